@@ -1,0 +1,119 @@
+"""Every exception that eigenwalk raises on purpose.
+
+    EigenwalkError
+    ├── InputError            what the user typed or passed is wrong            exit code 2
+    │   ├── ExpressionError   text that does not parse; points at the place
+    │   ├── UnknownName       no installed plugin offers the name
+    │   ├── AmbiguousName     two distributions offer the name
+    │   ├── OptionError       an option that is unknown, missing or of the wrong type
+    │   ├── CompositionError  fixed and varied sets that contradict each other
+    │   └── RecipeError       a run description that cannot be read or repeated
+    ├── PluginError           a plugin's own code failed                        exit code 3
+    │   └── ContractError     a plugin's object breaks the contract (shape, dtype, range)
+    ├── FileError             a file is missing, truncated or not what it claims exit code 4
+    │   ├── WeightsError      weights absent, or their checksum differs
+    │   └── OutputError       an output folder in use, a full disk
+    └── WalkError             the mathematics cannot go on                      exit code 5
+        ├── Undefined         a feature has no value at this image (empty mask, no face)
+        └── NumericalError    NaN or infinity, named after the feature that gave it
+
+The walk turns a `WalkError` that concerns one path into that path's status; it reaches the user as an
+exception only where no path could start.
+"""
+
+from __future__ import annotations
+
+
+class EigenwalkError(Exception):
+    """Any error that eigenwalk raises on purpose; `exit_code` is the command line's."""
+
+    exit_code = 1
+
+
+class InputError(EigenwalkError):
+    """What the user typed or passed is wrong; the message says what to write instead."""
+
+    exit_code = 2
+
+
+class ExpressionError(InputError):
+    """An expression that does not parse.
+
+    `text` is the expression, `start` and `end` the faulty characters (0-based, end exclusive).
+    `str()` shows the text with the place underlined.
+    """
+
+    def __init__(self, message: str, text: str, start: int = 0, end: int | None = None):
+        self.message, self.text = message, text
+        self.start = max(0, min(start, len(text)))
+        self.end = max(self.start + 1, len(text) if end is None else end)
+        super().__init__(f"{message}\n  {text}\n  {' ' * self.start}{'^' * (self.end - self.start)}")
+
+
+class UnknownName(InputError):
+    """A name that no installed plugin offers; the message says how to get it, or the nearest names."""
+
+
+class AmbiguousName(InputError):
+    """A name that two distributions offer; the message lists both and the option that picks one."""
+
+
+class OptionError(InputError):
+    """An option that is unknown, missing, or of the wrong type."""
+
+
+class CompositionError(InputError):
+    """A fixed and a varied set that contradict each other, or an empty varied set."""
+
+
+class RecipeError(InputError):
+    """A run description that cannot be read, or cannot be repeated on this installation."""
+
+
+class PluginError(EigenwalkError):
+    """A plugin's own code failed; the message names the plugin, its distribution and the hook."""
+
+    exit_code = 3
+
+
+class ContractError(PluginError):
+    """A plugin's object breaks the contract: a wrong shape, dtype or device."""
+
+
+class FileError(EigenwalkError):
+    """A file is missing, truncated, or not what it claims to be."""
+
+    exit_code = 4
+
+
+class WeightsError(FileError):
+    """Weights are absent, or their checksum is not the published one."""
+
+
+class OutputError(FileError):
+    """The output folder belongs to another run, or cannot be written."""
+
+
+class WalkError(EigenwalkError):
+    """The mathematics cannot go on; `feature` names what stopped it (canonical expression or None)."""
+
+    exit_code = 5
+
+    def __init__(self, message: str, feature: str | None = None):
+        self.feature = feature
+        super().__init__(message)
+
+
+class Undefined(WalkError):
+    """A feature has no value at an image: an empty mask, no face found.
+
+    `rows` are the rows of the batch concerned, or None for all of them.
+    """
+
+    def __init__(self, message: str, feature: str | None = None, rows: tuple[int, ...] | None = None):
+        self.rows = rows
+        super().__init__(message, feature)
+
+
+class NumericalError(WalkError):
+    """A value, derivative or image is NaN or infinite."""

@@ -1,0 +1,156 @@
+"""The contract of a feature: what an image is measured by.
+
+    >>> import torch
+    >>> from eigenwalk.feature import FunctionFeature
+    >>> brightness = FunctionFeature(lambda images: images.mean((1, 2, 3)), unit="mean pixel")
+    >>> brightness(torch.rand(5, 3, 8, 8)).shape
+    torch.Size([5])
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+
+from eigenwalk.shapes import Distances, Images, Values
+
+
+class Feature(ABC):
+    """A differentiable measurement of images.
+
+    A feature is called with images ``(batch, 3, height, width)``, RGB, nominally in [0, 1] and never
+    clipped, and returns values ``(batch, ...)``, floating point, one row an image and each row
+    depending on its own image alone. Resizing, cropping and normalising belong to the feature.
+
+    Attributes:
+        unit: what `distance` returns, in words.
+        differentiable: False where autograd cannot follow; the core then takes central differences along
+            the few directions that it needs.
+        step: how far (RMS pixel) an image moves in such a difference.
+    """
+
+    unit: str = "RMS pixel"
+    differentiable: bool = True
+    step: float = 0.02
+
+    @abstractmethod
+    def __call__(self, images: Images) -> Values:
+        """The values ``(batch, ...)`` of images ``(batch, 3, height, width)``."""
+
+    def at(self, images: Images) -> Feature:
+        """The feature as it stands near these images ``(batch, 3, height, width)``.
+
+        Whatever is not differentiable (a mask from a segmenter, a face box) is computed here and frozen.
+        Row i of the result's input belongs to row i of `images`: it is called with exactly as many images
+        as `images` has, in that order. A feature with nothing to freeze returns itself.
+
+        Raises:
+            Undefined: the feature has no value at some rows (an empty mask, no face).
+        """
+        return self
+
+    def distance(self, a: Values, b: Values) -> Distances:
+        """How far values `a` and `b` ``(batch, ...)`` lie apart, ``(batch,)``, in this feature's unit.
+
+        By default the root of the mean squared difference over everything but the batch.
+        """
+        return (a - b).flatten(1).square().mean(1).sqrt() if a.ndim > 1 else (a - b).abs()
+
+    def radius(self, distance: float, values: Values) -> Distances:
+        """The Euclidean length ``(batch,)`` in the space of values that amounts to `distance` near `values`.
+
+        It turns a tolerance in the feature's unit into the scale of its Jacobian. A feature that redefines
+        `distance` redefines this with it: a cosine distance t between unit vectors is a length √(2t).
+        """
+        return torch.full((values.shape[0],), distance * math.sqrt(max(1, values[0].numel())), dtype=values.dtype, device=values.device)
+
+
+class Projection(Feature):
+    """A feature whose value is again an image, so that another feature can follow it (``mask | low``)."""
+
+    def complement(self) -> Projection:
+        """What this projection leaves out: the image minus its projection (``~mask``)."""
+        return Complement(self)
+
+    @abstractmethod
+    def __call__(self, images: Images) -> Images:
+        """The projected images ``(batch, 3, height, width)``."""
+
+    def at(self, images: Images) -> Projection:
+        """The projection as it stands near these images; see `Feature.at`."""
+        return self
+
+
+class Complement(Projection):
+    """The image minus what `inner` keeps of it."""
+
+    def __init__(self, inner: Projection):
+        self.inner = inner
+        self.unit, self.differentiable, self.step = inner.unit, inner.differentiable, inner.step
+
+    def __call__(self, images: Images) -> Images:
+        """The images less their projection, ``(batch, 3, height, width)``."""
+        return images - self.inner(images)
+
+    def at(self, images: Images) -> Projection:
+        """The complement of the inner projection near these images."""
+        return self.inner.at(images).complement()
+
+    def complement(self) -> Projection:
+        """The inner projection itself."""
+        return self.inner
+
+
+class Chain(Feature):
+    """A feature of a projected image: ``projection | feature``.
+
+    The feature is frozen near the *projected* image, and sees nothing else.
+    """
+
+    def __init__(self, projection: Projection, feature: Feature):
+        self.projection, self.feature = projection, feature
+        self.unit = feature.unit
+        self.differentiable = projection.differentiable and feature.differentiable
+        self.step = feature.step
+
+    def __call__(self, images: Images) -> Values:
+        """The feature's values of the projected images."""
+        return self.feature(self.projection(images))
+
+    def at(self, images: Images) -> Feature:
+        """Both parts frozen: the projection near the images, the feature near their projection."""
+        projection = self.projection.at(images)
+        return type(self)(projection, self.feature.at(projection(images)))
+
+    def distance(self, a: Values, b: Values) -> Distances:
+        """The last feature's distance."""
+        return self.feature.distance(a, b)
+
+    def radius(self, distance: float, values: Values) -> Distances:
+        """The last feature's radius."""
+        return self.feature.radius(distance, values)
+
+
+class ProjectionChain(Chain, Projection):
+    """A chain that ends in a projection, and so is one itself."""
+
+
+def chain(projection: Projection, feature: Feature) -> Feature:
+    """``projection | feature``: itself a projection where `feature` is one."""
+    if isinstance(feature, Projection):
+        return ProjectionChain(projection, feature)
+    return Chain(projection, feature)
+
+
+class FunctionFeature(Feature):
+    """A feature made of a function from images ``(batch, 3, height, width)`` to values ``(batch, ...)``."""
+
+    def __init__(self, function: Callable[[Images], Values], unit: str = "RMS value", differentiable: bool = True):
+        self.function, self.unit, self.differentiable = function, unit, differentiable
+
+    def __call__(self, images: Images) -> Values:
+        """What the function returns."""
+        return self.function(images)

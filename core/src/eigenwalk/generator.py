@@ -1,0 +1,78 @@
+"""The contract of an image generator.
+
+    >>> import torch
+    >>> from eigenwalk.generator import FunctionGenerator
+    >>> flat = FunctionGenerator(lambda z: z[:, :3, None, None].expand(-1, -1, 8, 8), latent_dim=4, resolution=(8, 8))
+    >>> flat(flat.sample(2, seed=0)).shape
+    torch.Size([2, 3, 8, 8])
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+
+from eigenwalk.shapes import Images, Latents
+
+
+class Generator(ABC):
+    """A map from flat latents ``(batch, latent)`` to images ``(batch, 3, height, width)``.
+
+    Images are float RGB, nominally in [0, 1], never clipped: a generator maps its own range to this one.
+    It is deterministic (noise inputs fixed), in eval mode, its parameters frozen, and every image depends
+    on its own latent alone.
+
+    Attributes:
+        latent_dim: coordinates of one latent.
+        resolution: (height, width) of the images.
+        space: the name of the space that the latents live in.
+    """
+
+    latent_dim: int
+    resolution: tuple[int, int]
+    space: str = "z"
+
+    @abstractmethod
+    def __call__(self, latents: Latents) -> Images:
+        """The images ``(batch, 3, height, width)`` of latents ``(batch, latent)``."""
+
+    def sample(self, n: int, seed: int) -> Latents:
+        """`n` typical latents ``(n, latent)``, the same for the same seed: by default standard normal.
+
+        Drawn one after another on the CPU, so that the first m of n are the m that a smaller call gives.
+        """
+        return torch.randn(n, self.latent_dim, generator=torch.Generator().manual_seed(seed))
+
+    def to(self, device: torch.device | str) -> Generator:
+        """The generator on `device`; by default every `torch.nn.Module` among its attributes is moved."""
+        for value in vars(self).values():
+            if isinstance(value, torch.nn.Module):
+                value.to(device)
+        return self
+
+
+class FunctionGenerator(Generator):
+    """A generator made of any function or module from latents to images."""
+
+    def __init__(
+        self,
+        function: Callable[[Latents], Images],
+        latent_dim: int,
+        resolution: tuple[int, int],
+        sample: Callable[[int, int], Latents] | None = None,
+        space: str = "z",
+    ):
+        if isinstance(function, torch.nn.Module):
+            function.eval().requires_grad_(False)
+        self.function, self.latent_dim, self.resolution, self.space = function, latent_dim, tuple(resolution), space
+        self._sample = sample
+
+    def __call__(self, latents: Latents) -> Images:
+        """What the function returns."""
+        return self.function(latents)
+
+    def sample(self, n: int, seed: int) -> Latents:
+        """`n` latents from the given sampler, or standard normal."""
+        return self._sample(n, seed) if self._sample else super().sample(n, seed)

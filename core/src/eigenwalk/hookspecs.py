@@ -1,0 +1,58 @@
+"""The hooks that a plugin may implement; entry-point group ``eigenwalk``.
+
+    from eigenwalk.hookspecs import hookimpl
+    from eigenwalk.spec import FeatureSpec
+
+    @hookimpl
+    def eigenwalk_features():
+        return [FeatureSpec(name="hair", load="eigenwalk_hair.feature:Hair", summary="…", unit="logit")]
+
+The module that the entry point names imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pluggy
+
+from eigenwalk.spec import CommandSpec, DirectionSpec, FeatureSpec, GeneratorSpec
+
+GROUP = "eigenwalk"
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@hookspec
+def eigenwalk_features() -> Iterable[FeatureSpec]:
+    """The features that this plugin offers."""
+    return ()
+
+
+@hookspec
+def eigenwalk_generators() -> Iterable[GeneratorSpec]:
+    """The generators that this plugin offers."""
+    return ()
+
+
+@hookspec
+def eigenwalk_directions() -> Iterable[DirectionSpec]:
+    """The ways to choose directions that this plugin offers."""
+    return ()
+
+
+@hookspec
+def eigenwalk_commands() -> Iterable[CommandSpec]:
+    """The shell commands that this plugin adds."""
+    return ()
+
+
+@hookspec
+def eigenwalk_open(path: Path) -> GeneratorSpec | None:
+    """The generator in the file at `path`, or None where this plugin does not recognise its bytes.
+
+    Looks at the bytes alone, never opens the file as a pickle. The spec's factory is called with
+    ``path=`` and the options that the user wrote.
+    """
+    return None
