@@ -1,0 +1,44 @@
+"""What a miniature is: factors, parts and a painter, found by name; no torch at import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING
+
+from eigenwalk_miniatures.factors import FactorTable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NAMES = ("rooms",)
+"""Every miniature of this package: a folder of that name with `factors.py` and `scene.py`."""
+
+
+@dataclass(frozen=True)
+class Miniature:
+    """One small world, painted by its own renderer."""
+
+    name: str
+    factors: FactorTable
+    parts: tuple[str, ...]
+
+    @property
+    def render(self) -> Callable[[Tensor, int], tuple[Tensor, Tensor]]:
+        """The painter: factors `(batch, factors)` and a resolution to images and part masks."""
+        return import_module(f"eigenwalk_miniatures.{self.name}.scene").render
+
+    def weights(self, network: str) -> Traversable:
+        """The package's safetensors file of `network` (`generator`, `segmenter`, `regressor`)."""
+        return files(f"eigenwalk_miniatures.{self.name}") / f"{network}.safetensors"
+
+
+def miniature(name: str) -> Miniature:
+    """The miniature called `name`. Raises ValueError with the known names."""
+    if name not in NAMES:
+        raise ValueError(f"miniature {name!r} is unknown; known: {', '.join(NAMES)}")
+    module = import_module(f"eigenwalk_miniatures.{name}.factors")
+    return Miniature(name, module.FACTORS, tuple(module.PARTS))

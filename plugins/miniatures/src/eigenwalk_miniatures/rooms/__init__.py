@@ -1,0 +1,1 @@
+"""The miniature `rooms`: living rooms, one sofa in each."""

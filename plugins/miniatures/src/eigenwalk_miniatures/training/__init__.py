@@ -1,0 +1,1 @@
+"""Trains a miniature's networks on its own renders: data, gan, segmenter, regressor, judge."""

@@ -1,0 +1,66 @@
+"""Renders the training images of a miniature to a memory map that training can read as it grows.
+
+    python -m eigenwalk_miniatures.training.data rooms --out DIR --images 80000 --seed 1
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from eigenwalk_miniatures.miniature import Miniature, miniature
+
+CHUNK = 250
+"""Images per chunk: chunk i is rendered from seed + i, so a stopped run goes on where it was."""
+
+
+class Renders:
+    """Images `(n, 3, resolution, resolution)`, uint8, in `folder/images.u8`; complete up to `len`."""
+
+    def __init__(self, folder: Path, resolution: int) -> None:
+        self.file = folder / "images.u8"
+        self.shape = (3, resolution, resolution)
+
+    def __len__(self) -> int:
+        size = self.file.stat().st_size if self.file.exists() else 0
+        return size // int(np.prod(self.shape))
+
+    def batch(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """`n` images drawn evenly from those rendered so far, `(n, 3, height, width)` in [0, 1]."""
+        count = len(self)
+        rows = torch.randint(count, (n,), generator=generator).numpy()
+        stored = np.memmap(self.file, dtype=np.uint8, mode="r", shape=(count, *self.shape))
+        return torch.from_numpy(stored[np.sort(rows)]).float() / 255
+
+
+def render_to(folder: Path, world: Miniature, images: int, resolution: int, seed: int) -> None:
+    """Append renders to `folder/images.u8` until it holds `images` of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    renders = Renders(folder, resolution)
+    size = int(np.prod(renders.shape))
+    with open(renders.file, "ab") as out:
+        # A chunk cut short by a kill is dropped, so that row i is always the same image.
+        out.truncate(len(renders) // CHUNK * CHUNK * size)
+        for chunk in range(len(renders) // CHUNK, -(-images // CHUNK)):
+            pixels, _ = world.render(world.factors.sample(CHUNK, seed + chunk), resolution)
+            out.write((pixels * 255 + 0.5).to(torch.uint8).numpy().tobytes())
+            out.flush()
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("miniature")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--images", type=int, default=80_000)
+    parser.add_argument("--resolution", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    render_to(args.out, miniature(args.miniature), args.images, args.resolution, args.seed)
+
+
+if __name__ == "__main__":
+    main()

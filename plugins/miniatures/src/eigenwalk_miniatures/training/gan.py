@@ -1,0 +1,194 @@
+"""Trains a miniature's generator adversarially on its renders; a stopped run goes on where it was.
+
+    python -m eigenwalk_miniatures.training.data rooms --out DIR --images 80000
+    python -m eigenwalk_miniatures.training.gan  rooms --out DIR --images 300000 --seed 0
+
+Loss: non-saturating logistic (Goodfellow et al. 2014) with R1 on renders (Mescheder et al. 2018,
+arXiv 1801.04406, equation 9), every 16 steps and weighted 16-fold (arXiv 1912.04958, section 3.1).
+`DIR` then holds `gan.pt` (all state), `generator.safetensors` (averaged weights), `log.csv` and
+sample grids.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from eigenwalk_miniatures.miniature import miniature
+from eigenwalk_miniatures.network import Discriminator, Generator, Shape
+from eigenwalk_miniatures.training.data import Renders
+from eigenwalk_miniatures.training.store import save_network, save_state, save_grid
+
+
+@dataclass(frozen=True)
+class Options:
+    """What one training run is."""
+
+    images: int = 300_000
+    batch: int = 32
+    rate: float = 2e-3
+    anneal_from: float = 0.7
+    rate_end: float = 0.1
+    r1: float = 0.2
+    r1_every: int = 16
+    average_images: float = 10_000
+    seed: int = 0
+
+    def rate_at(self, seen: int) -> float:
+        """The learning rate after `seen` images: constant, then linear to `rate_end` of itself."""
+        start = self.anneal_from * self.images
+        share = min(max((seen - start) / (self.images - start), 0.0), 1.0)
+        return self.rate * (1 - share * (1 - self.rate_end))
+
+
+class Adversaries:
+    """Both networks, their optimisers, the averaged generator, and how far they are."""
+
+    def __init__(self, shape: Shape, options: Options) -> None:
+        torch.manual_seed(options.seed)
+        self.options, self.seen, self.seconds = options, 0, 0.0
+        self.generator = Generator(shape).to(memory_format=torch.channels_last)
+        self.discriminator = Discriminator(shape).to(memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        adam = {"lr": options.rate, "betas": (0.0, 0.99), "eps": 1e-8}
+        self.generator_adam = torch.optim.Adam(self.generator.parameters(), **adam)
+        self.discriminator_adam = torch.optim.Adam(self.discriminator.parameters(), **adam)
+        self.random = torch.Generator().manual_seed(options.seed)
+
+    def state(self) -> dict:
+        """Everything a later run needs to go on, tensors and numbers only."""
+        holders = ("generator", "discriminator", "average", "generator_adam", "discriminator_adam")
+        return {name: getattr(self, name).state_dict() for name in holders} | {
+            "seen": self.seen,
+            "seconds": self.seconds,
+            "random": self.random.get_state(),
+        }
+
+    def load(self, state: dict) -> None:
+        """Take up what `state` returned."""
+        for name in ("generator", "discriminator", "average", "generator_adam", "discriminator_adam"):
+            getattr(self, name).load_state_dict(state[name])
+        self.seen, self.seconds = state["seen"], state["seconds"]
+        self.random.set_state(state["random"])
+
+    def latents(self) -> Tensor:
+        """`(batch, latent_dim)`, normal."""
+        return torch.randn(self.options.batch, self.generator.shape.latent_dim, generator=self.random)
+
+    def step(self, renders: Renders) -> dict[str, float]:
+        """One step of both networks; returns what it measured."""
+        for adam in (self.generator_adam, self.discriminator_adam):
+            adam.param_groups[0]["lr"] = self.options.rate_at(self.seen)
+        real = renders.batch(self.options.batch, self.random).contiguous(memory_format=torch.channels_last) * 2 - 1
+        measured = self._discriminate(real)
+        if (self.seen // self.options.batch) % self.options.r1_every == 0:
+            measured["r1"] = self._penalise(real)
+        measured["generator"] = self._generate()
+        self._average()
+        self.seen += self.options.batch
+        return measured
+
+    def _discriminate(self, real: Tensor) -> dict[str, float]:
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad():
+                fake = self.generator(self.latents())
+            said_real, said_fake = self.discriminator(real).float(), self.discriminator(fake).float()
+        loss = F.softplus(-said_real).mean() + F.softplus(said_fake).mean()
+        _descend(self.discriminator_adam, loss)
+        return {"discriminator": loss.item(), "real": said_real.mean().item(), "fake": said_fake.mean().item()}
+
+    def _penalise(self, real: Tensor) -> float:
+        real = real.detach().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16):
+            said = self.discriminator(real).float().sum()
+        (slope,) = torch.autograd.grad(said, real, create_graph=True)
+        squared = slope.float().square().sum((1, 2, 3)).mean()
+        _descend(self.discriminator_adam, squared * (self.options.r1 / 2 * self.options.r1_every))
+        return squared.item()
+
+    def _generate(self) -> float:
+        self.discriminator.requires_grad_(False)
+        with torch.autocast("cpu", torch.bfloat16):
+            w = self.generator.map(self.latents())
+            loss = F.softplus(-self.discriminator(self.generator.synthesise(w)).float()).mean()
+        _descend(self.generator_adam, loss)
+        self.discriminator.requires_grad_(True)
+        self.generator.w_mean.lerp_(w.detach().float().mean(0), 0.01)
+        return loss.item()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        # A short memory at first, so that the average forgets the untrained weights.
+        span = min(self.options.average_images, 0.05 * self.seen + 1)
+        keep = 0.5 ** (self.options.batch / span)
+        for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+            mean.lerp_(now, 1 - keep)
+        self.average.w_mean.copy_(self.generator.w_mean)
+
+
+def _descend(adam: torch.optim.Adam, loss: Tensor) -> None:
+    adam.zero_grad(set_to_none=True)
+    loss.backward()
+    # bf16 can overflow once in a long run; one bad step must not spoil all weights.
+    for group in adam.param_groups:
+        nn.utils.clip_grad_norm_(group["params"], 1e3, error_if_nonfinite=False)
+        for p in group["params"]:
+            if p.grad is not None:
+                torch.nan_to_num(p.grad, nan=0.0, posinf=0.0, neginf=0.0, out=p.grad)
+    adam.step()
+
+
+def train(folder: Path, options: Options, shape: Shape, every: int = 8_000) -> Adversaries:
+    """Train until `options.images` were seen, saving to `folder` every `every` images."""
+    renders = Renders(folder, shape.resolution)
+    pair = Adversaries(shape, options)
+    if (folder / "gan.pt").exists():
+        pair.load(torch.load(folder / "gan.pt", weights_only=True))
+    last = time.perf_counter()
+    while pair.seen < options.images:
+        measured = pair.step(renders)
+        now = time.perf_counter()
+        pair.seconds, last = pair.seconds + now - last, now
+        if "r1" in measured:
+            with open(folder / "log.csv", "a") as log:
+                fields = ",".join(f"{key}={value:.4f}" for key, value in measured.items())
+                log.write(f"{pair.seen},{pair.seconds:.0f},{fields}\n")
+        if pair.seen % every < options.batch or pair.seen >= options.images:
+            save_state(folder / "gan.pt", pair.state())
+            _export(folder, pair)
+    return pair
+
+
+def _export(folder: Path, pair: Adversaries) -> None:
+    about = {"images": str(pair.seen), "seconds": f"{pair.seconds:.0f}", "seed": str(pair.options.seed)}
+    save_network(folder / "generator.safetensors", pair.average, about)
+    z = torch.randn(64, pair.generator.shape.latent_dim, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        save_grid(folder / f"samples-{pair.seen:07d}.png", (pair.average(z) + 1) / 2, columns=8)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("miniature")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--images", type=int, default=Options.images)
+    parser.add_argument("--seed", type=int, default=Options.seed)
+    parser.add_argument("--r1", type=float, default=Options.r1)
+    parser.add_argument("--rate", type=float, default=Options.rate)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    miniature(args.miniature)
+    torch.set_num_threads(args.threads)
+    train(args.out, Options(images=args.images, seed=args.seed, r1=args.r1, rate=args.rate), Shape())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Trains the factor regressor of a miniature on renders whose factors are known.
+
+    python -m eigenwalk_miniatures.training.regressor rooms --out DIR --images 150000 --seed 0
+
+`DIR` holds the renders of `training.data`; the factors of row i follow from its chunk's seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from eigenwalk_miniatures.miniature import miniature
+from eigenwalk_miniatures.regressor import Regressor
+from eigenwalk_miniatures.training.data import CHUNK, Renders
+from eigenwalk_miniatures.training.fit import Batch, Course, fit, wear
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("miniature")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--images", type=int, default=150_000)
+    parser.add_argument("--data-seed", type=int, default=1000, help="the seed that the renders were drawn with")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    world, renders = miniature(args.miniature), Renders(args.out, 64)
+    count = len(renders) // CHUNK * CHUNK
+    shares = torch.cat(
+        [world.factors.share(world.factors.sample(CHUNK, args.data_seed + i)) for i in range(count // CHUNK)]
+    )
+    stored = np.memmap(renders.file, dtype=np.uint8, mode="r", shape=(count, *renders.shape))
+
+    def batch(n: int, random: torch.Generator) -> Batch:
+        rows = torch.randint(count, (n,), generator=random).sort().values
+        return wear(torch.from_numpy(stored[rows.numpy()]).float() / 255, random), shares[rows]
+
+    course = Course(args.images, seed=args.seed)
+    fit(Regressor(len(world.factors)), batch, F.mse_loss, course, args.out / "regressor.safetensors")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Writes what training keeps: states, networks, picture grids; a kill leaves the old file whole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+
+def save_state(path: Path, state: dict) -> None:
+    """Save `state` so that `path` is at any time either the old file or the new one."""
+    torch.save(state, path.with_suffix(".part"))
+    os.replace(path.with_suffix(".part"), path)
+
+
+def save_network(path: Path, network: nn.Module, about: dict[str, str]) -> None:
+    """Save the tensors of `network` and the notes `about` as safetensors."""
+    tensors = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
+    save_file(tensors, path.with_suffix(".part"), metadata=about)
+    os.replace(path.with_suffix(".part"), path)
+
+
+def save_grid(path: Path, images: Tensor, columns: int) -> None:
+    """Save `images (n, 3, height, width)`, cut to [0, 1], as one picture of `columns` columns."""
+    n, _, h, w = images.shape
+    rows = -(-n // columns)
+    padded = torch.ones(rows * columns, 3, h, w)
+    padded[:n] = images.detach().float().clamp(0, 1)
+    sheet = padded.view(rows, columns, 3, h, w).permute(0, 3, 1, 4, 2).reshape(rows * h, columns * w, 3)
+    Image.fromarray((sheet * 255 + 0.5).to(torch.uint8).numpy()).save(path)
