@@ -143,7 +143,7 @@ class _Scanner:
             if match is None:
                 return False
         if not match.groupdict().get("attribute"):
-            hint = "a function in a file is written ./my_feature.py:fn; a path with spaces, file(\"./my feature.py:fn\")"
+            hint = "a function in a file is written ./my_file.py:name; a path with spaces, file(\"./my file.py:name\")"
             raise ExpressionError(hint, self.text, match.start(), match.end())
         if self.before == "~" and match[0][0] in "/\\":
             hint = "'~' is the complement, not the home folder: write the full path, or ~(/…) for the complement"

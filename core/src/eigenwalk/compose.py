@@ -1,0 +1,230 @@
+"""Expressions -> feature objects: the fixed and the varied set, and the generator.
+
+    composition = compose(["rooms.part(sofa) < 0.02"], ["~rooms.part(sofa)"], Registry.discover())
+    generator, used = build_generator("rooms", registry)
+
+Names and options are checked before any factory is imported, so that a typing error is answered at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from eigenwalk.build import Used, check_generator, feature_from_file, generator_from_file, made
+from eigenwalk.errors import CompositionError, InputError
+from eigenwalk.expression import Call, Chain, Complement, Expression, Held, Node, Open, Weighted, parse, parse_generator
+from eigenwalk.feature import Feature, Projection, chain
+from eigenwalk.files import check_checkpoint, reference, sha256
+from eigenwalk.generator import Generator
+from eigenwalk.options import by_keyword, factory_options, key, opened_by_keyword
+from eigenwalk.registry import Offer, Registry
+from eigenwalk.spec import FeatureSpec, GeneratorSpec
+
+__all__ = ["Composition", "Term", "Used", "build_feature", "build_generator", "compose", "resolve"]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One feature of a set. `text` is canonical and says the feature alone; `str()` adds tolerance or weight."""
+
+    text: str
+    feature: Feature
+    tolerance: float | None = None
+    weight: float = 1.0
+    used: tuple[Used, ...] = ()
+
+    def __str__(self) -> str:
+        node = _weighted(self.text)[0]
+        if self.tolerance is not None:
+            return str(Held(node, self.tolerance))
+        return self.text if self.weight == 1.0 else str(Weighted(self.weight, node))
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What stays fixed, each with its tolerance, and what varies, each with its weight."""
+
+    fixed: tuple[Term, ...]
+    varied: tuple[Term, ...]
+
+
+def compose(fixed: Sequence[str], varied: Sequence[str], registry: Registry) -> Composition:
+    """The features named in `fixed` and `varied`, checked against each other, then built.
+
+    Raises:
+        InputError: an expression, a name, an option or the two sets are wrong; see `eigenwalk.errors`.
+        PluginError: a plugin's factory, or a user's file, fails.
+    """
+    for name, texts in (("fixed", fixed), ("varied", varied)):
+        if isinstance(texts, str):
+            raise InputError(f"{name} must be a list of expressions, got the text {texts!r}: write [{texts!r}]")
+    if not varied:
+        raise CompositionError("nothing varies: name at least one feature to vary, such as pixels")
+    held = [(resolve(node, registry), tolerance) for node, tolerance in map(_held, fixed)]
+    weighted = [(resolve(node, registry), weight) for node, weight in map(_weighted, varied)]
+    _check_sets([node for node, _ in held], [node for node, _ in weighted], registry)
+    terms: list[Term] = []
+    built: dict[Call, tuple[Feature, Used]] = {}
+    for node, tolerance in held:
+        feature, used = build_feature(node, registry, built)
+        terms.append(Term(str(node), feature, tolerance=tolerance, used=used))
+    for node, weight in weighted:
+        feature, used = build_feature(node, registry, built)
+        terms.append(Term(str(node), feature, weight=weight, used=used))
+    return Composition(tuple(terms[: len(held)]), tuple(terms[len(held) :]))
+
+
+def resolve(node: Node, registry: Registry) -> Node:
+    """`node` with every name known and every option checked, by keyword, in its declared type. Imports nothing.
+
+    Raises:
+        UnknownName, AmbiguousName, OptionError: as the registry and the options say.
+        CompositionError: ``|`` or ``~`` on a feature that is not a projection.
+    """
+    if isinstance(node, Complement):
+        inner = resolve(node.inner, registry)
+        assert not isinstance(inner, Complement)  # the parser folds ~~x
+        _must_project(inner, registry, "'~' takes what a projection leaves out")
+        return Complement(inner)
+    if isinstance(node, Chain):
+        parts = tuple(resolve(part, registry) for part in node.parts)
+        for part in parts[:-1]:
+            _must_project(part, registry, "what stands left of '|' must be a projection")
+        return Chain(parts)  # type: ignore[arg-type]
+    return node if node.name == "file" else by_keyword(node, _offer(node, registry).spec)
+
+
+def build_feature(
+    node: Node, registry: Registry, built: dict[Call, tuple[Feature, Used]] | None = None
+) -> tuple[Feature, tuple[Used, ...]]:
+    """The feature that a tree stands for, and what was used for it.
+
+    `built` keeps what names were built into: two expressions that share a name then share its object, so
+    that a segmenter in ``x`` and ``~x`` is loaded once.
+
+    Raises:
+        InputError, PluginError, FileError: as `compose`.
+    """
+    node, built = resolve(node, registry), {} if built is None else built
+    if isinstance(node, Complement):
+        inner, used = build_feature(node.inner, registry, built)
+        return _projection(inner, node.inner, "'~' takes what a projection leaves out").complement(), used
+    if isinstance(node, Chain):
+        links = [build_feature(part, registry, built) for part in node.parts]
+        feature = links[-1][0]
+        for part, (left, _) in reversed(list(zip(node.parts[:-1], links[:-1], strict=True))):
+            feature = chain(_projection(left, part, "what stands left of '|' must be a projection"), feature)
+        return feature, tuple(dict.fromkeys(used for _, every in links for used in every))
+    if node not in built and node.name == "file":
+        built[node] = feature_from_file(node)
+    elif node not in built:
+        built[node] = made(_offer(node, registry), node, Feature, **factory_options(node.options))
+    feature, one = built[node]
+    return feature, (one,)
+
+
+def build_generator(text: str, registry: Registry) -> tuple[Generator, tuple[Used, ...]]:
+    """The generator that `text` names, and what was used for it.
+
+    Raises:
+        InputError: the text, the name or an option is wrong.
+        FileError: the file is missing, empty, truncated, or no installed plugin recognises it.
+        PluginError: the plugin's factory, or the user's file, fails or returns no `Generator`.
+    """
+    node = parse_generator(text)
+    if isinstance(node, Open):
+        generator, used = _opened(node, registry)
+    elif node.name == "file":
+        generator, used = generator_from_file(node)
+    else:
+        offer = registry.generator(node.name, _package(node))
+        node = by_keyword(node, offer.spec)
+        generator, used = made(offer, node, Generator, **factory_options(node.options))
+    return check_generator(generator, str(node)), (used,)
+
+
+def _opened(node: Open, registry: Registry) -> tuple[Generator, Used]:
+    path = Path(node.path).expanduser()
+    check_checkpoint(path)
+    offer: Offer[GeneratorSpec] = registry.open(path)
+    options = dict(opened_by_keyword(node, offer.spec).options)
+    generator, used = made(offer, None, Generator, path=path, **options)
+    files = ((node.path, sha256(path)),) if path.is_file() else ()
+    return generator, replace(used, files=files)
+
+
+def _offer(call: Call, registry: Registry) -> Offer[FeatureSpec]:
+    return registry.feature(call.name, _package(call))
+
+
+def _package(call: Call) -> str | None:
+    package = dict(call.options).get("package")
+    return None if package is None else str(package)
+
+
+def _held(text: str) -> tuple[Node, float | None]:
+    node = parse(text)
+    if isinstance(node, Weighted):
+        raise CompositionError(
+            f"{text!r} is to stay fixed, and a weight says how much a feature varies: leave the weight out, or "
+            f"give a tolerance, such as {node.inner} < 0.25"
+        )
+    return (node.inner, node.tolerance) if isinstance(node, Held) else (node, None)
+
+
+def _weighted(text: str) -> tuple[Node, float]:
+    node: Expression = parse(text)
+    if isinstance(node, Held):
+        raise CompositionError(
+            f"{text!r} is to vary, and a tolerance says how far a fixed feature may move: leave '< …' out, or give "
+            f"a weight, such as {Weighted(0.5, node.inner)}"
+        )
+    return (node.inner, node.weight) if isinstance(node, Weighted) else (node, 1.0)
+
+
+def _check_sets(fixed: Sequence[Node], varied: Sequence[Node], registry: Registry) -> None:
+    seen: dict[Node, tuple[str, Node]] = {}
+    for name, nodes in (("fixed", fixed), ("varied", varied)):
+        for node in nodes:
+            before, same = seen.setdefault(_key(node, registry), (name, node))
+            if same is node:
+                continue
+            also = "" if str(same) == str(node) else f" (as {same})"
+            if before == name:
+                raise CompositionError(f"{node} stands twice among the {name} features{also}: name it once")
+            raise CompositionError(f"{node} is both fixed{also} and varied: take it out of one of them")
+
+
+def _key(node: Node, registry: Registry) -> Node:
+    """The tree that two texts share when they mean the same feature."""
+    if isinstance(node, Complement):
+        return Complement(_key(node.inner, registry))  # type: ignore[arg-type]
+    if isinstance(node, Chain):
+        return Chain(tuple(_key(part, registry) for part in node.parts))  # type: ignore[arg-type]
+    if node.name == "file":
+        path, name = reference(str(node.args[0]))
+        return replace(node, args=(f"{path.resolve()}:{name}", *node.args[1:]))
+    offer = _offer(node, registry)
+    return key(node, offer.spec, offer.distribution)
+
+
+def _must_project(node: Node, registry: Registry, rule: str) -> None:
+    """Whether `node` is a projection, as far as its spec tells; a file's is told when it is built."""
+    if isinstance(node, Chain):
+        node = node.parts[-1]
+    if isinstance(node, Call) and node.name != "file":
+        kind = _offer(node, registry).spec.kind
+        if kind != "projection":
+            raise CompositionError(_not_a_projection(node, kind, rule))
+
+
+def _projection(feature: Feature, node: Node, rule: str) -> Projection:
+    if not isinstance(feature, Projection):
+        raise CompositionError(_not_a_projection(node, type(feature).__name__, rule))
+    return feature
+
+
+def _not_a_projection(node: Node, kind: str, rule: str) -> str:
+    return f"{rule}, a feature whose value is again an image, such as mask or fourier.low; {node} is a {kind}"
