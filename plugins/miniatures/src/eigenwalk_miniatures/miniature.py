@@ -23,6 +23,7 @@ class Miniature:
     """One small world, painted by its own renderer."""
 
     name: str
+    summary: str
     factors: FactorTable
     parts: tuple[str, ...]
 
@@ -41,4 +42,4 @@ def miniature(name: str) -> Miniature:
     if name not in NAMES:
         raise ValueError(f"miniature {name!r} is unknown; known: {', '.join(NAMES)}")
     module = import_module(f"eigenwalk_miniatures.{name}.factors")
-    return Miniature(name, module.FACTORS, tuple(module.PARTS))
+    return Miniature(name, module.SUMMARY, module.FACTORS, module.PARTS)

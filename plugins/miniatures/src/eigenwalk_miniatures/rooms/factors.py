@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from eigenwalk_miniatures.factors import Factor, FactorTable
 
+SUMMARY = "living rooms drawn by a small GAN that ships with its package"
+
 PARTS = ("wall", "floor", "window", "picture", "rug", "lamp", "sofa", "cushion")
 """What a pixel can belong to, in the order of the mask channels."""
 

@@ -1,0 +1,58 @@
+"""The generator that a miniature offers to eigenwalk."""
+
+from __future__ import annotations
+
+import torch
+from eigenwalk.errors import OptionError
+from eigenwalk.generator import Generator as GeneratorContract
+from torch import Tensor
+
+from eigenwalk_miniatures import load
+from eigenwalk_miniatures.miniature import Miniature, miniature
+
+SPACES = ("z", "w")
+
+
+class MiniatureGenerator(GeneratorContract):
+    """Latents to images `(batch, 3, 64, 64)`, nominally in [0, 1], not clipped.
+
+    `space="z"` walks before the mapping network, where latents are standard normal; `space="w"`
+    after it. `truncation` draws every w towards the mean one, `w' = mean + truncation (w - mean)`
+    (arXiv 1812.04958, section B): 1 leaves the samples as they are, 0 gives one image. In `z` it
+    belongs to the map from latent to image; in `w` to `sample`, so that a walk may leave it.
+    """
+
+    def __init__(self, world: Miniature, space: str = "z", truncation: float = 1.0) -> None:
+        if space not in SPACES:
+            raise OptionError(f"{world.name}: space must be one of {', '.join(SPACES)}, got {space!r}")
+        if not 0 <= truncation <= 2:
+            raise OptionError(f"{world.name}: truncation must be from 0 to 2, got {truncation}")
+        self.network = load.generator(world)
+        self.space, self.truncation = space, truncation
+        self.latent_dim = self.network.shape.latent_dim
+        self.resolution = (self.network.shape.resolution,) * 2
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        """Images `(batch, 3, height, width)` of latents `(batch, latent_dim)`, in their dtype."""
+        network = load.follow(self.network, latents)
+        w = self._styles(latents) if self.space == "z" else latents
+        return network.synthesise(w) * 0.5 + 0.5
+
+    def sample(self, n: int, seed: int) -> Tensor:
+        """`n` latents of the space, float32: the first m of n are those of `sample(m, seed)`."""
+        z = super().sample(n, seed)
+        if self.space == "z":
+            return z
+        load.follow(self.network, z)
+        with torch.no_grad():
+            # Row by row: a matrix product over more rows may round the first ones differently.
+            return torch.cat([self._styles(row[None]) for row in z]) if n else z
+
+    def _styles(self, z: Tensor) -> Tensor:
+        w = self.network.map(z)
+        return w if self.truncation == 1 else self.network.w_mean + self.truncation * (w - self.network.w_mean)
+
+
+def rooms(space: str = "z", truncation: float = 1.0) -> MiniatureGenerator:
+    """The living rooms."""
+    return MiniatureGenerator(miniature("rooms"), space, truncation)

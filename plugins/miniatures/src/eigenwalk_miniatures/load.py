@@ -1,0 +1,54 @@
+"""Opens the networks that ship inside the package."""
+
+from __future__ import annotations
+
+import torch
+from eigenwalk.errors import WeightsError
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import nn
+
+from eigenwalk_miniatures.miniature import Miniature
+from eigenwalk_miniatures.network import Generator, Shape
+from eigenwalk_miniatures.regressor import Regressor
+from eigenwalk_miniatures.segmenter import Segmenter
+
+
+def network(world: Miniature, name: str, built: nn.Module) -> nn.Module:
+    """`built` with the package's weights of network `name`: float32, eval mode, frozen.
+
+    Raises:
+        WeightsError: the package lacks the file, or it does not fit the network.
+    """
+    file = world.weights(name)
+    try:
+        built.load_state_dict(load(file.read_bytes()))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise WeightsError(
+            f"{world.name}: cannot read the weights {file.name} of eigenwalk-miniatures ({error}); "
+            "install the package again: pip install --force-reinstall eigenwalk-miniatures"
+        ) from error
+    return built.eval().requires_grad_(False)
+
+
+def generator(world: Miniature) -> Generator:
+    """The miniature's trained generator, images in about [-1, 1]."""
+    return network(world, "generator", Generator(Shape()))
+
+
+def segmenter(world: Miniature) -> Segmenter:
+    """The miniature's trained part segmenter."""
+    return network(world, "segmenter", Segmenter(len(world.parts)))
+
+
+def regressor(world: Miniature) -> Regressor:
+    """The miniature's trained factor regressor."""
+    return network(world, "regressor", Regressor(len(world.factors)))
+
+
+def follow(module: nn.Module, images: torch.Tensor) -> nn.Module:
+    """`module` in dtype and device of `images`: features run where the walk runs."""
+    first = next(module.parameters())
+    if first.dtype != images.dtype or first.device != images.device:
+        module.to(images.device, images.dtype)
+    return module

@@ -1,0 +1,102 @@
+"""The projection onto named parts of a miniature's scene: `rooms.part(sofa)`."""
+
+from __future__ import annotations
+
+import torch
+from eigenwalk.errors import OptionError, Undefined
+from eigenwalk.feature import Projection
+from torch import Tensor
+
+from eigenwalk_miniatures import load
+from eigenwalk_miniatures.miniature import Miniature, miniature
+from eigenwalk_miniatures.segmenter import Segmenter
+
+LEAST = 0.002
+"""The smallest share of the image that a part must cover to be there: 8 pixels of 64 x 64."""
+
+
+UNIT = "RMS pixel inside the mask"
+
+
+class Masked(Projection):
+    """Images times one frozen soft mask each, `masks (batch, 1, height, width)` in [0, 1].
+
+    `distance` is the root mean squared difference over the mask's own area: Σ (m Δ)² / (3 Σ m²), so
+    that a tolerance means the same for a small part as for a large one.
+    """
+
+    unit = UNIT
+
+    def __init__(self, masks: Tensor) -> None:
+        self.masks = masks
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """The projected images `(batch, 3, height, width)`; row i under mask i."""
+        return images * self.masks.to(images)
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """RMS pixel inside the mask, `(batch,)`, between projected images `a` and `b`."""
+        return (a - b).flatten(1).norm(dim=1) / self._root(a)
+
+    def radius(self, distance: float, values: Tensor) -> Tensor:
+        """The Euclidean length `(batch,)` of `distance`: times the root of 3 Σ m²."""
+        return distance * self._root(values).expand(values.shape[0])
+
+    def complement(self) -> Masked:
+        """Everything outside: the masks turned over."""
+        return Masked(1 - self.masks)
+
+    def _root(self, like: Tensor) -> Tensor:
+        return (3 * self.masks.to(like).square().flatten(1).sum(1)).clamp(min=1.0).sqrt()
+
+
+class Parts(Projection):
+    """What an image shows of the named parts (with `outside`: of all but them), the rest black.
+
+    The soft mask is the segmenter's, summed over the parts. `at` computes it at the reference images
+    and freezes it; called without `at`, the projection segments the very images it is given, and
+    holds that mask constant for derivatives too.
+    """
+
+    unit = UNIT
+
+    def __init__(self, world: Miniature, names: tuple[str, ...], outside: bool = False) -> None:
+        unknown = [name for name in names if name not in world.parts]
+        if unknown or not names:
+            told = f"part {unknown[0]!r} is unknown" if unknown else "no part is named"
+            raise OptionError(f"{world.name}.part: {told}; known parts: {', '.join(world.parts)}")
+        self.world, self.names, self.outside = world, names, outside
+        self.segmenter: Segmenter = load.segmenter(world)
+
+    def complement(self) -> Parts:
+        """The same parts, turned over."""
+        return Parts(self.world, self.names, not self.outside)
+
+    def masks(self, images: Tensor) -> Tensor:
+        """Soft masks `(batch, 1, height, width)` of the named parts together, or of all but them."""
+        with torch.no_grad():
+            found = load.follow(self.segmenter, images).masks(images.detach())
+        inside = found[:, [self.world.parts.index(name) for name in self.names]].sum(1, keepdim=True)
+        return 1 - inside if self.outside else inside
+
+    def at(self, images: Tensor) -> Masked:
+        """The projection with the masks of `images` frozen.
+
+        Raises:
+            Undefined: some images show too little of the parts; `rows` says which.
+        """
+        masks = self.masks(images)
+        empty = tuple((masks.mean((1, 2, 3)) < LEAST).nonzero().flatten().tolist())
+        if empty:
+            text = "~" * self.outside + f"{self.world.name}.part({', '.join(self.names)})"
+            raise Undefined(f"{text}: the segmenter finds none of it in the image", feature=text, rows=empty)
+        return Masked(masks)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """The projected images `(batch, 3, height, width)`, each under its own mask."""
+        return images * self.masks(images)
+
+
+def rooms(part: tuple[str, ...]) -> Parts:
+    """Parts of the living rooms."""
+    return Parts(miniature("rooms"), (part,) if isinstance(part, str) else tuple(part))

@@ -1,0 +1,68 @@
+"""What this package offers to eigenwalk: names and options alone, no torch."""
+
+from __future__ import annotations
+
+from eigenwalk.hookspecs import hookimpl
+from eigenwalk.spec import FeatureSpec, GeneratorSpec, Option
+
+from eigenwalk_miniatures.miniature import NAMES, Miniature, miniature
+from eigenwalk_miniatures.shipped import shipped
+
+LICENCE = "Apache-2.0"
+STYLEGAN2 = "Karras et al. 2020, arXiv 1912.04958"
+UNET = "Ronneberger et al. 2015, arXiv 1505.04597"
+
+
+@hookimpl
+def eigenwalk_generators() -> list[GeneratorSpec]:
+    """One generator a miniature: `rooms`."""
+    return [_generator(miniature(name)) for name in NAMES]
+
+
+@hookimpl
+def eigenwalk_features() -> list[FeatureSpec]:
+    """Parts and factors of every miniature: `rooms.part`, `rooms.factor`."""
+    return [spec for name in NAMES for spec in (_part(miniature(name)), _factor(miniature(name)))]
+
+
+def _generator(world: Miniature) -> GeneratorSpec:
+    return GeneratorSpec(
+        name=world.name,
+        load=f"eigenwalk_miniatures.generator:{world.name}",
+        summary=world.summary,
+        options=(
+            Option("space", "str", "z", "where the walk happens: before (z) or after (w) the mapping", ("z", "w")),
+            Option("truncation", "float", 1.0, "1 leaves samples as they are, 0 gives the mean image"),
+        ),
+        weights=shipped(world, "generator", LICENCE),
+        licence=LICENCE,
+        cites=(STYLEGAN2,),
+        spaces=("z", "w"),
+    )
+
+
+def _part(world: Miniature) -> FeatureSpec:
+    return FeatureSpec(
+        name=f"{world.name}.part",
+        load=f"eigenwalk_miniatures.parts:{world.name}",
+        summary=f"the pixels of named parts of the picture, as the segmenter of {world.name} finds them",
+        options=(Option("part", "words", summary="one part or several", choices=world.parts, required=True),),
+        weights=shipped(world, "segmenter", LICENCE),
+        licence=LICENCE,
+        cites=(UNET,),
+        kind="projection",
+        unit="RMS pixel inside the mask",
+    )
+
+
+def _factor(world: Miniature) -> FeatureSpec:
+    names = world.factors.names
+    return FeatureSpec(
+        name=f"{world.name}.factor",
+        load=f"eigenwalk_miniatures.reading:{world.name}",
+        summary=f"named factors of the scene, as the regressor of {world.name} reads them",
+        options=(Option("factor", "words", summary="one factor or several", choices=names, required=True),),
+        weights=shipped(world, "regressor", LICENCE),
+        licence=LICENCE,
+        unit="share of the factor's range",
+    )

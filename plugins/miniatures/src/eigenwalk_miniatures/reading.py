@@ -1,0 +1,37 @@
+"""The feature that reads named factors off an image: `rooms.factor(sofa_hue)`."""
+
+from __future__ import annotations
+
+from eigenwalk.errors import OptionError
+from eigenwalk.feature import Feature
+from torch import Tensor
+
+from eigenwalk_miniatures import load
+from eigenwalk_miniatures.miniature import Miniature, miniature
+
+
+class Reading(Feature):
+    """Values `(batch, named factors)` of the regressor, each as a share of its factor's range.
+
+    0 is the factor's low, 1 its high; an image beyond the renders can read outside. Distance: the
+    root of the mean squared difference over the named factors.
+    """
+
+    unit = "share of the factor's range"
+
+    def __init__(self, world: Miniature, names: tuple[str, ...]) -> None:
+        unknown = [name for name in names if name not in world.factors.names]
+        if unknown or not names:
+            told = f"factor {unknown[0]!r} is unknown" if unknown else "no factor is named"
+            raise OptionError(f"{world.name}.factor: {told}; known factors: {', '.join(world.factors.names)}")
+        self.names, self.columns = names, [world.factors.index(name) for name in names]
+        self.regressor = load.regressor(world)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """The shares `(batch, named factors)` of images `(batch, 3, height, width)`."""
+        return load.follow(self.regressor, images)(images)[:, self.columns]
+
+
+def rooms(factor: tuple[str, ...]) -> Reading:
+    """Factors of the living rooms."""
+    return Reading(miniature("rooms"), (factor,) if isinstance(factor, str) else tuple(factor))

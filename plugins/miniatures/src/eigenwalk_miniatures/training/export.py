@@ -1,0 +1,41 @@
+"""Puts trained networks into a miniature's folder and writes their sizes and checksums.
+
+    python -m eigenwalk_miniatures.training.export rooms --from DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+from pathlib import Path
+
+from eigenwalk_miniatures.miniature import miniature
+
+NETWORKS = ("generator", "segmenter", "regressor")
+
+
+def export(source: Path, target: Path) -> None:
+    """Copy what `source` holds of `NETWORKS` to `target`, then list all of `target` in `weights.toml`."""
+    for network in NETWORKS:
+        if (source / f"{network}.safetensors").exists():
+            shutil.copyfile(source / f"{network}.safetensors", target / f"{network}.safetensors")
+    lines = ["# Written by eigenwalk_miniatures.training.export.\n"]
+    for network in NETWORKS:
+        held = (target / f"{network}.safetensors").read_bytes()
+        digest = hashlib.sha256(held).hexdigest()
+        lines.append(f'[{network}]\nsize = {len(held)}\nsha256 = "{digest}"\n')
+    (target / "weights.toml").write_text("\n".join(lines))
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("miniature")
+    parser.add_argument("--from", dest="source", type=Path, required=True)
+    args = parser.parse_args()
+    export(args.source, Path(str(miniature(args.miniature).weights("generator"))).parent)
+
+
+if __name__ == "__main__":
+    main()
