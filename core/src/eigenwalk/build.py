@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from torch import nn
 
@@ -98,7 +98,7 @@ def feature_from_file(call: Call) -> tuple[Feature, Used]:
     if options:
         _binds(found, text, options, None)
         found = functools.partial(found, **options)
-    return FunctionFeature(found), _used(call, path)
+    return FunctionFeature(cast(Any, found)), _used(call, path)
 
 
 def generator_from_file(call: Call) -> tuple[Generator, Used]:

@@ -1,0 +1,1 @@
+"""Frequency bands as features for eigenwalk."""

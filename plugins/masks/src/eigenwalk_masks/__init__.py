@@ -1,0 +1,1 @@
+"""Masks as features for eigenwalk."""

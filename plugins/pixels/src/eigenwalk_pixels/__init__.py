@@ -1,0 +1,1 @@
+"""The image itself as a feature for eigenwalk."""
