@@ -1,0 +1,111 @@
+"""Paths in words and figures, the same in every output: labels, endings, shares of typical.
+
+    >>> percent(0.254), percent(0.004), percent(float("nan"))
+    ('25 %', '0.4 %', '–')
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eigenwalk.path import Path, Role, Waypoint
+
+ENDINGS = {
+    "walking": "not ended",
+    "length": "full length",
+    "tolerance": "reached a tolerance",
+    "nothing to vary": "nothing left to vary",
+    "undefined": "a feature had no value",
+    "numerical": "not a number",
+}
+
+
+def percent(share: float) -> str:
+    """A share as a percentage: whole above one per cent, one decimal below, a dash where it is not a number."""
+    if not math.isfinite(share):
+        return "–"
+    value = 100 * share
+    return f"{value:.0f} %" if value >= 0.95 or value < 0.05 else f"{value:.1f} %"
+
+
+def figure(value: float) -> str:
+    """A number in three significant figures, a dash where there is none."""
+    return f"{value:.3g}" if math.isfinite(value) else "–"
+
+
+def label(path: Path) -> str:
+    """The direction in words: ``direction 2 −``, counted from the largest quotient."""
+    return f"direction {path.rank} {'+' if path.sense > 0 else '−'}"
+
+
+def brief_ending(path: Path) -> str:
+    """How the path ended, in a few words, with the last waypoint."""
+    reason = path.status.reason
+    last = path.waypoints[-1].index if path.waypoints else 0
+    steps = f"{last} step{'' if last == 1 else 's'}"
+    if reason == "length":
+        return f"{steps}, full length"
+    feature = f" {path.status.feature}" if path.status.feature else ""
+    said = {
+        "walking": "not ended",
+        "tolerance": f"tolerance of{feature}" if feature else "reached a tolerance",
+        "nothing to vary": "nothing left to vary",
+        "undefined": f"no value of{feature}" if feature else "a feature had no value",
+        "numerical": f"not a number:{feature}" if feature else "not a number",
+    }
+    return f"{steps}, {said.get(reason, reason)}"
+
+
+def ending(path: Path) -> str:
+    """How the path ended, as a sentence."""
+    last = path.waypoints[-1].index if path.waypoints else 0
+    if path.status.reason == "length":
+        return f"Walked its full length of {last} steps."
+    if path.status.reason == "walking":
+        return f"Not ended: the run was stopped after {last} steps."
+    detail = path.status.detail.strip() or ENDINGS.get(path.status.reason, path.status.reason)
+    return f"Ended after {last} step{'' if last == 1 else 's'}: {detail[:1].lower() + detail[1:]}".rstrip(".") + "."
+
+
+def tolerance(role: Role) -> float:
+    """A fixed feature's tolerance as a share of its typical distance; infinity where it has none."""
+    return math.inf if role.tolerance is None or not role.typical else role.tolerance / role.typical
+
+
+def names(roles: Sequence[Role]) -> str:
+    """The names of the roles, in one line."""
+    return ", ".join(role.name for role in roles) or "nothing"
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What one waypoint did, for a picture with room for two figures.
+
+    Attributes:
+        varied: mean change of the varied features, as a share of typical.
+        fixed: change of the fixed feature that is nearest its tolerance; nan where nothing is fixed.
+        tolerance: that feature's tolerance, as a share of typical; infinity where it has none.
+    """
+
+    varied: float
+    fixed: float
+    tolerance: float
+
+
+def moved(path: Path, waypoint: Waypoint) -> Moved:
+    """The two figures under the picture of `waypoint`."""
+    shares = {role.name: waypoint.changes[role.name] / role.typical if role.typical else math.nan for role in path.roles}
+    varied = [shares[role.name] for role in path.varied]
+    mean = sum(varied) / len(varied) if varied else math.nan
+    if not path.fixed:
+        return Moved(mean, math.nan, math.inf)
+    strained = max(path.fixed, key=lambda role: (_strain(shares[role.name], tolerance(role)), shares[role.name]))
+    return Moved(mean, shares[strained.name], tolerance(strained))
+
+
+def _strain(share: float, limit: float) -> float:
+    if not math.isfinite(limit):
+        return share
+    return share / limit if limit else math.inf
