@@ -1,0 +1,186 @@
+"""Text -> tree -> text: one canonical form, and errors that point at the place."""
+
+from __future__ import annotations
+
+import keyword
+
+import pytest
+from eigenwalk.errors import ExpressionError
+from eigenwalk.expression import Call, Chain, Complement, Held, Open, Weighted, parse, parse_generator
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+CANONICAL = {
+    "identity": "identity",
+    " attributes( smile ) ": "attributes(smile)",
+    "mask(sofa)|fourier.low(cycles=8)": "mask(sofa) | fourier.low(cycles=8)",
+    "a | (b | c)": "a | b | c",
+    "a\n  | b": "a | b",
+    "~mask(sofa)": "~mask(sofa)",
+    "~~x": "x",
+    "~( a|b )|c": "~(a | b) | c",
+    "identity<1": "identity < 1.0",
+    "a | b < .25": "a | b < 0.25",
+    "0.5*a": "0.5 * a",
+    "2 * a | b": "2.0 * (a | b)",
+    "2 * (a | b)": "2.0 * (a | b)",
+    "f(z=1, a=[0, -.5], b=True, c='true', d='sofa', e='two words', g=a.b)": (
+        'f(a=(0, -0.5), b=true, c="true", d=sofa, e="two words", g=a.b, z=1)'
+    ),
+    'f("class", "", (x,), ())': 'f("class", "", (x,), ())',
+    "./my_feature.py:fn": 'file("./my_feature.py:fn")',
+    "0.5*../a-b/x.py:Net.make( size = 3 )": '0.5 * file("../a-b/x.py:Net.make", size=3)',
+    "my_feature.py:fn() | g": 'file("my_feature.py:fn") | g',
+    "~(/abs/x.py:fn)<2": '~file("/abs/x.py:fn") < 2.0',
+    "C:/work/x.py:fn": 'file("C:/work/x.py:fn")',
+    "mask(file=./sofa.png)": 'mask(file="./sofa.png")',
+}
+
+WRONG = {  # text -> the faulty characters, and a part of the message
+    "": ("", "empty"),
+    "   ": ("   ", "empty"),
+    "a |": ("", "does not parse"),
+    "a b": ("b", "does not parse"),
+    "f(x": ("(", "never closed"),
+    "a | b)": (")", "unmatched"),
+    "f('x": ("'x", "closing quote"),
+    "f(label=class)": ("class", "quotes"),
+    "a = 3": ("=", "does not parse"),
+    "a > 1": ("a > 1", "'<'"),
+    "a <= 1": ("a <= 1", "'<'"),
+    "1 < a": ("1 < a", "left"),
+    "a < 1 < 2": ("a < 1 < 2", "one comparison"),
+    "a < b": ("b", "positive number"),
+    "a < -1": ("-1", "positive number"),
+    "a < 1e999": ("1e999", "positive number"),
+    "a < true": ("true", "positive number"),
+    "a | (b < 3)": ("b < 3", "end of the whole"),
+    "~(a < 3)": ("a < 3", "end of the whole"),
+    "0.5 * a < 3": ("0.5 * a", "one of them"),
+    "(0.5 * a) | b": ("0.5 * a", "before the whole"),
+    "a * 0.5": ("a * 0.5", "comes first"),
+    "0 * a": ("0", "positive number"),
+    "lambda: a": ("lambda: a", "not part of the language"),
+    "a and b": ("a and b", "not part of the language"),
+    "a[3]": ("a[3]", "not part of the language"),
+    "f(3).x": ("f(3).x", "words joined by dots"),
+    "f(3)(4)": ("f(3)", "words joined by dots"),
+    "f(x=1, x=2)": ("x=2", "given twice"),
+    "f(x=1, 2)": (")", "put it first"),
+    "f(**x)": ("**x", "name=value"),
+    "f(*x)": ("*x", "a value is"),
+    "f(g(3))": ("g(3)", "a value is"),
+    "f(1j)": ("1j", "a value is"),
+    "f(None)": ("None", "a value is"),
+    "f((1, (2,)))": ("(2,)", "several values"),
+    "f(1e999)": ("1e999", "finite"),
+    "3": ("3", "found a number"),
+    "'./x.py:fn'": ("'./x.py:fn'", 'file("./x.py:fn")'),
+    "é | f(x=1 + 2)": ("1 + 2", "a value is"),
+    "./my.py:fn(x=1+2)": ("1+2", "a value is"),
+    "a | ./my.py:fn | 3": ("3", "found a number"),
+    "./my.py": ("./my.py", "./my_file.py:name"),
+    "~/my.py:fn": ("~/my.py:fn", "home folder"),
+    "file()": ("file()", "my_feature.py:fn"),
+    "a # b": ("#", "no meaning"),
+}
+
+
+@pytest.mark.parametrize("text", CANONICAL)
+def test_canonical_form(text):
+    assert str(parse(text)) == CANONICAL[text]
+    assert str(parse(CANONICAL[text])) == CANONICAL[text]
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_errors_point_at_the_place(text):
+    place, message = WRONG[text]
+    with pytest.raises(ExpressionError) as caught:
+        parse(text)
+    error = caught.value
+    assert message in error.message
+    assert error.text == text
+    assert text[error.start : error.end] == place
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["(" * 300, "~" * 3000 + "a", "|".join("a" * 1900), "a" * 100_000, "f(" * 900, "f(" + "9" * 3990 + ")", "-" * 3999,
+     "f(" + "[" * 150 + "]" * 150 + ")", "a\0b", "f('\ud800')", "a < 1" + "0" * 400],
+)  # fmt: skip
+def test_nothing_but_an_expression_error_comes_of_hostile_text(text):
+    try:
+        parse(text)
+    except ExpressionError:
+        pass
+
+
+@given(st.text(alphabet="ab.|~<*()[]=,\"'\\0159-/:py \n#éﬁ", max_size=40))
+@settings(max_examples=300, deadline=None)
+def test_any_text_parses_or_is_an_expression_error(text):
+    for read in (parse, parse_generator):
+        try:
+            once = str(read(text))
+        except ExpressionError:
+            continue
+        assert str(read(once)) == once
+
+
+words = st.from_regex(r"[a-z_][a-z0-9_]{0,6}", fullmatch=True).filter(
+    lambda word: not keyword.iskeyword(word) and word not in ("true", "false")
+)
+names = st.lists(words, min_size=1, max_size=3).map(".".join)
+numbers = st.integers(-(10**12), 10**12) | st.floats(allow_nan=False, allow_infinity=False)
+strings = st.text(max_size=8) | names
+values = numbers | strings | st.booleans() | st.lists(numbers | strings, max_size=4).map(tuple)
+calls = st.builds(
+    Call,
+    names.filter(lambda name: name not in ("file", "open")),
+    st.lists(values, max_size=2).map(tuple),
+    st.dictionaries(words, values, max_size=3).map(lambda options: tuple(options.items())),
+)
+
+
+def chains(parts):
+    """Chains of two parts or more."""
+    return st.lists(parts, min_size=2, max_size=3).map(lambda found: Chain(tuple(found)))
+
+
+nodes = calls | calls.map(Complement) | chains(calls | calls.map(Complement) | chains(calls).map(Complement))
+positive = st.floats(min_value=1e-300, max_value=1e300)
+expressions = nodes | st.builds(Held, nodes, positive) | st.builds(Weighted, positive, nodes)
+
+
+@given(expressions)
+@settings(max_examples=200, deadline=None)
+def test_what_is_printed_reads_back(tree):
+    assert parse(str(tree)) == tree
+    assert str(parse(str(tree))) == str(tree)
+
+
+GENERATORS = {
+    "rooms": Call("rooms"),
+    "biggan(label=golden_retriever)": Call("biggan", (), (("label", "golden_retriever"),)),
+    "./my_generator.py:build": Call("file", ("./my_generator.py:build",)),
+    "my_generator.py:build(n=3)": Call("file", ("my_generator.py:build",), (("n", 3),)),
+    "ffhq.pkl": Open("ffhq.pkl"),
+    "ffhq.pkl(space=w)": Open("ffhq.pkl", (("space", "w"),)),
+    "my models/ffhq": Open("my models/ffhq"),
+    'open("ffhq.pkl", space=w)': Open("ffhq.pkl", (("space", "w"),)),
+    "exists.xyz": Open("exists.xyz"),
+    "odd (1) [name].dat": Open("odd (1) [name].dat"),
+    "missing.xyz": Call("missing.xyz"),
+}
+
+
+@pytest.mark.parametrize("text", GENERATORS)
+def test_generators_and_paths(text):
+    tree = parse_generator(text, isfile=lambda path: path in ("exists.xyz", "rooms", "odd (1) [name].dat"))
+    assert tree == GENERATORS[text]
+    assert parse_generator(str(tree)) == tree
+
+
+@pytest.mark.parametrize("text", ["rooms | mask", "~rooms", "0.5 * rooms", "rooms < 3", "open()", "open(3)", ""])
+def test_generators_are_one_name(text):
+    with pytest.raises(ExpressionError):
+        parse_generator(text)
