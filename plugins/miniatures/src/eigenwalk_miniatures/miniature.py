@@ -26,6 +26,8 @@ class Miniature:
     summary: str
     factors: FactorTable
     parts: tuple[str, ...]
+    subject: str
+    """The part of which every image shows exactly one."""
 
     @property
     def render(self) -> Callable[[Tensor, int], tuple[Tensor, Tensor]]:
@@ -42,4 +44,4 @@ def miniature(name: str) -> Miniature:
     if name not in NAMES:
         raise ValueError(f"miniature {name!r} is unknown; known: {', '.join(NAMES)}")
     module = import_module(f"eigenwalk_miniatures.{name}.factors")
-    return Miniature(name, module.SUMMARY, module.FACTORS, module.PARTS)
+    return Miniature(name, module.SUMMARY, module.FACTORS, module.PARTS, module.SUBJECT)

@@ -12,6 +12,8 @@ SUMMARY = "living rooms drawn by a small GAN that ships with its package"
 PARTS = ("wall", "floor", "window", "picture", "rug", "lamp", "sofa", "cushion")
 """What a pixel can belong to, in the order of the mask channels."""
 
+SUBJECT = "sofa"
+
 FACTORS = FactorTable(
     (
         Factor("wall_hue", 30, 290, "hue of the wall"),
