@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from eigenwalk.errors import AmbiguousName, FileError, UnknownName
+from eigenwalk.hookspecs import hookimpl
 from eigenwalk.index import Index, shipped
 from eigenwalk.registry import Registry
+from eigenwalk.spec import FeatureSpec
 
 ROOT = Path(__file__).parents[1]
 HEAD = "from eigenwalk.hookspecs import hookimpl\nfrom eigenwalk.spec import FeatureSpec, GeneratorSpec, Option\n"
@@ -207,10 +209,15 @@ def test_a_file_is_opened_by_the_first_plugin_that_knows_its_bytes(zoo, tmp_path
         assert part in str(caught.value)
 
 
-def test_plugins_given_in_process(tmp_path):
-    module = type(sys)("given")
-    exec(GOOD.format(name="given.feature"), vars(module))
-    registry = Registry.discover(extra=[(module, "eigenwalk-given", "0.3")], installed=False)
+def test_plugins_given_in_process():
+    class Given:
+        __name__ = "given"
+
+        @hookimpl
+        def eigenwalk_features(self):
+            return [FeatureSpec("given.feature", "a:b", "")]
+
+    registry = Registry.discover(extra=[(Given(), "eigenwalk-given", "0.3")], installed=False)
     assert [(str(offer), offer.plugin) for offer in registry.features] == [
         ("given.feature (eigenwalk-given 0.3)", "given")
     ]
@@ -236,4 +243,4 @@ def test_the_index_at_the_root_is_the_one_that_ships():
 
 def test_discovery_imports_no_torch():
     code = "import sys; from eigenwalk.registry import Registry; Registry.discover(); print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "False\n"

@@ -1,0 +1,154 @@
+"""The levels of the design, held by reading imports: a module imports lower levels only."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+LEVELS = {
+    "errors": 0, "shapes": 0,
+    "spec": 1, "feature": 1, "generator": 1, "path": 1,
+    "hookspecs": 2, "discovery": 2, "registry": 2, "index": 2, "source": 2, "expression": 2, "options": 2, "files": 2,
+    "build": 3, "compose": 3, "linearise": 3, "rayleigh": 3, "step": 3,
+    "walk": 4,
+    "outputs": 5, "weights": 5, "recipe": 5, "api": 5, "testing": 5,
+    "cli": 6, "__main__": 7, "__init__": 7,
+}  # fmt: skip
+
+SIBLINGS = {
+    ("discovery", "hookspecs"), ("discovery", "index"),
+    ("registry", "discovery"), ("registry", "index"),
+    ("expression", "source"), ("options", "expression"),
+    ("compose", "build"),
+    ("step", "linearise"), ("step", "rayleigh"), ("linearise", "compose"),
+    ("recipe", "weights"), ("api", "recipe"), ("api", "weights"), ("api", "outputs"), ("testing", "api"),
+}  # fmt: skip
+"""Imports inside one level that the design names: what is right of the pair never imports what is left."""
+
+OPEN_TO_PLUGINS = {name for name, level in LEVELS.items() if level < 2} | {"hookspecs"}
+
+
+def imports(file: Path, package: str) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything that `file`, a module of `package`, imports, wherever in the file."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            whole = ".".join([*base, *([node.module] if node.module else [])])
+            yield from ((node.lineno, f"{whole}.{alias.name}") for alias in node.names)
+
+
+def of(package: str, name: str) -> str | None:
+    """The module of `package` that `name` lies in: ``walk`` for ``eigenwalk.walk.Walk``."""
+    parts = name.split(".")
+    return None if parts[0] != package else parts[1] if len(parts) > 1 else "__init__"
+
+
+def core_violations(source: Path) -> Iterator[str]:
+    """Every import of the core at `source` that the levels forbid."""
+    for file in sorted(source.rglob("*.py")):
+        relative = file.relative_to(source)
+        own = relative.parts[0].removesuffix(".py")
+        if own not in LEVELS:
+            yield f"{relative}: module {own!r} has no level in DESIGN 1: give it one in LEVELS"
+            continue
+        package = ".".join(["eigenwalk", *relative.parts[:-1]])
+        for line, name in imports(file, package):
+            other = of("eigenwalk", name)
+            if name.startswith("eigenwalk_"):
+                yield f"{relative}:{line}: the core imports the plugin {name}"
+            elif other in LEVELS and other != own:
+                allowed = LEVELS[other] < LEVELS[own] or (own, other) in SIBLINGS
+                if not allowed:
+                    yield f"{relative}:{line}: {own} (level {LEVELS[own]}) imports {other} (level {LEVELS[other]})"
+
+
+def plugin_violations(plugins: Path) -> Iterator[str]:
+    """Every import of the plugins at `plugins` that the design forbids."""
+    for file in sorted(plugins.glob("*/src/**/*.py")) + sorted(plugins.glob("*/tests/**/*.py")):
+        relative = file.relative_to(plugins)
+        own, tests = f"eigenwalk_{relative.parts[0].replace('-', '_')}", relative.parts[1] == "tests"
+        package = own if tests else ".".join(relative.parts[2:-1])
+        for line, name in imports(file, package):
+            other = of("eigenwalk", name)
+            allowed = OPEN_TO_PLUGINS | ({"testing"} if tests else set())
+            if other is not None and other not in allowed:
+                yield f"{relative}:{line}: a plugin imports eigenwalk.{other}; open to it: {', '.join(sorted(allowed))}"
+            if name.startswith("eigenwalk_") and name.split(".")[0] != own:
+                yield f"{relative}:{line}: a plugin imports the plugin {name}"
+
+
+def test_the_core_imports_lower_levels_only():
+    assert list(core_violations(ROOT / "core/src/eigenwalk")) == []
+
+
+def test_plugins_import_the_contracts_only():
+    assert list(plugin_violations(ROOT / "plugins")) == []
+
+
+def test_no_two_siblings_import_each_other():
+    assert not {(b, a) for a, b in SIBLINGS} & SIBLINGS
+    assert all(LEVELS[a] == LEVELS[b] for a, b in SIBLINGS)
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "expected"),
+    [
+        ("core/feature.py", "import eigenwalk.registry\n", "feature (level 1) imports registry (level 2)"),
+        ("core/rayleigh/dense.py", "from ..walk import walk\n", "rayleigh (level 3) imports walk (level 4)"),
+        ("core/rayleigh/dense.py", "from eigenwalk import cli\n", "rayleigh (level 3) imports cli (level 6)"),
+        ("core/hookspecs.py", "from eigenwalk.registry import Offer\n", "hookspecs (level 2) imports registry"),
+        ("core/walk.py", "def f():\n    from eigenwalk.api import walk\n", "walk.py:2: walk (level 4) imports api"),
+        ("core/api.py", "import eigenwalk_masks.mask\n", "the core imports the plugin eigenwalk_masks.mask"),
+        ("core/extra.py", "", "module 'extra' has no level"),
+        ("core/spec.py", "from eigenwalk import walk\n", "spec (level 1) imports walk"),
+        ("core/registry.py", "from eigenwalk.discovery import load\n", None),
+        ("core/rayleigh/davidson.py", "from eigenwalk.rayleigh.dense import f\nfrom .dense import g\n", None),
+        ("plugins/x/src/eigenwalk_x/a.py", "from eigenwalk.compose import f\n", "imports eigenwalk.compose"),
+        ("plugins/x/src/eigenwalk_x/a.py", "from eigenwalk import walk\n", "imports eigenwalk.walk"),
+        ("plugins/x/src/eigenwalk_x/a.py", "import eigenwalk_masks\n", "imports the plugin eigenwalk_masks"),
+        ("plugins/x/src/eigenwalk_x/a.py", "from eigenwalk.testing import f\n", "imports eigenwalk.testing"),
+        ("plugins/x/tests/test_x.py", "from eigenwalk.testing import f\nfrom eigenwalk_x.a import g\n", None),
+        ("plugins/x/tests/test_x.py", "from eigenwalk.registry import f\n", "imports eigenwalk.registry"),
+        ("plugins/x/src/eigenwalk_x/sub/a.py", "from ..b import c\nfrom eigenwalk.hookspecs import hookimpl\n", None),
+    ],
+)
+def test_a_violation_is_found(tmp_path, path, source, expected):
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(source)
+    found = [*core_violations(tmp_path / "core"), *plugin_violations(tmp_path / "plugins")]
+    assert (not found) if expected is None else any(expected in line for line in found), found
+
+
+def loaded_by(code: str) -> set[str]:
+    """The top-level modules in a fresh interpreter after `code`; plugins need not be installed."""
+    sources = os.pathsep.join(str(folder) for folder in (ROOT / "plugins").glob("*/src"))
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": sources},
+    )
+    return set(done.stdout.split())
+
+
+def test_specs_hooks_and_every_entry_module_are_light():
+    entries = [f"eigenwalk_{folder.name.replace('-', '_')}.plugin" for folder in sorted((ROOT / "plugins").iterdir())
+               if (folder / "pyproject.toml").is_file()]  # fmt: skip
+    assert {"eigenwalk_fourier.plugin", "eigenwalk_masks.plugin", "eigenwalk_pixels.plugin"} <= set(entries)
+    modules = ", ".join(["eigenwalk", "eigenwalk.spec", "eigenwalk.hookspecs", "eigenwalk.registry", *entries])
+    assert not loaded_by(f"import {modules}") & {"torch", "numpy", "PIL", "timm", "matplotlib", "pydantic"}
+
+
+def test_expressions_and_options_are_read_without_torch():
+    assert "torch" not in loaded_by("import eigenwalk.expression, eigenwalk.options, eigenwalk.files")

@@ -1,0 +1,381 @@
+"""Names to objects: the sets checked, options typed, files loaded, provenance kept."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import zipfile
+from types import ModuleType
+
+import pytest
+import torch
+from eigenwalk.compose import build_generator, compose
+from eigenwalk.errors import (
+    CompositionError,
+    ContractError,
+    FileError,
+    InputError,
+    OptionError,
+    PluginError,
+    Undefined,
+    UnknownName,
+)
+from eigenwalk.feature import Feature, FunctionFeature, Projection
+from eigenwalk.generator import FunctionGenerator, Generator
+from eigenwalk.hookspecs import hookimpl
+from eigenwalk.registry import Registry
+from eigenwalk.spec import FeatureSpec, GeneratorSpec, Option, Weights
+
+SHA = "0" * 64
+
+
+class Scale(Projection):
+    """The image times a factor."""
+
+    def __init__(self, by: float = 1.0, mode: str = "plain", **options):
+        self.by, self.mode, self.options = by, mode, options
+
+    def __call__(self, images):
+        return images * self.by
+
+
+class Mean(Feature):
+    """The mean of the image."""
+
+    def __call__(self, images):
+        return images.mean((1, 2, 3))
+
+
+def raises(error: Exception):
+    """A factory that raises."""
+
+    def factory():
+        raise error
+
+    return factory
+
+
+def toy_generator(n: int = 4, path=None) -> Generator:
+    """Three coordinates as three flat channels."""
+    made = FunctionGenerator(lambda z: z[:, :3, None, None].expand(-1, -1, 8, 8), n, (8, 8))
+    made.path = path  # type: ignore[attr-defined]
+    return made
+
+
+toys = ModuleType("toys_of_test_compose")
+vars(toys).update(
+    Scale=Scale,
+    Mean=Mean,
+    broken=raises(ValueError("no luck")),
+    leaves=raises(SystemExit(2)),
+    undefined=raises(Undefined("nothing there")),
+    rubbish=lambda: 3,
+    toy_generator=toy_generator,
+)
+
+
+class Plugin:
+    """A plugin given in process."""
+
+    __name__ = "toys"
+
+    @hookimpl
+    def eigenwalk_features(self):
+        """One good projection and feature, and what can be wrong with a factory."""
+        options = (
+            Option("by", "float", 1.0),
+            Option("mode", "str", "plain", choices=("plain", "fancy")),
+            Option("count", "int"),
+            Option("on", "bool"),
+            Option("box", "numbers"),
+            Option("parts", "words"),
+            Option("file", "path"),
+        )
+        where = toys.__name__
+        yield FeatureSpec("scale", f"{where}:Scale", "", options, (Weights("w.st", SHA, 1, "MIT"),), kind="projection")
+        yield FeatureSpec("mean", f"{where}:Mean", "")
+        yield FeatureSpec("needs", f"{where}:Scale", "", (Option("by", "float", required=True),))
+        for name in ("broken", "leaves", "undefined", "rubbish", "absent"):
+            yield FeatureSpec(name, f"{where}:{name}", "")
+        yield FeatureSpec("nowhere", "no_such_module:f", "")
+        yield FeatureSpec("liar", f"{where}:Mean", "", kind="projection")
+
+    @hookimpl
+    def eigenwalk_generators(self):
+        """A generator, and a factory that gives none."""
+        yield GeneratorSpec("toy", f"{toys.__name__}:toy_generator", "", (Option("n", "int"),))
+        yield GeneratorSpec("rubbish", f"{toys.__name__}:rubbish", "")
+
+    @hookimpl
+    def eigenwalk_open(self, path):
+        """Toy files."""
+        known = path.read_bytes().startswith(b"TOY")
+        return GeneratorSpec("toy.file", f"{toys.__name__}:toy_generator", "", (Option("n", "int"),)) if known else None
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """An empty working folder, and the toys importable."""
+    monkeypatch.setitem(sys.modules, toys.__name__, toys)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def registry():
+    return Registry.discover(extra=[(Plugin(), "eigenwalk-toys", "1.2")], installed=False)
+
+
+def test_terms_say_what_they_are(registry):
+    found = compose(["scale(2) < 0.3", "mean"], ["~scale(by=2)", "0.5 * scale(3) | mean"], registry)
+    assert [str(term) for term in found.fixed] == ["scale(by=2.0) < 0.3", "mean"]
+    assert [str(term) for term in found.varied] == ["~scale(by=2.0)", "0.5 * (scale(by=3.0) | mean)"]
+    assert [term.text for term in found.varied] == ["~scale(by=2.0)", "scale(by=3.0) | mean"]
+    assert (found.fixed[0].tolerance, found.fixed[1].tolerance, found.varied[1].weight) == (0.3, None, 0.5)
+    images = torch.rand(2, 3, 4, 4)
+    torch.testing.assert_close(found.varied[0].feature(images), -images)
+    torch.testing.assert_close(found.varied[1].feature(images), 3 * images.mean((1, 2, 3)))
+
+
+def test_provenance_names_distribution_version_and_weights(registry, folder):
+    (folder / "m.png").write_bytes(b"pixels")
+    (term,) = compose([], ["scale(file=./m.png) | mean"], registry).varied
+    scale, mean = term.used
+    assert (scale.name, scale.distribution, scale.version) == ("scale", "eigenwalk-toys", "1.2")
+    assert scale.weights == (("w.st", SHA),)
+    assert scale.files == (("./m.png", hashlib.sha256(b"pixels").hexdigest()),)
+    assert (mean.name, mean.weights, mean.files) == ("mean", (), ())
+
+
+def test_an_object_is_built_once_for_a_name(registry):
+    found = compose(["scale(2)"], ["~scale(by=2)"], registry)
+    assert found.varied[0].feature.inner is found.fixed[0].feature
+
+
+def test_options_reach_the_factory_in_their_types(registry):
+    text = "scale(2, fancy, count=3.0, on=true, box=(0, 0.5), parts=sofa)"
+    feature = compose([], [text], registry).varied[0].feature
+    assert (feature.by, feature.mode) == (2.0, "fancy")
+    assert feature.options == {"count": 3, "on": True, "box": (0, 0.5), "parts": ("sofa",)}
+    assert isinstance(feature.options["count"], int)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("scale(bye=2)", "no option 'bye'; did you mean 'by'"),
+        ("scale(zzz=2)", "its options are by, mode"),
+        ("mean(2)", "takes none by position, got 1"),
+        ("mean(by=2)", "it takes none"),
+        ("scale(2, by=3)", "given twice"),
+        ("scale(big)", "is a number, got big"),
+        ("scale(true)", "is a number, got true"),
+        ("scale(mode=fanc)", "one of plain, fancy, got fanc; did you mean fancy"),
+        ("scale(mode=3)", 'write "3"'),
+        ("scale(count=1.5)", "is a whole number, got 1.5"),
+        ("scale(on=1)", "is true or false, got 1"),
+        ("scale(box=(0, a))", "is numbers"),
+        ("scale(parts=(1, 2))", "is words"),
+        ("scale(file=3)", "the path of a file"),
+        ("needs", "needs option 'by', a number"),
+    ],
+)
+def test_wrong_options(registry, text, message):
+    with pytest.raises(OptionError) as caught:
+        compose([], [text], registry)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "varied", "message"),
+    [
+        (["mean"], [], "nothing varies"),
+        (["scale(1)"], ["scale"], "both fixed (as scale(by=1.0)) and varied"),
+        (["scale(2) < 0.1"], ["3 * scale(by=2)"], "both fixed and varied"),
+        (["scale(box=(0, 1))"], ["scale(box=(0.0, 1.0))"], "both fixed"),
+        (["mean", "mean < 3"], ["scale"], "twice among the fixed"),
+        (["scale"], ["mean", 'mean(package="eigenwalk-toys")'], "twice among the varied"),
+        (["0.5 * mean"], ["scale"], "a weight says how much a feature varies"),
+        (["mean"], ["scale < 0.5"], "a tolerance says how far a fixed feature may move"),
+        ([], ["mean | scale"], "left of '|' must be a projection"),
+        ([], ["~mean"], "mean is a feature"),
+        ([], ["~(scale | mean)"], "is a feature"),
+    ],
+)
+def test_contradicting_sets(registry, fixed, varied, message):
+    with pytest.raises(CompositionError) as caught:
+        compose(fixed, varied, registry)
+    assert message in str(caught.value)
+
+
+def test_one_text_is_no_list(registry):
+    with pytest.raises(InputError, match=r"write \['mean'\]"):
+        compose([], "mean", registry)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("broken", PluginError, "ValueError: no luck"),
+        ("leaves", PluginError, "end the process"),
+        ("absent", PluginError, "cannot be imported: AttributeError"),
+        ("nowhere", PluginError, "ModuleNotFoundError"),
+        ("rubbish", ContractError, "must return a Feature, got a int"),
+        ("liar", ContractError, "must return a Projection, got a Mean"),
+        ("undefined", Undefined, "nothing there"),
+    ],
+)
+def test_failing_factories(registry, name, kind, message):
+    with pytest.raises(kind) as caught:
+        compose([], [name], registry)
+    assert message in str(caught.value)
+    if kind is not Undefined:
+        assert "plugin 'toys' (eigenwalk-toys 1.2)" in str(caught.value)
+
+
+MINE = """
+import torch
+from beside import three
+from eigenwalk.feature import Feature, Projection
+from eigenwalk.generator import FunctionGenerator
+
+def fn(images, by=1): return images.mean((1, 2, 3)) * by * three
+class Half(Projection):
+    def __init__(self, by=0.5): self.by = by
+    def __call__(self, images): return images * self.by
+half = Half()
+class Net(torch.nn.Module):
+    def __init__(self): super().__init__(); self.layer = torch.nn.Conv2d(3, 1, 1)
+    def forward(self, images): return self.layer(images)
+class Bad(Half):
+    def __init__(self): 1 / 0
+number = 3
+def build(n=4): return FunctionGenerator(lambda z: z[:, :3, None, None].expand(-1, -1, 8, 8), n, (8, 8))
+generator = build()
+def wrong(): return FunctionGenerator(lambda z: z, 0, (8, 8))
+"""
+
+
+@pytest.fixture
+def mine(folder):
+    (folder / "mine.py").write_text(MINE)
+    (folder / "beside.py").write_text("three = 3\n")
+    yield folder / "mine.py"
+    sys.modules.pop("beside", None)
+
+
+def test_features_in_a_file(registry, mine):
+    found = compose(["./mine.py:half"], ["./mine.py:fn(by=2)", "~./mine.py:Half(by=2) | mine.py:Net"], registry)
+    images = torch.rand(2, 3, 4, 4)
+    assert type(found.fixed[0].feature).__name__ == "Half"
+    assert isinstance(found.varied[0].feature, FunctionFeature)
+    torch.testing.assert_close(found.varied[0].feature(images), images.mean((1, 2, 3)) * 6)
+    assert not found.varied[1].feature(images).requires_grad
+    assert found.varied[0].text == 'file("./mine.py:fn", by=2)'
+    assert found.varied[0].used[0].files == (("./mine.py", hashlib.sha256(MINE.encode()).hexdigest()),)
+    assert str(mine.parent) not in sys.path
+
+
+def test_a_changed_file_is_read_again(registry, mine):
+    compose([], ["./mine.py:half"], registry)
+    mine.write_text("def half(images): return images * 7\n")
+    (term,) = compose([], ["./mine.py:half"], registry).varied
+    assert isinstance(term.feature, FunctionFeature)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        ("./no.py:fn", FileError, "no file './no.py'"),
+        ("./mine.py:hafl", UnknownName, "it has half"),
+        ("./mine.py:fn(to=3)", OptionError, "takes (images, by=1), and the options given are to"),
+        ("./mine.py:half(by=3)", OptionError, "takes no options"),
+        ("./mine.py:Half(to=3)", OptionError, "the options given are to"),
+        ("./mine.py:Bad", PluginError, "failed at line 16: ZeroDivisionError"),
+        ("./mine.py:number", ContractError, "got a int"),
+        ("~./mine.py:fn", CompositionError, "is a FunctionFeature"),
+        ("./mine.py:fn | scale", CompositionError, "left of '|'"),
+        ('file("./mine.py")', InputError, "the name of a function"),
+    ],
+)
+def test_wrong_files(registry, mine, text, kind, message):
+    with pytest.raises(kind) as caught:
+        compose([], [text], registry)
+    assert message in str(caught.value)
+
+
+def test_the_same_function_by_two_paths_is_one_feature(registry, mine):
+    with pytest.raises(CompositionError, match="both fixed"):
+        compose(["./mine.py:half"], [f'file("{mine}:half")'], registry)
+
+
+@pytest.mark.parametrize(("source", "line"), [("x = 1\n\nx / 0\n", 3), ("x = 1\ndef f(:\n", 2), ("exit(1)\n", 1)])
+def test_a_file_that_fails_says_the_line(registry, folder, source, line):
+    (folder / "bad.py").write_text(source)
+    with pytest.raises(PluginError, match=rf"bad\.py failed at line {line}"):
+        compose([], ["./bad.py:f"], registry)
+
+
+def test_generators(registry, mine, folder):
+    (folder / "toy.pkl").write_bytes(b"TOY")
+    texts = ["toy", "toy(n=5)", "./mine.py:build", "./mine.py:build(n=6)", "./mine.py:generator", "toy.pkl(n=7)"]
+    built = [build_generator(text, registry) for text in texts]
+    assert [generator.latent_dim for generator, _ in built] == [4, 5, 4, 6, 4, 7]
+    assert [used[0].name for _, used in built[:2]] == ["toy", "toy"]
+    (used,) = built[-1][1]
+    assert (used.distribution, used.files) == ("eigenwalk-toys", (("toy.pkl", hashlib.sha256(b"TOY").hexdigest()),))
+    assert str(built[-1][0].path) == "toy.pkl"  # type: ignore[attr-defined]
+
+
+def archive() -> bytes:
+    """The bytes of a zip archive, as torch.save writes one."""
+    import io
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("archive/data.pkl", b"\x80\x02}." * 100)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no file"),
+        (b"", "is empty"),
+        (archive()[:200], "truncated"),
+        (archive(), "not recognised as a generator: it is none of: Toy files (eigenwalk-toys)"),
+        (b"hello, world", "./my_generator.py:build"),
+        (b"<!DOCTYPE html><html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    ],
+)
+def test_files_that_are_no_generator(registry, folder, content, message):
+    if content is not None:
+        (folder / "g.pkl").write_bytes(content)
+    with pytest.raises(FileError) as caught:
+        build_generator("g.pkl", registry)
+    assert message in str(caught.value)
+
+
+def test_truncated_safetensors(registry, folder):
+    (folder / "g.safetensors").write_bytes((10**6).to_bytes(8, "little") + b"{}")
+    with pytest.raises(FileError, match="truncated"):
+        build_generator("g.safetensors", registry)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        ("rubbish", ContractError, "must return a Generator, got a int"),
+        ("./mine.py:fn", OptionError, "images"),
+        ("./mine.py:Half", ContractError, "FunctionGenerator(function"),
+        ("./mine.py:wrong", ContractError, "latent_dim"),
+        ("toy(n=x)", OptionError, "whole number"),
+        ("tyo", UnknownName, "nearest: toy"),
+        ("mean", UnknownName, "is a feature, not a generator"),
+    ],
+)
+def test_wrong_generators(registry, mine, text, kind, message):
+    with pytest.raises(kind) as caught:
+        build_generator(text, registry)
+    assert message in str(caught.value)
