@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -68,8 +69,8 @@ def draw_plot(paths: Sequence[Path], ink: Ink) -> Figure:
     paths = sorted(paths, key=lambda path: (path.seed, path.rank, -path.sense))
     roles = (*paths[0].varied, *paths[0].fixed)
     heights = [2.0] * len(roles) + [1.3]
-    figure = Figure(figsize=(12, max(6.2, sum(heights) + 1.2)), facecolor=ink.paper, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.18, h_pad=0.14)
+    figure = Figure(figsize=(12, max(6.2, sum(heights) + 1.2)), facecolor=ink.paper)
+    figure.set_layout_engine("constrained", w_pad=0.18, h_pad=0.14)
     grid = figure.add_gridspec(len(heights), 2, width_ratios=(1.25, 1), height_ratios=heights)
     last = None
     for row, role in enumerate(roles):
@@ -129,11 +130,17 @@ def _feature(axes: Axes, paths: Sequence[Path], role: Role, ink: Ink) -> None:
     axes.set_ylim(0, max(1.16 * top, 0.02))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
     axes.yaxis.set_major_locator(MaxNLocator(4))
-    own = axes.secondary_yaxis("right", functions=(lambda y: y * role.typical, lambda y: y / (role.typical or 1)))
+    own = axes.secondary_yaxis("right", functions=_own_unit(role))
     own.set_ylabel(role.unit, color=ink.quiet, fontsize=9)
     own.tick_params(colors=ink.quiet, length=0, labelsize=9)
     own.yaxis.set_major_locator(MaxNLocator(4))
     own.spines["right"].set_visible(False)
+
+
+def _own_unit(role: Role) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """Share of typical -> the feature's unit, and back; matplotlib calls them with arrays."""
+    typical = role.typical or 1.0
+    return lambda share: np.asarray(share) * typical, lambda value: np.asarray(value) / typical
 
 
 def _passes(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
