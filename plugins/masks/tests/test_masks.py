@@ -1,0 +1,150 @@
+"""Masks: exact coverage, files as people make them, and distances of what lies inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from eigenwalk.errors import FileError, OptionError, Undefined
+from eigenwalk_masks.mask import BoxMask, mask, read
+from PIL import Image
+from torch.func import jvp, vjp, vmap
+
+
+def weights(feature, height=8, width=8) -> torch.Tensor:
+    """The mask at this size, float64."""
+    return feature(torch.ones(1, 3, height, width, dtype=torch.float64))[0, 0]
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Save an array as an image and give its path."""
+
+    def save(array: np.ndarray, name: str = "mask.png") -> str:
+        Image.fromarray(array).save(tmp_path / name)
+        return str(tmp_path / name)
+
+    return save
+
+
+def test_a_box_covers_its_exact_area():
+    m = weights(mask(box=(0.1, 0.25, 0.55, 0.9)), 10, 7)
+    assert float(m.sum()) == pytest.approx(0.45 * 7 * 0.65 * 10)
+    assert m[0].abs().max() == 0
+    assert m[2, 1] == pytest.approx(0.5)  # y from 2.5, x from 0.7
+    assert m[5, 0] == pytest.approx(0.3)
+
+
+def test_inside_and_outside_are_the_image():
+    images = torch.rand(2, 3, 9, 11, dtype=torch.float64)
+    for feature in (mask(box=(0.2, 0.1, 0.7, 0.8)), mask(box=(0.2, 0.1, 0.7, 0.8), feather=3)):
+        torch.testing.assert_close(feature(images) + feature.complement()(images), images)
+        torch.testing.assert_close(feature.complement().complement()(images), feature(images))
+
+
+def test_a_feathered_edge_fades_and_borders_stay():
+    m = weights(mask(box=(0, 0, 0.5, 1), feather=4), 32, 32)
+    assert m[:, 0].min() == pytest.approx(1)
+    assert (m[16].diff() <= 1e-12).all()
+    assert m[16, 15] + m[16, 16] == pytest.approx(1)
+    assert 0.05 < m[16, 17] < 0.4
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "RGB", "RGBA", "P", "I;16"])
+def test_masks_in_the_formats_that_programs_save(tmp_path, mode):
+    white = np.zeros((16, 16), np.uint8)
+    white[:, :8] = 255
+    if mode == "I;16":
+        image = Image.fromarray(white.astype(np.uint16) * 257)
+    else:
+        image = Image.fromarray(white).convert(mode)
+    image.save(tmp_path / "m.png")
+    m = weights(mask(file=str(tmp_path / "m.png")), 8, 8)
+    torch.testing.assert_close(m, weights(mask(box=(0, 0, 0.5, 1)), 8, 8), rtol=0, atol=1e-6)
+
+
+def test_what_is_transparent_is_outside(saved):
+    pixels = np.full((4, 4, 4), 255, np.uint8)
+    pixels[:2, :, 3] = 0
+    torch.testing.assert_close(weights(mask(file=saved(pixels)), 4, 4)[:, 0], torch.tensor([0, 0, 1, 1]).double())
+
+
+def test_a_mask_is_averaged_down(saved):
+    pixels = np.zeros((16, 16), np.uint8)
+    pixels[:2] = 255
+    m = weights(mask(file=saved(pixels)), 4, 8)
+    torch.testing.assert_close(m[:, 0], torch.tensor([0.5, 0, 0, 0]).double())
+
+
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.parametrize("feather", [0.0, 2.0])
+def test_a_uniform_change_has_its_own_size_as_distance(outside, feather):
+    feature = BoxMask((0.3, 0.3, 0.5, 0.6), feather, outside)
+    images = torch.rand(2, 3, 17, 16, dtype=torch.float64)
+    found = feature.distance(feature(images), feature(images + 0.1))
+    torch.testing.assert_close(found, torch.full((2,), 0.1, dtype=torch.float64))
+
+
+def test_distance_and_radius_agree():
+    feature = mask(box=(0.1, 0.2, 0.55, 0.9))
+    a = feature(torch.rand(2, 3, 12, 16, dtype=torch.float64))
+    v = feature(torch.randn_like(a))
+    v = v / v.flatten(1).norm(dim=1)[:, None, None, None] * feature.radius(0.3, a)[:, None, None, None]
+    torch.testing.assert_close(feature.distance(a, a + v), torch.full((2,), 0.3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("feature", [mask(box=(0.1, 0.2, 0.55, 0.9)), mask(box=(0, 0, 1, 0.5), feather=2).complement()])
+def test_derivatives(feature):
+    images, v, u = (torch.randn(2, 3, 9, 10, dtype=torch.float64) for _ in range(3))
+    _, pushed = jvp(feature, (images,), (v,))
+    pulled = vjp(feature, images)[1](u)[0]
+    torch.testing.assert_close((u * pushed).sum(), (pulled * v).sum())
+    central = (feature(images + 1e-4 * v) - feature(images - 1e-4 * v)) / 2e-4
+    torch.testing.assert_close(pushed, central, rtol=1e-7, atol=1e-8)
+    many = vmap(lambda w: jvp(feature, (images,), (w,))[1])(torch.stack([v, u]))
+    torch.testing.assert_close(many[0], pushed)
+    torch.testing.assert_close(feature(images)[1:], feature(images[1:]))
+
+
+def test_a_mask_made_in_inference_mode_can_be_differentiated():
+    feature, images = mask(box=(0, 0, 0.5, 1)), torch.rand(1, 3, 8, 8)
+    with torch.inference_mode():
+        feature(images)
+    feature(images.requires_grad_()).square().sum().backward()
+    assert images.grad is not None
+
+
+def test_an_empty_mask_is_undefined(saved):
+    file = saved(np.zeros((4, 4), np.uint8))
+    with pytest.raises(Undefined, match=r"inside .*mask\.png is empty at 8 x 8"):
+        weights(mask(file=file))
+    with pytest.raises(Undefined, match="outside box"):
+        weights(mask(box=(0, 0, 1, 1)).complement())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "a box or a file"),
+        ({"box": (0, 0, 1, 1), "file": "m.png"}, "a box or a file"),
+        ({"box": (0, 0, 1)}, "four numbers"),
+        ({"box": (0, 0, 64, 64)}, "from 0 to 1"),
+        ({"box": (0.5, 0, 0.5, 1)}, "is empty"),
+        ({"box": (0, 0.7, 1, 0.3)}, "is empty"),
+        ({"box": (0, 0, 1, 1), "feather": -1}, "feather"),
+    ],
+)
+def test_wrong_options(options, message):
+    with pytest.raises(OptionError, match=message):
+        mask(**options)
+
+
+def test_files_that_are_no_image(tmp_path, saved):
+    good = saved(np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8), "good.png")
+    (tmp_path / "cut.png").write_bytes(Path(good).read_bytes()[:500])
+    (tmp_path / "text.png").write_text("not an image")
+    for name, message in {"none.png": "no mask image", "text.png": "save the mask as a PNG", "cut.png": "cannot be"}.items():
+        with pytest.raises(FileError, match=message):
+            read(tmp_path / name)
