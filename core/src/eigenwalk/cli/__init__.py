@@ -1,0 +1,25 @@
+"""The command ``eigenwalk``: arguments -> api. Every command is a module of its own, imported when it is used."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+TRACEBACK = "EIGENWALK_TRACEBACK"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits: 0, or the `exit_code` of the error, or 130 after Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "--traceback" in words:  # allowed anywhere, as it is added to a command that has just failed
+        words = [word for word in words if word != "--traceback"]
+        os.environ[TRACEBACK] = "1"
+    if words in (["features"], ["generators"]):
+        # Typer imports pydantic for any command line that it reads, which takes longer than finding all names.
+        from eigenwalk.cli import catalogue
+
+        return getattr(catalogue, words[0])()
+    from eigenwalk.cli.app import command
+
+    command()(args=words, prog_name="eigenwalk")

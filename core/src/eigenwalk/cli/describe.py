@@ -1,0 +1,142 @@
+"""``eigenwalk describe``: everything that is known about a name, or the canonical form of an expression."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from eigenwalk.errors import ExpressionError, UnknownName
+from eigenwalk.expression import Call, Complement, Expression, Held, Open, Weighted, parse, parse_generator, value_text
+
+if TYPE_CHECKING:
+    from eigenwalk.registry import Offer, Registry
+    from eigenwalk.spec import Option
+
+
+def describe(
+    name: Annotated[str, typer.Argument(help='A feature, a generator, or an expression such as "mask(sofa) | low".')],
+) -> None:
+    """Describe a feature, a generator or an expression: summary, unit, options, weights, licence, provenance."""
+    from eigenwalk.registry import Registry
+
+    registry, out = Registry.discover(), Console(highlight=False, soft_wrap=True)
+    node = _read(name)
+    if isinstance(node, Call) and not node.args and not node.options and node.name != "file":
+        _offer(out, _find(registry, node), registry)
+        return
+    out.print(Text(str(_canonical(node, registry)), style="bold"))
+    seen: set[str] = set()
+    for call in _calls(node):
+        if call.name not in seen:
+            seen.add(call.name)
+            out.print()
+            if isinstance(call, Call) and call.name == "file":
+                out.print(f"file: the function or class {call.args[0]}, with no packaging")
+            else:
+                _offer(out, _find(registry, call), registry)
+
+
+def _read(text: str) -> Expression | Open:
+    """The tree of a feature's or a generator's text; a text that is neither raises as a feature's."""
+    try:
+        return parse(text)
+    except ExpressionError:
+        try:
+            return parse_generator(text)
+        except ExpressionError:
+            pass
+        raise
+
+
+def _canonical(node: Expression | Open, registry: Registry) -> Expression | Open:
+    """The tree with all options by keyword, checked against the specs."""
+    from eigenwalk.options import by_keyword
+
+    if isinstance(node, Open) or (isinstance(node, Call) and node.name == "file"):
+        return node
+    if isinstance(node, Call):
+        return by_keyword(node, _find(registry, node).spec)
+    from eigenwalk.compose import resolve
+
+    if isinstance(node, Held):
+        return Held(resolve(node.inner, registry), node.tolerance)
+    if isinstance(node, Weighted):
+        return Weighted(node.weight, resolve(node.inner, registry))
+    return resolve(node, registry)
+
+
+def _calls(node: Any) -> Iterator[Call]:
+    """Every call of the tree, from left to right."""
+    if isinstance(node, Call):
+        yield node
+    elif isinstance(node, (Complement, Held, Weighted)):
+        yield from _calls(node.inner)
+    elif not isinstance(node, Open):
+        for part in node.parts:
+            yield from _calls(part)
+
+
+def _find(registry: Registry, call: Call) -> Offer[Any]:
+    """The one offer of a name among features, then generators, then directions.
+
+    Raises:
+        UnknownName, AmbiguousName: as for a feature, unless another kind has the name.
+    """
+    package = dict(call.options).get("package")
+    package = None if package is None else str(package)
+    kinds = {offer.name: kind for kind in ("direction", "generator", "feature") for offer in getattr(registry, f"{kind}s")}
+    try:
+        return getattr(registry, kinds.get(call.name, "feature"))(call.name, package)
+    except UnknownName:
+        if call.name not in kinds and call.name in registry.index.generators:
+            return registry.generator(call.name, package)
+        raise
+
+
+def _offer(out: Console, offer: Offer[Any], registry: Registry) -> None:
+    spec = offer.spec
+    kind = type(spec).__name__.removesuffix("Spec").lower()
+    if getattr(spec, "kind", "feature") == "projection":
+        kind = "projection, a feature whose value is an image: another can follow it after |"
+    out.print(Text.assemble((spec.name, "bold"), f"  {spec.summary}"))
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    facts.add_row("kind", kind)
+    if hasattr(spec, "unit"):
+        facts.add_row("unit", spec.unit)
+        if not spec.differentiable:
+            facts.add_row("gradient", "none: central differences along the directions that are needed")
+    if hasattr(spec, "spaces"):
+        facts.add_row("spaces", ", ".join(spec.spaces))
+    facts.add_row("from", f"{offer.distribution} {offer.version} (plugin {offer.plugin})")
+    facts.add_row("loads", spec.load)
+    if spec.licence:
+        facts.add_row("licence", spec.licence)
+    for weights in spec.weights:
+        where = weights.url or "inside the package"
+        facts.add_row("weights", f"{weights.file}, {weights.size / 1e6:.1f} MB, {weights.licence}, {where}")
+        facts.add_row("", f"SHA-256 {weights.sha256}")
+    for cite in spec.cites:
+        facts.add_row("cites", Text(cite))
+    out.print(facts)
+    if spec.options:
+        out.print("options", style="dim")
+        out.print(_options(spec.options))
+
+
+def _options(options: tuple[Option, ...]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for _ in range(3):
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for option in options:
+        default = "required" if option.required else "" if option.default is None else f"= {value_text(option.default)}"
+        choices = f" ({', '.join(option.choices)})" if option.choices else ""
+        table.add_row(f"  {option.name}", Text(option.type, style="cyan"), default, Text(option.summary + choices))
+    return table

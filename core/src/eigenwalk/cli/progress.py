@@ -1,0 +1,200 @@
+"""A walk as it goes on: a live table on a terminal, a line per waypoint elsewhere. All on standard error."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from typing import Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from eigenwalk.outputs import words
+from eigenwalk.path import Path
+
+VARIED, FIXED = "color(208)", "color(39)"
+BAR = 16
+
+
+class Progress(Protocol):
+    """Where a walk's progress is shown."""
+
+    def note(self, text: str) -> None:
+        """Says something that happened once."""
+
+    def front(self, index: int, paths: Sequence[Path]) -> None:
+        """Shows the paths after waypoint `index`."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+def progress(steps: int, quiet: bool) -> Progress:
+    """What suits standard error: nothing, a live table, or plain lines."""
+    if quiet:
+        return Silent()
+    return LiveTable(steps) if sys.stderr.isatty() else Lines(steps)
+
+
+class Silent:
+    """Shows nothing."""
+
+    def note(self, text: str) -> None:
+        """Shows nothing."""
+
+    def front(self, index: int, paths: Sequence[Path]) -> None:
+        """Shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+
+class Lines:
+    """A line per waypoint, and one for every path that ends."""
+
+    def __init__(self, steps: int):
+        self.steps, self.clock, self.ended = steps, Clock(steps), set()
+
+    def note(self, text: str) -> None:
+        """Prints the text."""
+        print(text, file=sys.stderr, flush=True)
+
+    def front(self, index: int, paths: Sequence[Path]) -> None:
+        """Prints where the paths stand on average."""
+        ends = [words.moved(path, path.waypoints[-1]) for path in paths if len(path)]
+        varied = words.percent(sum(end.varied for end in ends) / max(1, len(ends)))
+        fixed = words.percent(max((end.fixed for end in ends), default=float("nan")))
+        passes = sum(path.cost.passes for path in paths)
+        figures = f"varied {varied} (mean), fixed {fixed} (largest), {passes:,.0f} passes, {self.clock.at(index)}"
+        self.note(f"waypoint {index} of {self.steps}: {figures}")
+        for path in paths:
+            if path.status.reason not in ("walking", "length") and path.name not in self.ended:
+                self.ended.add(path.name)
+                self.note(f"  seed {path.seed}, {words.label(path)}: {words.ending(path)}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+
+class LiveTable:
+    """A table that is redrawn in place: a row per path with two bars, and the whole below it."""
+
+    def __init__(self, steps: int):
+        self.steps, self.clock = steps, Clock(steps)
+        self.index, self.paths, self.text = 0, (), "getting ready"
+        self.live = Live(get_renderable=self.render, console=Console(stderr=True), refresh_per_second=4, transient=True)
+
+    def note(self, text: str) -> None:
+        """Prints the text above the table, where it stays."""
+        self.live.console.print(Text(text, style="dim"))
+
+    def front(self, index: int, paths: Sequence[Path]) -> None:
+        """Takes the paths into the table."""
+        self.clock.at(index)
+        self.index, self.paths, self.text = index, tuple(paths), ""
+        self.live.refresh()
+
+    def render(self) -> RenderableType:
+        """The table as it stands now."""
+        if not self.paths:
+            return Text(f"{self.text} … {self.clock.elapsed}", style="dim")
+        room = max(4, self.live.console.height - 6)
+        shown = self.paths if len(self.paths) <= room else self.paths[: room - 1]
+        table = path_table(shown, live=True)
+        rest = len(self.paths) - len(shown)
+        passes = sum(path.cost.passes for path in self.paths)
+        done = f"waypoint {self.index} of {self.steps}"
+        line = Text.assemble((done, "bold"), f"   {passes:,.0f} generator passes   {self.clock.text(self.index)}")
+        return Group(table, *([Text(f"… and {rest} more paths", style="dim")] if rest else []), line)
+
+    def __enter__(self) -> Self:
+        self.live.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.live.__exit__(None, None, None)
+
+
+def path_table(paths: Sequence[Path], live: bool = False) -> Table:
+    """A row per path: where it stands, its two figures with bars, and how it ended."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("path", no_wrap=True)
+    table.add_column("step", justify="right")
+    table.add_column("varied", no_wrap=True)
+    table.add_column("fixed", no_wrap=True)
+    table.add_column("passes", justify="right")
+    table.add_column("" if live else "how it ended", overflow="ellipsis" if live else "fold", no_wrap=live, ratio=1)
+    for path in paths:
+        what = words.moved(path, path.waypoints[-1])
+        name = Text.assemble((words.label(path), "bold"), (f"  seed {path.seed}", "dim"))
+        ended = "" if path.status.reason == "walking" and live else words.brief_ending(path) if live else words.ending(path)
+        short = path.status.reason not in ("walking", "length")
+        figures = [bar(what.varied, VARIED), bar(what.fixed, FIXED, what.tolerance)]
+        end = Text(ended, style="yellow" if short else "dim")
+        table.add_row(name, str(path.waypoints[-1].index), *figures, f"{path.cost.passes:,.0f}", end)
+    return table
+
+
+def bar(share: float, colour: str, limit: float = float("inf")) -> Text:
+    """A bar up to 100 % of typical, a mark at the limit, and the figure."""
+    if not math.isfinite(share):
+        return Text(f"{'':<{BAR}} {'–':>5}", style="dim")
+    filled = min(BAR, round(BAR * share))
+    text = Text("━" * filled, style=colour) + Text("─" * (BAR - filled), style="bright_black")
+    if limit <= 1:
+        mark = min(BAR - 1, int(BAR * limit))
+        text = text[:mark] + Text("┃") + text[mark + 1 :]
+    return text + Text(f" {words.percent(share):>5}")
+
+
+class Clock:
+    """Elapsed and remaining time; what came before this process began is not counted."""
+
+    def __init__(self, steps: int):
+        self.steps, self.began = steps, time.monotonic()
+        self.first: tuple[int, float] | None = None
+        self.pace = 0.0
+
+    @property
+    def elapsed(self) -> str:
+        """Time since the beginning."""
+        return duration(time.monotonic() - self.began)
+
+    def at(self, index: int) -> str:
+        """Notes that waypoint `index` is reached; elapsed and remaining time in words."""
+        now = time.monotonic()
+        if self.first is None:
+            self.first = (index, now)
+        elif index > self.first[0]:
+            self.pace = (now - self.first[1]) / (index - self.first[0])
+        return self.text(index)
+
+    def text(self, index: int) -> str:
+        """Elapsed time, and what remains at the pace so far."""
+        left = f", about {duration(self.pace * (self.steps - index))} left" if self.pace and index < self.steps else ""
+        return f"{self.elapsed}{left}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(9.4), duration(75), duration(7300)
+    ('9 s', '1 min 15 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

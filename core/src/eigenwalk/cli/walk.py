@@ -1,0 +1,109 @@
+"""``eigenwalk walk`` and ``eigenwalk run``: a walk from arguments, or from a recipe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eigenwalk.errors import InputError
+
+if TYPE_CHECKING:
+    from eigenwalk.recipe import Recipe
+
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Folder of the run [default: runs/ and a name made from the arguments]")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary: the folder alone.")]
+Device = Annotated[str | None, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1, mps [default: cpu]")]
+Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Rows per generator call [default: as memory allows]")]
+
+
+def walk(
+    generator: Annotated[str, typer.Argument(help="A generator: a name, a checkpoint, or ./my_generator.py:build.")],
+    fix: Annotated[list[str] | None, typer.Option("--fix", help="A feature to hold; repeatable.")] = None,
+    vary: Annotated[list[str] | None, typer.Option("--vary", help="A feature to vary; repeatable.")] = None,
+    seed: Annotated[
+        list[str] | None, typer.Option("--seed", help="A start, or a range such as 0-3; repeatable [default: 0]")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Waypoints after the start [default: 12]")] = None,
+    paths: Annotated[
+        int | None, typer.Option(min=1, help="Paths per seed, the two senses of a direction counted apart [default: 6]")
+    ] = None,
+    stride: Annotated[
+        float | None, typer.Option(help="Varied change per step, as a share of the typical distance [default: 0.08]")
+    ] = None,
+    solver: Annotated[str | None, typer.Option(help="davidson, dense or nullspace [default: davidson]")] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Tolerance where a feature names none, as a share of typical [default: 0.35]")
+    ] = None,
+    device: Device = None,
+    dtype: Annotated[str | None, typer.Option(help="float32 or float64 [default: float32]")] = None,
+    batch: Batch = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Walk so that the features of --fix hold while those of --vary change; goes on where it was stopped.
+
+    eigenwalk walk rooms --fix "rooms.part(sofa)" --vary "~rooms.part(sofa)"
+    """
+    from eigenwalk.cli.perform import perform
+    from eigenwalk.recipe import Recipe
+
+    entries: dict[str, Any] = {
+        "generator": generator,
+        "fix": fix or [],
+        "vary": vary or [],
+        "seeds": seeds(seed) if seed else None,
+        "steps": steps,
+        "paths": paths,
+        "stride": stride,
+        "solver": solver,
+        "tolerance": tolerance,
+        "device": device,
+        "dtype": dtype,
+        "batch": batch,
+    }
+    recipe = Recipe.of(**{key: value for key, value in entries.items() if value is not None})
+    perform(recipe, out, overwrite, quiet)
+
+
+def run(
+    recipe: Annotated[Path, typer.Argument(help="A recipe.toml, as every run leaves one in its folder.")],
+    device: Device = None,
+    batch: Batch = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Repeat the walk of a recipe: with the same versions, weights and files to the same latents."""
+    from eigenwalk.cli.perform import perform
+    from eigenwalk.recipe import Recipe
+
+    given: Recipe = Recipe.read(recipe)
+    where = {key: value for key, value in (("device", device), ("batch", batch)) if value is not None}
+    perform(given.model_copy(update=where), out, overwrite, quiet)
+
+
+def seeds(texts: Sequence[str]) -> list[int]:
+    """The seeds of texts such as ``0-3`` and ``7``, each once, in the order given.
+
+    >>> seeds(["0-2", "7", "1"])
+    [0, 1, 2, 7]
+
+    Raises:
+        InputError: a text is neither a number nor a range.
+    """
+    found: dict[int, None] = {}
+    for text in texts:
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", text.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if match is None or last < first or last - first >= 100_000:
+            raise InputError(f"--seed takes a whole number or a range such as 0-3, got {text!r}")
+        found.update(dict.fromkeys(range(first, last + 1)))
+    return list(found)
