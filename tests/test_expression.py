@@ -116,7 +116,7 @@ def test_nothing_but_an_expression_error_comes_of_hostile_text(text):
 
 
 @given(st.text(alphabet="ab.|~<*()[]=,\"'\\0159-/:py \n#éﬁ", max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 def test_any_text_parses_or_is_an_expression_error(text):
     for read in (parse, parse_generator):
         try:
@@ -129,6 +129,7 @@ def test_any_text_parses_or_is_an_expression_error(text):
 words = st.from_regex(r"[a-z_][a-z0-9_]{0,6}", fullmatch=True).filter(
     lambda word: not keyword.iskeyword(word) and word not in ("true", "false")
 )
+words = words.filter(lambda word: word != "py")  # x.py is a file
 names = st.lists(words, min_size=1, max_size=3).map(".".join)
 numbers = st.integers(-(10**12), 10**12) | st.floats(allow_nan=False, allow_infinity=False)
 strings = st.text(max_size=8) | names
@@ -152,7 +153,7 @@ expressions = nodes | st.builds(Held, nodes, positive) | st.builds(Weighted, pos
 
 
 @given(expressions)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 def test_what_is_printed_reads_back(tree):
     assert parse(str(tree)) == tree
     assert str(parse(str(tree))) == str(tree)

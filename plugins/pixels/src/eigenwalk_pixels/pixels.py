@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from eigenwalk.errors import CompositionError, OptionError
 from eigenwalk.feature import Projection
-from eigenwalk.shapes import Images
+from eigenwalk.shapes import Images, Values
 from torch.nn import functional as F
 
 REC709 = (0.2126, 0.7152, 0.0722)
@@ -27,8 +27,8 @@ class Pixels(Projection):
             raise OptionError(f"size must be at least 1 pixel, got {size}")
         self.size = size
 
-    def __call__(self, images: Images) -> Images:
-        """The images ``(batch, 3, height, width)``, each pixel the mean of those that it covers.
+    def __call__(self, images: Images) -> Values:  # an image, of another size
+        """The images ``(batch, 3, rows, columns)``, each pixel the mean of those that it covers.
 
         Raises:
             OptionError: the images are smaller than `size`.
