@@ -40,8 +40,12 @@ def fit(
     loss: Callable[[Tensor, Tensor], Tensor],
     course: Course,
     file: Path,
+    until: int | None = None,
 ) -> None:
-    """Fit `network` and save it to `file` (safetensors); `file` with `.pt` holds what resuming needs."""
+    """Fit `network` over `course` (or `until` so many images) and save it to `file`, safetensors.
+
+    `file` with the suffix `.pt` holds what resuming needs.
+    """
     torch.manual_seed(course.seed)
     random = torch.Generator().manual_seed(course.seed)
     network.to(memory_format=torch.channels_last).train()
@@ -53,8 +57,9 @@ def fit(
         adam.load_state_dict(state["adam"])
         random.set_state(state["random"])
         seen, seconds = state["seen"], state["seconds"]
+    end = course.images if until is None else min(until, course.images)
     last, steps = time.perf_counter(), 0
-    while seen < course.images:
+    while seen < end:
         adam.param_groups[0]["lr"] = course.rate_at(seen)
         images, target = batch(course.batch, random)
         with torch.autocast("cpu", torch.bfloat16):
@@ -66,7 +71,7 @@ def fit(
         seen, steps = seen + course.batch, steps + 1
         now = time.perf_counter()
         seconds, last = seconds + now - last, now
-        if steps % 100 == 0 or seen >= course.images:
+        if steps % 100 == 0 or seen >= end:
             print(f"{seen} images, {seconds:.0f} s, loss {value.item():.5f}", flush=True)
             state = {"network": network.state_dict(), "adam": adam.state_dict()}
             save_state(kept, state | {"random": random.get_state(), "seen": seen, "seconds": seconds})

@@ -155,14 +155,17 @@ class Adversaries:
         self.average.w_mean.lerp_(self.average.map(self.latents()).mean(0), 0.02)
 
 
-def train(folder: Path, options: Options, shape: Shape, every: int = 8_000) -> Adversaries:
-    """Train until `options.images` were seen, saving to `folder` every `every` images."""
+def train(
+    folder: Path, options: Options, shape: Shape, every: int = 8_000, until: int | None = None
+) -> Adversaries:
+    """Both networks after `options.images` images (or `until`), saved to `folder` every `every`."""
+    end = options.images if until is None else min(until, options.images)
     renders = Renders(folder, shape.resolution)
     pair = Adversaries(shape, options)
     if (folder / "gan.pt").exists():
         pair.load(torch.load(folder / "gan.pt", weights_only=True))
     last = time.perf_counter()
-    while pair.seen < options.images:
+    while pair.seen < end:
         measured = pair.step(renders)
         now = time.perf_counter()
         pair.seconds, last = pair.seconds + now - last, now
@@ -170,7 +173,7 @@ def train(folder: Path, options: Options, shape: Shape, every: int = 8_000) -> A
             with open(folder / "log.csv", "a") as log:
                 fields = ",".join(f"{key}={value:.4f}" for key, value in measured.items())
                 log.write(f"{pair.seen},{pair.seconds:.0f},{fields}\n")
-        if pair.seen % every < options.batch or pair.seen >= options.images:
+        if pair.seen % every < options.batch or pair.seen >= end:
             save_state(folder / "gan.pt", pair.state())
             _export(folder, pair)
     return pair

@@ -1,0 +1,96 @@
+"""The shipped generator: the contract, its derivatives, its weights, and that it draws rooms."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import torch
+from eigenwalk.errors import OptionError, WeightsError
+
+from eigenwalk_miniatures import load
+from eigenwalk_miniatures.generator import MiniatureGenerator, rooms
+from eigenwalk_miniatures.miniature import Miniature
+from eigenwalk_miniatures.network import Generator, Shape
+from eigenwalk_miniatures.plugin import eigenwalk_features, eigenwalk_generators
+from eigenwalk_miniatures.training.measures import one
+
+
+def test_one_sofa_in_97_of_100_samples(world: Miniature, samples: torch.Tensor) -> None:
+    masks = load.segmenter(world).masks(samples)[:, world.parts.index("sofa")]
+    assert sum(one(mask) for mask in masks) >= 97
+
+
+def test_samples_differ_from_each_other_as_renders_do(samples: torch.Tensor, renders: tuple) -> None:
+    def spread(images: torch.Tensor) -> torch.Tensor:
+        return torch.cdist(images[:100].flatten(1), images[:100].flatten(1)).mean()
+
+    assert spread(samples) > 0.75 * spread(renders[1])
+
+
+@pytest.mark.parametrize("space", ["z", "w"])
+def test_same_latent_same_image_whatever_the_batch(space: str) -> None:
+    generator = rooms(space=space, truncation=0.8)
+    z = generator.sample(3, seed=4)
+    assert z.shape == (3, generator.latent_dim)
+    assert torch.equal(z[:2], generator.sample(2, seed=4))
+    images = generator(z)
+    assert images.shape == (3, 3, *generator.resolution)
+    assert torch.equal(images, generator(z))
+    for row in range(3):
+        torch.testing.assert_close(generator(z[row : row + 1])[0], images[row], atol=1e-5, rtol=0)
+
+
+def test_truncation_draws_samples_together() -> None:
+    images = {t: rooms(truncation=t)(rooms().sample(20, 1)) for t in (0.0, 0.5, 1.0)}
+    wide = {t: image.var(0).mean() for t, image in images.items()}
+    assert wide[0.0] < 1e-8 < wide[0.5] < wide[1.0]
+    w = rooms(space="w", truncation=0.5)
+    torch.testing.assert_close(w(w.sample(2, 1)), images[0.5][:2], atol=1e-5, rtol=0)
+
+
+def test_pushforward_pullback_and_differences_agree(generator: MiniatureGenerator) -> None:
+    double = MiniatureGenerator.__new__(MiniatureGenerator)
+    double.__dict__ = dict(vars(generator)) | {"network": Generator(Shape()).double()}
+    double.network.load_state_dict(generator.network.state_dict())
+    z = generator.sample(1, 5).double()
+    v = torch.nn.functional.normalize(generator.sample(3, 6).double(), dim=1)
+    pushed = torch.func.vmap(lambda t: torch.func.jvp(double, (z,), (t[None],))[1])(v)
+    for row in range(3):
+        step = 1e-5 * v[row]
+        central = (double(z + step) - double(z - step)) / 2e-5
+        torch.testing.assert_close(pushed[row], central, atol=1e-6, rtol=1e-4)
+    images, pull = torch.func.vjp(double, z)
+    u = torch.randn(images.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close((u * pushed[0]).sum(), (pull(u)[0] * v[0]).sum())
+
+
+def test_nothing_trains_and_dtype_follows_the_latent(generator: MiniatureGenerator) -> None:
+    assert not generator.network.training
+    assert not any(p.requires_grad for p in generator.network.parameters())
+    fresh = rooms()
+    assert fresh(fresh.sample(1, 0).double()).dtype == torch.float64
+    assert fresh(fresh.sample(1, 0)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("options", [{"space": "w+"}, {"truncation": -1.0}])
+def test_bad_options_are_told(options: dict) -> None:
+    with pytest.raises(OptionError, match="must be"):
+        rooms(**options)
+
+
+def test_weights_in_the_package_are_those_that_the_specs_name(world: Miniature) -> None:
+    total = 0
+    for spec in (*eigenwalk_generators(), *eigenwalk_features()):
+        for weights in spec.weights:
+            held = (world.weights("generator").parent.parent / weights.file).read_bytes()
+            assert (len(held), hashlib.sha256(held).hexdigest()) == (weights.size, weights.sha256)
+            total += len(held)
+    assert 0 < total <= 10_000_000
+
+
+def test_missing_weights_say_what_to_do(world: Miniature) -> None:
+    with pytest.raises(WeightsError, match="install the package again"):
+        load.network(world, "regressor", Generator(Shape()))
+    with pytest.raises(WeightsError, match="lamp.safetensors"):
+        load.network(world, "lamp", Generator(Shape()))

@@ -1,0 +1,104 @@
+"""Training: data and networks go on where a stopped run was, to the same result."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional as F
+
+from eigenwalk_miniatures.miniature import Miniature
+from eigenwalk_miniatures.network import Discriminator, Generator, Shape
+from eigenwalk_miniatures.training import measures
+from eigenwalk_miniatures.training.data import CHUNK, Renders, render_to
+from eigenwalk_miniatures.training.fit import Course, fit
+from eigenwalk_miniatures.training.gan import Options, train
+
+TINY = Shape(latent_dim=8, channels=(8, 8, 8))
+SHORT = Options(images=48, batch=8, r1_every=2, seed=3)
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory, world: Miniature) -> Path:
+    folder = tmp_path_factory.mktemp("renders")
+    render_to(folder, world, CHUNK, TINY.resolution, seed=5)
+    return folder
+
+
+def linked(folder: Path, rendered: Path) -> Path:
+    folder.mkdir()
+    (folder / "images.u8").symlink_to(rendered / "images.u8")
+    return folder
+
+
+def test_rendering_goes_on_after_a_kill(tmp_path: Path, world: Miniature, rendered: Path) -> None:
+    whole = (rendered / "images.u8").read_bytes()
+    (tmp_path / "images.u8").write_bytes(whole[: len(whole) // 3])
+    render_to(tmp_path, world, CHUNK, TINY.resolution, seed=5)
+    assert (tmp_path / "images.u8").read_bytes() == whole
+    assert len(Renders(tmp_path, TINY.resolution)) == CHUNK
+
+
+def test_gan_training_goes_on_to_the_same_weights(tmp_path: Path, rendered: Path) -> None:
+    through = train(linked(tmp_path / "through", rendered), SHORT, TINY, every=16)
+    parted = linked(tmp_path / "parted", rendered)
+    first = train(parted, SHORT, TINY, every=16, until=16)
+    assert first.seen == 16
+    second = train(parted, SHORT, TINY, every=16)
+    assert second.seen == through.seen == 48
+    for one, two in zip(through.average.state_dict().values(), second.average.state_dict().values(), strict=True):
+        torch.testing.assert_close(one, two)
+    saved = load_file(parted / "generator.safetensors")
+    assert set(saved) == set(Generator(TINY).state_dict())
+    log = (parted / "log.csv").read_text().splitlines()
+    assert [int(line.split(",")[0]) for line in log] == [8, 24, 40]
+    assert (parted / "samples-0000048.png").exists()
+
+
+def test_training_moves_both_networks(tmp_path: Path, rendered: Path) -> None:
+    torch.manual_seed(SHORT.seed)
+    before = Generator(TINY).state_dict()
+    after = train(linked(tmp_path / "run", rendered), replace(SHORT, images=16), TINY).generator.state_dict()
+    assert all(not torch.equal(before[key], after[key]) for key in before if key != "w_mean")
+
+
+def test_fit_goes_on_where_it_was(tmp_path: Path) -> None:
+    truth = torch.nn.Conv2d(3, 1, 3)
+
+    def batch(n: int, random: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        x = torch.rand(n, 3, 8, 8, generator=random)
+        return x, truth(x).detach()
+
+    results = []
+    for name, lengths in (("through", (None,)), ("parted", (64, None))):
+        for until in lengths:
+            torch.manual_seed(1)
+            network = torch.nn.Conv2d(3, 1, 3)
+            fit(network, batch, F.mse_loss, Course(images=256, batch=16), tmp_path / f"{name}.safetensors", until=until)
+        results.append(network.weight)
+    torch.testing.assert_close(*results)
+
+
+def test_discriminator_gives_one_logit_an_image() -> None:
+    assert Discriminator(TINY)(torch.rand(6, 3, 16, 16)).shape == (6,)
+
+
+def test_one_counts_components() -> None:
+    mask = torch.zeros(64, 64)
+    assert not measures.one(mask)
+    mask[10:40, 10:40] = 1
+    assert measures.one(mask)
+    mask[60:62, 60:62] = 1
+    assert measures.one(mask), "a speck is ignored"
+    mask[50:60, 10:40] = 1
+    assert not measures.one(mask)
+
+
+def test_nearest_finds_a_copy() -> None:
+    stored = torch.randint(0, 256, (50, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    rows, far = measures.nearest(stored[[7, 31]].float() / 255, stored.numpy(), chunk=16)
+    assert rows.tolist() == [7, 31]
+    assert far.max() < 1e-3
