@@ -16,11 +16,12 @@ from eigenwalk.build import Used, check_generator, feature_from_file, generator_
 from eigenwalk.errors import CompositionError, InputError
 from eigenwalk.expression import Call, Chain, Complement, Expression, Held, Node, Open, Weighted, parse, parse_generator
 from eigenwalk.feature import Feature, Projection, chain
-from eigenwalk.files import check_checkpoint, reference, sha256
+from eigenwalk.files import check_checkpoint, sha256
 from eigenwalk.generator import Generator
-from eigenwalk.options import by_keyword, factory_options, key, opened_by_keyword
+from eigenwalk.options import by_keyword, factory_options, opened_by_keyword
 from eigenwalk.registry import Offer, Registry
-from eigenwalk.spec import FeatureSpec, GeneratorSpec
+from eigenwalk.resolve import CHAINED, INVERTED, check_sets, feature_offer, not_a_projection, package, resolve
+from eigenwalk.spec import GeneratorSpec
 
 __all__ = ["Composition", "Term", "Used", "build_feature", "build_generator", "compose", "resolve"]
 
@@ -64,7 +65,7 @@ def compose(fixed: Sequence[str], varied: Sequence[str], registry: Registry) -> 
         raise CompositionError("nothing varies: name at least one feature to vary, such as pixels")
     held = [(resolve(node, registry), tolerance) for node, tolerance in map(_held, fixed)]
     weighted = [(resolve(node, registry), weight) for node, weight in map(_weighted, varied)]
-    _check_sets([node for node, _ in held], [node for node, _ in weighted], registry)
+    check_sets([node for node, _ in held], [node for node, _ in weighted], registry)
     terms: list[Term] = []
     built: dict[Call, tuple[Feature, Used]] = {}
     for node, tolerance in held:
@@ -74,26 +75,6 @@ def compose(fixed: Sequence[str], varied: Sequence[str], registry: Registry) -> 
         feature, used = build_feature(node, registry, built)
         terms.append(Term(str(node), feature, weight=weight, used=used))
     return Composition(tuple(terms[: len(held)]), tuple(terms[len(held) :]))
-
-
-def resolve(node: Node, registry: Registry) -> Node:
-    """`node` with every name known and every option checked, by keyword, in its declared type. Imports nothing.
-
-    Raises:
-        UnknownName, AmbiguousName, OptionError: as the registry and the options say.
-        CompositionError: ``|`` or ``~`` on a feature that is not a projection.
-    """
-    if isinstance(node, Complement):
-        inner = resolve(node.inner, registry)
-        assert not isinstance(inner, Complement)  # the parser folds ~~x
-        _must_project(inner, registry, "'~' takes what a projection leaves out")
-        return Complement(inner)
-    if isinstance(node, Chain):
-        parts = tuple(resolve(part, registry) for part in node.parts)
-        for part in parts[:-1]:
-            _must_project(part, registry, "what stands left of '|' must be a projection")
-        return Chain(parts)  # type: ignore[arg-type]
-    return node if node.name == "file" else by_keyword(node, _offer(node, registry).spec)
 
 
 def build_feature(
@@ -110,17 +91,17 @@ def build_feature(
     node, built = resolve(node, registry), {} if built is None else built
     if isinstance(node, Complement):
         inner, used = build_feature(node.inner, registry, built)
-        return _projection(inner, node.inner, "'~' takes what a projection leaves out").complement(), used
+        return _projection(inner, node.inner, INVERTED).complement(), used
     if isinstance(node, Chain):
         links = [build_feature(part, registry, built) for part in node.parts]
         feature = links[-1][0]
         for part, (left, _) in reversed(list(zip(node.parts[:-1], links[:-1], strict=True))):
-            feature = chain(_projection(left, part, "what stands left of '|' must be a projection"), feature)
+            feature = chain(_projection(left, part, CHAINED), feature)
         return feature, tuple(dict.fromkeys(used for _, every in links for used in every))
     if node not in built and node.name == "file":
         built[node] = feature_from_file(node)
     elif node not in built:
-        built[node] = made(_offer(node, registry), node, Feature, **factory_options(node.options))
+        built[node] = made(feature_offer(node, registry), node, Feature, **factory_options(node.options))
     feature, one = built[node]
     return feature, (one,)
 
@@ -139,7 +120,7 @@ def build_generator(text: str, registry: Registry) -> tuple[Generator, tuple[Use
     elif node.name == "file":
         generator, used = generator_from_file(node)
     else:
-        offer = registry.generator(node.name, _package(node))
+        offer = registry.generator(node.name, package(node))
         node = by_keyword(node, offer.spec)
         generator, used = made(offer, node, Generator, **factory_options(node.options))
     return check_generator(generator, str(node)), (used,)
@@ -153,15 +134,6 @@ def _opened(node: Open, registry: Registry) -> tuple[Generator, Used]:
     generator, used = made(offer, None, Generator, path=path, **options)
     files = ((node.path, sha256(path)),) if path.is_file() else ()
     return generator, replace(used, files=files)
-
-
-def _offer(call: Call, registry: Registry) -> Offer[FeatureSpec]:
-    return registry.feature(call.name, _package(call))
-
-
-def _package(call: Call) -> str | None:
-    package = dict(call.options).get("package")
-    return None if package is None else str(package)
 
 
 def _held(text: str) -> tuple[Node, float | None]:
@@ -184,47 +156,7 @@ def _weighted(text: str) -> tuple[Node, float]:
     return (node.inner, node.weight) if isinstance(node, Weighted) else (node, 1.0)
 
 
-def _check_sets(fixed: Sequence[Node], varied: Sequence[Node], registry: Registry) -> None:
-    seen: dict[Node, tuple[str, Node]] = {}
-    for name, nodes in (("fixed", fixed), ("varied", varied)):
-        for node in nodes:
-            before, same = seen.setdefault(_key(node, registry), (name, node))
-            if same is node:
-                continue
-            also = "" if str(same) == str(node) else f" (as {same})"
-            if before == name:
-                raise CompositionError(f"{node} stands twice among the {name} features{also}: name it once")
-            raise CompositionError(f"{node} is both fixed{also} and varied: take it out of one of them")
-
-
-def _key(node: Node, registry: Registry) -> Node:
-    """The tree that two texts share when they mean the same feature."""
-    if isinstance(node, Complement):
-        return Complement(_key(node.inner, registry))  # type: ignore[arg-type]
-    if isinstance(node, Chain):
-        return Chain(tuple(_key(part, registry) for part in node.parts))  # type: ignore[arg-type]
-    if node.name == "file":
-        path, name = reference(str(node.args[0]))
-        return replace(node, args=(f"{path.resolve()}:{name}", *node.args[1:]))
-    offer = _offer(node, registry)
-    return key(node, offer.spec, offer.distribution)
-
-
-def _must_project(node: Node, registry: Registry, rule: str) -> None:
-    """Whether `node` is a projection, as far as its spec tells; a file's is told when it is built."""
-    if isinstance(node, Chain):
-        node = node.parts[-1]
-    if isinstance(node, Call) and node.name != "file":
-        kind = _offer(node, registry).spec.kind
-        if kind != "projection":
-            raise CompositionError(_not_a_projection(node, kind, rule))
-
-
 def _projection(feature: Feature, node: Node, rule: str) -> Projection:
     if not isinstance(feature, Projection):
-        raise CompositionError(_not_a_projection(node, type(feature).__name__, rule))
+        raise not_a_projection(node, type(feature).__name__, rule)
     return feature
-
-
-def _not_a_projection(node: Node, kind: str, rule: str) -> str:
-    return f"{rule}, a feature whose value is again an image, such as mask or fourier.low; {node} is a {kind}"

@@ -57,6 +57,15 @@ class Band(Projection):
         spectrum = torch.fft.rfft2(exact) * self.response(height, width, exact.dtype, exact.device)
         return torch.fft.irfft2(spectrum, s=(height, width)).to(images.dtype)
 
+    def at(self, images: Images) -> Band:
+        """The band itself, which does not depend on the images.
+
+        Raises:
+            OptionError: images of this size have no frequency in it.
+        """
+        self(images[:1])
+        return self
+
     def response(self, height: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         """The response ``(height, width // 2 + 1)``, in [0, 1], computed once for each shape, dtype and device.
 

@@ -55,6 +55,15 @@ class Mask(Projection):
         """The images ``(batch, 3, height, width)``, black outside the mask."""
         return images * self.weights(images)
 
+    def at(self, images: Images) -> Mask:
+        """The mask itself, which does not depend on the images.
+
+        Raises:
+            Undefined: it is empty at their size.
+        """
+        self.weights(images)
+        return self
+
     def weights(self, images: Images) -> Tensor:
         """The mask ``(height, width)`` in [0, 1] at the images' size, dtype and device.
 
