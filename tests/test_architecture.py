@@ -60,9 +60,8 @@ def core_violations(source: Path) -> Iterator[str]:
             other = of("eigenwalk", name)
             if name.startswith("eigenwalk_"):
                 yield f"{relative}:{line}: the core imports the plugin {name}"
-            elif other in LEVELS and other != own:
-                if ORDER.index(other) > ORDER.index(own):
-                    yield f"{relative}:{line}: {own} (level {LEVELS[own]}) imports {other} (level {LEVELS[other]})"
+            elif other in LEVELS and other != own and ORDER.index(other) > ORDER.index(own):
+                yield f"{relative}:{line}: {own} (level {LEVELS[own]}) imports {other} (level {LEVELS[other]})"
 
 
 def plugin_violations(plugins: Path) -> Iterator[str]:
