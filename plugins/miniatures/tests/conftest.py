@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from eigenwalk_miniatures.generator import MiniatureGenerator
 from eigenwalk_miniatures.miniature import Miniature, miniature
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from eigenwalk.errors import OptionError, Undefined
-
 from eigenwalk_miniatures import load, parts, reading
 from eigenwalk_miniatures.miniature import Miniature
 from eigenwalk_miniatures.training import measures

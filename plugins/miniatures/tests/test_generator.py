@@ -7,7 +7,6 @@ import hashlib
 import pytest
 import torch
 from eigenwalk.errors import OptionError, WeightsError
-
 from eigenwalk_miniatures import load
 from eigenwalk_miniatures.generator import MiniatureGenerator, rooms
 from eigenwalk_miniatures.miniature import Miniature

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from eigenwalk_miniatures.factors import FactorTable
 from eigenwalk_miniatures.paint import Shade, composite
 from eigenwalk_miniatures.rooms.factors import FACTORS, PARTS
@@ -41,7 +40,7 @@ def test_images_and_masks_keep_their_ranges(renders: tuple) -> None:
     _, images, masks = renders
     assert images.shape == (200, 3, 64, 64)
     assert masks.shape == (200, len(PARTS), 64, 64)
-    assert 0 <= images.min() and images.max() <= 1
+    assert images.min() >= 0 and images.max() <= 1
     assert masks.min() >= 0
     torch.testing.assert_close(masks.sum(1), torch.ones(200, 64, 64), atol=1e-5, rtol=0)
 

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from torch.nn import functional as F
-
 from eigenwalk_miniatures.miniature import Miniature
 from eigenwalk_miniatures.network import Discriminator, Generator, Shape
 from eigenwalk_miniatures.training import measures
 from eigenwalk_miniatures.training.data import CHUNK, Renders, render_to
 from eigenwalk_miniatures.training.fit import Course, fit
 from eigenwalk_miniatures.training.gan import Options, train
+from safetensors.torch import load_file
+from torch.nn import functional as F
 
 TINY = Shape(latent_dim=8, channels=(8, 8, 8))
 SHORT = Options(images=48, batch=8, r1_every=2, seed=3)

@@ -10,9 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
+
+Size: TypeAlias = Tensor | float
+"""A length or place: one for the whole batch, or `(batch, 1, 1)`."""
 
 EDGE = 1.4
 """Width of a soft edge in pixels: below 1 an edge flickers as a part moves by less than a pixel."""
@@ -36,6 +40,10 @@ class Grid:
         """Share of each pixel covered, in [0, 1], by the shape of signed `distance` (inside < 0)."""
         t = (0.5 - distance / (EDGE * self.pixel)).clamp(0, 1)
         return t * t * (3 - 2 * t)
+
+    def colour(self, lightness: Size, chroma: Size, hue: Size) -> Tensor:
+        """`oklch` in dtype and device of the grid."""
+        return oklch(lightness, chroma, hue, like=self.x)
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ def composite(coats: Sequence[Layer | Shade], parts: Sequence[str]) -> tuple[Ten
     return canvas, masks
 
 
-def box(g: Grid, x: Tensor, y: Tensor, half_width: Tensor, half_height: Tensor, corner: float | Tensor = 0.0) -> Tensor:
+def box(g: Grid, x: Size, y: Size, half_width: Size, half_height: Size, corner: Size = 0.0) -> Tensor:
     """Signed distance `(batch, height, width)` to a rectangle centred at (x, y), corners rounded."""
     dx = (g.x - x).abs() - half_width + corner
     dy = (g.y - y).abs() - half_height + corner
@@ -92,7 +100,7 @@ def box(g: Grid, x: Tensor, y: Tensor, half_width: Tensor, half_height: Tensor, 
     return outside + torch.maximum(dx, dy).clamp(max=0) - corner
 
 
-def ellipse(g: Grid, x: Tensor, y: Tensor, half_width: Tensor, half_height: Tensor) -> Tensor:
+def ellipse(g: Grid, x: Size, y: Size, half_width: Size, half_height: Size) -> Tensor:
     """Signed distance to an axis-parallel ellipse, to first order: (q - 1) q / |grad q²/2|."""
     u, v = (g.x - x) / half_width, (g.y - y) / half_height
     q = torch.sqrt(u**2 + v**2 + 1e-12)
@@ -100,29 +108,34 @@ def ellipse(g: Grid, x: Tensor, y: Tensor, half_width: Tensor, half_height: Tens
     return q * (q - 1) / slope
 
 
-def trapezium(g: Grid, x: Tensor, top: Tensor, bottom: Tensor, half_top: Tensor, half_bottom: Tensor) -> Tensor:
+def trapezium(g: Grid, x: Size, top: Size, bottom: Size, half_top: Size, half_bottom: Size) -> Tensor:
     """Signed distance (inside exact to first order) to a trapezium symmetric about `x`."""
     share = (g.y - top) / (bottom - top)
     half = half_top + (half_bottom - half_top) * share
-    lean = torch.sqrt(1 + ((half_bottom - half_top) / (bottom - top)) ** 2)
+    lean = (1 + ((half_bottom - half_top) / (bottom - top)) ** 2) ** 0.5
     side = ((g.x - x).abs() - half) / lean
     return torch.maximum(side, torch.maximum(top - g.y, g.y - bottom))
 
 
-def glow(g: Grid, x: Tensor, y: Tensor, half_width: Tensor, half_height: Tensor) -> Tensor:
+def glow(g: Grid, x: Size, y: Size, half_width: Size, half_height: Size) -> Tensor:
     """A Gaussian spot in (0, 1], `(batch, height, width)`, with the given standard deviations."""
     return torch.exp(-0.5 * (((g.x - x) / half_width) ** 2 + ((g.y - y) / half_height) ** 2))
 
 
-def oklch(lightness: Tensor, chroma: Tensor | float, hue: Tensor | float) -> Tensor:
-    """sRGB in [0, 1], `(batch, 3, 1, 1)`, of a colour in OKLCh; `hue` in degrees.
+def oklch(lightness: Size, chroma: Size, hue: Size, like: Tensor) -> Tensor:
+    """sRGB in [0, 1], `(batch, 3, 1, 1)`, or `(1, 3, 1, 1)` if all are numbers, of a colour in OKLCh; `hue` in degrees.
 
     OKLab (Ottosson 2020, "A perceptual color space for image processing"): equal lightness looks
     equally light at every hue, so any two hues at low chroma go together. Out-of-gamut is clipped.
+    Numbers take dtype and device of `like`.
     """
-    angle = torch.as_tensor(hue, dtype=lightness.dtype, device=lightness.device) * (math.pi / 180)
-    a, b = chroma * torch.cos(angle), chroma * torch.sin(angle)
-    lightness, a, b = torch.broadcast_tensors(lightness, a, b)
+    lightness, chroma, hue = (
+        torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in (lightness, chroma, hue)
+    )
+    angle = hue * (math.pi / 180)
+    lightness, a, b = torch.broadcast_tensors(
+        lightness.view(-1, 1, 1), chroma * torch.cos(angle).view(-1, 1, 1), chroma * torch.sin(angle).view(-1, 1, 1)
+    )
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
     short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3

@@ -1,6 +1,6 @@
 """Renders the training images of a miniature to a memory map that training can read as it grows.
 
-    python -m eigenwalk_miniatures.training.data rooms --out DIR --images 80000 --seed 1
+python -m eigenwalk_miniatures.training.data rooms --out DIR --images 80000 --seed 1
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Puts trained networks into a miniature's folder and writes their sizes and checksums.
 
-    python -m eigenwalk_miniatures.training.export rooms --from DIR
+python -m eigenwalk_miniatures.training.export rooms --from DIR
 """
 
 from __future__ import annotations

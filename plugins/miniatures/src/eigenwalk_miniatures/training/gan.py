@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from eigenwalk_miniatures.miniature import miniature
 from eigenwalk_miniatures.network import Discriminator, Generator, Shape
 from eigenwalk_miniatures.training.data import Renders
-from eigenwalk_miniatures.training.store import save_network, save_state, save_grid
+from eigenwalk_miniatures.training.store import save_grid, save_network, save_state
 
 Loss = tuple[Tensor, dict[str, Tensor]]
 """A scalar to descend, and what was measured on the way."""
@@ -136,7 +136,9 @@ class Adversaries:
         def slope(*tensors: Tensor) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
             with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
                 value, measured = loss(*tensors)
-            return torch.autograd.grad(value, parameters, materialize_grads=True), {k: v.detach() for k, v in measured.items()}
+            return torch.autograd.grad(value, parameters, materialize_grads=True), {
+                k: v.detach() for k, v in measured.items()
+            }
 
         parts = list(self.threads.map(slope, *halves))
         for row, p in enumerate(parameters):
@@ -155,9 +157,7 @@ class Adversaries:
         self.average.w_mean.lerp_(self.average.map(self.latents()).mean(0), 0.02)
 
 
-def train(
-    folder: Path, options: Options, shape: Shape, every: int = 8_000, until: int | None = None
-) -> Adversaries:
+def train(folder: Path, options: Options, shape: Shape, every: int = 8_000, until: int | None = None) -> Adversaries:
     """Both networks after `options.images` images (or `until`), saved to `folder` every `every`."""
     end = options.images if until is None else min(until, options.images)
     renders = Renders(folder, shape.resolution)

@@ -89,9 +89,7 @@ def measure(world: Miniature, n: int) -> tuple[dict, Judged, Judged]:
         "explained": dict(
             zip(world.factors.names, measures.explained(renders.shares, true_shares).tolist(), strict=True)
         ),
-        "ks": dict(
-            zip(world.factors.names, measures.distances(samples.shares, renders.shares).tolist(), strict=True)
-        ),
+        "ks": dict(zip(world.factors.names, measures.distances(samples.shares, renders.shares).tolist(), strict=True)),
         "spread_samples": spread(samples.images),
         "spread_renders": spread(renders.images),
         "milliseconds": milliseconds(generator),

@@ -1,6 +1,6 @@
 """Trains the part segmenter of a miniature on renders whose masks are exact.
 
-    python -m eigenwalk_miniatures.training.segmenter rooms --out DIR --images 60000 --seed 0
+python -m eigenwalk_miniatures.training.segmenter rooms --out DIR --images 60000 --seed 0
 """
 
 from __future__ import annotations
