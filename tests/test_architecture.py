@@ -18,7 +18,7 @@ ROWS = (
     ("spec", "generator", "feature", "path"),
     ("hookspecs", "index", "discovery", "registry", "source", "expression", "options", "files"),
     ("resolve", "build", "compose", "linearise", "quotient", "typical", "rayleigh", "step"),
-    ("front", "stride", "walk"),
+    ("front", "advance", "walk"),
     ("weights", "outputs", "recipe", "api", "testing"),
     ("cli",),
     ("__main__", "__init__"),
