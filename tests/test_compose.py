@@ -379,3 +379,24 @@ def test_wrong_generators(registry, mine, text, kind, message):
     with pytest.raises(kind) as caught:
         build_generator(text, registry)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("fourier.low", "fourier.low"),
+        ("fourier.high(6, edge=ideal)", "fourier.high(cycles=6.0, edge=ideal)"),
+        ("fourier.band(2, 6)", "fourier.band(high=6.0, low=2.0)"),
+        ("mask(box=(0, 0, 0.5, 1), feather=1)", "mask(box=(0, 0, 0.5, 1), feather=1.0)"),
+        ("~mask((0, 0, 0.5, 1)) | fourier.low(4)", "~mask(box=(0, 0, 0.5, 1)) | fourier.low(cycles=4.0)"),
+        ("pixels(8)", "pixels(size=8)"),
+        ("~luminance", "~luminance"),
+    ],
+)
+def test_the_names_of_this_repository(text, canonical):
+    (term,) = compose([], [text], Registry.discover()).varied
+    assert term.text == canonical
+    images = torch.rand(2, 3, 16, 16)
+    values = term.feature.at(images)(images)
+    assert (values.shape[:2], values.isfinite().all()) == ((2, 3), True)
+    assert {used.version for used in term.used} == {"0.1.0"}

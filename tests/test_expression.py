@@ -33,6 +33,8 @@ CANONICAL = {
     "my_feature.py:fn() | g": 'file("my_feature.py:fn") | g',
     "~(/abs/x.py:fn)<2": '~file("/abs/x.py:fn") < 2.0',
     "C:/work/x.py:fn": 'file("C:/work/x.py:fn")',
+    "file(x.py:fn)": 'file("x.py:fn")',
+    "mask(file=sofa.png, box=(.1, 1))": "mask(box=(0.1, 1), file=sofa.png)",
     "mask(file=./sofa.png)": 'mask(file="./sofa.png")',
 }
 
@@ -70,6 +72,8 @@ WRONG = {  # text -> the faulty characters, and a part of the message
     "f(**x)": ("**x", "name=value"),
     "f(*x)": ("*x", "a value is"),
     "f(g(3))": ("g(3)", "a value is"),
+    "f(golden-retriever)": ("golden-retriever", 'text in quotes: "golden-retriever"'),
+    "0.5 * (a < 3)": ("a < 3", "without a weight"),
     "f(1j)": ("1j", "a value is"),
     "f(None)": ("None", "a value is"),
     "f((1, (2,)))": ("(2,)", "several values"),
@@ -181,7 +185,7 @@ def test_generators_and_paths(text):
     assert parse_generator(str(tree)) == tree
 
 
-@pytest.mark.parametrize("text", ["rooms | mask", "~rooms", "0.5 * rooms", "rooms < 3", "open()", "open(3)", ""])
+@pytest.mark.parametrize("text", ["rooms | mask", "~rooms", "0.5 * rooms", "rooms < 3", "open()", "open(3)", "'x.pkl'", ""])
 def test_generators_are_one_name(text):
     with pytest.raises(ExpressionError):
         parse_generator(text)

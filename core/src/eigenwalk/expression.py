@@ -143,7 +143,8 @@ def parse_generator(text: str, isfile: Callable[[str], bool] = os.path.isfile) -
     reader = _Reader(source)
     node = _tree(source)
     if not isinstance(node, (ast.Name, ast.Attribute, ast.Call)):
-        reader.fail(node, "a generator is a name with options, ./my_generator.py:build, or a path; found more than one")
+        quotes = "without quotes " if isinstance(node, ast.Constant) else ""
+        reader.fail(node, f"a generator is one name with options, ./my_generator.py:build, or a path, {quotes}alone")
     call = reader.call(node)
     if call.name != "open":
         return call
@@ -198,12 +199,16 @@ class _Reader:
     def __init__(self, source: Source):
         self.source = source
 
-    def fail(self, node: ast.AST, message: str) -> NoReturn:
-        """Raise an ExpressionError at `node`."""
+    def place(self, node: ast.AST) -> tuple[int, int]:
+        """Where `node` begins and ends in the user's text."""
         encoded = self.source.python.encode()  # ast counts bytes
         start = len(encoded[: getattr(node, "col_offset", 0)].decode())
         end = len(encoded[: getattr(node, "end_col_offset", len(encoded))].decode())
-        raise ExpressionError(message, self.source.text, *self.source.place(start, end))
+        return self.source.place(start, end)
+
+    def fail(self, node: ast.AST, message: str) -> NoReturn:
+        """Raise an ExpressionError at `node`."""
+        raise ExpressionError(message, self.source.text, *self.place(node))
 
     def expression(self, node: ast.expr) -> Expression:
         """A feature's whole expression, with the tolerance or the weight that only stands at the top."""
@@ -266,7 +271,7 @@ class _Reader:
     def complaint(self, node: ast.expr) -> str:
         """What to write instead of a `node` that cannot stand where a feature stands."""
         if isinstance(node, ast.Compare):
-            return "a tolerance stands at the end of the whole expression: a | b < 0.25"
+            return "a tolerance stands at the end of the whole expression, without a weight: a | b < 0.25"
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
             if _number(node.right) is not None:
                 return "the weight comes first: 0.5 * x"
@@ -317,7 +322,9 @@ class _Reader:
         word = _dotted(node)
         if word is not None:
             return _LITERALS.get(word, word)
-        self.fail(node, "a value is a number, a word, a \"string\", true, false, or several: (0, 0, 0.5, 1)")
+        start, end = self.place(node)
+        text = quoted(self.source.text[start:end])
+        self.fail(node, f"a value is a number, a word, true, false, several of them, or text in quotes: {text}")
 
 
 def _number(node: ast.expr) -> int | float | None:

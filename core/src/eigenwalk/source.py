@@ -131,10 +131,7 @@ class _Scanner:
     def path(self) -> bool:
         """Rewrite a path that begins here; False where none does."""
         if any(self.calls):
-            match = _PATH.match(self.text, self.at, self.stop) if self.before in ("=", ",", "(") else None
-            if match:
-                self.keep(quoted(match[0]), len(match[0]))
-            return match is not None
+            return self.before in ("=", ",", "(") and self.path_value()
         if self.before not in ("", "|", "~", "*", "("):
             return False
         match = _FUNCTION.match(self.text, self.at, self.stop)
@@ -149,6 +146,14 @@ class _Scanner:
             hint = "'~' is the complement, not the home folder: write the full path, or ~(/…) for the complement"
             raise ExpressionError(hint, self.text, match.start() - 1, match.end())
         self.replace("file", match[0], match.end())
+        return True
+
+    def path_value(self) -> bool:
+        """Put a path that stands as an option's value into quotes; False where none does."""
+        match = _PATH.match(self.text, self.at, self.stop) or _FUNCTION.match(self.text, self.at, self.stop)
+        if match is None or not (match.re is _PATH or match["attribute"]):
+            return False
+        self.keep(quoted(match[0]), len(match[0]))
         return True
 
     def replace(self, name: str, path: str, end: int) -> None:
