@@ -30,7 +30,8 @@ class MiniatureGenerator(GeneratorContract):
         self.network = load.generator(world)
         self.space, self.truncation = space, truncation
         self.latent_dim = self.network.shape.latent_dim
-        self.resolution = (self.network.shape.resolution,) * 2
+        side = self.network.shape.resolution
+        self.resolution = (side, side)
 
     def __call__(self, latents: Tensor) -> Tensor:
         """Images `(batch, 3, height, width)` of latents `(batch, latent_dim)`, in their dtype."""

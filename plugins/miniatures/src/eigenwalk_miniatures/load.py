@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from eigenwalk.errors import WeightsError
 from safetensors import SafetensorError
@@ -13,8 +15,10 @@ from eigenwalk_miniatures.network import Generator, Shape
 from eigenwalk_miniatures.regressor import Regressor
 from eigenwalk_miniatures.segmenter import Segmenter
 
+Network = TypeVar("Network", bound=nn.Module)
 
-def network(world: Miniature, name: str, built: nn.Module) -> nn.Module:
+
+def network(world: Miniature, name: str, built: Network) -> Network:
     """`built` with the package's weights of network `name`: float32, eval mode, frozen.
 
     Raises:
@@ -46,7 +50,7 @@ def regressor(world: Miniature) -> Regressor:
     return network(world, "regressor", Regressor(len(world.factors)))
 
 
-def follow(module: nn.Module, images: torch.Tensor) -> nn.Module:
+def follow(module: Network, images: torch.Tensor) -> Network:
     """`module` in dtype and device of `images`: features run where the walk runs."""
     first = next(module.parameters())
     if first.dtype != images.dtype or first.device != images.device:

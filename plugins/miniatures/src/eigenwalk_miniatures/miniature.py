@@ -34,9 +34,14 @@ class Miniature:
         """The painter: factors `(batch, factors)` and a resolution to images and part masks."""
         return import_module(f"eigenwalk_miniatures.{self.name}.scene").render
 
+    @property
+    def folder(self) -> Traversable:
+        """Where the miniature's files lie, in a wheel as in a checkout."""
+        return files(f"eigenwalk_miniatures.{self.name}")
+
     def weights(self, network: str) -> Traversable:
         """The package's safetensors file of `network` (`generator`, `segmenter`, `regressor`)."""
-        return files(f"eigenwalk_miniatures.{self.name}") / f"{network}.safetensors"
+        return self.folder / f"{network}.safetensors"
 
 
 def miniature(name: str) -> Miniature:

@@ -70,13 +70,13 @@ class StyledConv(nn.Module):
 
     Scaling the input and, to demodulate, the output (equation 3) equals scaling the weights, and
     keeps one convolution for the whole batch: faster on a CPU than grouped ones, and `vmap` can
-    batch it. With `double` the convolution runs before the enlargement, at a quarter of the cost, and
+    batch it. With `enlarge` the convolution runs before the enlargement, at a quarter of the cost, and
     the nonlinearity after it, where edges are made.
     """
 
-    def __init__(self, inputs: int, outputs: int, latent_dim: int, double: bool = False) -> None:
+    def __init__(self, inputs: int, outputs: int, latent_dim: int, enlarge: bool = False) -> None:
         super().__init__()
-        self.double = double
+        self.enlarge = enlarge
         self.style = Dense(latent_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
         self.bias = nn.Parameter(torch.zeros(outputs))
@@ -85,13 +85,13 @@ class StyledConv(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """`(batch, outputs, height, width)` of `x` and one style latent `w (batch, latent_dim)`.
 
-        Height and width are those of `x`, or twice those with `double`.
+        Height and width are those of `x`, or twice those with `enlarge`.
         """
         s = self.style(w)
         weight = self.weight * self.scale
         norm = GAIN * torch.rsqrt(F.linear(s**2, (weight**2).sum((2, 3))) + 1e-8)
         x = F.conv2d(x * s[:, :, None, None].to(x.dtype), weight, padding=1)
-        x = _double(x) if self.double else x
+        x = _double(x) if self.enlarge else x
         x = torch.addcmul(self.bias[None, :, None, None].to(x.dtype), x, norm[:, :, None, None].to(x.dtype))
         return F.leaky_relu(x, 0.2)
 
@@ -120,11 +120,12 @@ class Generator(nn.Module):
         d, widths = shape.latent_dim, shape.channels
         self.shape = shape
         self.mapping = nn.ModuleList(Dense(d, d, rate=shape.mapping_rate) for _ in range(shape.mapping_layers))
+        self.w_mean: Tensor
         self.register_buffer("w_mean", torch.zeros(d))
         self.constant = nn.Parameter(torch.randn(1, widths[0], 4, 4))
         self.first = StyledConv(widths[0], widths[0], d)
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
-        self.widen = nn.ModuleList(StyledConv(a, b, d, double=True) for a, b in pairs)
+        self.widen = nn.ModuleList(StyledConv(a, b, d, enlarge=True) for a, b in pairs)
         self.refine = nn.ModuleList(StyledConv(b, b, d) for _, b in pairs)
         self.rgb = nn.ModuleList(ToRGB(width, d) for width in widths)
 

@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("miniature")
     parser.add_argument("--from", dest="source", type=Path, required=True)
     args = parser.parse_args()
-    export(args.source, Path(str(miniature(args.miniature).weights("generator"))).parent)
+    export(args.source, Path(str(miniature(args.miniature).folder)))
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ class Adversaries:
         parts = list(self.threads.map(slope, *halves))
         for row, p in enumerate(parameters):
             # bf16 can overflow once in a long run; one bad step must not spoil all weights.
-            p.grad = torch.nan_to_num(sum(grads[row] for grads, _ in parts) / len(parts), 0.0, 0.0, 0.0)
+            p.grad = torch.nan_to_num(torch.stack([grads[row] for grads, _ in parts]).mean(0), 0.0, 0.0, 0.0)
         adam.step()
         return {k: sum(measured[k].item() for _, measured in parts) / len(parts) for k in parts[0][1]}
 

@@ -21,8 +21,8 @@ def one(mask: Tensor, threshold: float = 0.5) -> bool:
     Thresholded at `threshold`, with pixels touching at edges or corners joined and specks ignored:
     one connected component is left, and it is of decent size.
     """
-    labels, count = label((mask > threshold).numpy(), structure=np.ones((3, 3)))
-    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:] / labels.size
+    labels = np.asarray(label((mask > threshold).numpy(), structure=np.ones((3, 3)))[0])
+    areas = np.bincount(labels.ravel())[1:] / labels.size
     kept = areas[areas >= SPECK]
     return len(kept) == 1 and bool(kept[0] >= DECENT)
 
@@ -48,7 +48,7 @@ def explained(read: Tensor, true: Tensor) -> Tensor:
 def distances(a: Tensor, b: Tensor) -> Tensor:
     """Kolmogorov-Smirnov distance per factor, `(factors,)`, between two samples `(batch, factors)`."""
     pairs = zip(a.T.numpy(), b.T.numpy(), strict=True)
-    return torch.tensor([float(ks_2samp(x, y).statistic) for x, y in pairs])
+    return torch.tensor([float(ks_2samp(x, y)[0]) for x, y in pairs])
 
 
 def nearest(images: Tensor, stored: np.ndarray, chunk: int = 2000) -> tuple[Tensor, Tensor]:
