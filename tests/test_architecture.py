@@ -99,7 +99,11 @@ def test_plugins_import_the_contracts_only():
         ("core/extra.py", "", "module 'extra' has no level"),
         ("core/spec.py", "from eigenwalk import walk\n", "spec (level 1) imports walk"),
         ("core/registry.py", "from eigenwalk.discovery import load\n", None),
-        ("core/discovery.py", "from eigenwalk.registry import load\n", "discovery (level 2) imports registry (level 2)"),
+        (
+            "core/discovery.py",
+            "from eigenwalk.registry import load\n",
+            "discovery (level 2) imports registry (level 2)",
+        ),
         ("core/rayleigh/davidson.py", "from eigenwalk.rayleigh.dense import f\nfrom .dense import g\n", None),
         ("plugins/x/src/eigenwalk_x/a.py", "from eigenwalk.compose import f\n", "imports eigenwalk.compose"),
         ("plugins/x/src/eigenwalk_x/a.py", "from eigenwalk import walk\n", "imports eigenwalk.walk"),

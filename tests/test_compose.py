@@ -6,6 +6,7 @@ import hashlib
 import sys
 import zipfile
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ class Mean(Feature):
         return images.mean((1, 2, 3))
 
 
-def raises(error: Exception):
+def raises(error: BaseException):
     """A factory that raises."""
 
     def factory():
@@ -149,12 +150,13 @@ def test_provenance_names_distribution_version_and_weights(registry, folder):
 
 def test_an_object_is_built_once_for_a_name(registry):
     found = compose(["scale(2)"], ["~scale(by=2)"], registry)
-    assert found.varied[0].feature.inner is found.fixed[0].feature
+    complement: Any = found.varied[0].feature
+    assert complement.inner is found.fixed[0].feature
 
 
 def test_options_reach_the_factory_in_their_types(registry):
     text = "scale(2, fancy, count=3.0, on=true, box=(0, 0.5), parts=sofa)"
-    feature = compose([], [text], registry).varied[0].feature
+    feature: Any = compose([], [text], registry).varied[0].feature
     assert (feature.by, feature.mode) == (2.0, "fancy")
     assert feature.options == {"count": 3, "on": True, "box": (0, 0.5), "parts": ("sofa",)}
     assert isinstance(feature.options["count"], int)

@@ -185,7 +185,9 @@ def test_generators_and_paths(text):
     assert parse_generator(str(tree)) == tree
 
 
-@pytest.mark.parametrize("text", ["rooms | mask", "~rooms", "0.5 * rooms", "rooms < 3", "open()", "open(3)", "'x.pkl'", ""])
+@pytest.mark.parametrize(
+    "text", ["rooms | mask", "~rooms", "0.5 * rooms", "rooms < 3", "open()", "open(3)", "'x.pkl'", ""]
+)
 def test_generators_are_one_name(text):
     with pytest.raises(ExpressionError):
         parse_generator(text)

@@ -16,11 +16,14 @@ from eigenwalk.spec import FeatureSpec
 
 ROOT = Path(__file__).parents[1]
 HEAD = "from eigenwalk.hookspecs import hookimpl\nfrom eigenwalk.spec import FeatureSpec, GeneratorSpec, Option\n"
-GOOD = HEAD + """
+GOOD = (
+    HEAD
+    + """
 @hookimpl
 def eigenwalk_features():
     return [FeatureSpec(name="{name}", load="nowhere:Nothing", summary="")]
 """
+)
 
 
 class Zoo:
@@ -69,7 +72,8 @@ BAD = {
         "RuntimeError: boom",
     ),
     "hook raises half way": (
-        HEAD + "@hookimpl\ndef eigenwalk_features():\n    yield FeatureSpec('half', 'a:b', '')\n    raise KeyError('x')\n",
+        HEAD
+        + "@hookimpl\ndef eigenwalk_features():\n    yield FeatureSpec('half', 'a:b', '')\n    raise KeyError('x')\n",
         "hook eigenwalk_features",
         "KeyError",
     ),
@@ -133,8 +137,11 @@ def test_a_bad_plugin_costs_only_itself(zoo, kind):
 
 
 def test_one_wrong_item_leaves_the_others_of_its_plugin(zoo):
-    zoo.add("eigenwalk-some", HEAD + "@hookimpl\ndef eigenwalk_features():\n"
-            "    return [FeatureSpec('first', 'a:b', ''), 7, FeatureSpec('last', 'a:b', '')]\n")
+    zoo.add(
+        "eigenwalk-some",
+        HEAD + "@hookimpl\ndef eigenwalk_features():\n"
+        "    return [FeatureSpec('first', 'a:b', ''), 7, FeatureSpec('last', 'a:b', '')]\n",
+    )
     registry = Registry.discover()
     assert "got 7" in failure(registry, "eigenwalk-some").error
     assert registry.feature("first").plugin == registry.feature("last").plugin == "some"

@@ -94,7 +94,9 @@ def feature_from_file(call: Call) -> tuple[Feature, Used]:
     if isinstance(found, nn.Module):
         found.eval().requires_grad_(False)
     elif not callable(found):
-        raise ContractError(f"{text} must be a Feature or a function of images (batch, 3, height, width), got {_a(found)}")
+        raise ContractError(
+            f"{text} must be a Feature or a function of images (batch, 3, height, width), got {_a(found)}"
+        )
     if options:
         _binds(found, text, options, None)
         found = functools.partial(found, **options)
@@ -170,7 +172,9 @@ def _binds(function: Callable[..., Any], text: str, options: Mapping[str, Any], 
 
 def _no_options(options: Mapping[str, Any], text: str) -> None:
     if options:
-        raise OptionError(f"{text} is an object, not a class or function: it takes no options, got {', '.join(options)}")
+        raise OptionError(
+            f"{text} is an object, not a class or function: it takes no options, got {', '.join(options)}"
+        )
 
 
 def _used(call: Call, path: Path) -> Used:

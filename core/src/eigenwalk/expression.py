@@ -99,7 +99,9 @@ class Weighted:
     inner: Node
 
     def __str__(self) -> str:
-        return f"{self.weight!r} * ({self.inner})" if isinstance(self.inner, Chain) else f"{self.weight!r} * {self.inner}"
+        return (
+            f"{self.weight!r} * ({self.inner})" if isinstance(self.inner, Chain) else f"{self.weight!r} * {self.inner}"
+        )
 
 
 Expression = Node | Held | Weighted

@@ -13,11 +13,16 @@ from dataclasses import dataclass
 from eigenwalk.errors import ExpressionError
 
 MAX_TEXT = 4000
-CHECKPOINTS = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".safetensors", ".onnx", ".bin", ".npz", ".zip", ".h5", ".tar")
+CHECKPOINTS = (
+    *(".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".safetensors"),
+    *(".onnx", ".bin", ".npz", ".zip", ".h5", ".tar"),
+)
 """How files of weights commonly end; other files need a path separator, or to exist."""
 
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'')
-_FUNCTION = re.compile(r"""(?:[A-Za-z]:(?=[\\/]))?[^\s"'()|<>*~,=:\[\]]*\.py(?::(?P<attribute>[^\W\d]\w*(?:\.[^\W\d]\w*)*)|(?!\w))""")
+_FUNCTION = re.compile(
+    r"""(?:[A-Za-z]:(?=[\\/]))?[^\s"'()|<>*~,=:\[\]]*\.py(?::(?P<attribute>[^\W\d]\w*(?:\.[^\W\d]\w*)*)|(?!\w))"""
+)
 _PATH = re.compile(r"""(?:\.{0,2}[\\/]|[A-Za-z]:[\\/])[^\s"'()|<>*,=\[\]]*""")
 _OPENED = re.compile(r"""(?P<path>[^"'()|<>*=]*[^"'()|<>*=\s])\s*(?P<call>\(.*)?""", re.DOTALL)
 
@@ -140,7 +145,7 @@ class _Scanner:
             if match is None:
                 return False
         if not match.groupdict().get("attribute"):
-            hint = "a function in a file is written ./my_file.py:name; a path with spaces, file(\"./my file.py:name\")"
+            hint = 'a function in a file is written ./my_file.py:name; a path with spaces, file("./my file.py:name")'
             raise ExpressionError(hint, self.text, match.start(), match.end())
         if self.before == "~" and match[0][0] in "/\\":
             hint = "'~' is the complement, not the home folder: write the full path, or ~(/…) for the complement"

@@ -98,7 +98,7 @@ def test_distance_and_radius_agree():
 @pytest.mark.parametrize("feature", [mask(box=(0.1, 0.2, 0.55, 0.9)), mask(box=(0, 0, 1, 0.5), feather=2).complement()])
 def test_derivatives(feature):
     images, v, u = (torch.randn(2, 3, 9, 10, dtype=torch.float64) for _ in range(3))
-    _, pushed = jvp(feature, (images,), (v,))
+    pushed = jvp(feature, (images,), (v,))[1]
     pulled = vjp(feature, images)[1](u)[0]
     torch.testing.assert_close((u * pushed).sum(), (pulled * v).sum())
     central = (feature(images + 1e-4 * v) - feature(images - 1e-4 * v)) / 2e-4
@@ -145,6 +145,10 @@ def test_files_that_are_no_image(tmp_path, saved):
     good = saved(np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8), "good.png")
     (tmp_path / "cut.png").write_bytes(Path(good).read_bytes()[:500])
     (tmp_path / "text.png").write_text("not an image")
-    for name, message in {"none.png": "no mask image", "text.png": "save the mask as a PNG", "cut.png": "cannot be"}.items():
+    for name, message in {
+        "none.png": "no mask image",
+        "text.png": "save the mask as a PNG",
+        "cut.png": "cannot be",
+    }.items():
         with pytest.raises(FileError, match=message):
             read(tmp_path / name)

@@ -4,7 +4,9 @@ from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import FeatureSpec, Option
 
 EDGE = (
-    Option("edge", "str", "smooth", "smooth: a raised cosine in log frequency; ideal: cut at once", ("smooth", "ideal")),
+    Option(
+        "edge", "str", "smooth", "smooth: a raised cosine in log frequency; ideal: cut at once", ("smooth", "ideal")
+    ),
     Option("width", "float", 1.0, "octaves over which a smooth edge falls"),
 )
 CYCLES = Option("cycles", "float", 8.0, "where the band ends, in cycles along the image's shorter side")

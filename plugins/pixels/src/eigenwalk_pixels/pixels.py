@@ -1,10 +1,10 @@
 """The image itself, and the image in grey.
 
-    >>> import torch
-    >>> from eigenwalk_pixels.pixels import Luminance, Pixels
-    >>> images = torch.rand(2, 3, 32, 48)
-    >>> Pixels()(images).shape, Pixels(size=8)(images).shape, Luminance()(images).shape
-    (torch.Size([2, 3, 32, 48]), torch.Size([2, 3, 8, 12]), torch.Size([2, 3, 32, 48]))
+>>> import torch
+>>> from eigenwalk_pixels.pixels import Luminance, Pixels
+>>> images = torch.rand(2, 3, 32, 48)
+>>> Pixels()(images).shape, Pixels(size=8)(images).shape, Luminance()(images).shape
+(torch.Size([2, 3, 32, 48]), torch.Size([2, 3, 8, 12]), torch.Size([2, 3, 32, 48]))
 """
 
 from __future__ import annotations
