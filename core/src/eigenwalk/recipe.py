@@ -14,6 +14,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -22,8 +23,10 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from eigenwalk.errors import RecipeError
-from eigenwalk.expression import Call, Held, Open, Weighted, parse, parse_generator
+from eigenwalk.expression import Call, Expression, Held, Node, Open, Weighted, parse, parse_generator
 from eigenwalk.files import sha256
+from eigenwalk.options import by_keyword
+from eigenwalk.resolve import check_sets, package, resolve
 
 if TYPE_CHECKING:
     from eigenwalk.registry import Registry
@@ -156,26 +159,16 @@ class Recipe(BaseModel):
         """The recipe with every option of every expression by keyword, as `registry` knows them.
 
         Raises:
-            UnknownName, AmbiguousName, OptionError, CompositionError: a name or an option is wrong. Nothing
-                is imported to find out but the plugins' hook modules.
+            UnknownName, AmbiguousName, OptionError: a name or an option is wrong. Nothing is imported to find
+                out but the plugins' hook modules.
+            CompositionError: a feature is both fixed and varied, or a set is not one.
         """
-        from eigenwalk.compose import resolve
-        from eigenwalk.options import by_keyword
-
-        def feature(text: str) -> str:
-            node = parse(text)
-            if isinstance(node, Held):
-                return str(Held(resolve(node.inner, registry), node.tolerance))
-            if isinstance(node, Weighted):
-                return str(Weighted(node.weight, resolve(node.inner, registry)))
-            return str(resolve(node, registry))
-
         generator = parse_generator(self.generator)
         if isinstance(generator, Call) and generator.name != "file":
-            package = dict(generator.options).get("package")
-            offer = registry.generator(generator.name, None if package is None else str(package))
-            generator = by_keyword(generator, offer.spec)
-        sets = {"fix": tuple(map(feature, self.fix)), "vary": tuple(map(feature, self.vary))}
+            generator = by_keyword(generator, registry.generator(generator.name, package(generator)).spec)
+        fix, vary = ([_resolved(parse(text), registry) for text in texts] for texts in (self.fix, self.vary))
+        check_sets([_bare(node) for node in fix], [_bare(node) for node in vary], registry)
+        sets = {"fix": tuple(map(str, fix)), "vary": tuple(map(str, vary))}
         return self.model_copy(update={"generator": str(generator), **sets})
 
     def check_installed(self, registry: Registry) -> list[str]:
@@ -223,6 +216,18 @@ class Recipe(BaseModel):
                     f"{name} has changed since this walk: its SHA-256 was {recorded[:12]}…, and is {have[:12]}…. Bring the old "
                     "file back to repeat the walk, or walk anew"
                 )
+
+
+def _resolved(node: Expression, registry: Registry) -> Expression:
+    """The tree with its options by keyword, its tolerance or weight as it was."""
+    if isinstance(node, (Held, Weighted)):
+        return replace(node, inner=resolve(node.inner, registry))
+    return resolve(node, registry)
+
+
+def _bare(node: Expression) -> Node:
+    """The tree without tolerance or weight."""
+    return node.inner if isinstance(node, (Held, Weighted)) else node
 
 
 def _version(distribution: str) -> str | None:

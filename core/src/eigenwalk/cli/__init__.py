@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Typer imports pydantic for any command line that it reads, which takes longer than finding all names.
         from eigenwalk.cli import catalogue
 
-        return getattr(catalogue, words[0])()
+        return catalogue.listed(words[0])
     from eigenwalk.cli.app import command
 
     command()(args=words, prog_name="eigenwalk")

@@ -5,6 +5,7 @@ Plain text, so that it can be piped; torch, typer and rich are not imported.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eigenwalk.registry import Offer, Registry
+
+
+def listed(what: str) -> None:
+    """Runs `features` or `generators`, and ends quietly where the reader of a pipe has gone (`| head`)."""
+    try:
+        features() if what == "features" else generators()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def features() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,8 @@ from rich.text import Text
 
 from eigenwalk.errors import ExpressionError, UnknownName
 from eigenwalk.expression import Call, Complement, Expression, Held, Open, Weighted, parse, parse_generator, value_text
+from eigenwalk.options import by_keyword
+from eigenwalk.resolve import package, resolve
 
 if TYPE_CHECKING:
     from eigenwalk.registry import Offer, Registry
@@ -55,18 +58,12 @@ def _read(text: str) -> Expression | Open:
 
 def _canonical(node: Expression | Open, registry: Registry) -> Expression | Open:
     """The tree with all options by keyword, checked against the specs."""
-    from eigenwalk.options import by_keyword
-
     if isinstance(node, Open) or (isinstance(node, Call) and node.name == "file"):
         return node
     if isinstance(node, Call):
         return by_keyword(node, _find(registry, node).spec)
-    from eigenwalk.compose import resolve
-
-    if isinstance(node, Held):
-        return Held(resolve(node.inner, registry), node.tolerance)
-    if isinstance(node, Weighted):
-        return Weighted(node.weight, resolve(node.inner, registry))
+    if isinstance(node, (Held, Weighted)):
+        return replace(node, inner=resolve(node.inner, registry))
     return resolve(node, registry)
 
 
@@ -87,14 +84,13 @@ def _find(registry: Registry, call: Call) -> Offer[Any]:
     Raises:
         UnknownName, AmbiguousName: as for a feature, unless another kind has the name.
     """
-    package = dict(call.options).get("package")
-    package = None if package is None else str(package)
+    picked = package(call)
     kinds = {offer.name: kind for kind in ("direction", "generator", "feature") for offer in getattr(registry, f"{kind}s")}
     try:
-        return getattr(registry, kinds.get(call.name, "feature"))(call.name, package)
+        return getattr(registry, kinds.get(call.name, "feature"))(call.name, picked)
     except UnknownName:
         if call.name not in kinds and call.name in registry.index.generators:
-            return registry.generator(call.name, package)
+            return registry.generator(call.name, picked)
         raise
 
 

@@ -118,7 +118,8 @@ def _feature(axes: Axes, paths: Sequence[Path], role: Role, ink: Ink) -> None:
     _style(axes, f"{role.part}  {title}", colour, ink)
     top = 0.0
     for path in paths:
-        change = path.change(role)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a feature that never changes has no typical distance
+            change = path.change(role)
         top = max(top, float(np.nanmax(change, initial=0.0)))
         _line(axes, path, [w.index for w in path], list(change), len(paths) > LEGEND)
     limit = words.tolerance(role)

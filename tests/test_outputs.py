@@ -1,0 +1,258 @@
+"""Strip, video, plot, table and report of fabricated paths: what they show is what the paths hold."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+from fabricated import CUT, FIXED, FULL, VARIED, colour, path, paths
+from PIL import Image
+
+from eigenwalk.outputs import strip as strip_module
+from eigenwalk.outputs import video as video_module
+from eigenwalk.outputs import words
+from eigenwalk.outputs.plot import plot_png, plot_svg
+from eigenwalk.outputs.report import report
+from eigenwalk.outputs.strip import COLUMNS, draw_strip, lay_out, place, strip, thin
+from eigenwalk.outputs.table import table
+from eigenwalk.outputs.video import Video, video
+from eigenwalk.path import Role, Status
+
+RECIPE = 'generator = "rooms"\nvary = ["pixels"]\n\n[installed]\neigenwalk = "0.1.0"\n'
+
+
+@pytest.mark.parametrize(("count", "most"), [(1, 5), (5, 5), (6, 5), (13, 13), (100, 13), (1000, 7)])
+def test_thinning_keeps_the_first_and_the_last(count: int, most: int) -> None:
+    shown = thin(count, most)
+    assert len(shown) == min(count, most) == len(set(shown))
+    assert shown[0] == 0 and shown[-1] == count - 1
+    gaps = np.diff(shown)
+    assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
+
+
+@pytest.mark.parametrize("steps", [1, 4, 12, 40])
+def test_the_strip_shows_every_path_in_a_row_from_start_to_last(steps: int) -> None:
+    walked = paths(seeds=2, directions=2, steps=min(steps, 12)) if steps < 40 else (path(steps=40),)
+    if steps == 40:
+        walked = tuple(_bright(p) for p in walked)
+    image, layout = draw_strip(walked), lay_out(walked)
+    pixels = np.asarray(image)
+    tops = []
+    for one in walked:
+        first, last = one.waypoints[0].image[0, 0], one.waypoints[-1].image[0, 0]
+        top, left = _found(pixels, first)
+        assert left == layout.left(0)
+        end_top, end_left = _found(pixels, last)
+        assert end_top == top and end_left == layout.left(len(layout.columns) - 1)
+        tops.append(top)
+    assert len(set(tops)) == len(walked)
+    assert len(layout.columns) <= COLUMNS
+
+
+def test_a_path_that_ended_between_two_columns_still_shows_its_last_waypoint() -> None:
+    whole, cut = path(steps=40), path(sense=-1, steps=21, status=CUT)
+    columns = lay_out([whole, cut]).columns
+    assert 21 not in columns
+    placed = place(cut, columns)
+    assert placed[-1][1].index == 21
+    assert [column for column, _ in placed] == sorted({column for column, _ in placed})
+    assert placed[-1][0] < len(columns)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((8, 8), (160, 160)), ((64, 64), (160, 160)), ((256, 512), (192, 96)), ((1024, 1024), (192, 192))]
+)
+def test_pictures_have_a_comfortable_size(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    layout = lay_out([path(size=size, steps=1)])
+    assert (layout.width, layout.height) == expected
+
+
+def test_many_paths_make_a_strip_that_can_be_opened() -> None:
+    image = draw_strip([replace(p, seed=i) for i, p in enumerate(paths(seeds=1, directions=1, steps=2) * 30)])
+    assert image.height < 16_000
+    assert image.width >= strip_module.LEAST_WIDTH
+
+
+def test_the_strip_of_a_start_alone_and_of_nothing_fixed() -> None:
+    alone = path(steps=0, status=Status("nothing to vary", "", VARIED.name))
+    free = path(roles=(VARIED,))
+    for one in (alone, free):
+        assert Image.open(io.BytesIO(strip([one]))).format == "PNG"
+
+
+def test_the_figures_are_of_the_fixed_feature_nearest_its_tolerance() -> None:
+    loose = Role("loose", "fixed", "logit", typical=10.0, tolerance=9.0)
+    one = path(roles=(FIXED, loose, VARIED))
+    changed = replace(one.waypoints[-1], changes={FIXED.name: 0.04, loose.name: 5.0, VARIED.name: 0.05})
+    what = words.moved(one, changed)
+    assert what.fixed == pytest.approx(0.2)  # 0.04 of 0.2, at 80 % of its tolerance; the loose one is at 56 %
+    assert what.tolerance == pytest.approx(0.25)
+    assert what.varied == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (FULL, "Walked its full length of 4 steps."),
+        (CUT, "Ended after 4 steps: the next step would have moved the box by 27 %, and its tolerance is 25 %."),
+        (Status(), "Not ended: the run was stopped after 4 steps."),
+        (Status("undefined"), "Ended after 4 steps: a feature had no value."),
+    ],
+)
+def test_endings_are_sentences(status: Status, said: str) -> None:
+    assert words.ending(path(status=status)) == said
+
+
+def test_the_video_is_h264_that_browsers_play_and_holds_frames() -> None:
+    walked = (path(steps=3, size=(48, 48)), path(sense=-1, steps=2, status=CUT, size=(48, 48)))
+    made = video(walked)
+    assert (made.suffix, made.mime, made.notice) == (".mp4", "video/mp4", "")
+    import av
+
+    with av.open(io.BytesIO(made.data)) as file:
+        stream = file.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.pix_fmt == "yuv420p"
+        assert stream.width % 2 == 0 and stream.height % 2 == 0
+    frames = imageio.imread(made.data, plugin="pyav", extension=".mp4").astype(int)
+    held, rest = video_module.HOLD, video_module.REST
+    assert len(frames) == 6 * held + 2 * rest  # start, 1, 2, end, 2, 1
+    box = (slice(60, 90), slice(60, 90))
+    shown = [frame[box].mean((0, 1)) for frame in frames]
+    kinds = [[np.abs(s - colour(0, 1, 1, i)).max() < 6 for i in range(4)] for s in shown]
+    assert all(sum(kind) == 1 for kind in kinds), "a frame shows an image that is no waypoint's"
+    order = [kind.index(True) for kind in kinds]
+    assert order == sorted(order[: held + rest + 2 * held + held + rest]) + order[len(order) - 2 * held :]
+    assert order[0] == 0 and max(order) == 3 and order[-1] == 1
+
+
+def test_without_an_encoder_the_video_is_a_gif_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(paths: object) -> bytes:
+        raise ValueError("unknown codec libx264")
+
+    monkeypatch.setattr(video_module, "_mp4", none)
+    made = video([path(steps=3)])
+    assert made.suffix == ".gif" and "libx264" in made.notice and "walk.gif" in made.notice
+    image = Image.open(io.BytesIO(made.data))
+    assert image.format == "GIF" and image.n_frames >= 6
+
+
+def test_the_plot_needs_no_display_and_leaves_pyplot_alone() -> None:
+    walked = paths(seeds=1, directions=3)
+    assert Image.open(io.BytesIO(plot_png(walked))).size[0] > 1000
+    light, dark = plot_svg(walked), plot_svg(walked, dark=True)
+    assert b"<text" not in light and light != dark
+    code = "import sys, eigenwalk.outputs.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_plots_of_odd_paths() -> None:
+    broken = path(status=Status("numerical", "", VARIED.name))
+    nan = replace(broken.waypoints[2], changes={FIXED.name: float("nan"), VARIED.name: 0.1})
+    broken = replace(broken, waypoints=(*broken.waypoints[:2], nan))
+    untyped = Role("flat", "varied", "RMS value", typical=0.0)
+    for walked in ([broken], [path(steps=0)], [path(roles=(VARIED,))], [path(roles=(FIXED, untyped))]):
+        assert plot_png(walked).startswith(b"\x89PNG")
+        assert strip(walked) and table(walked)
+        assert report(walked, RECIPE, Video(b"", ".mp4"))
+
+
+def test_the_table_holds_every_figure_in_both_units() -> None:
+    walked = (path(steps=4), path(sense=-1, steps=2, status=CUT))
+    rows = list(csv.DictReader(io.StringIO(table(walked))))
+    assert len(rows) == sum(map(len, walked))
+    for row, (one, point) in zip(rows, [(whole, point) for whole in walked for point in whole], strict=True):
+        assert (row["path"], int(row["waypoint"]), int(row["sense"])) == (one.name, point.index, one.sense)
+        for role in one.roles:
+            assert float(row[f"{role.part} {role.name} [RMS pixel]"]) == pytest.approx(point.changes[role.name])
+            share = float(row[f"{role.part} {role.name} [share of typical]"])
+            assert share == pytest.approx(point.changes[role.name] / role.typical)
+        assert float(row["passes"]) == pytest.approx(point.cost.passes, abs=0.01)
+        assert row["status"] == one.status.reason
+
+
+def test_the_report_stands_alone() -> None:
+    walked = (path(), path(sense=-1, status=CUT))
+    page = report(walked, RECIPE, video(walked))
+    parsed = _Page()
+    parsed.feed(page)
+    assert parsed.open == []
+    assert all(source.startswith("data:") for source in parsed.sources)
+    assert len([s for s in parsed.sources if s.startswith("data:image/png")]) == sum(map(len, walked))
+    assert any(source.startswith("data:video/mp4") for source in parsed.sources)
+    assert not re.search(r"https?://|@import|url\(", re.sub(r"data:[\w/+.-]+;base64,[\w+/=]+", "", page))
+    for one in walked:
+        assert words.ending(one) in parsed.text
+    assert 'generator = "rooms"' in parsed.text and "eigenwalk 0.1.0" in re.sub(r"\s+", " ", parsed.text)
+    assert "prefers-color-scheme: dark" in page and 'name="viewport"' in page
+
+
+def test_the_report_escapes_what_users_write() -> None:
+    evil = Role('<script>alert("x")</script>', "fixed", "<b>unit</b>", typical=1.0, tolerance=0.5)
+    walked = [replace(path(roles=(evil, VARIED), status=Status("tolerance", "<i>why</i>", evil.name)), generator="<img src=x>")]
+    page = report(walked, 'generator = "</pre><script>"\n', Video(b"", ".gif", "<u>notice</u>"))
+    for tag in ("<script", "<b>unit", "<i>why", "<img src=x", "<u>"):
+        assert tag not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_large_images_stay_small_in_the_report() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (1024, 1024, 3)).astype(np.uint8)
+    one = path(steps=2)
+    one = replace(one, waypoints=tuple(replace(point, image=noise) for point in one))
+    page = report([one], RECIPE, Video(b"", ".mp4"))
+    images = [base64.b64decode(data) for data in re.findall(r"data:image/jpeg;base64,([\w+/=]+)", page)]
+    assert len(images) == 3
+    assert all(max(Image.open(io.BytesIO(data)).size) <= 320 for data in images)
+
+
+def test_outputs_need_no_torch() -> None:
+    code = (
+        "import sys, eigenwalk.outputs.folder, eigenwalk.outputs.report, eigenwalk.outputs.video, eigenwalk.recipe; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def _found(pixels: np.ndarray, wanted: np.ndarray) -> tuple[int, int]:
+    """The top left corner of the only area of a colour that is as large as a picture."""
+    rows, columns = np.nonzero((pixels == wanted).all(2))
+    assert len(rows) > 100 * 100, f"no picture of colour {wanted}"
+    return int(rows.min()), int(columns.min())
+
+
+def _bright(one):  # more than 14 steps: the colours of `fabricated` would leave the range
+    points = tuple(replace(p, image=np.full((16, 16, 3), (6 * p.index, 90, 200), np.uint8)) for p in one)
+    return replace(one, waypoints=points)
+
+
+class _Page(HTMLParser):
+    """The open tags, sources and text of a page."""
+
+    EMPTY = ("meta", "img", "source", "br", "link")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.sources: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        self.sources += [value or "" for name, value in attrs if name in ("src", "srcset", "href")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
