@@ -32,7 +32,7 @@ CANONICAL = {
     "0.5*../a-b/x.py:Net.make( size = 3 )": '0.5 * file("../a-b/x.py:Net.make", size=3)',
     "my_feature.py:fn() | g": 'file("my_feature.py:fn") | g',
     "~(/abs/x.py:fn)<2": '~file("/abs/x.py:fn") < 2.0',
-    "C:/work/x.py:fn": 'file("C:/work/x.py:fn")',
+    "C:/mine/x.py:fn": 'file("C:/mine/x.py:fn")',
     "file(x.py:fn)": 'file("x.py:fn")',
     "mask(file=sofa.png, box=(.1, 1))": "mask(box=(0.1, 1), file=sofa.png)",
     "mask(file=./sofa.png)": 'mask(file="./sofa.png")',
