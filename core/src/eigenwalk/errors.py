@@ -95,24 +95,22 @@ class OutputError(FileError):
 
 
 class WalkError(EigenwalkError):
-    """The mathematics cannot go on; `feature` names what stopped it (canonical expression or None)."""
+    """The mathematics cannot go on.
+
+    Attributes:
+        feature: canonical expression of the feature that stopped it, or None (the generator, say).
+        rows: the rows of the batch concerned, or None for all of them.
+    """
 
     exit_code = 5
 
-    def __init__(self, message: str, feature: str | None = None):
-        self.feature = feature
+    def __init__(self, message: str, feature: str | None = None, rows: tuple[int, ...] | None = None):
+        self.feature, self.rows = feature, rows
         super().__init__(message)
 
 
 class Undefined(WalkError):
-    """A feature has no value at an image: an empty mask, no face found.
-
-    `rows` are the rows of the batch concerned, or None for all of them.
-    """
-
-    def __init__(self, message: str, feature: str | None = None, rows: tuple[int, ...] | None = None):
-        self.rows = rows
-        super().__init__(message, feature)
+    """A feature has no value at an image: an empty mask, no face found."""
 
 
 class NumericalError(WalkError):

@@ -1,0 +1,277 @@
+"""The features of a generator's images near some latents: values, pushforward, pullback.
+
+The only module that differentiates. With `G` the generator and `f_i` the features, a `Point` at latents `z`
+holds the images `G(z)`, every feature as it stands near them, and its values, and gives
+
+    push(V)     J_i V     for tangents V at each latent: forward mode, once through the generator for all
+                          features, then through each feature
+    pull(u)     Σ_i J_iᵀ u_i                          for cotangents u_i of the values: the image-space
+                          cotangents of all features are added before the single pass back through `G`
+
+A feature that says it is not differentiable is pushed forward by central differences of its image along
+the pushed image tangent, and contributes nothing to a pullback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eigenwalk.errors import ContractError, EigenwalkError, NumericalError, PluginError, Undefined
+from eigenwalk.feature import Feature
+from eigenwalk.generator import Generator
+from eigenwalk.path import Cost
+from eigenwalk.shapes import Basis, Images, Latents
+
+Named = tuple[str, Feature]
+"""A feature under its canonical expression."""
+
+
+@dataclass
+class Meter:
+    """What one row of a batch has cost so far, in forwards, pushforwards and pullbacks."""
+
+    cost: Cost = field(default_factory=Cost)
+
+    def add(self, forwards: int = 0, pushforwards: int = 0, pullbacks: int = 0) -> None:
+        """Counts more of each."""
+        self.cost = self.cost + Cost(forwards, pushforwards, pullbacks)
+
+
+@dataclass(frozen=True)
+class Linearisation:
+    """A generator with named features, to be looked at from any latents.
+
+    Attributes:
+        generator: from latents to images.
+        features: the named features, in the order in which values are returned.
+        tangents: how many tangents go through the generator at once, times rows; None for all of them.
+        differences: None for automatic differentiation; a length for forward differences of the whole map with that
+            step in the latent, which is what the published method does.
+    """
+
+    generator: Generator
+    features: tuple[Named, ...]
+    tangents: int | None = None
+    differences: float | None = None
+
+    def at(self, latents: Latents, meter: Meter | None = None) -> Point:
+        """The point at `latents` ``(batch, latent)``: one forward pass.
+
+        Raises:
+            Undefined: a feature has no value at some rows.
+            NumericalError: an image or a value is not finite at some rows.
+            PluginError: the generator's or a feature's own code fails, or breaks the contract.
+        """
+        meter = meter or Meter()
+        z = latents.detach().requires_grad_(self.differences is None)
+        with torch.set_grad_enabled(self.differences is None):
+            images = _images(self.generator, z)
+        meter.add(forwards=1)
+        pixels = images.detach().requires_grad_(self.differences is None)
+        frozen = tuple((name, _freeze(name, feature, pixels.detach())) for name, feature in self.features)
+        values = tuple(_values(name, feature, pixels) for name, feature in frozen)
+        return Point(self, z, images, pixels, frozen, values, meter)
+
+
+@dataclass(frozen=True)
+class Point:
+    """Everything known at some latents; see the module.
+
+    Attributes:
+        latents: ``(batch, latent)``.
+        features: each as it stands near these images, under its name.
+        values: each feature's values ``(batch, ...)``.
+    """
+
+    owner: Linearisation
+    latents: Tensor
+    _images: Tensor
+    _pixels: Tensor
+    features: tuple[Named, ...]
+    _values: tuple[Tensor, ...]
+    meter: Meter
+
+    @property
+    def images(self) -> Images:
+        """The images ``(batch, 3, height, width)``."""
+        return self._images.detach()
+
+    @property
+    def values(self) -> tuple[Tensor, ...]:
+        """Each feature's values ``(batch, ...)``."""
+        return tuple(v.detach() for v in self._values)
+
+    def push(self, tangents: Basis) -> tuple[Tensor, ...]:
+        """Each feature's change ``(batch, k, values)`` along `tangents` ``(batch, k, latent)``.
+
+        Raises:
+            NumericalError: a derivative is not finite; it names the feature.
+        """
+        k = tangents.shape[1]
+        if self.owner.differences is not None:
+            pushed = self._differences(tangents, self.owner.differences)
+            self.meter.add(forwards=k)
+        else:
+            moved = _jvp(self.owner.generator, self.latents.detach(), tangents.transpose(0, 1), self._chunk())
+            pushed = tuple(self._push_feature(feature, moved) for _, feature in self.features)
+            self.meter.add(pushforwards=k)
+        for (name, _), change in zip(self.features, pushed, strict=True):
+            _finite(change, name, "derivative")
+        return pushed
+
+    def pull(self, cotangents: Sequence[Tensor | None]) -> Latents:
+        """Σ_i J_iᵀ u_i ``(batch, latent)`` for cotangents u_i ``(batch, values)``; None for a feature left out."""
+        pairs = [
+            (value, u.reshape(value.shape).to(value.dtype))
+            for value, u in zip(self._values, cotangents, strict=True)
+            if u is not None and value.requires_grad
+        ]
+        if not pairs:
+            return torch.zeros_like(self.latents)
+        image_cotangent = torch.autograd.grad(
+            [p[0] for p in pairs], self._pixels, [p[1] for p in pairs], retain_graph=True, allow_unused=True
+        )[0]
+        if image_cotangent is None:
+            return torch.zeros_like(self.latents)
+        pulled = torch.autograd.grad(self._images, self.latents, image_cotangent, retain_graph=True)[0]
+        self.meter.add(pullbacks=1)
+        _finite(pulled, None, "gradient")
+        return pulled
+
+    def _chunk(self) -> int | None:
+        limit = self.owner.tangents
+        return None if limit is None else max(1, limit // self.latents.shape[0])
+
+    def _push_feature(self, feature: Feature, moved: Tensor) -> Tensor:
+        images = self.images
+        if feature.differentiable:
+            changed = _jvp(feature, images, moved, self._chunk())
+        else:
+            changed = torch.stack([_central(feature, images, tangent) for tangent in moved])
+        return changed.flatten(2).transpose(0, 1)
+
+    def _differences(self, tangents: Tensor, h: float) -> tuple[Tensor, ...]:
+        rows = []
+        for tangent in tangents.unbind(1):
+            with torch.no_grad():
+                images = self.owner.generator(self.latents.detach() + h * tangent)
+                values = [feature(images) for _, feature in self.features]
+            rows.append([((v - v0) / h).flatten(1) for v, v0 in zip(values, self.values, strict=True)])
+        return tuple(torch.stack(column, 1) for column in zip(*rows, strict=True))
+
+
+def _images(generator: Generator, latents: Latents) -> Images:
+    try:
+        images = generator(latents)
+    except EigenwalkError:
+        raise
+    except Exception as error:
+        raise PluginError(f"the generator {type(generator).__name__} failed on latents {tuple(latents.shape)}: {error!r}") from error
+    expected = (latents.shape[0], 3, *generator.resolution)
+    if not isinstance(images, Tensor) or tuple(images.shape) != expected or not images.is_floating_point():
+        got = f"{tuple(images.shape)} {images.dtype}" if isinstance(images, Tensor) else type(images).__name__
+        raise ContractError(
+            f"the generator {type(generator).__name__} must return floating-point images (batch, 3, height, width) = {expected}, got {got}"
+        )
+    _finite(images.detach(), None, "image")
+    return images
+
+
+def _freeze(name: str, feature: Feature, images: Images) -> Feature:
+    """`feature.at(images)`; an Undefined without rows is asked again row by row, to know which."""
+    try:
+        return feature.at(images)
+    except Undefined as error:
+        rows = error.rows
+        if rows is None:
+            rows = tuple(i for i in range(len(images)) if not _defined(feature, images[i : i + 1]))
+        raise Undefined(str(error), name, rows) from error
+    except EigenwalkError:
+        raise
+    except Exception as error:
+        raise PluginError(f"the feature {name} failed in at() on images {tuple(images.shape)}: {error!r}") from error
+
+
+def _defined(feature: Feature, image: Images) -> bool:
+    try:
+        feature.at(image)
+    except Undefined:
+        return False
+    return True
+
+
+def _values(name: str, feature: Feature, images: Images) -> Tensor:
+    try:
+        with torch.set_grad_enabled(images.requires_grad and feature.differentiable):
+            values: Any = feature(images)
+    except EigenwalkError:
+        raise
+    except Exception as error:
+        raise PluginError(f"the feature {name} failed on images {tuple(images.shape)}: {error!r}") from error
+    if not isinstance(values, Tensor) or values.ndim < 1 or len(values) != len(images) or not values.is_floating_point():
+        got = f"{tuple(values.shape)} {values.dtype}" if isinstance(values, Tensor) else type(values).__name__
+        raise ContractError(
+            f"the feature {name} must return floating-point values (batch, ...), one row for each of {len(images)} images, got {got}"
+        )
+    _finite(values.detach(), name, "value")
+    return values
+
+
+def _finite(tensor: Tensor, name: str | None, what: str) -> None:
+    good = tensor.flatten(1).isfinite().all(1) if tensor.ndim > 1 else tensor.isfinite()
+    if not bool(good.all()):
+        rows = tuple((~good).nonzero().flatten().tolist())
+        whose = f"the feature {name}" if name else "the generator"
+        raise NumericalError(f"{whose} gave a {what} that is NaN or infinite", name, rows)
+
+
+def _jvp(function: Callable[[Tensor], Tensor], primal: Tensor, tangents: Tensor, chunk: int | None) -> Tensor:
+    """J t for tangents ``(k, batch, ...)`` at `primal` ``(batch, ...)``: ``(k, batch, values)``.
+
+    Forward mode under vmap shares the primal pass among the tangents. Where an operation has no batching
+    rule, one tangent at a time; where it has no forward rule (fused attention, custom functions), by two
+    reverse passes, since the derivative of u ↦ Jᵀu along u is J.
+    """
+
+    def one(tangent: Tensor) -> Tensor:
+        return torch.func.jvp(function, (primal,), (tangent,))[1]
+
+    with torch.no_grad():
+        try:
+            return torch.func.vmap(one, chunk_size=chunk)(tangents)
+        except (RuntimeError, NotImplementedError, ValueError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+        try:
+            return torch.stack([one(tangent) for tangent in tangents])
+        except (RuntimeError, NotImplementedError, ValueError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+    return _double_reverse(function, primal, tangents)
+
+
+def _double_reverse(function: Callable[[Tensor], Tensor], primal: Tensor, tangents: Tensor) -> Tensor:
+    with torch.enable_grad():
+        x = primal.detach().requires_grad_()
+        values = function(x)
+        u = torch.zeros_like(values, requires_grad=True)
+        pulled = torch.autograd.grad(values, x, u, create_graph=True)[0]
+        return torch.stack([torch.autograd.grad(pulled, u, t, retain_graph=True)[0] for t in tangents]).detach()
+
+
+def _central(feature: Feature, images: Images, tangent: Tensor) -> Tensor:
+    """The central difference of `feature` along an image tangent ``(batch, 3, height, width)``.
+
+    The images move by `feature.step` (RMS pixel) each way, whatever the tangent's length: a detector does
+    not see less.
+    """
+    length = tangent.flatten(1).square().mean(1).sqrt().clamp_min(1e-12)
+    h = (feature.step / length)[:, None, None, None]
+    with torch.no_grad():
+        change = feature(images + h * tangent) - feature(images - h * tangent)
+    return change / (2 * h.reshape(-1, *[1] * (change.ndim - 1)))

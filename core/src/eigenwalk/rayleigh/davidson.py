@@ -1,0 +1,102 @@
+"""Davidson's method: the leading eigenpairs without forming a Jacobian.
+
+From the best vectors of the previous waypoint, each expansion takes the residual of one Ritz pair
+
+    r = A x - θ (B + εI) x = Cᵀ(Cx) - θ Fᵀ(Fx) - θ ε x
+
+preconditions it with a model of B (`rayleigh.model`) and adds it to the subspace: one pushforward and one
+pullback, however many features there are. (Davidson 1975; generalized form, Morgan and Scott 1986.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from eigenwalk.rayleigh.model import LowRank
+from eigenwalk.rayleigh.operators import Operators
+from eigenwalk.rayleigh.subspace import RIDGE, Memory, Solution, extend, gram, orthonormal, ridge_of, ritz
+
+
+@dataclass(frozen=True)
+class Davidson:
+    """The leading eigenpairs by Davidson's method, warm-started.
+
+    Attributes:
+        keep: vectors carried from one waypoint to the next; each costs one pushforward.
+        expansions: at a warm waypoint, at most; each costs one pushforward and one pullback.
+        cold: expansions for each wanted pair where there is no memory, at most.
+        tolerance: stops when an expansion promises less than this share of the quotient, in all rows.
+        rank: of the model of B.
+        share: ε as a share of B's largest eigenvalue.
+        seed: of the random vectors that a cold start begins from.
+    """
+
+    keep: int = 4
+    expansions: int = 4
+    cold: int = 12
+    tolerance: float = 1e-3
+    rank: int = 24
+    share: float = RIDGE
+    seed: int = 0
+
+    def solve(self, problem: Operators, k: int, memory: Memory | None = None, pull_back: Tensor | None = None) -> Solution:
+        """The k leading eigenpairs at each row.
+
+        Args:
+            problem: the operators.
+            k: how many pairs; at least one.
+            memory: what the previous waypoint left.
+            pull_back: ``(batch, dim)``, the gradient of the fixed features' deviation from their start: its
+                preconditioned direction joins the subspace, so that a corrector finds its way there.
+        """
+        random = torch.Generator().manual_seed(self.seed)
+        keep = min(max(self.keep, k), problem.dim)
+        V, model = self._start(problem, keep, memory, random)
+        CV, FV = problem.push(V)
+        a, b, ridge, model = self._measure(CV, FV, V, model)
+        if pull_back is not None and V.shape[1] < problem.dim:
+            V, CV, FV = _grow(problem, V, CV, FV, model.solve(pull_back, ridge), random)
+            a, b, ridge, model = self._measure(CV, FV, V, model)
+        budget = self.expansions if memory is not None else self.cold * k
+        theta, Y = ritz(a, b, ridge)
+        for i in range(min(budget, problem.dim - V.shape[1])):
+            j = i % min(k, keep)
+            r = _residual(problem, V, CV, FV, theta[:, j], Y[:, j], ridge)
+            w = model.solve(r, ridge)
+            promise = (r * w).sum(-1).double() / theta[:, j].clamp_min(1e-30).square()
+            if bool((promise < self.tolerance).all()) and (i >= k or memory is not None):
+                break
+            V, CV, FV = _grow(problem, V, CV, FV, w, random)
+            a, b, ridge, model = self._measure(CV, FV, V, model)
+            theta, Y = ritz(a, b, ridge)
+        X = Y.to(V) @ V
+        best = X[:, :keep] / X[:, :keep].norm(dim=-1, keepdim=True)
+        kept = Memory(best, model.Q, model.s)
+        return Solution(theta[:, :k], best[:, :k], ridge, V, CV, FV, kept)
+
+    def _start(self, problem: Operators, keep: int, memory: Memory | None, random: torch.Generator) -> tuple[Tensor, LowRank]:
+        if memory is None:
+            V = torch.randn(keep, problem.dim, generator=random).to(problem.like).expand(problem.batch, -1, -1)
+            return orthonormal(V), LowRank.zero(problem.batch, problem.dim, problem.like)
+        return orthonormal(memory.basis), LowRank(memory.model_vectors, memory.model_values)
+
+    def _measure(self, CV: Tensor, FV: Tensor, V: Tensor, model: LowRank) -> tuple[Tensor, Tensor, Tensor, LowRank]:
+        a, b = gram(CV), gram(FV)
+        model = model.learn(V, b, self.rank)
+        return a, b, ridge_of(model.largest.double(), a, self.share), model
+
+
+def _grow(problem: Operators, V: Tensor, CV: Tensor, FV: Tensor, w: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    new = extend(V, w, random)
+    c, f = problem.push(new)
+    return torch.cat([V, new], 1), torch.cat([CV, c], 1), torch.cat([FV, f], 1)
+
+
+def _residual(problem: Operators, V: Tensor, CV: Tensor, FV: Tensor, theta: Tensor, y: Tensor, ridge: Tensor) -> Tensor:
+    """``A x - θ (B + εI) x`` ``(batch, dim)`` at ``x = y V``."""
+    y, theta = y.to(V)[:, None], theta.to(V)[:, None]
+    c, f = (y @ CV)[:, 0], (y @ FV)[:, 0]
+    return problem.pull(c, -theta * f) - theta * ridge.to(V)[:, None] * (y @ V)[:, 0]

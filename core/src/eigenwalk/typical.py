@@ -1,0 +1,68 @@
+"""Typical distances: how far apart a feature finds two random samples of a generator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from eigenwalk.errors import Undefined, WalkError
+from eigenwalk.generator import Generator
+from eigenwalk.linearise import Linearisation, Named, Point
+
+SAMPLES = 24
+SEED = 20221023
+"""Of the samples: apart from the seeds that people walk from."""
+
+
+def typical_distances(generator: Generator, features: Sequence[Named], device: torch.device | str = "cpu", batch: int = 8) -> dict[str, float]:
+    """The median distance between two of 24 samples, for every named feature in its own unit.
+
+    Samples at which a feature has no value (no face, an empty mask) are left out for that feature.
+
+    Raises:
+        WalkError: a feature has a value at fewer than two samples, or is the same at all of them.
+    """
+    latents = generator.sample(SAMPLES, SEED).to(device)
+    return {name: _typical(generator, (name, feature), latents, batch) for name, feature in features}
+
+
+def latent_scale(generator: Generator) -> float:
+    """The median Euclidean distance between two sampled latents."""
+    z = generator.sample(SAMPLES, SEED).double()
+    return float((z - z.roll(1, 0)).norm(dim=1).median())
+
+
+def _typical(generator: Generator, named: Named, latents: torch.Tensor, batch: int) -> float:
+    name = named[0]
+    points, undefined = _points(Linearisation(generator, (named,), differences=1.0), latents, batch)
+    values = [value for point in points for value in point.values[0]]
+    if len(values) < 2:
+        raise WalkError(f"{name} has no value at {len(latents) - len(values)} of {len(latents)} samples: {undefined}", name)
+    distances, before = [], 0
+    for point in points:
+        # The feature as it stands near each image judges the pairs that this image is one of.
+        feature, own = point.features[0][1], point.values[0]
+        for i, other in enumerate(values):
+            apart = feature.distance(other.expand_as(own), own).double()
+            distances += [float(d) for row, d in enumerate(apart) if before + row != i]
+        before += len(own)
+    median = float(torch.tensor(distances).median())
+    if not median > 0:
+        raise WalkError(f"{name} is the same at all {len(values)} samples of the generator: it can be neither held nor varied", name)
+    return median
+
+
+def _points(look: Linearisation, latents: torch.Tensor, batch: int) -> tuple[list[Point], WalkError | None]:
+    """Points at all latents where the feature has a value, and what it said of the others."""
+    points, said = [], None
+    for z in latents.split(batch):
+        while len(z):
+            try:
+                points.append(look.at(z))
+                break
+            except Undefined as error:
+                said = error
+                bad = set(range(len(z)) if error.rows is None else error.rows)
+                z = z[[i for i in range(len(z)) if i not in bad]]
+    return points, said

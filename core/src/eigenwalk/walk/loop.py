@@ -1,0 +1,42 @@
+"""The loop over waypoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from eigenwalk.quotient import Problem
+from eigenwalk.walk.advance import advance
+from eigenwalk.walk.front import Front
+from eigenwalk.walk.options import WalkOptions
+from eigenwalk.walk.start import begin
+
+
+def walk(
+    problem: Problem,
+    seeds: Sequence[int],
+    options: WalkOptions,
+    device: torch.device | str = "cpu",
+    resume: Front | None = None,
+) -> Iterator[Front]:
+    """All paths after every waypoint: first the starts, then one waypoint more each time, until all have ended.
+
+    Args:
+        problem: generator and features.
+        seeds: one start each.
+        options: how to walk.
+        device: where the latents live.
+        resume: a front of this walk to go on from; it is not yielded again.
+
+    Raises:
+        WalkError: no path can start.
+        PluginError: the generator's or a feature's own code fails.
+    """
+    front = resume
+    if front is None:
+        front = begin(problem, seeds, options.paths, options.batch, device)
+        yield front
+    while front.walking:
+        front = advance(problem, front, options)
+        yield front

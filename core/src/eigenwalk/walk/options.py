@@ -1,0 +1,42 @@
+"""How to walk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from eigenwalk.rayleigh import Davidson, Dense, NullSpace
+
+Solver = Davidson | Dense | NullSpace
+
+
+@dataclass(frozen=True)
+class WalkOptions:
+    """How far to walk, in how many directions, and by which solver.
+
+    Attributes:
+        steps: waypoints after the start.
+        paths: paths from each start: the leading directions, each in both senses.
+        stride: varied change from one waypoint to the next, to first order, as a share of typical distances.
+        solver: finds the directions.
+        correct: pulls fixed features back with every step.
+        batch: rows in one generator call; None for all at once.
+        longest: no step is longer than this share of the typical distance between two latents.
+    """
+
+    steps: int = 12
+    paths: int = 6
+    stride: float = 0.08
+    solver: Solver = field(default_factory=Davidson)
+    correct: bool = True
+    batch: int | None = None
+    longest: float = 0.15
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "paths", "batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        for name in ("stride", "longest"):
+            value = getattr(self, name)
+            if not 0 < value < float("inf"):
+                raise ValueError(f"{name} must be positive and finite, got {value}")

@@ -1,0 +1,127 @@
+"""Where the paths mean to go: look, solve, choose a direction and how far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from eigenwalk.linearise import Meter, Point
+from eigenwalk.path import Cost
+from eigenwalk.quotient import Problem, Scaled
+from eigenwalk.rayleigh import Memory, Solution
+from eigenwalk.step import correction, follow, rate, step_size
+from eigenwalk.walk.front import Front
+from eigenwalk.walk.options import WalkOptions
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Where some paths mean to go: from `latents` by ``step * direction + pull``. Rows as in `paths`.
+
+    Attributes:
+        paths: by index in the front.
+        latents, direction, pull: ``(rows, latent)``.
+        step: ``(rows,)``, in the latent's own length.
+        varied: ``(rows,)``, the varied change that the step promises, as a share of typical distances.
+        quotient: ``(rows,)``.
+        memory: what the solver leaves.
+        costs: what looking and solving took, by row.
+    """
+
+    paths: tuple[int, ...]
+    latents: Tensor
+    direction: Tensor
+    pull: Tensor
+    step: Tensor
+    varied: Tensor
+    quotient: Tensor
+    memory: Memory
+    costs: tuple[Cost, ...]
+
+    def rows(self, index: list[int]) -> Proposal:
+        """The proposal of some of its rows."""
+        tensors = ("latents", "direction", "pull", "step", "varied", "quotient")
+        return Proposal(
+            paths=tuple(self.paths[i] for i in index),
+            memory=self.memory.rows(torch.tensor(index, device=self.latents.device)),
+            costs=tuple(self.costs[i] for i in index),
+            **{name: getattr(self, name)[index] for name in tensors},
+        )
+
+
+def propose(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Proposal:
+    """Where the paths `rows` mean to go.
+
+    Raises:
+        WalkError: with the places in `rows` that cannot go on.
+    """
+    if front.index == 0:
+        return _first(problem, front, rows, options)
+    assert front.memory is not None and front.origin is not None  # set by the first waypoint
+    point = _point(problem, front, rows)
+    scaled = Scaled(problem, point)
+    memory = front.memory.rows(torch.tensor(rows, device=front.latents.device))
+    varied_gap, fixed_gap = scaled.gaps([start[rows] for start in front.origin])
+    pull_back = None
+    if options.correct and problem.fixed:
+        pull_back = scaled.pull(None, fixed_gap)
+    solution = options.solver.solve(scaled, _wanted(options), memory, pull_back)
+    direction, quotient = follow(solution, front.directions[rows])
+    varied_rate = rate(solution, direction)
+    step = step_size(varied_rate, options.stride, options.longest * problem.latent_scale)
+    pull = torch.zeros_like(direction)
+    if pull_back is not None:
+        pull = correction(solution, fixed_gap, varied_gap, step)
+    costs = (point.meter.cost,) * len(rows)
+    latents = point.latents.detach()
+    return Proposal(tuple(rows), latents, direction, pull, step, varied_rate * step, quotient, solution.memory, costs)
+
+
+def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Proposal:
+    """The leading directions at the starts: solved once a seed, whose paths take one each, in one sense."""
+    seeds = [front.paths[i].seed for i in rows]
+    firsts = [n for n, seed in enumerate(seeds) if seed not in seeds[:n]]
+    point = problem.linearisation.at(front.latents[[rows[n] for n in firsts]])
+    # Waypoint 0 has counted the forward pass.
+    cost = replace(point.meter.cost, forwards=0)
+    place = {seeds[n]: j for j, n in enumerate(firsts)}
+    index = torch.tensor([place[seed] for seed in seeds], device=front.latents.device)
+    solution = options.solver.solve(Scaled(problem, point), _wanted(options))
+    cost = replace(point.meter.cost, forwards=point.meter.cost.forwards - 1)
+    solution = _rows(solution, index)
+    ranks = torch.tensor([front.paths[i].rank - 1 for i in rows], device=index.device)
+    senses = solution.vectors.new_tensor([front.paths[i].sense for i in rows])
+    every = torch.arange(len(rows), device=index.device)
+    direction = senses[:, None] * solution.vectors[every, ranks]
+    varied_rate = rate(solution, direction)
+    step = step_size(varied_rate, options.stride, options.longest * problem.latent_scale)
+    return Proposal(
+        paths=tuple(rows),
+        latents=front.latents[rows],
+        direction=direction,
+        pull=torch.zeros_like(direction),
+        step=step,
+        varied=varied_rate * step,
+        quotient=solution.quotients[every, ranks],
+        memory=solution.memory,
+        costs=tuple(cost if n in firsts else Cost() for n in range(len(rows))),
+    )
+
+
+def _wanted(options: WalkOptions) -> int:
+    """How many eigenpairs: one for every two paths."""
+    return (options.paths + 1) // 2
+
+
+def _point(problem: Problem, front: Front, rows: list[int]) -> Point:
+    """The point where `rows` stand: the one they arrived at where it is still there, else a new look."""
+    if front.arrived is not None and front.arrived[0] == rows:
+        return replace(front.arrived[1], meter=Meter())
+    return problem.linearisation.at(front.latents[rows])
+
+
+def _rows(solution: Solution, index: Tensor) -> Solution:
+    fields = {name: value[index] for name, value in vars(solution).items() if isinstance(value, Tensor)}
+    return Solution(**fields, memory=solution.memory.rows(index))

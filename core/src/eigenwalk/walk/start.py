@@ -1,0 +1,93 @@
+"""The front at the starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from eigenwalk.errors import InputError, NumericalError, WalkError
+from eigenwalk.linearise import Linearisation
+from eigenwalk.path import Cost, Path, Waypoint
+from eigenwalk.quotient import Problem
+from eigenwalk.walk.front import Front
+from eigenwalk.walk.rows import groups, status, surviving
+
+
+def begin(
+    problem: Problem, seeds: Sequence[int], paths: int, batch: int | None = None, device: torch.device | str = "cpu"
+) -> Front:
+    """The front at the starts: `paths` paths from each seed, with waypoint 0 on each.
+
+    Raises:
+        InputError: more paths are asked for than there are directions.
+        WalkError: no path can start: a feature has no value at any start, or the generator gives NaN.
+    """
+    latents = torch.cat([problem.linearisation.generator.sample(1, seed) for seed in seeds]).to(device)
+    if paths > 2 * latents.shape[1]:
+        raise InputError(f"paths must be at most twice the {latents.shape[1]} coordinates of the latent, got {paths}")
+    values, images, failures = _look(problem, latents, batch)
+    if len(failures) == len(seeds):
+        raise next(iter(failures.values()))
+    each = [j for j in range(len(seeds)) for _ in range(paths)]
+    still = {role.name: 0.0 for role in problem.roles}
+    started = []
+    for i, j in enumerate(each):
+        z = latents[j].cpu().numpy()
+        # What a seed's paths share is counted on the first of them, so that costs add up.
+        cost = Cost(forwards=int(i % paths == 0))
+        start = Waypoint(0, z, images[j], still, 0 * z, 0.0, float("nan"), cost)
+        sense = -1 if i % paths % 2 else 1
+        path = Path(problem.name, seeds[j], i % paths // 2 + 1, sense, problem.roles, (start,))
+        started.append(path.end(status(failures[j])) if j in failures else path)
+    origin = tuple(v[each] for v in values)
+    return Front(0, tuple(started), latents[each], torch.zeros_like(latents[each]), None, origin)
+
+
+def origin(problem: Problem, front: Front, batch: int | None = None) -> tuple[Tensor, ...]:
+    """Every feature's values at the starts, ``(paths, ...)``, for a front that was restored."""
+    starts = torch.stack([torch.from_numpy(path.waypoints[0].latent) for path in front.paths]).to(front.latents)
+    first: dict[int, int] = {}
+    for i, path in enumerate(front.paths):
+        first.setdefault(path.seed, i)
+    values, _, _ = _look(problem, starts[list(first.values())], batch)
+    place = {seed: j for j, seed in enumerate(first)}
+    return tuple(v[[place[path.seed] for path in front.paths]] for v in values)
+
+
+def _look(problem: Problem, latents: Tensor, batch: int | None) -> tuple[list[Tensor], dict[int, object], dict[int, WalkError]]:
+    """Values ``(seeds, ...)`` (zeros where undefined), pictures by seed, and failures by seed."""
+    found: list[tuple[list[int], tuple[Tensor, ...]]] = []
+    pictures: dict[int, object] = {}
+    failures: dict[int, WalkError] = {}
+    for group in groups(range(len(latents)), batch):
+
+        def look(rows: list[int]) -> tuple[list[int], tuple[Tensor, ...], list]:
+            point = problem.linearisation.at(latents[rows])
+            return rows, point.values, picture(point.images)
+
+        done, failed = surviving(group, look)
+        failures |= failed
+        if done is not None:
+            found.append(done[:2])
+            pictures |= dict(zip(done[0], done[2], strict=True))
+    bare = Linearisation(problem.linearisation.generator, (), differences=1.0)
+    for row, error in failures.items():
+        try:
+            pictures[row] = picture(bare.at(latents[row : row + 1]).images)[0]
+        except NumericalError:
+            raise error from None
+    if not found:
+        return [], pictures, failures
+    values = [v.new_zeros(len(latents), *v.shape[1:]) for v in found[0][1]]
+    for rows, part in found:
+        for whole, v in zip(values, part, strict=True):
+            whole[rows] = v
+    return values, pictures, failures
+
+
+def picture(images: Tensor) -> list:
+    """uint8 arrays ``(height, width, 3)``, one for each of images ``(batch, 3, height, width)``, clipped."""
+    pixels = (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return list(pixels.permute(0, 2, 3, 1).cpu().numpy())
