@@ -14,8 +14,9 @@ from rich.text import Text
 
 from eigenwalk.cli.app import INTERRUPTED
 from eigenwalk.cli.errors import console, warn
-from eigenwalk.cli.progress import Progress, path_table, progress
+from eigenwalk.cli.progress import Progress, path_lines, path_table, progress
 from eigenwalk.errors import RecipeError, WalkError
+from eigenwalk.outputs import words
 from eigenwalk.outputs.folder import REMEDY, RunFolder
 from eigenwalk.recipe import IDENTITY, Recipe
 
@@ -105,8 +106,6 @@ def _completed(walked: Recipe, asked: Recipe) -> Recipe:
 
 def _no_step(paths: Sequence[Path]) -> WalkError:
     """Why not one path could take a step."""
-    from eigenwalk.outputs import words
-
     said = dict.fromkeys(words.ending(path) for path in paths)
     features = [path.status.feature for path in paths if path.status.feature]
     reasons = "; ".join(said) or "there was no start"
@@ -128,10 +127,15 @@ def _summary(folder: RunFolder, quiet: bool) -> None:
         typer.echo(str(folder.path))
     else:
         out = console()
-        out.print()
-        out.print(path_table(folder.paths), soft_wrap=False)
-        out.print()
-        for name, what in (("strip.png", "the pictures"), ("walk.mp4", "in motion"), ("report.html", "all of it")):
+        if out.is_terminal:
+            out.print(path_table(folder.paths, out.width))
+            cut = [path for path in folder.paths if path.status.reason not in ("length", "walking")]
+            for path in cut:
+                out.print(Text(f"seed {path.seed}, {words.label(path)}. {words.ending(path)}", style="dim"))
+        else:
+            for line in path_lines(folder.paths):
+                out.print(Text(line))
+        for name, what in (("strip.png", "the pictures"), ("walk.mp4", "in motion"), ("walk.gif", "in motion"), ("report.html", "all of it")):
             if (folder.path / name).exists():
                 out.print(Text.assemble((f"{what:<14}", "dim"), str(folder.path / name)))
 

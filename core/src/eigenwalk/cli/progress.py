@@ -111,7 +111,7 @@ class LiveTable:
             return Text(f"{self.text} … {self.clock.elapsed}", style="dim")
         room = max(4, self.live.console.height - 6)
         shown = self.paths if len(self.paths) <= room else self.paths[: room - 1]
-        table = path_table(shown, live=True)
+        table = path_table(shown, self.live.console.width)
         rest = len(self.paths) - len(shown)
         passes = sum(path.cost.passes for path in self.paths)
         done = f"waypoint {self.index} of {self.steps}"
@@ -126,36 +126,46 @@ class LiveTable:
         self.live.__exit__(None, None, None)
 
 
-def path_table(paths: Sequence[Path], live: bool = False) -> Table:
-    """A row per path: where it stands, its two figures with bars, and how it ended."""
+def path_table(paths: Sequence[Path], width: int) -> Table:
+    """A row per path, at most `width` characters wide: where it stands, its two figures, how it ended."""
+    seeds = len({path.seed for path in paths}) > 1
+    bars = BAR if width >= 90 else 0
+    used = (16 + 10 * seeds) + 6 + 2 * (bars + 8) + 9
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("path", no_wrap=True)
-    table.add_column("step", justify="right")
-    table.add_column("varied", no_wrap=True)
-    table.add_column("fixed", no_wrap=True)
-    table.add_column("passes", justify="right")
-    table.add_column("" if live else "how it ended", overflow="ellipsis" if live else "fold", no_wrap=live, ratio=1)
+    for heading in ("path", "step", "varied", "fixed", "passes", ""):
+        table.add_column(heading, no_wrap=True, justify="right" if heading in ("step", "passes") else "left")
     for path in paths:
         what = words.moved(path, path.waypoints[-1])
-        name = Text.assemble((words.label(path), "bold"), (f"  seed {path.seed}", "dim"))
-        ended = "" if path.status.reason == "walking" and live else words.brief_ending(path) if live else words.ending(path)
-        short = path.status.reason not in ("walking", "length")
-        figures = [bar(what.varied, VARIED), bar(what.fixed, FIXED, what.tolerance)]
-        end = Text(ended, style="yellow" if short else "dim")
-        table.add_row(name, str(path.waypoints[-1].index), *figures, f"{path.cost.passes:,.0f}", end)
+        name = Text.assemble((f"seed {path.seed}  " if seeds else "", "dim"), (words.label(path), "bold"))
+        ended = Text("" if path.status.reason == "walking" else words.brief_ending(path).partition(", ")[2])
+        ended.stylize("dim" if path.status.reason == "length" else "yellow")
+        ended.truncate(max(8, width - used), overflow="ellipsis")
+        figures = [bar(what.varied, VARIED, bars), bar(what.fixed, FIXED, bars, what.tolerance)]
+        table.add_row(name, str(path.waypoints[-1].index), *figures, f"{path.cost.passes:,.0f}", ended)
     return table
 
 
-def bar(share: float, colour: str, limit: float = float("inf")) -> Text:
-    """A bar up to 100 % of typical, a mark at the limit, and the figure."""
-    if not math.isfinite(share):
-        return Text(f"{'':<{BAR}} {'–':>5}", style="dim")
-    filled = min(BAR, round(BAR * share))
-    text = Text("━" * filled, style=colour) + Text("─" * (BAR - filled), style="bright_black")
+def bar(share: float, colour: str, length: int, limit: float = math.inf) -> Text:
+    """The figure after a bar up to 100 % of typical, with a mark at the limit; no bar where `length` is 0."""
+    figure = Text(f"{words.percent(share):>5}")
+    if not length or not math.isfinite(share):
+        return Text(" " * length) + figure
+    filled = min(length, round(length * share))
+    text = Text.assemble(("━" * filled, colour), ("─" * (length - filled), "bright_black"))
     if limit <= 1:
-        mark = min(BAR - 1, int(BAR * limit))
+        mark = min(length - 1, int(length * limit))
         text = text[:mark] + Text("┃") + text[mark + 1 :]
-    return text + Text(f" {words.percent(share):>5}")
+    return Text.assemble(text, " ", figure)
+
+
+def path_lines(paths: Sequence[Path]) -> list[str]:
+    """A line per path, for a log."""
+    lines = []
+    for path in paths:
+        what = words.moved(path, path.waypoints[-1])
+        figures = f"varied {words.percent(what.varied)}, fixed {words.percent(what.fixed)}, {path.cost.passes:,.0f} passes"
+        lines.append(f"seed {path.seed}, {words.label(path)}: {words.brief_ending(path)}; {figures}")
+    return lines
 
 
 class Clock:

@@ -1,0 +1,446 @@
+"""The command line against a walk that is made up: what it says, how it exits, what it leaves on disk."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fabricated import paths, until
+
+import eigenwalk
+from eigenwalk.cli import main
+from eigenwalk.cli.progress import duration
+from eigenwalk.cli.walk import seeds
+from eigenwalk.errors import InputError
+from eigenwalk.outputs import whole
+from eigenwalk.path import Status
+from eigenwalk.recipe import Recipe
+
+WALK = ["walk", "./made.py:build", "--fix", "mask(box=(0, 0, 1, 0.5)) < 0.1", "--vary", "pixels"]
+
+
+@dataclass
+class Said:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs the command line in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EIGENWALK_TRACEBACK", raising=False)
+    monkeypatch.setenv("COLUMNS", "300")
+
+    def run(*words: str) -> Said:
+        capfd.readouterr()
+        code: object = 0
+        try:
+            main(words)
+        except SystemExit as end:
+            code = end.code
+        captured = capfd.readouterr()
+        return Said(0 if code is None else int(str(code)), captured.out, captured.err)
+
+    return run
+
+
+@dataclass
+class MadeUp:
+    """Stands for `eigenwalk.api`: yields the fronts of fabricated paths; `before` is called before each."""
+
+    steps: int = 4
+    before: Callable[[int], None] = lambda index: None
+    status: Status | None = None
+    resumed: list[tuple[int, float]] = field(default_factory=list)
+
+    def start(self, recipe: Recipe, *, paths=None, arrays=None, registry=None) -> object:
+        """A run like the api's."""
+        first = 0
+        if paths:
+            first = paths[0].waypoints[-1].index + 1
+            self.resumed.append((first, float(arrays["latents"][0])))
+        completed = recipe.model_copy(update={"installed": {"eigenwalk": "0.1.0"}})
+        return types.SimpleNamespace(recipe=completed, notes=["typical distance of pixels: 0.2"], fronts=lambda: self.fronts(first))
+
+    def fronts(self, first: int) -> Iterator[object]:
+        """The fronts from index `first` on."""
+        made = paths(steps=self.steps)
+        if self.status is not None:
+            made = tuple(replace(p, waypoints=p.waypoints[:1], status=self.status) for p in made)
+        for index in range(first, self.steps + 1):
+            self.before(index)
+            saved = {"latents": np.array([index], np.float32)}
+            yield types.SimpleNamespace(index=index, paths=until(made, index), arrays=lambda saved=saved: saved)
+            if self.status is not None:
+                return
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> MadeUp:
+    made = MadeUp()
+    module = types.ModuleType("eigenwalk.api")
+    module.start = lambda *given, **also: made.start(*given, **also)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "eigenwalk.api", module)
+    monkeypatch.setattr(eigenwalk, "api", module, raising=False)
+    return made
+
+
+@pytest.fixture
+def install(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Installs a distribution with one plugin module, as far as Python's metadata can tell."""
+    site = tmp_path_factory.mktemp("site")
+    monkeypatch.syspath_prepend(str(site))
+
+    def put(distribution: str, code: str, version: str = "1.0", **others: str) -> None:
+        module = distribution.replace("-", "_")
+        info = site / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[eigenwalk]\n{module} = {module}\n")
+        for name, text in {module: code, **others}.items():
+            (site / f"{name}.py").write_text(textwrap.dedent(text))
+        importlib.invalidate_caches()
+
+    return put
+
+
+def feature(name: str) -> str:
+    """The code of a plugin that offers one feature."""
+    return f"""
+        from eigenwalk.hookspecs import hookimpl
+        from eigenwalk.spec import FeatureSpec
+
+        @hookimpl
+        def eigenwalk_features():
+            return [FeatureSpec({name!r}, "nowhere:nothing", "made up")]
+    """
+
+
+def test_listing_names_imports_neither_torch_nor_what_else_is_slow() -> None:
+    code = (
+        "import sys; from eigenwalk.cli import main; main(['features']); main(['generators']);"
+        "slow = {'torch', 'numpy', 'typer', 'rich', 'pydantic', 'jinja2', 'matplotlib', 'PIL'} & set(sys.modules);"
+        "sys.exit(', '.join(slow) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "fourier.low" in done.stdout and "eigenwalk-fourier" in done.stdout
+
+
+def test_help_and_description_need_no_torch() -> None:
+    code = (
+        "import sys; from eigenwalk.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    for words in (["--help"], ["walk", "--help"], ["describe", "fourier.low"], ["doctor"], ["describe", "~mask(box=(0,0,1,1))"]):
+        assert subprocess.run([sys.executable, "-c", code, *words], capture_output=True, check=False).returncode == 0, words
+
+
+def test_a_pipe_that_closes_early_is_no_error() -> None:
+    ours = f"{sys.executable} -c \"from eigenwalk.cli import main; main(['features'])\" | true"
+    assert subprocess.run(ours, shell=True, capture_output=True, text=True, check=False).stderr == ""
+
+
+def test_the_help_lists_every_command(command: Command) -> None:
+    said = command("--help")
+    for name in ("walk", "run", "report", "features", "generators", "describe", "doctor"):
+        assert f"\n  {name} " in said.out
+    assert command("--version").out.startswith("eigenwalk ")
+
+
+def test_describe_says_what_a_spec_says(command: Command) -> None:
+    said = command("describe", "mask")
+    for text in ("projection", "eigenwalk-masks", "box", "file", "feather", "numbers"):
+        assert text in said.out
+    assert said.code == 0
+
+
+def test_describe_gives_the_canonical_form(command: Command) -> None:
+    said = command("describe", " mask( (0,0,1,1) )|fourier.low <.25")
+    assert said.out.startswith("mask(box=(0, 0, 1, 1)) | fourier.low < 0.25\n")
+    assert "eigenwalk-masks" in said.out and "eigenwalk-fourier" in said.out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["describe", "maskk"], 2, "nearest: mask"),
+        (["describe", "mask(bax=3)"], 2, "bax"),
+        (["walk", "romms", "--vary", "pixels"], 2, "romms"),
+        (["walk", "./made.py:build", "--vary", "pixles"], 2, "pixels"),
+        (["walk", "./made.py:build", "--fix", "pixels", "--vary", "pixels"], 2, "both fixed"),
+        (["walk", "./made.py:build", "--fix", "pixels < 3", "--vary", "2 * pixels"], 2, "both fixed"),
+        (["walk", "./made.py:build"], 2, "nothing varies"),
+        (["walk", "./made.py:build", "--vary", "pixels", "--seed", "3-1"], 2, "'3-1'"),
+        (["walk", "./made.py:build", "--vary", "pixels", "--stride", "0"], 2, "stride"),
+        (["walk", "./made.py:build", "--vary", "pixels", "--solver", "magic"], 2, "davidson"),
+        (["run", "missing.toml"], 2, "missing.toml"),
+        (["report", "nowhere"], 4, "nowhere"),
+    ],
+)
+def test_bad_input_has_its_message_and_code_and_leaves_nothing(
+    command: Command, tmp_path: Path, words: list[str], code: int, said: str
+) -> None:
+    got = command(*words)
+    assert (got.code, got.out) == (code, "")
+    assert said in got.err and got.err.startswith("error: ") and "Traceback" not in got.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_malformed_expression_is_underlined_at_its_place(command: Command, tmp_path: Path) -> None:
+    text = "mask(box=(0, 0, 1, 1)) | fourier.low(cycles=)"
+    got = command("walk", "./made.py:build", "--vary", text)
+    lines = got.err.splitlines()
+    assert got.code == 2 and f"  {text}" in lines
+    carets = lines[lines.index(f"  {text}") + 1]
+    assert set(carets.strip()) == {"^"} and carets.index("^") - 2 >= text.index("cycles")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_traceback_is_shown_when_asked_for(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    got = command("describe", "maskk", "--traceback")
+    assert got.code == 2 and "Traceback" in got.err
+    monkeypatch.setenv("EIGENWALK_TRACEBACK", "0")
+    assert "Traceback" not in command("describe", "maskk").err
+
+
+def test_a_name_that_two_plugins_offer_costs_that_name_alone(command: Command, install: Callable[..., None], tmp_path: Path) -> None:
+    install("made-one", feature("hair"))
+    install("made-two", feature("hair"))
+    got = command("walk", "./made.py:build", "--vary", "hair")
+    assert got.code == 2
+    assert 'hair(package="made-one")' in got.err and 'hair(package="made-two")' in got.err
+    assert list(tmp_path.iterdir()) == []
+    listed = command("features").out
+    assert 'hair(package="made-one")' in listed and "fourier.low" in listed
+    assert "offered 2 times" in command("doctor").out
+
+
+BROKEN = {
+    "made-import": ("import not_there", "not_there"),
+    "made-raising": (
+        """
+        from eigenwalk.hookspecs import hookimpl
+
+        @hookimpl
+        def eigenwalk_features():
+            raise ZeroDivisionError("in the hook")
+        """,
+        "in the hook",
+    ),
+    "made-misspelt": (
+        """
+        from eigenwalk.hookspecs import hookimpl
+
+        @hookimpl
+        def eigenwalk_feature():
+            return []
+        """,
+        "eigenwalk_feature",
+    ),
+}
+
+
+@pytest.mark.parametrize("distribution", BROKEN)
+def test_a_broken_plugin_is_named_and_costs_only_its_names(
+    command: Command, install: Callable[..., None], distribution: str
+) -> None:
+    code, cause = BROKEN[distribution]
+    install(distribution, code)
+    listed = command("features")
+    assert listed.code == 0 and "fourier.low" in listed.out and "eigenwalk doctor" in listed.err
+    doctor = command("doctor")
+    assert doctor.code == 3 and distribution in doctor.out and cause in doctor.out
+    assert "ok" in doctor.out and "eigenwalk-fourier" in doctor.out
+    wanted = command("describe", distribution.replace("-", "_"))
+    assert wanted.code == 2 and cause in wanted.err
+
+
+COMMAND = """
+    from eigenwalk.hookspecs import hookimpl
+    from eigenwalk.spec import CommandSpec
+
+    @hookimpl
+    def eigenwalk_commands():
+        return [CommandSpec("greet", "made_greeting:app", "Say hello.")]
+"""
+
+
+def test_a_plugin_adds_a_command_that_is_imported_when_it_is_run(command: Command, install: Callable[..., None]) -> None:
+    app = "import typer\napp = typer.Typer()\n@app.command()\ndef greet(name: str):\n    print('hello', name)\n"
+    install("made-commands", COMMAND, made_greeting=app)
+    listed = command("--help")
+    assert "greet" in listed.out and "Say hello." in listed.out
+    assert "made_greeting" not in sys.modules
+    assert command("greet", "world").out == "hello world\n"
+    sys.modules.pop("made_greeting")
+
+
+def test_a_command_whose_plugin_fails_names_the_plugin(command: Command, install: Callable[..., None]) -> None:
+    install("made-broken", COMMAND.replace("made_greeting", "made_nothing"), made_nothing="1 / 0")
+    got = command("greet", "world")
+    assert got.code == 3 and "made-broken 1.0" in got.err and "ZeroDivisionError" in got.err
+    assert command("--help").code == 0
+
+
+def test_a_walk_leaves_a_whole_folder_and_says_where(command: Command, api: MadeUp, tmp_path: Path) -> None:
+    got = command(*WALK)
+    folder = next((tmp_path / "runs").iterdir())
+    assert got.code == 0 and got.out == ""
+    assert str(folder.relative_to(tmp_path) / "report.html") in got.err
+    assert "waypoint 4 of 12: varied 40 % (mean), fixed 8 % (largest)" in got.err
+    assert "typical distance of pixels" in got.err
+    names = {entry.name for entry in folder.iterdir()}
+    assert names == {"recipe.toml", "paths", "strip.png", "walk.mp4", "plot.png", "changes.csv", "report.html"}
+    written = Recipe.read(folder / "recipe.toml")
+    assert written.installed == {"eigenwalk": "0.1.0"} and written.vary == ("pixels",)
+
+
+def test_the_same_command_again_walks_nothing(command: Command, api: MadeUp) -> None:
+    command(*WALK)
+
+    def never(index: int) -> None:
+        raise AssertionError("walked again")
+
+    api.before = never
+    got = command(*[word.replace("(0, 0, 1, 0.5)", "( 0,0,1,0.5 )") for word in WALK])
+    assert got.code == 0 and "holds this walk already" in got.err
+
+
+def test_ctrl_c_keeps_what_was_walked_and_the_same_command_goes_on(command: Command, api: MadeUp, tmp_path: Path) -> None:
+    def interrupt(index: int) -> None:
+        if index == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    api.before = interrupt
+    got = command(*WALK, "--out", "out")
+    assert got.code == 130
+    assert "stopped: kept 12 waypoints of 4 paths in out; the same command goes on" in got.err
+    assert not (tmp_path / "out" / ".lock").exists()
+    api.before = lambda index: None
+    got = command(*WALK, "--out", "out")
+    assert got.code == 0 and "going on in out: 12 waypoints of 4 paths" in got.err
+    assert api.resumed == [(3, 2.0)]
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_sigterm_stops_a_walk_as_well(command: Command, api: MadeUp) -> None:
+    api.before = lambda index: os.kill(os.getpid(), signal.SIGTERM) if index == 2 else None
+    got = command(*WALK)
+    assert got.code == 143 and "kept 8 waypoints" in got.err
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_walk_that_cannot_take_a_step_leaves_nothing(command: Command, api: MadeUp, tmp_path: Path) -> None:
+    api.status = Status("numerical", "pixels gave NaN", "pixels")
+    got = command(*WALK, "--out", "a/b")
+    assert got.code == 5 and "pixels gave NaN" in got.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_another_walk_is_refused_and_overwritten_when_asked(command: Command, api: MadeUp, tmp_path: Path) -> None:
+    command(*WALK, "--out", "out")
+    before = (tmp_path / "out" / "recipe.toml").read_text()
+    got = command(*WALK, "--out", "out", "--steps", "5")
+    assert got.code == 4 and "steps: 12 there, 5 asked" in got.err and "--overwrite" in got.err
+    assert (tmp_path / "out" / "recipe.toml").read_text() == before
+    assert command(*WALK, "--out", "out", "--steps", "5", "--overwrite").code == 0
+    assert Recipe.read(tmp_path / "out" / "recipe.toml").steps == 5
+
+
+def test_a_full_disk_keeps_the_walk_so_far(command: Command, api: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(index: int) -> None:
+        if index == 3:
+            monkeypatch.setattr(whole.os, "fsync", _full)
+
+    api.before = full
+    got = command(*WALK, "--out", "out")
+    assert got.code == 4 and "the disk is full. Kept in out: 12 waypoints of 4 paths" in got.err
+    monkeypatch.undo()
+
+
+def _full(*given: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_quiet_walk_prints_the_folder_alone(command: Command, api: MadeUp) -> None:
+    got = command(*WALK, "--quiet", "--out", "out")
+    assert (got.code, got.out, got.err) == (0, "out\n", "")
+
+
+def test_the_recipe_in_the_folder_names_the_same_run(command: Command, api: MadeUp, tmp_path: Path) -> None:
+    command(*WALK)
+    folder = next((tmp_path / "runs").iterdir())
+    got = command("run", str(folder / "recipe.toml"))
+    assert got.code == 0 and "holds this walk already" in got.err
+    again = command("run", str(folder / "recipe.toml"), "--out", "elsewhere", "--quiet")
+    assert again.out == "elsewhere\n"
+    assert (tmp_path / "elsewhere" / "changes.csv").read_text() == (folder / "changes.csv").read_text()
+
+
+def test_pictures_can_be_made_again(command: Command, api: MadeUp, tmp_path: Path) -> None:
+    command(*WALK, "--out", "out")
+    table = (tmp_path / "out" / "changes.csv").read_text()
+    for name in ("strip.png", "report.html", "changes.csv"):
+        (tmp_path / "out" / name).unlink()
+    assert command("report", "out").out == "out/report.html\n"
+    assert (tmp_path / "out" / "strip.png").exists()
+    assert sorted((tmp_path / "out" / "changes.csv").read_text().splitlines()) == sorted(table.splitlines())
+
+
+def test_pictures_of_a_stopped_walk(command: Command, api: MadeUp, tmp_path: Path) -> None:
+    api.before = lambda index: os.kill(os.getpid(), signal.SIGINT) if index == 2 else None
+    command(*WALK, "--out", "out")
+    assert command("report", "out").code == 0
+    assert "Not ended" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_other_versions_are_warned_of_when_a_recipe_is_run(command: Command, api: MadeUp, tmp_path: Path) -> None:
+    Recipe.of(generator="./made.py:build", vary=["pixels"], installed={"eigenwalk": "0.0.1"}).write(tmp_path / "r.toml")
+    got = command("run", "r.toml", "--out", "out")
+    assert got.code == 0 and "warning: eigenwalk is" in got.err
+
+
+def test_a_run_does_not_go_on_with_a_changed_file(command: Command, api: MadeUp, tmp_path: Path) -> None:
+    command(*WALK, "--out", "out")
+    recipe = tmp_path / "out" / "recipe.toml"
+    (tmp_path / "made.py").write_text("changed")
+    recipe.write_text(Recipe.read(recipe).model_copy(update={"files": {"./made.py": "0" * 64}}).text())
+    got = command(*WALK, "--out", "out")
+    assert got.code == 2 and "./made.py has changed" in got.err and "--overwrite" in got.err
+
+
+@pytest.mark.parametrize(("texts", "expected"), [(["0-3"], [0, 1, 2, 3]), (["5", "2-3", "3"], [5, 2, 3]), (["7-7"], [7])])
+def test_seeds_are_numbers_and_ranges(texts: list[str], expected: list[int]) -> None:
+    assert seeds(texts) == expected
+
+
+@pytest.mark.parametrize("text", ["", "a", "-1", "3-1", "1-", "1.5", "0-99999999"])
+def test_other_seeds_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="--seed"):
+        seeds([text])
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.2, "0 s"), (59.6, "1 min 0 s"), (125, "2 min 5 s"), (7260, "2 h 1 min")])
+def test_durations_in_words(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
