@@ -58,8 +58,6 @@ def paths(seeds: int = 1, directions: int = 2, steps: int = 4, **also) -> tuple[
 def until(whole: Sequence[Path], index: int) -> tuple[Path, ...]:
     """The same paths as they stood after waypoint `index`: those that go further are still walking."""
     return tuple(
-        Path(p.generator, p.seed, p.rank, p.sense, p.roles, p.waypoints[: index + 1])
-        if len(p) > index + 1
-        else p
+        Path(p.generator, p.seed, p.rank, p.sense, p.roles, p.waypoints[: index + 1]) if len(p) > index + 1 else p
         for p in whole
     )

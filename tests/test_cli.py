@@ -78,7 +78,9 @@ class MadeUp:
             first = paths[0].waypoints[-1].index + 1
             self.resumed.append((first, float(arrays["latents"][0])))
         completed = recipe.model_copy(update={"installed": {"eigenwalk": "0.1.0"}})
-        return types.SimpleNamespace(recipe=completed, notes=["typical distance of pixels: 0.2"], fronts=lambda: self.fronts(first))
+        return types.SimpleNamespace(
+            recipe=completed, notes=["typical distance of pixels: 0.2"], fronts=lambda: self.fronts(first)
+        )
 
     def fronts(self, first: int) -> Iterator[object]:
         """The fronts from index `first` on."""
@@ -152,8 +154,16 @@ def test_help_and_description_need_no_torch() -> None:
         "except SystemExit: pass\n"
         "sys.exit('torch' in sys.modules)"
     )
-    for words in (["--help"], ["walk", "--help"], ["describe", "fourier.low"], ["doctor"], ["describe", "~mask(box=(0,0,1,1))"]):
-        assert subprocess.run([sys.executable, "-c", code, *words], capture_output=True, check=False).returncode == 0, words
+    for words in (
+        ["--help"],
+        ["walk", "--help"],
+        ["describe", "fourier.low"],
+        ["doctor"],
+        ["describe", "~mask(box=(0,0,1,1))"],
+    ):
+        assert subprocess.run([sys.executable, "-c", code, *words], capture_output=True, check=False).returncode == 0, (
+            words
+        )
 
 
 def test_a_pipe_that_closes_early_is_no_error() -> None:
@@ -224,7 +234,9 @@ def test_a_traceback_is_shown_when_asked_for(command: Command, monkeypatch: pyte
     assert "Traceback" not in command("describe", "maskk").err
 
 
-def test_a_name_that_two_plugins_offer_costs_that_name_alone(command: Command, install: Callable[..., None], tmp_path: Path) -> None:
+def test_a_name_that_two_plugins_offer_costs_that_name_alone(
+    command: Command, install: Callable[..., None], tmp_path: Path
+) -> None:
     install("made-one", feature("hair"))
     install("made-two", feature("hair"))
     got = command("walk", "./made.py:build", "--vary", "hair")
@@ -286,7 +298,9 @@ COMMAND = """
 """
 
 
-def test_a_plugin_adds_a_command_that_is_imported_when_it_is_run(command: Command, install: Callable[..., None]) -> None:
+def test_a_plugin_adds_a_command_that_is_imported_when_it_is_run(
+    command: Command, install: Callable[..., None]
+) -> None:
     app = "import typer\napp = typer.Typer()\n@app.command()\ndef greet(name: str):\n    print('hello', name)\n"
     install("made-commands", COMMAND, made_greeting=app)
     listed = command("--help")
@@ -327,7 +341,9 @@ def test_the_same_command_again_walks_nothing(command: Command, api: MadeUp) -> 
     assert got.code == 0 and "holds this walk already" in got.err
 
 
-def test_ctrl_c_keeps_what_was_walked_and_the_same_command_goes_on(command: Command, api: MadeUp, tmp_path: Path) -> None:
+def test_ctrl_c_keeps_what_was_walked_and_the_same_command_goes_on(
+    command: Command, api: MadeUp, tmp_path: Path
+) -> None:
     def interrupt(index: int) -> None:
         if index == 3:
             os.kill(os.getpid(), signal.SIGINT)
@@ -358,7 +374,9 @@ def test_a_walk_that_cannot_take_a_step_leaves_nothing(command: Command, api: Ma
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_of_another_walk_is_refused_and_overwritten_when_asked(command: Command, api: MadeUp, tmp_path: Path) -> None:
+def test_a_folder_of_another_walk_is_refused_and_overwritten_when_asked(
+    command: Command, api: MadeUp, tmp_path: Path
+) -> None:
     command(*WALK, "--out", "out")
     before = (tmp_path / "out" / "recipe.toml").read_text()
     got = command(*WALK, "--out", "out", "--steps", "5")
@@ -430,7 +448,9 @@ def test_a_run_does_not_go_on_with_a_changed_file(command: Command, api: MadeUp,
     assert got.code == 2 and "./made.py has changed" in got.err and "--overwrite" in got.err
 
 
-@pytest.mark.parametrize(("texts", "expected"), [(["0-3"], [0, 1, 2, 3]), (["5", "2-3", "3"], [5, 2, 3]), (["7-7"], [7])])
+@pytest.mark.parametrize(
+    ("texts", "expected"), [(["0-3"], [0, 1, 2, 3]), (["5", "2-3", "3"], [5, 2, 3]), (["7-7"], [7])]
+)
 def test_seeds_are_numbers_and_ranges(texts: list[str], expected: list[int]) -> None:
     assert seeds(texts) == expected
 
@@ -441,6 +461,8 @@ def test_other_seeds_are_refused(text: str) -> None:
         seeds([text])
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0.2, "0 s"), (59.6, "1 min 0 s"), (125, "2 min 5 s"), (7260, "2 h 1 min")])
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.2, "0 s"), (59.6, "1 min 0 s"), (125, "2 min 5 s"), (7260, "2 h 1 min")]
+)
 def test_durations_in_words(seconds: float, said: str) -> None:
     assert duration(seconds) == said

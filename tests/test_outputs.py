@@ -69,7 +69,8 @@ def test_a_path_that_ended_between_two_columns_still_shows_its_last_waypoint() -
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [((8, 8), (160, 160)), ((64, 64), (160, 160)), ((256, 512), (192, 96)), ((1024, 1024), (192, 192))]
+    ("size", "expected"),
+    [((8, 8), (160, 160)), ((64, 64), (160, 160)), ((256, 512), (192, 96)), ((1024, 1024), (192, 192))],
 )
 def test_pictures_have_a_comfortable_size(size: tuple[int, int], expected: tuple[int, int]) -> None:
     layout = lay_out([path(size=size, steps=1)])
@@ -198,7 +199,11 @@ def test_the_report_stands_alone() -> None:
 
 def test_the_report_escapes_what_users_write() -> None:
     evil = Role('<script>alert("x")</script>', "fixed", "<b>unit</b>", typical=1.0, tolerance=0.5)
-    walked = [replace(path(roles=(evil, VARIED), status=Status("tolerance", "<i>why</i>", evil.name)), generator="<img src=x>")]
+    walked = [
+        replace(
+            path(roles=(evil, VARIED), status=Status("tolerance", "<i>why</i>", evil.name)), generator="<img src=x>"
+        )
+    ]
     page = report(walked, 'generator = "</pre><script>"\n', Video(b"", ".gif", "<u>notice</u>"))
     for tag in ("<script", "<b>unit", "<i>why", "<img src=x", "<u>"):
         assert tag not in page

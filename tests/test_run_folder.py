@@ -42,7 +42,9 @@ def walk(folder: RunFolder, first: int = 1, last: int = 4) -> None:
 
 def same(one: tuple[Path, ...], other: tuple[Path, ...]) -> bool:
     """Whether two sets of paths are equal, figures and pixels."""
-    if [p.name for p in one] != [p.name for p in other] or any(len(a) != len(b) for a, b in zip(one, other, strict=True)):
+    if [p.name for p in one] != [p.name for p in other] or any(
+        len(a) != len(b) for a, b in zip(one, other, strict=True)
+    ):
         return False
     pairs = [(x, y) for a, b in zip(one, other, strict=True) for x, y in zip(a, b, strict=True)]
     return all(a.status == b.status and a.roles == b.roles for a, b in zip(one, other, strict=True)) and all(
@@ -237,7 +239,9 @@ def _full(*given, **also):
     raise OSError(errno.ENOSPC, "No space left on device", "somewhere")
 
 
-def test_a_disk_that_fills_while_walking_keeps_what_was_saved(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_while_walking_keeps_what_was_saved(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
         walk(folder, last=2)
         monkeypatch.setattr(whole.os, "fsync", _full)
@@ -277,9 +281,12 @@ def small_disk(tmp_path: FilePath) -> Iterator[FilePath]:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = shutil.which("mount")
-    if mount is None or subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(disk)], capture_output=True, check=False
-    ).returncode:
+    if (
+        mount is None
+        or subprocess.run(
+            [mount, "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(disk)], capture_output=True, check=False
+        ).returncode
+    ):
         pytest.skip("mounting a small disk is not permitted here; the same is tested with errors put in")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)

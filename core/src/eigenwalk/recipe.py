@@ -120,7 +120,7 @@ class Recipe(BaseModel):
         try:
             text = Path(file).read_text(encoding="utf-8")
         except UnicodeDecodeError:
-            raise RecipeError(f"{file} is not a recipe: expected TOML in UTF-8, such as generator = \"rooms\"") from None
+            raise RecipeError(f'{file} is not a recipe: expected TOML in UTF-8, such as generator = "rooms"') from None
         except OSError as error:
             raise RecipeError(f"cannot read the recipe {file}: {error.strerror or error}") from error
         return cls.parse(text, str(file))
@@ -184,7 +184,9 @@ class Recipe(BaseModel):
         for name, version in self.installed.items():
             have = _version(name)
             if have is None:
-                warnings.append(f"{name} {version} was installed for this walk and is not now: pip install {name}=={version}")
+                warnings.append(
+                    f"{name} {version} was installed for this walk and is not now: pip install {name}=={version}"
+                )
             elif have != version:
                 warnings.append(f"{name} is {have}, and this walk was made with {version}: its latents may differ")
         return warnings
@@ -209,7 +211,9 @@ class Recipe(BaseModel):
         for name, recorded in self.files.items():
             file = Path(name).expanduser()
             if not file.is_file():
-                raise RecipeError(f"{name} is missing, and this walk used it: looked in {Path.cwd()}, where paths begin")
+                raise RecipeError(
+                    f"{name} is missing, and this walk used it: looked in {Path.cwd()}, where paths begin"
+                )
             have = sha256(file)
             if have != recorded:
                 raise RecipeError(
@@ -269,5 +273,3 @@ def _complaint(model: type[BaseModel], found: dict[str, Any], source: str, line:
     message = re.sub(r"^(Value error, |Input |Tuple |String )", "", found["msg"])
     at = "".join(f"[{part}]" for part in rest)
     return f"{where}{key}{at} {message[:1].lower() + message[1:]}, got {found['input']!r}"
-
-

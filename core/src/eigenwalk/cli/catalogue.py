@@ -30,7 +30,10 @@ def features() -> None:
     from eigenwalk.registry import Registry
 
     registry = Registry.discover()
-    rows = [(_name(offer, registry.features), offer.spec.unit, offer.spec.summary, _who(offer)) for offer in registry.features]
+    rows = [
+        (_name(offer, registry.features), offer.spec.unit, offer.spec.summary, _who(offer))
+        for offer in registry.features
+    ]
     _print(rows, "features", registry)
 
 
@@ -64,4 +67,6 @@ def _print(rows: Sequence[Sequence[str]], what: str, registry: Registry) -> None
         print(f"no installed plugin offers {what}", file=sys.stderr)
     if registry.failures:
         count = len(registry.failures)
-        print(f"{count} failure{'s' * (count > 1)} of plugins, so names may be missing: eigenwalk doctor", file=sys.stderr)
+        print(
+            f"{count} failure{'s' * (count > 1)} of plugins, so names may be missing: eigenwalk doctor", file=sys.stderr
+        )

@@ -85,7 +85,9 @@ def _find(registry: Registry, call: Call) -> Offer[Any]:
         UnknownName, AmbiguousName: as for a feature, unless another kind has the name.
     """
     picked = package(call)
-    kinds = {offer.name: kind for kind in ("direction", "generator", "feature") for offer in getattr(registry, f"{kind}s")}
+    kinds = {
+        offer.name: kind for kind in ("direction", "generator", "feature") for offer in getattr(registry, f"{kind}s")
+    }
     try:
         return getattr(registry, kinds.get(call.name, "feature"))(call.name, picked)
     except UnknownName:

@@ -60,7 +60,11 @@ def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) ->
         with _stoppable():
             notice = _steps(recipe, folder, registry, quiet)
     except KeyboardInterrupt as stop:
-        kept = f"kept {folder.kept} in {folder.path}; the same command goes on" if folder.paths else "nothing was saved yet"
+        kept = (
+            f"kept {folder.kept} in {folder.path}; the same command goes on"
+            if folder.paths
+            else "nothing was saved yet"
+        )
         console().print(Text.assemble(("stopped: ", "bold yellow"), kept))
         raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
     if notice:
@@ -135,7 +139,12 @@ def _summary(folder: RunFolder, quiet: bool) -> None:
         else:
             for line in path_lines(folder.paths):
                 out.print(Text(line))
-        for name, what in (("strip.png", "the pictures"), ("walk.mp4", "in motion"), ("walk.gif", "in motion"), ("report.html", "all of it")):
+        for name, what in (
+            ("strip.png", "the pictures"),
+            ("walk.mp4", "in motion"),
+            ("walk.gif", "in motion"),
+            ("report.html", "all of it"),
+        ):
             if (folder.path / name).exists():
                 out.print(Text.assemble((f"{what:<14}", "dim"), str(folder.path / name)))
 

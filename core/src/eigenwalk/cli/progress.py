@@ -163,7 +163,9 @@ def path_lines(paths: Sequence[Path]) -> list[str]:
     lines = []
     for path in paths:
         what = words.moved(path, path.waypoints[-1])
-        figures = f"varied {words.percent(what.varied)}, fixed {words.percent(what.fixed)}, {path.cost.passes:,.0f} passes"
+        figures = (
+            f"varied {words.percent(what.varied)}, fixed {words.percent(what.fixed)}, {path.cost.passes:,.0f} passes"
+        )
         lines.append(f"seed {path.seed}, {words.label(path)}: {words.brief_ending(path)}; {figures}")
     return lines
 

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from eigenwalk.recipe import Recipe
 
 Out = Annotated[
-    Path | None, typer.Option("--out", "-o", help="Folder of the run [default: runs/ and a name made from the arguments]")
+    Path | None,
+    typer.Option("--out", "-o", help="Folder of the run [default: runs/ and a name made from the arguments]"),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary: the folder alone.")]
 Device = Annotated[str | None, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1, mps [default: cpu]")]
-Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Rows per generator call [default: as memory allows]")]
+Batch = Annotated[
+    int | None, typer.Option("--batch", min=1, help="Rows per generator call [default: as memory allows]")
+]
 
 
 def walk(

@@ -1,9 +1,9 @@
 """A run's folder: claimed by one process, saved after every waypoint, finished with everything in it.
 
-    recipe.toml     from the beginning: says whose folder this is
-    progress/       while the walk goes on; see `progress`
-    paths/          at the end: every path, as `Path.save` writes it
-    strip.png, walk.mp4, plot.png, changes.csv, report.html
+recipe.toml     from the beginning: says whose folder this is
+progress/       while the walk goes on; see `progress`
+paths/          at the end: every path, as `Path.save` writes it
+strip.png, walk.mp4, plot.png, changes.csv, report.html
 """
 
 from __future__ import annotations

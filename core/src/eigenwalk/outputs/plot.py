@@ -127,7 +127,15 @@ def _feature(axes: Axes, paths: Sequence[Path], role: Role, ink: Ink) -> None:
         top = max(top, limit)
         axes.axhline(limit, color=ink.text, linewidth=1, linestyle=(0, (1, 2)))
         text = f"tolerance {words.percent(limit)}"
-        axes.annotate(text, (0, limit), (0.01, 3), xycoords=("axes fraction", "data"), textcoords=("axes fraction", "offset points"), fontsize=8.5, color=ink.text)
+        axes.annotate(
+            text,
+            (0, limit),
+            (0.01, 3),
+            xycoords=("axes fraction", "data"),
+            textcoords=("axes fraction", "offset points"),
+            fontsize=8.5,
+            color=ink.text,
+        )
     axes.set_ylim(0, max(1.16 * top, 0.02))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
     axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -177,7 +185,17 @@ def _against(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
         axes.axhline(limit, color=ink.text, linewidth=1, linestyle=(0, (1, 2)))
     edge = 1.08 * max(top, right, 0.02)
     axes.plot((0, edge), (0, edge), color=ink.line, linewidth=1, zorder=0)
-    axes.text(0.97 * edge, 0.99 * edge, "moves as much", fontsize=8.5, color=ink.quiet, ha="right", va="bottom", rotation=45, rotation_mode="anchor")
+    axes.text(
+        0.97 * edge,
+        0.99 * edge,
+        "moves as much",
+        fontsize=8.5,
+        color=ink.quiet,
+        ha="right",
+        va="bottom",
+        rotation=45,
+        rotation_mode="anchor",
+    )
     axes.set(xlim=(0, edge), ylim=(0, edge))
     axes.set_aspect("equal", adjustable="box", anchor="NW")
     for axis in (axes.xaxis, axes.yaxis):
@@ -190,11 +208,16 @@ def _against(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
 def _legend(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
     axes.set_axis_off()
     ranks = sorted({path.rank for path in paths})
-    hues = [Line2D([], [], color=theme.PATHS[(r - 1) % len(theme.PATHS)], linewidth=2.5, label=f"direction {r}") for r in ranks]
+    hues = [
+        Line2D([], [], color=theme.PATHS[(r - 1) % len(theme.PATHS)], linewidth=2.5, label=f"direction {r}")
+        for r in ranks
+    ]
     senses = [
         Line2D([], [], color=ink.quiet, linewidth=1.8, label="sense +"),
         Line2D([], [], color=ink.quiet, linewidth=1.8, linestyle=(0, (4, 2)), label="sense −"),
         Line2D([], [], color=ink.quiet, linewidth=0, marker="X", label="cut short"),
     ]
     handles = [*hues[:9], *senses]
-    axes.legend(handles=handles, loc="upper left", ncols=3, frameon=False, labelcolor=ink.text, fontsize=9.5, borderaxespad=0)
+    axes.legend(
+        handles=handles, loc="upper left", ncols=3, frameon=False, labelcolor=ink.text, fontsize=9.5, borderaxespad=0
+    )

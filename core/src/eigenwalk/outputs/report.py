@@ -62,11 +62,14 @@ def report(paths: Sequence[Path], recipe: str, video: Video) -> str:
     source = files("eigenwalk.outputs").joinpath("report.html.j2").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return page.from_string(source).render(
-        title=paths[0].generator,
+        title=words.title(paths[0]),
         varied=[_feature(role) for role in paths[0].varied],
         fixed=[_feature(role) for role in paths[0].fixed],
         facts=_facts(paths),
-        seeds=[(seed, [_row(path, paths) for path in paths if path.seed == seed]) for seed in sorted({p.seed for p in paths})],
+        seeds=[
+            (seed, [_row(path, paths) for path in paths if path.seed == seed])
+            for seed in sorted({p.seed for p in paths})
+        ],
         roles=paths[0].roles,
         plots=[_uri(plot_svg(paths, dark=dark), "image/svg+xml") for dark in (False, True)],
         video=_uri(video.data, video.mime),
@@ -123,7 +126,10 @@ def _row(path: Path, paths: Sequence[Path]) -> Row:
     scale = max((_extent(words.moved(p, w)) for p in paths for w in p), default=0.0) or 1.0
     shown = [path.waypoints[i] for i in thin(len(path), PICTURES)]
     last = path.waypoints[-1]
-    changes = tuple((role.part, _relative(last, role), f"{words.figure(last.changes[role.name])} {role.unit}") for role in path.roles)
+    changes = tuple(
+        (role.part, _relative(last, role), f"{words.figure(last.changes[role.name])} {role.unit}")
+        for role in path.roles
+    )
     return Row(
         title=words.label(path),
         ending=words.ending(path),

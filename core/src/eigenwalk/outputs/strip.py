@@ -151,7 +151,7 @@ def _scale(largest: float) -> float:
 def _header(draw: ImageDraw.ImageDraw, paths: Sequence[Path], layout: Layout, width: int) -> None:
     first, room = paths[0], width - 2 * MARGIN
     title = theme.font(30, bold=True)
-    draw.text((MARGIN, MARGIN), theme.shorten(first.generator, room, title), font=title, fill=theme.INK, anchor="lt")
+    draw.text((MARGIN, MARGIN), theme.shorten(words.title(first), room, title), font=title, fill=theme.INK, anchor="lt")
     limits = ", ".join(
         f"{role.name} (within {words.percent(words.tolerance(role))})" if role.tolerance is not None else role.name
         for role in first.fixed

@@ -38,7 +38,17 @@ def _rows(path: Path, roles: Sequence[Role]) -> Iterator[list[object]]:
         cost = waypoint.cost
         spent = (cost.forwards, cost.pushforwards, cost.pullbacks, f"{cost.passes:.2f}")
         found = (_number(waypoint.step_size), _number(waypoint.quotient))
-        yield [path.name, path.seed, path.rank, path.sense, waypoint.index, *changes, *found, *spent, path.status.reason]
+        yield [
+            path.name,
+            path.seed,
+            path.rank,
+            path.sense,
+            waypoint.index,
+            *changes,
+            *found,
+            *spent,
+            path.status.reason,
+        ]
 
 
 def _both(waypoint: Waypoint, role: Role) -> tuple[str, str]:

@@ -141,7 +141,11 @@ def _mp4(paths: Sequence[Path]) -> bytes:
         stream = file.add_stream("libx264", rate=RATE)
         stream.height, stream.width = held[0][0].shape[:2]
         stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": "18", "preset": "veryfast", "x264-params": "colorprim=bt709:transfer=bt709:colormatrix=bt709"}
+        stream.options = {
+            "crf": "18",
+            "preset": "veryfast",
+            "x264-params": "colorprim=bt709:transfer=bt709:colormatrix=bt709",
+        }
         for picture, count in held:
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")

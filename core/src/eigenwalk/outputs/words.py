@@ -1,12 +1,13 @@
 """Paths in words and figures, the same in every output: labels, endings, shares of typical.
 
-    >>> percent(0.254), percent(0.004), percent(float("nan"))
-    ('25 %', '0.4 %', '–')
+>>> percent(0.254), percent(0.004), percent(float("nan"))
+('25 %', '0.4 %', '–')
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,12 @@ def percent(share: float) -> str:
 def figure(value: float) -> str:
     """A number in three significant figures, a dash where there is none."""
     return f"{value:.3g}" if math.isfinite(value) else "–"
+
+
+def title(path: Path) -> str:
+    """The generator as people write it: ``./my_generator.py:build`` without the ``file("…")`` around it."""
+    found = re.fullmatch(r'(?:file|open)\("([^"\\]*)"\)', path.generator)
+    return found[1] if found else path.generator
 
 
 def label(path: Path) -> str:
@@ -96,7 +103,9 @@ class Moved:
 
 def moved(path: Path, waypoint: Waypoint) -> Moved:
     """The two figures under the picture of `waypoint`."""
-    shares = {role.name: waypoint.changes[role.name] / role.typical if role.typical else math.nan for role in path.roles}
+    shares = {
+        role.name: waypoint.changes[role.name] / role.typical if role.typical else math.nan for role in path.roles
+    }
     varied = [shares[role.name] for role in path.varied]
     mean = sum(varied) / len(varied) if varied else math.nan
     if not path.fixed:
