@@ -1,1 +1,64 @@
-"""eigenwalk: walk through an image generator's latent space while named features stay fixed and others vary."""
+"""eigenwalk: walk through an image generator's latent space while named features stay fixed and others vary.
+
+    import eigenwalk
+
+    paths = eigenwalk.run("rooms", fix=["rooms.part(sofa)"], vary=["~rooms.part(sofa)"])
+
+Nothing heavy is imported until it is used: a plugin's specs and hooks need no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eigenwalk.api import Run, load_feature, load_generator, run, start
+    from eigenwalk.errors import EigenwalkError
+    from eigenwalk.feature import Feature, FunctionFeature, Projection
+    from eigenwalk.generator import FunctionGenerator, Generator
+    from eigenwalk.path import Path, Waypoint
+    from eigenwalk.recipe import Recipe
+    from eigenwalk.registry import Registry
+
+_HOME = {
+    "EigenwalkError": "errors",
+    "Feature": "feature",
+    "FunctionFeature": "feature",
+    "FunctionGenerator": "generator",
+    "Generator": "generator",
+    "Path": "path",
+    "Projection": "feature",
+    "Recipe": "recipe",
+    "Registry": "registry",
+    "Run": "api",
+    "Waypoint": "path",
+    "load_feature": "api",
+    "load_generator": "api",
+    "run": "api",
+    "start": "api",
+}
+
+__all__ = [
+    "EigenwalkError",
+    "Feature",
+    "FunctionFeature",
+    "FunctionGenerator",
+    "Generator",
+    "Path",
+    "Projection",
+    "Recipe",
+    "Registry",
+    "Run",
+    "Waypoint",
+    "load_feature",
+    "load_generator",
+    "run",
+    "start",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'eigenwalk' has no attribute {name!r}")
+    return getattr(import_module(f"eigenwalk.{_HOME[name]}"), name)

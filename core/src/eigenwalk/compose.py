@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from eigenwalk.build import Used, check_generator, feature_from_file, generator_from_file, made
 from eigenwalk.errors import CompositionError, InputError
@@ -51,8 +52,10 @@ class Composition:
     varied: tuple[Term, ...]
 
 
-def compose(fixed: Sequence[str], varied: Sequence[str], registry: Registry) -> Composition:
+def compose(fixed: Sequence[str | Term], varied: Sequence[str | Term], registry: Registry) -> Composition:
     """The features named in `fixed` and `varied`, checked against each other, then built.
+
+    A `Term` among them is taken as it is: a feature that somebody has as an object.
 
     Raises:
         InputError: an expression, a name, an option or the two sets are wrong; see `eigenwalk.errors`.
@@ -63,18 +66,21 @@ def compose(fixed: Sequence[str], varied: Sequence[str], registry: Registry) -> 
             raise InputError(f"{name} must be a list of expressions, got the text {texts!r}: write [{texts!r}]")
     if not varied:
         raise CompositionError("nothing varies: name at least one feature to vary, such as pixels")
-    held = [(resolve(node, registry), tolerance) for node, tolerance in map(_held, fixed)]
-    weighted = [(resolve(node, registry), weight) for node, weight in map(_weighted, varied)]
+    held = [(resolve(node, registry), tolerance) for node, tolerance in map(_held, _texts(fixed))]
+    weighted = [(resolve(node, registry), weight) for node, weight in map(_weighted, _texts(varied))]
     check_sets([node for node, _ in held], [node for node, _ in weighted], registry)
-    terms: list[Term] = []
     built: dict[Call, tuple[Feature, Used]] = {}
-    for node, tolerance in held:
-        feature, used = build_feature(node, registry, built)
-        terms.append(Term(str(node), feature, tolerance=tolerance, used=used))
-    for node, weight in weighted:
-        feature, used = build_feature(node, registry, built)
-        terms.append(Term(str(node), feature, weight=weight, used=used))
-    return Composition(tuple(terms[: len(held)]), tuple(terms[len(held) :]))
+    holds = iter([_term(node, registry, built, tolerance=tolerance) for node, tolerance in held])
+    varies = iter([_term(node, registry, built, weight=weight) for node, weight in weighted])
+    composition = Composition(
+        tuple(one if isinstance(one, Term) else next(holds) for one in fixed),
+        tuple(one if isinstance(one, Term) else next(varies) for one in varied),
+    )
+    names = [term.text for term in (*composition.fixed, *composition.varied)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise CompositionError(f"{twice!r} is named twice: a feature is either fixed or varied, once")
+    return composition
 
 
 def build_feature(
@@ -134,6 +140,15 @@ def _opened(node: Open, registry: Registry) -> tuple[Generator, Used]:
     generator, used = made(offer, None, Generator, path=path, **options)
     files = ((node.path, sha256(path)),) if path.is_file() else ()
     return generator, replace(used, files=files)
+
+
+def _texts(items: Sequence[str | Term]) -> list[str]:
+    return [one for one in items if isinstance(one, str)]
+
+
+def _term(node: Node, registry: Registry, built: dict[Call, tuple[Feature, Used]], **role: Any) -> Term:
+    feature, used = build_feature(node, registry, built)
+    return Term(str(node), feature, used=used, **role)
 
 
 def _held(text: str) -> tuple[Node, float | None]:

@@ -67,6 +67,13 @@ class Feature(ABC):
         """
         return torch.full((values.shape[0],), distance * math.sqrt(max(1, values[0].numel())), dtype=values.dtype, device=values.device)
 
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Feature:
+        """This feature on `device`, in `dtype`: by default every module or feature among its attributes is moved."""
+        for value in vars(self).values():
+            if isinstance(value, (torch.nn.Module, Feature)):
+                value.to(device, dtype)
+        return self
+
 
 class Projection(Feature):
     """A feature whose value is again an image, so that another feature can follow it (``mask | low``)."""

@@ -45,11 +45,11 @@ class Generator(ABC):
         """
         return torch.randn(n, self.latent_dim, generator=torch.Generator().manual_seed(seed))
 
-    def to(self, device: torch.device | str) -> Generator:
-        """The generator on `device`; by default every `torch.nn.Module` among its attributes is moved."""
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Generator:
+        """This generator on `device`, in `dtype`: by default every module among its attributes is moved."""
         for value in vars(self).values():
             if isinstance(value, torch.nn.Module):
-                value.to(device)
+                value.to(device, dtype)
         return self
 
 

@@ -58,6 +58,7 @@ class Linearisation:
     features: tuple[Named, ...]
     tangents: int | None = None
     differences: float | None = None
+    dtype: torch.dtype = torch.float32
 
     def at(self, latents: Latents, meter: Meter | None = None) -> Point:
         """The point at `latents` ``(batch, latent)``: one forward pass.
@@ -67,7 +68,7 @@ class Linearisation:
             NumericalError: an image or a value is not finite at some rows.
             PluginError: the generator's or a feature's own code fails, or breaks the contract.
         """
-        meter = meter or Meter()
+        meter = Meter() if meter is None else meter
         z = latents.detach().requires_grad_(self.differences is None)
         with torch.set_grad_enabled(self.differences is None):
             images = _images(self.generator, z)
@@ -76,6 +77,19 @@ class Linearisation:
         frozen = tuple((name, _freeze(name, feature, pixels.detach())) for name, feature in self.features)
         values = tuple(_values(name, feature, pixels) for name, feature in frozen)
         return Point(self, z, images, pixels, frozen, values, meter)
+
+
+    def footprint(self, latents: Latents) -> tuple[int, int]:
+        """Bytes that one point at `latents` keeps for its pullbacks, and those of its largest activation."""
+        sizes: dict[int, int] = {}
+
+        def note(saved: Tensor) -> Tensor:
+            sizes[saved.data_ptr()] = saved.numel() * saved.element_size()
+            return saved
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved):
+            self.at(latents)
+        return sum(sizes.values()), max(sizes.values(), default=0)
 
 
 @dataclass(frozen=True)

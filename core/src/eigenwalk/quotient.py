@@ -10,7 +10,7 @@ typical distance, times its weight; a fixed one in tolerances:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -96,7 +96,3 @@ def _scale(role: Role, named: Named, values: Tensor) -> Tensor:
     assert distance is not None  # a Role that is fixed has a tolerance: see `roles`
     return role.weight / named[1].radius(distance, values)
 
-
-def with_rows(problem: Problem, tangents: int | None) -> Problem:
-    """The problem, pushing at most `tangents` tangents times rows through the generator at once."""
-    return replace(problem, linearisation=replace(problem.linearisation, tangents=tangents))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
 from eigenwalk.errors import Undefined, WalkError
@@ -15,26 +13,21 @@ SEED = 20221023
 """Of the samples: apart from the seeds that people walk from."""
 
 
-def typical_distances(generator: Generator, features: Sequence[Named], device: torch.device | str = "cpu", batch: int = 8) -> dict[str, float]:
-    """The median distance between two of 24 samples, for every named feature in its own unit.
+def typical_distance(
+    generator: Generator,
+    named: Named,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    batch: int = 8,
+) -> float:
+    """The median distance between two of 24 samples, for a named feature in its own unit.
 
-    Samples at which a feature has no value (no face, an empty mask) are left out for that feature.
+    Samples at which the feature has no value (no face, an empty mask) are left out.
 
     Raises:
-        WalkError: a feature has a value at fewer than two samples, or is the same at all of them.
+        WalkError: the feature has a value at fewer than two samples, or is the same at all of them.
     """
-    latents = generator.sample(SAMPLES, SEED).to(device)
-    return {name: _typical(generator, (name, feature), latents, batch) for name, feature in features}
-
-
-def latent_scale(generator: Generator) -> float:
-    """The median Euclidean distance between two sampled latents."""
-    z = generator.sample(SAMPLES, SEED).double()
-    return float((z - z.roll(1, 0)).norm(dim=1).median())
-
-
-def _typical(generator: Generator, named: Named, latents: torch.Tensor, batch: int) -> float:
-    name = named[0]
+    name, latents = named[0], generator.sample(SAMPLES, SEED).to(device, dtype)
     points, undefined = _points(Linearisation(generator, (named,), differences=1.0), latents, batch)
     values = [value for point in points for value in point.values[0]]
     if len(values) < 2:
@@ -51,6 +44,12 @@ def _typical(generator: Generator, named: Named, latents: torch.Tensor, batch: i
     if not median > 0:
         raise WalkError(f"{name} is the same at all {len(values)} samples of the generator: it can be neither held nor varied", name)
     return median
+
+
+def latent_scale(generator: Generator) -> float:
+    """The median Euclidean distance between two sampled latents."""
+    z = generator.sample(SAMPLES, SEED).double()
+    return float((z - z.roll(1, 0)).norm(dim=1).median())
 
 
 def _points(look: Linearisation, latents: torch.Tensor, batch: int) -> tuple[list[Point], WalkError | None]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path as FilePath
@@ -40,6 +42,8 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool) 
     """
     from eigenwalk.registry import Registry
 
+    if not sys.warnoptions:  # of libraries, about themselves: they would tear the table
+        warnings.simplefilter("ignore")
     registry = Registry.discover()
     recipe = recipe.canonical(registry)
     for message in recipe.check_installed(registry):
@@ -47,7 +51,7 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool) 
     out = RUNS / recipe.slug() if out is None else out
     with RunFolder.claim(out, recipe.identity(), overwrite) as folder:
         if folder.state != "fresh":
-            _same_files(folder, registry)
+            recipe = _gone_on(recipe, folder, registry)
         if folder.state == "finished":
             _say(quiet, f"{out} holds this walk already, finished; --overwrite walks it again")
         else:
@@ -116,13 +120,19 @@ def _no_step(paths: Sequence[Path]) -> WalkError:
     return WalkError(f"no path could take a step, so nothing was written: {reasons}", features[0] if features else None)
 
 
-def _same_files(folder: RunFolder, registry: Registry) -> None:
-    """Whether the walk in the folder can go on with what is installed now."""
+def _gone_on(recipe: Recipe, folder: RunFolder, registry: Registry) -> Recipe:
+    """The recipe with which the walk in the folder goes on; its batch too, since sums depend on it in the last digit.
+
+    Raises:
+        RecipeError: weights or files are no longer those that it began with.
+    """
     try:
-        for message in Recipe.parse(folder.recipe, f"{folder.path}/recipe.toml").check_installed(registry):
+        begun = Recipe.parse(folder.recipe, f"{folder.path}/recipe.toml")
+        for message in begun.check_installed(registry):
             warn(message)
     except RecipeError as error:
         raise RecipeError(f"{folder.path} cannot go on: {error}, or {REMEDY}") from None
+    return recipe.model_copy(update={"batch": recipe.batch or begun.batch})
 
 
 def _summary(folder: RunFolder, quiet: bool) -> None:

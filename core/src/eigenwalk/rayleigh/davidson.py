@@ -42,13 +42,21 @@ class Davidson:
     share: float = RIDGE
     seed: int = 0
 
-    def solve(self, problem: Operators, k: int, memory: Memory | None = None, pull_back: Tensor | None = None) -> Solution:
+    def solve(
+        self,
+        problem: Operators,
+        k: int,
+        memory: Memory | None = None,
+        previous: Tensor | None = None,
+        pull_back: Tensor | None = None,
+    ) -> Solution:
         """The k leading eigenpairs at each row.
 
         Args:
             problem: the operators.
             k: how many pairs; at least one.
             memory: what the previous waypoint left.
+            previous: ``(batch, dim)``, the direction that led here; the memory holds it already.
             pull_back: ``(batch, dim)``, the gradient of the fixed features' deviation from their start: its
                 preconditioned direction joins the subspace, so that a corrector finds its way there.
         """
@@ -75,7 +83,7 @@ class Davidson:
         X = Y.to(V) @ V
         best = X[:, :keep] / X[:, :keep].norm(dim=-1, keepdim=True)
         kept = Memory(best, model.Q, model.s)
-        return Solution(theta[:, :k], best[:, :k], ridge, V, CV, FV, kept)
+        return Solution(theta[:, :keep], best, ridge, V, CV, FV, kept)
 
     def _start(self, problem: Operators, keep: int, memory: Memory | None, random: torch.Generator) -> tuple[Tensor, LowRank]:
         if memory is None:

@@ -10,6 +10,9 @@ from torch import Tensor
 from eigenwalk.rayleigh.operators import Operators
 from eigenwalk.rayleigh.subspace import RIDGE, Memory, Solution, gram, ridge_of, ritz
 
+KEEP = 4
+"""Eigenvectors that are returned at least, for a path to be continued among them."""
+
 
 @dataclass(frozen=True)
 class Dense:
@@ -21,13 +24,21 @@ class Dense:
 
     share: float = RIDGE
 
-    def solve(self, problem: Operators, k: int, memory: Memory | None = None, pull_back: Tensor | None = None) -> Solution:
-        """The k leading eigenpairs at each row; `memory` and `pull_back` are not needed here."""
+    def solve(
+        self,
+        problem: Operators,
+        k: int,
+        memory: Memory | None = None,
+        previous: Tensor | None = None,
+        pull_back: Tensor | None = None,
+    ) -> Solution:
+        """The k leading eigenpairs at each row; what came before is not needed here."""
+        n = min(max(k, KEEP), problem.dim)
         V = torch.eye(problem.dim).to(problem.like).expand(problem.batch, -1, -1)
         CV, FV = problem.push(V)
         a, b = gram(CV), gram(FV)
         ridge = ridge_of(torch.linalg.eigvalsh(b)[:, -1], a, self.share)
         theta, Y = ritz(a, b, ridge)
-        best = (Y[:, :k] / Y[:, :k].norm(dim=-1, keepdim=True)).to(V)
+        best = (Y[:, :n] / Y[:, :n].norm(dim=-1, keepdim=True)).to(V)
         nothing = Memory(best, best.new_zeros(problem.batch, 0, problem.dim), best.new_zeros(problem.batch, 0))
-        return Solution(theta[:, :k], best, ridge, V, CV, FV, nothing)
+        return Solution(theta[:, :n], best, ridge, V, CV, FV, nothing)

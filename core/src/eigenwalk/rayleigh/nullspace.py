@@ -28,22 +28,29 @@ class NullSpace:
     fixed_share: float = 0.99
     varied_share: float = 0.999
 
-    def solve(self, problem: Operators, k: int, memory: Memory | None = None, pull_back: Tensor | None = None) -> Solution:
+    def solve(
+        self,
+        problem: Operators,
+        k: int,
+        memory: Memory | None = None,
+        previous: Tensor | None = None,
+        pull_back: Tensor | None = None,
+    ) -> Solution:
         """k candidates at each row, the largest varied change first.
 
-        With a `memory` the first is the previous direction, projected on the candidates' span. `quotients`
+        With a `previous` direction the first is that one, projected on the candidates' span. `quotients`
         holds each one's plain ratio ``vᵀAv / vᵀBv``.
         """
         V = torch.eye(problem.dim).to(problem.like).expand(problem.batch, -1, -1)
         CV, FV = problem.push(V)
         a, b = gram(CV), gram(FV)
-        rows = [self._row(a[i], b[i], k, None if memory is None else memory.basis[i, 0].double()) for i in range(problem.batch)]
+        rows = [self._row(a[i], b[i], k, None if previous is None else previous[i].double()) for i in range(problem.batch)]
         best = torch.stack(rows)
         top = torch.einsum("nkd,nde,nke->nk", best, a, best)
         held = torch.einsum("nkd,nde,nke->nk", best, b, best)
         best = best.to(V)
         nothing = Memory(best, best.new_zeros(problem.batch, 0, problem.dim), best.new_zeros(problem.batch, 0))
-        return Solution(top / held.clamp_min(1e-30), best, held.new_zeros(problem.batch), V, CV, FV, nothing)
+        return Solution(top / held.clamp_min(1e-30), best, held.new_zeros(problem.batch), V, CV, FV, nothing, previous is not None)
 
     def _row(self, a: Tensor, b: Tensor, k: int, previous: Tensor | None) -> Tensor:
         free = leading(b, self.fixed_share)[1]

@@ -43,12 +43,13 @@ class Solution:
     """The eigenpairs found at each latent, and the subspace they were found in.
 
     Attributes:
-        quotients: ``(batch, k)``, largest first.
-        vectors: ``(batch, k, dim)``, unit length.
+        quotients: ``(batch, n)``, largest first, at least as many as were asked for.
+        vectors: ``(batch, n, dim)``, unit length.
         ridge: ε ``(batch,)``.
         V: orthonormal basis ``(batch, m, dim)`` of the subspace.
         CV, FV: its pushforwards ``(batch, m, p)`` and ``(batch, m, q)``.
         memory: to start from at the next waypoint.
+        continued: the first vector already continues the previous direction, so that none is to be chosen.
     """
 
     quotients: Tensor
@@ -58,6 +59,7 @@ class Solution:
     CV: Tensor
     FV: Tensor
     memory: Memory
+    continued: bool = False
 
 
 def gram(X: Tensor) -> Tensor:

@@ -20,6 +20,8 @@ def follow(solution: Solution, previous: Tensor) -> tuple[Tensor, Tensor]:
     the top and never jumps. Where nothing of it is left there, the top eigenvector is taken, in the sense nearer
     to before.
     """
+    if solution.continued:
+        return solution.vectors[:, 0], solution.quotients[:, 0]
     U, quotients = solution.vectors.double(), solution.quotients
     v = previous.double()
     a, b = _coordinates(solution, U)

@@ -67,7 +67,7 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
     pull_back = None
     if options.correct and problem.fixed:
         pull_back = scaled.pull(None, fixed_gap)
-    solution = options.solver.solve(scaled, _wanted(options), memory, pull_back)
+    solution = options.solver.solve(scaled, 1, memory, front.directions[rows], pull_back)
     direction, quotient = follow(solution, front.directions[rows])
     varied_rate = rate(solution, direction)
     step = step_size(varied_rate, options.stride, options.longest * problem.latent_scale)
@@ -84,11 +84,10 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
     seeds = [front.paths[i].seed for i in rows]
     firsts = [n for n, seed in enumerate(seeds) if seed not in seeds[:n]]
     point = problem.linearisation.at(front.latents[[rows[n] for n in firsts]])
-    # Waypoint 0 has counted the forward pass.
-    cost = replace(point.meter.cost, forwards=0)
     place = {seeds[n]: j for j, n in enumerate(firsts)}
     index = torch.tensor([place[seed] for seed in seeds], device=front.latents.device)
-    solution = options.solver.solve(Scaled(problem, point), _wanted(options))
+    solution = options.solver.solve(Scaled(problem, point), (options.paths + 1) // 2)
+    # Waypoint 0 has counted this forward pass.
     cost = replace(point.meter.cost, forwards=point.meter.cost.forwards - 1)
     solution = _rows(solution, index)
     ranks = torch.tensor([front.paths[i].rank - 1 for i in rows], device=index.device)
@@ -110,11 +109,6 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
     )
 
 
-def _wanted(options: WalkOptions) -> int:
-    """How many eigenpairs: one for every two paths."""
-    return (options.paths + 1) // 2
-
-
 def _point(problem: Problem, front: Front, rows: list[int]) -> Point:
     """The point where `rows` stand: the one they arrived at where it is still there, else a new look."""
     if front.arrived is not None and front.arrived[0] == rows:
@@ -123,5 +117,5 @@ def _point(problem: Problem, front: Front, rows: list[int]) -> Point:
 
 
 def _rows(solution: Solution, index: Tensor) -> Solution:
-    fields = {name: value[index] for name, value in vars(solution).items() if isinstance(value, Tensor)}
-    return Solution(**fields, memory=solution.memory.rows(index))
+    tensors = {name: value[index] for name, value in vars(solution).items() if isinstance(value, Tensor)}
+    return replace(solution, **tensors, memory=solution.memory.rows(index))

@@ -24,7 +24,8 @@ def begin(
         InputError: more paths are asked for than there are directions.
         WalkError: no path can start: a feature has no value at any start, or the generator gives NaN.
     """
-    latents = torch.cat([problem.linearisation.generator.sample(1, seed) for seed in seeds]).to(device)
+    latents = torch.cat([problem.linearisation.generator.sample(1, seed) for seed in seeds])
+    latents = latents.to(device, problem.linearisation.dtype)
     if paths > 2 * latents.shape[1]:
         raise InputError(f"paths must be at most twice the {latents.shape[1]} coordinates of the latent, got {paths}")
     values, images, failures = _look(problem, latents, batch)

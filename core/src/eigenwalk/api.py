@@ -1,0 +1,244 @@
+"""From names to a walk: what Python code and the command line call.
+
+    import eigenwalk
+
+    paths = eigenwalk.run("rooms", fix=["rooms.part(sofa)"], vary=["~rooms.part(sofa)"], seeds=[0, 1])
+    paths[0].latents            # (waypoints, latent), numpy
+    paths[0].save("somewhere")
+
+Text stops here: what lies below is handed objects.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from eigenwalk.build import Used
+from eigenwalk.compose import Composition, Term, build_feature, build_generator, compose
+from eigenwalk.errors import InputError
+from eigenwalk.expression import parse
+from eigenwalk.feature import Feature, FunctionFeature
+from eigenwalk.generator import Generator
+from eigenwalk.linearise import Linearisation
+from eigenwalk.path import Path, Role
+from eigenwalk.quotient import Problem
+from eigenwalk.rayleigh import Davidson, Dense, NullSpace
+from eigenwalk.recipe import Recipe
+from eigenwalk.registry import Registry
+from eigenwalk.remembered import remembered
+from eigenwalk.typical import latent_scale, typical_distance
+from eigenwalk.walk import Front, Solver, WalkOptions, walk
+
+SOLVERS: dict[str, Solver] = {"davidson": Davidson(), "dense": Dense(), "nullspace": NullSpace()}
+PUBLISHED_DIFFERENCE = 0.01
+"""Step of the published rule's finite differences, as a share of a latent coordinate's standard deviation."""
+BUDGET = 0.4
+"""Share of the machine's memory that a batch may fill, its activations and tangents together."""
+TANGENT_ROOM = 8
+"""Activations of the largest size that one tangent under way holds at once."""
+
+Named = str | Feature | Callable[[torch.Tensor], torch.Tensor]
+"""A feature by its expression, as an object, or as a function of images."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A walk about to start.
+
+    Attributes:
+        recipe: with the versions of all distributions and the hashes of all files that take part.
+        problem, options: what the walk is handed.
+        notes: what a person may want to know before it starts.
+    """
+
+    recipe: Recipe
+    problem: Problem
+    options: WalkOptions
+    notes: tuple[str, ...] = ()
+    resume: Front | None = field(default=None, repr=False)
+
+    def fronts(self) -> Iterator[Front]:
+        """All paths after every waypoint; the starts first, unless the run goes on from later ones."""
+        return walk(self.problem, self.recipe.seeds, self.options, self.recipe.device, self.resume)
+
+
+def start(
+    recipe: Recipe,
+    *,
+    paths: tuple[Path, ...] | None = None,
+    arrays: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> Run:
+    """The walk that `recipe` describes; from `paths` and `arrays`, saved from a `Front`, it goes on.
+
+    Raises:
+        InputError, PluginError, FileError: as `compose` and `build_generator`.
+        WalkError: a feature has no value at the generator's samples, or never changes.
+    """
+    registry = registry or Registry.discover()
+    recipe = recipe.canonical(registry)
+    composition = compose(recipe.fix, recipe.vary, registry)
+    generator, used = build_generator(recipe.generator, registry)
+    prepared = _prepared(recipe, generator, used, composition, paths[0].roles if paths else ())
+    if not (paths and arrays):
+        return prepared
+    return replace(prepared, resume=Front.restore(paths, arrays, recipe.device))
+
+
+def run(
+    generator: str | Generator,
+    *,
+    fix: Sequence[Named] = (),
+    vary: Sequence[Named],
+    seeds: Sequence[int] = (0,),
+    progress: Callable[[Front], object] | None = None,
+    registry: Registry | None = None,
+    **options: Any,
+) -> tuple[Path, ...]:
+    """The walked paths, a seed's side by side.
+
+    Args:
+        generator: expression, or a `Generator`.
+        fix, vary: expressions, `Feature` objects, or functions from images to values.
+        seeds: of the starts.
+        progress: called with the front after every waypoint.
+        registry: of plugins; those installed, by default.
+        **options: of `eigenwalk.recipe.Recipe`: steps, paths, stride, solver, tolerance, batch, device, dtype.
+
+    Raises:
+        EigenwalkError: see `start`.
+    """
+    registry = registry or Registry.discover()
+    if isinstance(generator, str) and all(isinstance(one, str) for one in (*fix, *vary)):
+        prepared = start(Recipe.of(generator=generator, fix=fix, vary=vary, seeds=seeds, **options), registry=registry)
+    else:
+        composition = compose([_text_or_term(one) for one in fix], [_text_or_term(one) for one in vary], registry)
+        built, used = (generator, ()) if isinstance(generator, Generator) else build_generator(generator, registry)
+        recipe = Recipe.of(generator="object", vary=["object"], seeds=seeds, **options)
+        prepared = _prepared(recipe, built, used, composition)
+    paths: tuple[Path, ...] = ()
+    for front in prepared.fronts():
+        paths = front.paths
+        if progress:
+            progress(front)
+    return paths
+
+
+def load_generator(text: str, registry: Registry | None = None) -> Generator:
+    """The generator that `text` names: ``rooms``, ``./my_generator.py:build``, a checkpoint's path."""
+    return build_generator(text, registry or Registry.discover())[0]
+
+
+def load_feature(text: str, registry: Registry | None = None) -> Feature:
+    """The feature that `text` names: ``fourier.low(cycles=8)``, ``~mask(box=(0, 0, 1, 0.5))``."""
+    node: Any = parse(text)
+    if hasattr(node, "inner") and not str(node).startswith("~"):
+        raise InputError(f"{text!r} says how a feature is used, not only which: load {node.inner}")
+    return build_feature(node, registry or Registry.discover())[0]
+
+
+def _text_or_term(one: Named) -> str | Term:
+    if isinstance(one, str):
+        return one
+    if isinstance(one, Feature):
+        return Term(type(one).__name__, one)
+    return Term(getattr(one, "__name__", type(one).__name__), FunctionFeature(one))
+
+
+def _prepared(
+    recipe: Recipe, generator: Generator, used: Sequence[Used], composition: Composition, roles: Sequence[Role] = ()
+) -> Run:
+    """The run of these objects; typical distances come from `roles` where a walk goes on."""
+    device, dtype = _device(recipe.device), getattr(torch, recipe.dtype)
+    terms = (*composition.fixed, *composition.varied)
+    generator = generator.to(device, dtype)
+    for term in terms:
+        term.feature.to(device, dtype)
+    typical = {role.name: role.typical for role in roles}
+    notes = []
+    for term in terms:
+        if term.text not in typical:
+            typical[term.text] = _typical(generator, used, term, device, dtype)
+            notes.append(f"two random samples differ by {typical[term.text]:.4g} {term.feature.unit} in {term.text}")
+    named = tuple((term.text, term.feature) for term in terms)
+    roles = tuple(_role(term, i < len(composition.fixed), typical[term.text], recipe.tolerance) for i, term in enumerate(terms))
+    scale = latent_scale(generator)
+    h = PUBLISHED_DIFFERENCE * scale / math.sqrt(2 * generator.latent_dim) if recipe.solver == "nullspace" else None
+    problem = Problem(Linearisation(generator, named, differences=h, dtype=dtype), roles, recipe.generator, scale)
+    batch, tangents = _fitting(problem, recipe, device)
+    problem = replace(problem, linearisation=replace(problem.linearisation, tangents=tangents))
+    everything = tuple(dict.fromkeys([*used, *(one for term in terms for one in term.used)]))
+    recipe = recipe.model_copy(update={"batch": batch, **_provenance(everything)})
+    return Run(recipe, problem, _options(recipe), tuple(notes))
+
+
+def _options(recipe: Recipe) -> WalkOptions:
+    return WalkOptions(
+        steps=recipe.steps,
+        paths=recipe.paths,
+        stride=recipe.stride,
+        solver=SOLVERS[recipe.solver],
+        correct=recipe.solver != "nullspace",
+        batch=recipe.batch,
+    )
+
+
+def _role(term: Term, fixed: bool, typical: float, share: float) -> Role:
+    if not fixed:
+        return Role(term.text, "varied", term.feature.unit, typical, weight=term.weight)
+    tolerance = share * typical if term.tolerance is None else term.tolerance
+    return Role(term.text, "fixed", term.feature.unit, typical, tolerance)
+
+
+def _typical(generator: Generator, used: Sequence[Used], term: Term, device: torch.device, dtype: torch.dtype) -> float:
+    def measure() -> float:
+        return typical_distance(generator, (term.text, term.feature), device, dtype)
+
+    # An object that no name leads to may be another one next time: nothing says what it depends on.
+    if not used or not term.used:
+        return measure()
+    return remembered(term.text, (*used, *term.used), measure)
+
+
+def _fitting(problem: Problem, recipe: Recipe, device: torch.device) -> tuple[int, int]:
+    """Rows in one batch, and tangents times rows in one pushforward, that memory allows."""
+    generator = problem.linearisation.generator
+    latent = generator.sample(1, recipe.seeds[0]).to(device, getattr(torch, recipe.dtype))
+    kept, largest = problem.linearisation.footprint(latent)
+    budget = BUDGET * _memory(device)
+    tangents = max(1, int(budget / 2 / max(1, TANGENT_ROOM * largest)))
+    rows = len(recipe.seeds) * recipe.paths
+    return recipe.batch or max(1, min(rows, int(budget / 2 / max(1, kept)))), tangents
+
+
+def _memory(device: torch.device) -> int:
+    """Bytes of memory in all, so that the same machine always decides the same."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _device(text: str) -> torch.device:
+    try:
+        device = torch.device(text)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {text!r} cannot be used here: {reason}; write cpu, cuda or mps") from None
+    return device
+
+
+def _provenance(used: Sequence[Used]) -> dict[str, dict[str, str]]:
+    """Versions and hashes for the recipe."""
+    installed = {name: version(name) for name in ("eigenwalk", "torch", "numpy")}
+    installed |= {one.distribution: one.version for one in used if one.distribution and one.version}
+    weights = {file: digest for one in used for file, digest in one.weights}
+    files = {file: digest for one in used for file, digest in one.files}
+    return {"installed": installed, "weights": weights, "files": files}
