@@ -1,0 +1,195 @@
+"""Real walks from the command line, with a generator in a file: stopped, killed, repeated, and refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eigenwalk.cli import main
+from eigenwalk.outputs.folder import load_paths
+from eigenwalk.recipe import Recipe
+
+GENERATOR = '''
+"""A tiny generator: two layers with fixed random weights."""
+import os
+import time
+
+import torch
+
+from eigenwalk.generator import FunctionGenerator
+
+SLOW = float(os.environ.get("SLOW", "0"))
+
+
+def build(latent: int = 6):
+    random = torch.Generator().manual_seed(0)
+    first = torch.randn(latent, 32, generator=random) / latent**0.5
+    second = torch.randn(32, 3 * 8 * 8, generator=random) / 32**0.5
+
+    def images(z):
+        time.sleep(SLOW)
+        return torch.sigmoid(torch.tanh(z @ first.to(z)) @ second.to(z)).reshape(-1, 3, 8, 8)
+
+    return FunctionGenerator(images, latent, (8, 8))
+'''
+FEATURES = '''
+"""Features that are wrong, each in its way."""
+import torch
+
+
+def nan(images):
+    return images.mean((1, 2, 3)) * float("nan")
+
+
+def constant(images):
+    return images.mean((1, 2, 3)) * 0 + 1
+
+
+def wrong(images):
+    return images.mean()
+
+
+def raising(images):
+    raise ValueError("my own mistake")
+'''
+BOX = "mask(box=(0, 0, 1, 0.5))"
+WALK = ["walk", "./my_generator.py:build", "--fix", BOX, "--vary", f"~{BOX}", "--paths", "2", "--steps", "5"]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with the generator and the features."""
+    (tmp_path / "my_generator.py").write_text(GENERATOR)
+    (tmp_path / "my_feature.py").write_text(FEATURES)
+    return tmp_path
+
+
+def begin(place: Path, *words: str, slow: float = 0.0) -> subprocess.Popen[str]:
+    """The command under way, in `place`; every generator call takes `slow` seconds longer."""
+    code = "import sys; from eigenwalk.cli import main; main(sys.argv[1:])"
+    environment = {**os.environ, "SLOW": str(slow), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(place / ".cache")}
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        cwd=place,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(place: Path, *words: str) -> tuple[int, str]:
+    """Exit code and standard error of the command."""
+    process = begin(place, *words)
+    _, said = process.communicate(timeout=180)
+    return process.returncode, said
+
+
+Here = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def here(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Here:
+    """Runs the command in this process, which has torch in memory already; exit code and standard error."""
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / ".cache"))
+    monkeypatch.setenv("COLUMNS", "300")
+
+    def run(*words: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        return int(str(end.value.code)), capfd.readouterr().err
+
+    return run
+
+
+def latents(folder: Path) -> dict[str, np.ndarray]:
+    """The latents of a finished run, by path."""
+    return {path.name: path.latents for path in load_paths(folder)}
+
+
+def left(place: Path) -> set[str]:
+    """What lies in `place` besides what was put there and what is cached."""
+    ours = {"my_generator.py", "my_feature.py", ".cache", "__pycache__"}
+    return {entry.name for entry in place.iterdir()} - ours
+
+
+def stop(place: Path, number: signal.Signals, after: int, words: Sequence[str]) -> str:
+    """Standard error of the walk into ``out`` that is sent `number` once waypoint `after` is saved."""
+    process = begin(place, *words, "--out", "out", slow=0.05)
+    wanted = place / "out" / "progress" / f"{after:04d}.json"
+    deadline = time.monotonic() + 120
+    while not wanted.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert wanted.exists(), process.communicate()[1]
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == (-9 if number == signal.SIGKILL else 130)
+    return said
+
+
+def test_a_killed_walk_goes_on_to_the_same_latents(place: Path) -> None:
+    code, said = finish(place, *WALK, "--out", "whole")
+    assert code == 0, said
+    expected = latents(place / "whole")
+    assert all(len(path) > 2 for path in expected.values())
+    stop(place, signal.SIGKILL, 2, WALK)
+    assert (place / "out" / "progress" / "0002.json").exists()
+    code, said = finish(place, *WALK, "--out", "out")
+    assert code == 0 and "going on in out" in said
+    got = latents(place / "out")
+    assert set(got) == set(expected)
+    for name, path in expected.items():
+        assert np.array_equal(got[name], path), name
+    names = {entry.name for entry in (place / "out").iterdir()}
+    assert names == {"recipe.toml", "paths", "strip.png", "walk.mp4", "plot.png", "changes.csv", "report.html"}
+
+
+def test_ctrl_c_says_what_was_kept_and_the_recipe_repeats_the_walk(place: Path) -> None:
+    said = stop(place, signal.SIGINT, 1, WALK)
+    assert "stopped: kept" in said and "the same command goes on" in said and "Traceback" not in said
+    assert finish(place, *WALK, "--out", "out")[0] == 0
+    recipe = Recipe.read(place / "out" / "recipe.toml")
+    assert "./my_generator.py" in recipe.files and {"eigenwalk", "eigenwalk-masks"} <= set(recipe.installed)
+    code, said = finish(place, "run", "out/recipe.toml", "--out", "again")
+    assert code == 0, said
+    first, second = latents(place / "out"), latents(place / "again")
+    assert all(np.array_equal(first[name], second[name]) for name in first) and set(first) == set(second)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["walk", "./missing.py:build", "--vary", "pixels"], 4, "missing.py"),
+        (["walk", "./my_generator.py:buld", "--vary", "pixels"], 2, "buld"),
+        (["walk", "missing.pkl", "--vary", "pixels"], 4, "missing.pkl"),
+        (["walk", "./my_generator.py:build", "--vary", "./my_feature.py:nan"], 5, "NaN"),
+        (["walk", "./my_generator.py:build", "--vary", "./my_feature.py:constant"], 5, "constant"),
+        (["walk", "./my_generator.py:build", "--vary", "./my_feature.py:wrong"], 3, "wrong"),
+        (["walk", "./my_generator.py:build", "--vary", "./my_feature.py:raising"], 3, "my own mistake"),
+        (["walk", "./my_generator.py:build", "--vary", "mask(box=(0.5, 0.5, 0.5, 0.5))"], 2, "box"),
+    ],
+)
+def test_bad_input_leaves_nothing_behind(here: Here, place: Path, words: list[str], code: int, said: str) -> None:
+    got, text = here(*words)
+    assert said in text and text.splitlines()[-1] and "Traceback" not in text
+    assert got == code, text
+    assert left(place) == set()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "empty"), (b"PK\x03\x04 cut", "truncated"), (b"<html>no</html>", "web page")]
+)
+def test_a_checkpoint_that_is_none(here: Here, place: Path, content: bytes, said: str) -> None:
+    (place / "model.pkl").write_bytes(content)
+    got, text = here("walk", "model.pkl", "--vary", "pixels")
+    assert got == 4 and said in text and "model.pkl" in text
+    assert left(place) == {"model.pkl"}
