@@ -1,0 +1,46 @@
+# make demo    pictures of a walk by name, in runs/demo
+# make test    all tests; ARGS="-k expression" runs some of them
+# make lint    ruff and pyright; make format repairs what ruff can
+# make bench   the benchmarks: costs and times, printed as tables
+# Each makes .venv first, and again only when a package's pyproject.toml or the list of versions has changed.
+# PYTHON=python3.12 picks another Python, 3.11 or later.
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PROJECTS := $(wildcard core/pyproject.toml plugins/*/pyproject.toml)
+INSTALLED := $(VENV)/installed
+
+.PHONY: demo test lint format bench venv clean
+
+demo: $(INSTALLED)
+	$(BIN)/eigenwalk walk rooms --fix "rooms.part(sofa)" --vary "~rooms.part(sofa)" --steps 12 --paths 6 --out runs/demo
+	@echo "The pictures are in runs/demo: strip.png, the film beside it, and report.html with all of it."
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED)
+	@set -e; for file in $(wildcard benchmarks/*.py); do echo "== $$file"; $(BIN)/python $$file; done
+
+venv: $(INSTALLED)
+
+$(INSTALLED): constraints.txt requirements-test.txt $(PROJECTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "eigenwalk needs Python 3.11 or later, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing into $(VENV); the first time this takes minutes, most of them PyTorch's."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-test.txt $(addprefix -e ./,$(PROJECTS:/pyproject.toml=))
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
