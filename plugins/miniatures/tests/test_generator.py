@@ -37,16 +37,18 @@ def test_same_latent_same_image_whatever_the_batch(space: str) -> None:
     images = generator(z)
     assert images.shape == (3, 3, *generator.resolution)
     assert torch.equal(images, generator(z))
+    # In float64, because in float32 a batch of another size may take another path through the convolution.
+    images = generator(z.double())
     for row in range(3):
-        torch.testing.assert_close(generator(z[row : row + 1])[0], images[row], atol=1e-5, rtol=0)
+        torch.testing.assert_close(generator(z[row : row + 1].double())[0], images[row], atol=1e-10, rtol=0)
 
 
 def test_truncation_draws_samples_together() -> None:
-    images = {t: rooms(truncation=t)(rooms().sample(20, 1)) for t in (0.0, 0.5, 1.0)}
+    images = {t: rooms(truncation=t)(rooms().sample(20, 1).double()) for t in (0.0, 0.5, 1.0)}
     wide = {t: image.var(0).mean() for t, image in images.items()}
     assert wide[0.0] < 1e-8 < wide[0.5] < wide[1.0]
     w = rooms(space="w", truncation=0.5)
-    torch.testing.assert_close(w(w.sample(2, 1)), images[0.5][:2], atol=1e-5, rtol=0)
+    torch.testing.assert_close(w(w.sample(2, 1).double()), images[0.5][:2], atol=1e-4, rtol=0)
 
 
 def test_pushforward_pullback_and_differences_agree(generator: MiniatureGenerator) -> None:
@@ -57,9 +59,11 @@ def test_pushforward_pullback_and_differences_agree(generator: MiniatureGenerato
     v = torch.nn.functional.normalize(generator.sample(3, 6).double(), dim=1)
     pushed = torch.func.vmap(lambda t: torch.func.jvp(double, (z,), (t[None],))[1])(v)
     for row in range(3):
-        step = 1e-5 * v[row]
-        central = (double(z + step) - double(z - step)) / 2e-5
-        torch.testing.assert_close(pushed[row], central, atol=1e-6, rtol=1e-4)
+        step = 1e-6 * v[row]
+        central = (double(z + step) - double(z - step)) / 2e-6
+        # Where a difference straddles the kink of a leaky ReLU it sees both slopes, and the derivative one.
+        apart = (pushed[row] - central).abs() > 1e-6 + 1e-4 * pushed[row].abs()
+        assert apart.float().mean() < 0.005
     images, pull = torch.func.vjp(double, z)
     u = torch.randn(images.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close((u * pushed[0]).sum(), (pull(u)[0] * v[0]).sum())

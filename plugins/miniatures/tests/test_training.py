@@ -12,12 +12,13 @@ from eigenwalk_miniatures.network import Discriminator, Generator, Shape
 from eigenwalk_miniatures.training import measures
 from eigenwalk_miniatures.training.data import CHUNK, Renders, render_to
 from eigenwalk_miniatures.training.fit import Course, fit
-from eigenwalk_miniatures.training.gan import Options, train
+from eigenwalk_miniatures.training.gan import Adversaries, Options, train
+from eigenwalk_miniatures.training.pairing import Pairing
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-TINY = Shape(latent_dim=8, channels=(8, 8, 8))
-SHORT = Options(images=48, batch=8, r1_every=2, seed=3)
+TINY = Shape(latent_dim=40, style_dim=8, channels=(8, 8, 8))
+SHORT = Options(images=64, warm=16, batch=8, r1_every=2, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -41,27 +42,47 @@ def test_rendering_goes_on_after_a_kill(tmp_path: Path, world: Miniature, render
     assert len(Renders(tmp_path, TINY.resolution)) == CHUNK
 
 
-def test_gan_training_goes_on_to_the_same_weights(tmp_path: Path, rendered: Path) -> None:
-    through = train(linked(tmp_path / "through", rendered), SHORT, TINY, every=16)
+def test_gan_training_goes_on_to_the_same_weights(tmp_path: Path, world: Miniature, rendered: Path) -> None:
+    through = train(linked(tmp_path / "through", rendered), world, SHORT, TINY, every=16)
     parted = linked(tmp_path / "parted", rendered)
-    first = train(parted, SHORT, TINY, every=16, until=16)
-    assert first.seen == 16
-    second = train(parted, SHORT, TINY, every=16)
-    assert second.seen == through.seen == 48
+    first = train(parted, world, SHORT, TINY, every=16, until=32)
+    assert first.seen == 32
+    second = train(parted, world, SHORT, TINY, every=16)
+    assert second.seen == through.seen == 64
     for one, two in zip(through.average.state_dict().values(), second.average.state_dict().values(), strict=True):
         torch.testing.assert_close(one, two)
     saved = load_file(parted / "generator.safetensors")
     assert set(saved) == set(Generator(TINY).state_dict())
     log = (parted / "log.csv").read_text().splitlines()
-    assert [int(line.split(",")[0]) for line in log] == [8, 24, 40]
-    assert (parted / "samples-0000048.png").exists()
+    assert [int(line.split(",")[0]) for line in log] == [8, 24, 40, 56]
+    assert (parted / "samples-0000064.png").exists()
 
 
-def test_training_moves_both_networks(tmp_path: Path, rendered: Path) -> None:
-    torch.manual_seed(SHORT.seed)
-    before = Generator(TINY).state_dict()
-    after = train(linked(tmp_path / "run", rendered), replace(SHORT, images=16), TINY).generator.state_dict()
-    assert all(not torch.equal(before[key], after[key]) for key in before if key != "w_mean")
+@pytest.mark.parametrize("warm", [0, 16])
+def test_training_moves_the_networks_that_play(tmp_path: Path, world: Miniature, rendered: Path, warm: int) -> None:
+    options = replace(SHORT, images=16, warm=warm)
+    before = Adversaries(TINY, options, len(world.factors))
+    after = train(linked(tmp_path / "run", rendered), world, options, TINY)
+
+    def moved(network: str) -> list[bool]:
+        pairs = zip(getattr(before, network).parameters(), getattr(after, network).parameters(), strict=True)
+        return [not torch.equal(one, two) for one, two in pairs]
+
+    assert all(moved("generator"))
+    assert all(moved("discriminator")) == (warm == 0)
+
+
+def test_paired_latents_are_normal_and_keep_their_factors() -> None:
+    pairing, random = Pairing(33, 64), torch.Generator().manual_seed(0)
+    shares = torch.rand(20_000, 33, generator=random)
+    z = pairing.latents(shares, torch.randn(20_000, 31, generator=random))
+    torch.testing.assert_close(pairing.shares(z), shares, atol=1e-4, rtol=0)
+    torch.testing.assert_close(z.T @ z / len(z), torch.eye(64), atol=0.05, rtol=0)
+    assert abs((z**4).mean() - 3) < 0.1
+    # Halfway between two latents a linear map would have the mean of their scores.
+    ends = torch.special.ndtri(pairing.shares(z[:2]).double())
+    halfway = torch.special.ndtri(pairing.shares(z[:2].mean(0, keepdim=True)).double())
+    assert (halfway - ends.mean(0)).abs().max() > 0.1
 
 
 def test_fit_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -29,8 +29,9 @@ class MiniatureGenerator(GeneratorContract):
             raise OptionError(f"{world.name}: truncation must be from 0 to 2, got {truncation}")
         self.network = load.generator(world)
         self.space, self.truncation = space, truncation
-        self.latent_dim = self.network.shape.latent_dim
-        side = self.network.shape.resolution
+        shape = self.network.shape
+        self.latent_dim = shape.latent_dim if space == "z" else shape.style_dim
+        side = shape.resolution
         self.resolution = (side, side)
 
     def __call__(self, latents: Tensor) -> Tensor:
@@ -41,7 +42,7 @@ class MiniatureGenerator(GeneratorContract):
 
     def sample(self, n: int, seed: int) -> Tensor:
         """`n` latents of the space, float32: the first m of n are those of `sample(m, seed)`."""
-        z = super().sample(n, seed)
+        z = torch.randn(n, self.network.shape.latent_dim, generator=torch.Generator().manual_seed(seed))
         if self.space == "z":
             return z
         load.follow(self.network, z)

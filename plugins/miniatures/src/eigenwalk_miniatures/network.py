@@ -23,10 +23,11 @@ GAIN = math.sqrt(2)
 class Shape:
     """Sizes of a generator; `channels` by resolution 4, 8, ... up to the image's."""
 
-    latent_dim: int = 128
+    latent_dim: int = 64
+    style_dim: int = 128
     channels: tuple[int, ...] = (128, 128, 128, 64, 32)
     mapping_layers: int = 4
-    mapping_rate: float = 0.1
+    mapping_rate: float = 1.0
 
     @property
     def resolution(self) -> int:
@@ -74,16 +75,16 @@ class StyledConv(nn.Module):
     the nonlinearity after it, where edges are made.
     """
 
-    def __init__(self, inputs: int, outputs: int, latent_dim: int, enlarge: bool = False) -> None:
+    def __init__(self, inputs: int, outputs: int, style_dim: int, enlarge: bool = False) -> None:
         super().__init__()
         self.enlarge = enlarge
-        self.style = Dense(latent_dim, inputs, bias=1.0)
+        self.style = Dense(style_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.scale = 1 / math.sqrt(inputs * 9)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """`(batch, outputs, height, width)` of `x` and one style latent `w (batch, latent_dim)`.
+        """`(batch, outputs, height, width)` of `x` and one style `w (batch, style_dim)`.
 
         Height and width are those of `x`, or twice those with `enlarge`.
         """
@@ -99,9 +100,9 @@ class StyledConv(nn.Module):
 class ToRGB(nn.Module):
     """Three channels from features: a styled 1x1 convolution without demodulation."""
 
-    def __init__(self, inputs: int, latent_dim: int) -> None:
+    def __init__(self, inputs: int, style_dim: int) -> None:
         super().__init__()
-        self.style = Dense(latent_dim, inputs, bias=1.0)
+        self.style = Dense(style_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(3, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
         self.scale = 1 / math.sqrt(inputs)
@@ -117,9 +118,11 @@ class Generator(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        d, widths = shape.latent_dim, shape.channels
+        d, widths = shape.style_dim, shape.channels
         self.shape = shape
-        self.mapping = nn.ModuleList(Dense(d, d, rate=shape.mapping_rate) for _ in range(shape.mapping_layers))
+        self.mapping = nn.ModuleList(
+            Dense(d if layer else shape.latent_dim, d, rate=shape.mapping_rate) for layer in range(shape.mapping_layers)
+        )
         self.w_mean: Tensor
         self.register_buffer("w_mean", torch.zeros(d))
         self.constant = nn.Parameter(torch.randn(1, widths[0], 4, 4))
@@ -130,14 +133,14 @@ class Generator(nn.Module):
         self.rgb = nn.ModuleList(ToRGB(width, d) for width in widths)
 
     def map(self, z: Tensor) -> Tensor:
-        """`w (batch, latent_dim)` of `z (batch, latent_dim)`, which is brought to unit RMS first."""
-        w = z * torch.rsqrt((z**2).mean(1, keepdim=True) + 1e-8)
+        """`w (batch, style_dim)` of `z (batch, latent_dim)`."""
+        w = z
         for layer in self.mapping:
             w = F.leaky_relu(layer(w), 0.2) * GAIN
         return w
 
     def synthesise(self, w: Tensor) -> Tensor:
-        """Images `(batch, 3, height, width)` of `w (batch, latent_dim)`."""
+        """Images `(batch, 3, height, width)` of `w (batch, style_dim)`."""
         x = self.constant.expand(w.shape[0], -1, -1, -1)
         x = self.first(x, w)
         image = self.rgb[0](x, w)

@@ -12,8 +12,8 @@ from eigenwalk_miniatures.miniature import Miniature, miniature
 from eigenwalk_miniatures.segmenter import Segmenter
 
 LEAST = 0.002
-"""The smallest share of the image that a part must cover to be there: 8 pixels of 64 x 64."""
-
+"""The smallest share of the image that a part must cover, with its soft mask above a half, to be
+there: 8 pixels of 64 x 64."""
 
 UNIT = "RMS pixel inside the mask"
 
@@ -86,7 +86,7 @@ class Parts(Projection):
             Undefined: some images show too little of the parts; `rows` says which.
         """
         masks = self.masks(images)
-        empty = tuple((masks.mean((1, 2, 3)) < LEAST).nonzero().flatten().tolist())
+        empty = tuple(((masks > 0.5).float().mean((1, 2, 3)) < LEAST).nonzero().flatten().tolist())
         if empty:
             text = "~" * self.outside + f"{self.world.name}.part({', '.join(self.names)})"
             raise Undefined(f"{text}: the segmenter finds none of it in the image", feature=text, rows=empty)

@@ -1,6 +1,6 @@
 """Renders the training images of a miniature to a memory map that training can read as it grows.
 
-python -m eigenwalk_miniatures.training.data rooms --out DIR --images 80000 --seed 1
+python -m eigenwalk_miniatures.training.data rooms --out DIR --images 80000
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import numpy as np
 import torch
 
 from eigenwalk_miniatures.miniature import Miniature, miniature
+
+SEED = 1000
+"""Seed of the training renders."""
 
 CHUNK = 250
 """Images per chunk: chunk i is rendered from seed + i, so a stopped run goes on where it was."""
@@ -28,12 +31,26 @@ class Renders:
         size = self.file.stat().st_size if self.file.exists() else 0
         return size // int(np.prod(self.shape))
 
-    def batch(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        """`n` images drawn evenly from those rendered so far, `(n, 3, height, width)` in [0, 1]."""
-        count = len(self)
-        rows = torch.randint(count, (n,), generator=generator).numpy()
-        stored = np.memmap(self.file, dtype=np.uint8, mode="r", shape=(count, *self.shape))
-        return torch.from_numpy(stored[np.sort(rows)]).float() / 255
+    def images(self, rows: torch.Tensor) -> torch.Tensor:
+        """The images of `rows (batch,)`, `(batch, 3, height, width)` in [0, 1]."""
+        stored = np.memmap(self.file, dtype=np.uint8, mode="r", shape=(len(self), *self.shape))
+        return torch.from_numpy(stored[rows.numpy()]).float() / 255
+
+
+class Labelled:
+    """Renders with the factors that they were drawn from, which follow from the seed of each chunk."""
+
+    def __init__(self, folder: Path, world: Miniature, resolution: int, seed: int) -> None:
+        self.renders = Renders(folder, resolution)
+        chunks = len(self.renders) // CHUNK
+        if not chunks:
+            raise FileNotFoundError(f"{self.renders.file} holds no renders: run eigenwalk_miniatures.training.data first")
+        self.shares = torch.cat([world.factors.share(world.factors.sample(CHUNK, seed + i)) for i in range(chunks)])
+
+    def batch(self, n: int, random: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """`n` images drawn evenly, `(n, 3, height, width)` in [0, 1], and their shares `(n, factors)`."""
+        rows = torch.randint(len(self.shares), (n,), generator=random).sort().values
+        return self.renders.images(rows), self.shares[rows]
 
 
 def render_to(folder: Path, world: Miniature, images: int, resolution: int, seed: int) -> None:
@@ -57,7 +74,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--images", type=int, default=80_000)
     parser.add_argument("--resolution", type=int, default=64)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=SEED)
     args = parser.parse_args()
     render_to(args.out, miniature(args.miniature), args.images, args.resolution, args.seed)
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
 from eigenwalk_miniatures.miniature import miniature
 from eigenwalk_miniatures.regressor import Regressor
-from eigenwalk_miniatures.training.data import CHUNK, Renders
+from eigenwalk_miniatures.training.data import SEED, Labelled
 from eigenwalk_miniatures.training.fit import Batch, Course, fit, wear
 
 
@@ -26,21 +25,17 @@ def main() -> None:
     parser.add_argument("miniature")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--images", type=int, default=150_000)
-    parser.add_argument("--data-seed", type=int, default=1000, help="the seed that the renders were drawn with")
+    parser.add_argument("--data-seed", type=int, default=SEED, help="the seed that the renders were drawn with")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    world, renders = miniature(args.miniature), Renders(args.out, 64)
-    count = len(renders) // CHUNK * CHUNK
-    shares = torch.cat(
-        [world.factors.share(world.factors.sample(CHUNK, args.data_seed + i)) for i in range(count // CHUNK)]
-    )
-    stored = np.memmap(renders.file, dtype=np.uint8, mode="r", shape=(count, *renders.shape))
+    world = miniature(args.miniature)
+    labelled = Labelled(args.out, world, 64, args.data_seed)
 
     def batch(n: int, random: torch.Generator) -> Batch:
-        rows = torch.randint(count, (n,), generator=random).sort().values
-        return wear(torch.from_numpy(stored[rows.numpy()]).float() / 255, random), shares[rows]
+        images, shares = labelled.batch(n, random)
+        return wear(images, random), shares
 
     course = Course(args.images, seed=args.seed)
     fit(Regressor(len(world.factors)), batch, F.mse_loss, course, args.out / "regressor.safetensors")
