@@ -14,7 +14,8 @@ the pushed image tangent, and contributes nothing to a pullback.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,7 +79,6 @@ class Linearisation:
         values = tuple(_values(name, feature, pixels) for name, feature in frozen)
         return Point(self, z, images, pixels, frozen, values, meter)
 
-
     def footprint(self, latents: Latents) -> tuple[int, int]:
         """Bytes that one point at `latents` keeps for its pullbacks, and those of its largest activation."""
         sizes: dict[int, int] = {}
@@ -131,8 +131,9 @@ class Point:
             pushed = self._differences(tangents, self.owner.differences)
             self.meter.add(forwards=k)
         else:
-            moved = _jvp(self.owner.generator, self.latents.detach(), tangents.transpose(0, 1), self._chunk())
-            pushed = tuple(self._push_feature(feature, moved) for _, feature in self.features)
+            with _named(f"the derivative of the generator {type(self.owner.generator).__name__}"):
+                moved = _jvp(self.owner.generator, self.latents.detach(), tangents.transpose(0, 1), self._chunk())
+            pushed = tuple(self._push_feature(name, feature, moved) for name, feature in self.features)
             self.meter.add(pushforwards=k)
         for (name, _), change in zip(self.features, pushed, strict=True):
             _finite(change, name, "derivative")
@@ -140,19 +141,19 @@ class Point:
 
     def pull(self, cotangents: Sequence[Tensor | None]) -> Latents:
         """Σ_i J_iᵀ u_i ``(batch, latent)`` for cotangents u_i ``(batch, values)``; None for a feature left out."""
-        pairs = [
-            (value, u.reshape(value.shape).to(value.dtype))
-            for value, u in zip(self._values, cotangents, strict=True)
+        together = [
+            (name, value, u.reshape(value.shape).to(value.dtype))
+            for (name, _), value, u in zip(self.features, self._values, cotangents, strict=True)
             if u is not None and value.requires_grad
         ]
-        if not pairs:
-            return torch.zeros_like(self.latents)
-        image_cotangent = torch.autograd.grad(
-            [p[0] for p in pairs], self._pixels, [p[1] for p in pairs], retain_graph=True, allow_unused=True
-        )[0]
+        image_cotangent = self._pull_features(together)
         if image_cotangent is None:
             return torch.zeros_like(self.latents)
-        pulled = torch.autograd.grad(self._images, self.latents, image_cotangent, retain_graph=True)[0]
+        if not bool(image_cotangent.isfinite().all()):
+            for one in together:  # to say whose it is
+                _finite(self._pull_features([one]), one[0], "gradient")
+        with _named(f"the gradient of the generator {type(self.owner.generator).__name__}"):
+            pulled = torch.autograd.grad(self._images, self.latents, image_cotangent, retain_graph=True)[0]
         self.meter.add(pullbacks=1)
         _finite(pulled, None, "gradient")
         return pulled
@@ -161,13 +162,22 @@ class Point:
         limit = self.owner.tangents
         return None if limit is None else max(1, limit // self.latents.shape[0])
 
-    def _push_feature(self, feature: Feature, moved: Tensor) -> Tensor:
+    def _push_feature(self, name: str, feature: Feature, moved: Tensor) -> Tensor:
         images = self.images
-        if feature.differentiable:
-            changed = _jvp(feature, images, moved, self._chunk())
-        else:
-            changed = torch.stack([_central(feature, images, tangent) for tangent in moved])
-        return changed.flatten(2).transpose(0, 1)
+        with _named(f"the derivative of the feature {name}"):
+            if feature.differentiable:
+                changed = _jvp(feature, images, moved, self._chunk())
+            else:
+                changed = torch.stack([_central(feature, images, tangent) for tangent in moved])
+        return changed.reshape(*changed.shape[:2], -1).transpose(0, 1)
+
+    def _pull_features(self, together: list[tuple[str, Tensor, Tensor]]) -> Tensor | None:
+        """The cotangent of the images that all features' cotangents add up to; None where nothing depends on them."""
+        if not together:
+            return None
+        names, values, u = zip(*together, strict=True)
+        with _named(f"the gradient of {', '.join(names)}"):
+            return torch.autograd.grad(values, self._pixels, u, retain_graph=True, allow_unused=True)[0]
 
     def _differences(self, tangents: Tensor, h: float) -> tuple[Tensor, ...]:
         rows = []
@@ -175,8 +185,19 @@ class Point:
             with torch.no_grad():
                 images = self.owner.generator(self.latents.detach() + h * tangent)
                 values = [feature(images) for _, feature in self.features]
-            rows.append([((v - v0) / h).flatten(1) for v, v0 in zip(values, self.values, strict=True)])
+            rows.append([((v - v0) / h).reshape(len(v), -1) for v, v0 in zip(values, self.values, strict=True)])
         return tuple(torch.stack(column, 1) for column in zip(*rows, strict=True))
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Whatever a plugin's code raises inside is said to be of `what`."""
+    try:
+        yield
+    except EigenwalkError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{what} failed: {error!r}") from error
 
 
 def _images(generator: Generator, latents: Latents) -> Images:
@@ -191,6 +212,11 @@ def _images(generator: Generator, latents: Latents) -> Images:
         got = f"{tuple(images.shape)} {images.dtype}" if isinstance(images, Tensor) else type(images).__name__
         raise ContractError(
             f"the generator {type(generator).__name__} must return floating-point images (batch, 3, height, width) = {expected}, got {got}"
+        )
+    if torch.is_grad_enabled() and not images.requires_grad:
+        raise ContractError(
+            f"the images of the generator {type(generator).__name__} carry no gradient: it must not run under "
+            "torch.no_grad or inference_mode, nor detach"
         )
     _finite(images.detach(), None, "image")
     return images
@@ -223,6 +249,8 @@ def _values(name: str, feature: Feature, images: Images) -> Tensor:
     try:
         with torch.set_grad_enabled(images.requires_grad and feature.differentiable):
             values: Any = feature(images)
+    except Undefined as error:
+        raise Undefined(str(error), name, error.rows) from error
     except EigenwalkError:
         raise
     except Exception as error:
@@ -236,7 +264,9 @@ def _values(name: str, feature: Feature, images: Images) -> Tensor:
     return values
 
 
-def _finite(tensor: Tensor, name: str | None, what: str) -> None:
+def _finite(tensor: Tensor | None, name: str | None, what: str) -> None:
+    if tensor is None:
+        return
     good = tensor.flatten(1).isfinite().all(1) if tensor.ndim > 1 else tensor.isfinite()
     if not bool(good.all()):
         rows = tuple((~good).nonzero().flatten().tolist())

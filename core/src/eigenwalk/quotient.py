@@ -81,7 +81,7 @@ class Scaled:
     def gaps(self, start: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """What varied ``(batch, p)`` and what drifted ``(batch, q)`` since values `start`, scaled alike."""
         pairs = zip(self._point.values, start, self._scales, strict=True)
-        scaled = [(value - a).flatten(1)[:, None] * scale[:, None, None] for value, a, scale in pairs]
+        scaled = [(value - a).reshape(len(value), 1, -1) * scale[:, None, None] for value, a, scale in pairs]
         c, f = self._split(scaled, 1)
         return c[:, 0], f[:, 0]
 

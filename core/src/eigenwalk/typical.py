@@ -62,6 +62,6 @@ def _points(look: Linearisation, latents: torch.Tensor, batch: int) -> tuple[lis
                 break
             except Undefined as error:
                 said = error
-                bad = set(range(len(z)) if error.rows is None else error.rows)
+                bad = set(error.rows or range(len(z)))
                 z = z[[i for i in range(len(z)) if i not in bad]]
     return points, said

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 
+@runtime_checkable
 class Operators(Protocol):
     """The Jacobians C (varied) and F (fixed), scaled so that ``A = CᵀC`` and ``B = FᵀF``, one pair a row.
 

@@ -27,7 +27,7 @@ def surviving(rows: Sequence[int], attempt: Callable[[list[int]], T]) -> tuple[T
         try:
             return attempt(left), failures
         except WalkError as error:
-            bad = set(range(len(left)) if error.rows is None else error.rows)
+            bad = set(error.rows or range(len(left)))
             failures |= {left[i]: error for i in bad}
             left = [row for i, row in enumerate(left) if i not in bad]
     return None, failures

@@ -1,0 +1,32 @@
+"""Shapes and types of the core are checked at run time; what eigenwalk caches goes to a folder of the tests'."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+from jaxtyping import install_import_hook
+
+TENSORS = ("linearise", "path", "quotient", "rayleigh", "step", "typical", "walk")
+"""Where tensors travel. (What a plugin's feature or generator returns, `linearise` itself checks and names.)"""
+
+# Before anything imports torch: on the small tensors of tests threads wait for each other, many times longer than they work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Before anything imports eigenwalk: what is imported earlier stays unchecked.
+install_import_hook([f"eigenwalk.{module}" for module in TENSORS], "typechecked.check")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache() -> Iterator[None]:
+    """A cache that no other run has written, for subprocesses too."""
+    before = os.environ.get("EIGENWALK_CACHE")
+    with tempfile.TemporaryDirectory(prefix="eigenwalk-tests-") as folder:
+        os.environ["EIGENWALK_CACHE"] = folder
+        yield
+    if before is None:
+        del os.environ["EIGENWALK_CACHE"]
+    else:
+        os.environ["EIGENWALK_CACHE"] = before
