@@ -16,16 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fabricated import paths, until
 
 import eigenwalk
 from eigenwalk.cli import main
 from eigenwalk.cli.progress import duration
 from eigenwalk.cli.walk import seeds
 from eigenwalk.errors import InputError
-from eigenwalk.outputs import whole
 from eigenwalk.path import Status
 from eigenwalk.recipe import Recipe
+from fabricated import paths, until
 
 WALK = ["walk", "./made.py:build", "--fix", "mask(box=(0, 0, 1, 0.5)) < 0.1", "--vary", "pixels"]
 
@@ -74,7 +73,7 @@ class MadeUp:
     def start(self, recipe: Recipe, *, paths=None, arrays=None, registry=None) -> object:
         """A run like the api's."""
         first = 0
-        if paths:
+        if paths and arrays:
             first = paths[0].waypoints[-1].index + 1
             self.resumed.append((first, float(arrays["latents"][0])))
         completed = recipe.model_copy(update={"installed": {"eigenwalk": "0.1.0"}})
@@ -389,7 +388,7 @@ def test_a_folder_of_another_walk_is_refused_and_overwritten_when_asked(
 def test_a_full_disk_keeps_the_walk_so_far(command: Command, api: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(index: int) -> None:
         if index == 3:
-            monkeypatch.setattr(whole.os, "fsync", _full)
+            monkeypatch.setattr(os, "fsync", _full)
 
     api.before = full
     got = command(*WALK, "--out", "out")

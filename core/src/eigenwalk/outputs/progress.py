@@ -73,7 +73,8 @@ def load_progress(folder: FilePath) -> tuple[tuple[Path, ...], Arrays]:
         state = load(documents[-1].with_suffix(".state.safetensors").read_bytes())
     except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
         raise FileError(
-            f"the progress saved in {folder} is damaged ({error}): start again with --overwrite, or elsewhere with --out"
+            f"the progress saved in {folder} is damaged ({error}): start again with --overwrite, "
+            "or elsewhere with --out"
         ) from error
     return tuple(paths.values()), state
 

@@ -47,7 +47,7 @@ def video(paths: Sequence[Path]) -> Video:
     order = _order(paths)
     try:
         return Video(_mp4(order), ".mp4")
-    except Exception as error:  # noqa: BLE001 - PyAV's build decides what exists, and each part fails in its own way
+    except Exception as error:  # PyAV's build decides what exists, and each part fails in its own way
         notice = f"no H.264 encoder here ({error or type(error).__name__}): the video is walk.gif instead of walk.mp4"
         return Video(_gif(order), ".gif", notice)
 
