@@ -295,7 +295,7 @@ def test_a_real_disk_that_is_full(small_disk: FilePath) -> None:
         folder.begin(RECIPE)
         walk(folder, last=1)  # 1.5 KB; the video alone is larger than the disk
         with pytest.raises(OutputError, match="the disk is full"):
-            folder.finish(WALKED)
+            folder.finish(folder.paths)
         kept = folder.paths
     assert not list(small_disk.rglob("*.part"))
     with RunFolder.claim(small_disk / "run", IDENTITY) as again:
