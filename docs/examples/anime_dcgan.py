@@ -22,7 +22,9 @@ class AnimeDCGAN(torch.nn.Module):
         widths = [128]
         for i in range(4):
             weight = state[f"up{i + 1}.weight"]
-            self.add_module(f"up{i + 1}", torch.nn.ConvTranspose2d(*weight.shape[:2], 4, 2, 1, bias=f"up{i + 1}.bias" in state))
+            self.add_module(
+                f"up{i + 1}", torch.nn.ConvTranspose2d(*weight.shape[:2], 4, 2, 1, bias=f"up{i + 1}.bias" in state)
+            )
             self.add_module(f"norm{i + 1}", torch.nn.BatchNorm2d(weight.shape[1], eps=1e-3))
             widths.append(weight.shape[1])
         self.rgb = torch.nn.ConvTranspose2d(widths[-1], 3, 4, 1, 0, bias="rgb.bias" in state)

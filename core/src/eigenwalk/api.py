@@ -168,7 +168,9 @@ def _prepared(
             typical[term.text] = _typical(generator, used, term, device, dtype)
             notes.append(f"two random samples differ by {typical[term.text]:.4g} {term.feature.unit} in {term.text}")
     named = tuple((term.text, term.feature) for term in terms)
-    roles = tuple(_role(term, i < len(composition.fixed), typical[term.text], recipe.tolerance) for i, term in enumerate(terms))
+    roles = tuple(
+        _role(term, i < len(composition.fixed), typical[term.text], recipe.tolerance) for i, term in enumerate(terms)
+    )
     scale = latent_scale(generator)
     h = PUBLISHED_DIFFERENCE * scale / math.sqrt(2 * generator.latent_dim) if recipe.solver == "nullspace" else None
     problem = Problem(Linearisation(generator, named, differences=h, dtype=dtype), roles, recipe.generator, scale)

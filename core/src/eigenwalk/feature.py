@@ -1,10 +1,10 @@
 """The contract of a feature: what an image is measured by.
 
-    >>> import torch
-    >>> from eigenwalk.feature import FunctionFeature
-    >>> brightness = FunctionFeature(lambda images: images.mean((1, 2, 3)), unit="mean pixel")
-    >>> brightness(torch.rand(5, 3, 8, 8)).shape
-    torch.Size([5])
+>>> import torch
+>>> from eigenwalk.feature import FunctionFeature
+>>> brightness = FunctionFeature(lambda images: images.mean((1, 2, 3)), unit="mean pixel")
+>>> brightness(torch.rand(5, 3, 8, 8)).shape
+torch.Size([5])
 """
 
 from __future__ import annotations
@@ -65,7 +65,12 @@ class Feature(ABC):
         It turns a tolerance in the feature's unit into the scale of its Jacobian. A feature that redefines
         `distance` redefines this with it: a cosine distance t between unit vectors is a length √(2t).
         """
-        return torch.full((values.shape[0],), distance * math.sqrt(max(1, values[0].numel())), dtype=values.dtype, device=values.device)
+        return torch.full(
+            (values.shape[0],),
+            distance * math.sqrt(max(1, values[0].numel())),
+            dtype=values.dtype,
+            device=values.device,
+        )
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Feature:
         """This feature on `device`, in `dtype`: by default every module or feature among its attributes is moved."""

@@ -1,10 +1,10 @@
 """The contract of an image generator.
 
-    >>> import torch
-    >>> from eigenwalk.generator import FunctionGenerator
-    >>> flat = FunctionGenerator(lambda z: z[:, :3, None, None].expand(-1, -1, 8, 8), latent_dim=4, resolution=(8, 8))
-    >>> flat(flat.sample(2, seed=0)).shape
-    torch.Size([2, 3, 8, 8])
+>>> import torch
+>>> from eigenwalk.generator import FunctionGenerator
+>>> flat = FunctionGenerator(lambda z: z[:, :3, None, None].expand(-1, -1, 8, 8), latent_dim=4, resolution=(8, 8))
+>>> flat(flat.sample(2, seed=0)).shape
+torch.Size([2, 3, 8, 8])
 """
 
 from __future__ import annotations

@@ -206,12 +206,15 @@ def _images(generator: Generator, latents: Latents) -> Images:
     except EigenwalkError:
         raise
     except Exception as error:
-        raise PluginError(f"the generator {type(generator).__name__} failed on latents {tuple(latents.shape)}: {error!r}") from error
+        raise PluginError(
+            f"the generator {type(generator).__name__} failed on latents {tuple(latents.shape)}: {error!r}"
+        ) from error
     expected = (latents.shape[0], 3, *generator.resolution)
     if not isinstance(images, Tensor) or tuple(images.shape) != expected or not images.is_floating_point():
         got = f"{tuple(images.shape)} {images.dtype}" if isinstance(images, Tensor) else type(images).__name__
         raise ContractError(
-            f"the generator {type(generator).__name__} must return floating-point images (batch, 3, height, width) = {expected}, got {got}"
+            f"the generator {type(generator).__name__} must return floating-point images (batch, 3, height, width) = "
+            f"{expected}, got {got}"
         )
     if torch.is_grad_enabled() and not images.requires_grad:
         raise ContractError(
@@ -255,10 +258,16 @@ def _values(name: str, feature: Feature, images: Images) -> Tensor:
         raise
     except Exception as error:
         raise PluginError(f"the feature {name} failed on images {tuple(images.shape)}: {error!r}") from error
-    if not isinstance(values, Tensor) or values.ndim < 1 or len(values) != len(images) or not values.is_floating_point():
+    if (
+        not isinstance(values, Tensor)
+        or values.ndim < 1
+        or len(values) != len(images)
+        or not values.is_floating_point()
+    ):
         got = f"{tuple(values.shape)} {values.dtype}" if isinstance(values, Tensor) else type(values).__name__
         raise ContractError(
-            f"the feature {name} must return floating-point values (batch, ...), one row for each of {len(images)} images, got {got}"
+            f"the feature {name} must return floating-point values (batch, ...), one row for each of "
+            f"{len(images)} images, got {got}"
         )
     _finite(values.detach(), name, "value")
     return values

@@ -73,8 +73,7 @@ class Scaled:
         fixed = [None] * self._fixed if f is None else list(f.split(sizes[: self._fixed], 1))
         varied = [None] * (len(sizes) - self._fixed) if c is None else list(c.split(sizes[self._fixed :], 1))
         scaled = [
-            None if u is None else u * scale[:, None]
-            for u, scale in zip([*fixed, *varied], self._scales, strict=True)
+            None if u is None else u * scale[:, None] for u, scale in zip([*fixed, *varied], self._scales, strict=True)
         ]
         return self._point.pull(scaled)
 
@@ -95,4 +94,3 @@ def _scale(role: Role, named: Named, values: Tensor) -> Tensor:
     distance = role.tolerance if role.part == "fixed" else role.typical
     assert distance is not None  # a Role that is fixed has a tolerance: see `roles`
     return role.weight / named[1].radius(distance, values)
-

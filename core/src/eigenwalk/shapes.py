@@ -1,9 +1,9 @@
 """Axis names and tensor aliases, for signatures.
 
-    batch     images or latents side by side
-    latent    coordinates of one latent, flat
-    height, width
-    k         directions, or basis vectors, at one latent
+batch     images or latents side by side
+latent    coordinates of one latent, flat
+height, width
+k         directions, or basis vectors, at one latent
 """
 
 from __future__ import annotations

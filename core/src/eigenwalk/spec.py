@@ -27,8 +27,8 @@ class Option:
     """One option of a feature or generator.
 
     `type` is one of ``str``, ``int``, ``float``, ``bool``, ``path``, ``numbers`` (a tuple of numbers) and
-    ``words`` (a tuple of strings). A `default` of None with `required=False` means: not given, and the factory is then called
-    without it. Options may be written by position, in the order in which the spec lists them.
+    ``words`` (a tuple of strings). A `default` of None with `required=False` means: not given, and the factory is
+    then called without it. Options may be written by position, in the order in which the spec lists them.
     """
 
     name: str

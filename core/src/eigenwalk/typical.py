@@ -31,7 +31,9 @@ def typical_distance(
     points, undefined = _points(Linearisation(generator, (named,), differences=1.0), latents, batch)
     values = [value for point in points for value in point.values[0]]
     if len(values) < 2:
-        raise WalkError(f"{name} has no value at {len(latents) - len(values)} of {len(latents)} samples: {undefined}", name)
+        raise WalkError(
+            f"{name} has no value at {len(latents) - len(values)} of {len(latents)} samples: {undefined}", name
+        )
     distances, before = [], 0
     for point in points:
         # The feature as it stands near each image judges the pairs that this image is one of.
@@ -42,7 +44,9 @@ def typical_distance(
         before += len(own)
     median = float(torch.tensor(distances).median())
     if not median > 0:
-        raise WalkError(f"{name} is the same at all {len(values)} samples of the generator: it can be neither held nor varied", name)
+        raise WalkError(
+            f"{name} is the same at all {len(values)} samples of the generator: it can be neither held nor varied", name
+        )
     return median
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.func import jvp, vjp, vmap
+
 from eigenwalk.errors import OptionError
 from eigenwalk_fourier.bands import Band, band, high, low
-from torch.func import jvp, vjp, vmap
 
 SHAPES = [(2, 3, 16, 24), (2, 3, 15, 13)]
 EDGES = ["smooth", "ideal"]

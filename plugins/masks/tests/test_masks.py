@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from eigenwalk.errors import FileError, OptionError, Undefined
-from eigenwalk_masks.mask import BoxMask, mask, read
 from PIL import Image
 from torch.func import jvp, vjp, vmap
+
+from eigenwalk.errors import FileError, OptionError, Undefined
+from eigenwalk_masks.mask import BoxMask, mask, read
 
 
 def weights(feature, height=8, width=8) -> torch.Tensor:
@@ -56,10 +57,8 @@ def test_a_feathered_edge_fades_and_borders_stay():
 def test_masks_in_the_formats_that_programs_save(tmp_path, mode):
     white = np.zeros((16, 16), np.uint8)
     white[:, :8] = 255
-    if mode == "I;16":
-        image = Image.fromarray(white.astype(np.uint16) * 257)
-    else:
-        image = Image.fromarray(white).convert(mode)
+    deep = mode == "I;16"
+    image = Image.fromarray(white.astype(np.uint16) * 257) if deep else Image.fromarray(white).convert(mode)
     image.save(tmp_path / "m.png")
     m = weights(mask(file=str(tmp_path / "m.png")), 8, 8)
     torch.testing.assert_close(m, weights(mask(box=(0, 0, 0.5, 1)), 8, 8), rtol=0, atol=1e-6)

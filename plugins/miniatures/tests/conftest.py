@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from eigenwalk_miniatures.generator import MiniatureGenerator
 from eigenwalk_miniatures.miniature import Miniature, miniature
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from eigenwalk.errors import OptionError, Undefined
 from eigenwalk_miniatures import load, parts, reading
 from eigenwalk_miniatures.miniature import Miniature

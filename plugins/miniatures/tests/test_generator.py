@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import pytest
 import torch
+
 from eigenwalk.errors import OptionError, WeightsError
 from eigenwalk_miniatures import load
 from eigenwalk_miniatures.generator import MiniatureGenerator, rooms
@@ -96,5 +97,5 @@ def test_weights_in_the_package_are_those_that_the_specs_name(world: Miniature) 
 def test_missing_weights_say_what_to_do(world: Miniature) -> None:
     with pytest.raises(WeightsError, match="install the package again"):
         load.network(world, "regressor", Generator(Shape()))
-    with pytest.raises(WeightsError, match="lamp.safetensors"):
+    with pytest.raises(WeightsError, match=r"lamp\.safetensors"):
         load.network(world, "lamp", Generator(Shape()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from eigenwalk_miniatures.factors import FactorTable
 from eigenwalk_miniatures.paint import Shade, composite
 from eigenwalk_miniatures.rooms.factors import FACTORS, PARTS

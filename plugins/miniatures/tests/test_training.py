@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch.nn import functional as F
+
 from eigenwalk_miniatures.miniature import Miniature
 from eigenwalk_miniatures.network import Discriminator, Generator, Shape
 from eigenwalk_miniatures.training import measures
@@ -14,8 +17,6 @@ from eigenwalk_miniatures.training.data import CHUNK, Renders, render_to
 from eigenwalk_miniatures.training.fit import Course, fit
 from eigenwalk_miniatures.training.gan import Adversaries, Options, train
 from eigenwalk_miniatures.training.pairing import Pairing
-from safetensors.torch import load_file
-from torch.nn import functional as F
 
 TINY = Shape(latent_dim=40, style_dim=8, channels=(8, 8, 8))
 SHORT = Options(images=64, warm=16, batch=8, r1_every=2, seed=3)
@@ -58,9 +59,9 @@ def test_gan_training_goes_on_to_the_same_weights(tmp_path: Path, world: Miniatu
     assert (parted / "samples-0000064.png").exists()
 
 
-@pytest.mark.parametrize("warm", [0, 16])
+@pytest.mark.parametrize("warm", [0, 48])
 def test_training_moves_the_networks_that_play(tmp_path: Path, world: Miniature, rendered: Path, warm: int) -> None:
-    options = replace(SHORT, images=16, warm=warm)
+    options = replace(SHORT, images=48, warm=warm)
     before = Adversaries(TINY, options, len(world.factors))
     after = train(linked(tmp_path / "run", rendered), world, options, TINY)
 

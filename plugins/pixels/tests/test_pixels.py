@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.func import jvp, vjp, vmap
+
 from eigenwalk.errors import CompositionError, OptionError
 from eigenwalk_pixels.pixels import Luminance, Pixels
-from torch.func import jvp, vjp, vmap
 
 FEATURES = [Pixels(), Pixels(size=4), Luminance(), Luminance().complement()]
 

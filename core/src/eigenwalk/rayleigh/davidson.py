@@ -85,7 +85,9 @@ class Davidson:
         kept = Memory(best, model.Q, model.s)
         return Solution(theta[:, :keep], best, ridge, V, CV, FV, kept)
 
-    def _start(self, problem: Operators, keep: int, memory: Memory | None, random: torch.Generator) -> tuple[Tensor, LowRank]:
+    def _start(
+        self, problem: Operators, keep: int, memory: Memory | None, random: torch.Generator
+    ) -> tuple[Tensor, LowRank]:
         if memory is None:
             V = torch.randn(keep, problem.dim, generator=random).to(problem.like).expand(problem.batch, -1, -1)
             return orthonormal(V), LowRank.zero(problem.batch, problem.dim, problem.like)
@@ -97,7 +99,9 @@ class Davidson:
         return a, b, ridge_of(model.largest.double(), a, self.share), model
 
 
-def _grow(problem: Operators, V: Tensor, CV: Tensor, FV: Tensor, w: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def _grow(
+    problem: Operators, V: Tensor, CV: Tensor, FV: Tensor, w: Tensor, random: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
     new = extend(V, w, random)
     c, f = problem.push(new)
     return torch.cat([V, new], 1), torch.cat([CV, c], 1), torch.cat([FV, f], 1)

@@ -44,13 +44,17 @@ class NullSpace:
         V = torch.eye(problem.dim).to(problem.like).expand(problem.batch, -1, -1)
         CV, FV = problem.push(V)
         a, b = gram(CV), gram(FV)
-        rows = [self._row(a[i], b[i], k, None if previous is None else previous[i].double()) for i in range(problem.batch)]
+        rows = [
+            self._row(a[i], b[i], k, None if previous is None else previous[i].double()) for i in range(problem.batch)
+        ]
         best = torch.stack(rows)
         top = torch.einsum("nkd,nde,nke->nk", best, a, best)
         held = torch.einsum("nkd,nde,nke->nk", best, b, best)
         best = best.to(V)
         nothing = Memory(best, best.new_zeros(problem.batch, 0, problem.dim), best.new_zeros(problem.batch, 0))
-        return Solution(top / held.clamp_min(1e-30), best, held.new_zeros(problem.batch), V, CV, FV, nothing, previous is not None)
+        return Solution(
+            top / held.clamp_min(1e-30), best, held.new_zeros(problem.batch), V, CV, FV, nothing, previous is not None
+        )
 
     def _row(self, a: Tensor, b: Tensor, k: int, previous: Tensor | None) -> Tensor:
         free = leading(b, self.fixed_share)[1]

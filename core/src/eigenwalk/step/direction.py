@@ -24,7 +24,7 @@ def follow(solution: Solution, previous: Tensor) -> tuple[Tensor, Tensor]:
         return solution.vectors[:, 0], solution.quotients[:, 0]
     U, quotients = solution.vectors.double(), solution.quotients
     v = previous.double()
-    a, b = _coordinates(solution, U)
+    b = _coordinates(solution, U)[1]
     # The metric B + εI: in it eigenvectors are orthogonal, so that the projection is a sum.
     metric = (b * _coordinates(solution, v[:, None])[1]).sum(-1) + solution.ridge[:, None] * (U * v[:, None]).sum(-1)
     size = b.square().sum(-1) + solution.ridge[:, None] * U.square().sum(-1)

@@ -58,15 +58,28 @@ def _faint(proposal: Proposal, options: WalkOptions) -> tuple[Proposal, list[Arr
     """The rows that have something left to vary, and the end of the others."""
     varies = (proposal.varied > FAINT * options.stride).tolist()
     detail = "no direction within the longest step allowed varies what should vary while the rest holds"
-    ended = [Arrival(i, None, Status("nothing to vary", detail)) for i, ok in zip(proposal.paths, varies, strict=True) if not ok]
+    ended = [
+        Arrival(i, None, Status("nothing to vary", detail))
+        for i, ok in zip(proposal.paths, varies, strict=True)
+        if not ok
+    ]
     return proposal.rows([n for n, ok in enumerate(varies) if ok]), ended
 
 
 def _gather(
-    front: Front, proposals: list[Proposal], arrivals: list[Arrival], arrived: tuple[list[int], Point] | None, options: WalkOptions
+    front: Front,
+    proposals: list[Proposal],
+    arrivals: list[Arrival],
+    arrived: tuple[list[int], Point] | None,
+    options: WalkOptions,
 ) -> Front:
     """The next front, from what every walking path found."""
-    paths, latents, directions, memory = list(front.paths), front.latents.clone(), front.directions.clone(), front.memory
+    paths, latents, directions, memory = (
+        list(front.paths),
+        front.latents.clone(),
+        front.directions.clone(),
+        front.memory,
+    )
     for proposal in proposals:
         directions[list(proposal.paths)] = proposal.direction
         memory = _remember(memory, proposal, len(paths))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import torch
-
-from eigenwalk.errors import WalkError
 from eigenwalk.linearise import Point
 from eigenwalk.path import Cost, Status, Waypoint
 from eigenwalk.quotient import Problem
@@ -25,7 +22,7 @@ class Arrival:
 
     path: int
     waypoint: Waypoint | None
-    status: Status = Status()
+    status: Status = field(default_factory=Status)
 
 
 def arrive(problem: Problem, front: Front, proposal: Proposal) -> tuple[list[Arrival], Point | None]:
@@ -42,7 +39,9 @@ def arrive(problem: Problem, front: Front, proposal: Proposal) -> tuple[list[Arr
             for n, row in enumerate(rows):
                 if held[n] is None:
                     cost = proposal.costs[row] + Cost(forwards=attempt)
-                    arrivals[row] = _accept(problem, front, proposal, row, share, point.latents[n], pictures[n], changes[n], cost)
+                    arrivals[row] = _accept(
+                        problem, front, proposal, row, share, point.latents[n], pictures[n], changes[n], cost
+                    )
                 else:
                     refusal[row] = held[n]
             if attempt == 1 and len(arrivals) == len(left):
@@ -76,7 +75,9 @@ def _judge(
             continue
         worst = max(over, key=lambda i, n=n: float(excess[n, i]))
         role = problem.roles[worst]
-        detail = f"{role.name} would move by {float(table[n, worst]):.4g} {role.unit}, its tolerance is {role.tolerance:.4g}"
+        detail = (
+            f"{role.name} would move by {float(table[n, worst]):.4g} {role.unit}, its tolerance is {role.tolerance:.4g}"
+        )
         held.append(Status("tolerance", detail, role.name))
     names = [role.name for role in problem.roles]
     return held, [dict(zip(names, row, strict=True)) for row in table.tolist()]

@@ -57,7 +57,9 @@ def origin(problem: Problem, front: Front, batch: int | None = None) -> tuple[Te
     return tuple(v[[place[path.seed] for path in front.paths]] for v in values)
 
 
-def _look(problem: Problem, latents: Tensor, batch: int | None) -> tuple[list[Tensor], dict[int, object], dict[int, WalkError]]:
+def _look(
+    problem: Problem, latents: Tensor, batch: int | None
+) -> tuple[list[Tensor], dict[int, object], dict[int, WalkError]]:
     """Values ``(seeds, ...)`` (zeros where undefined), pictures by seed, and failures by seed."""
     found: list[tuple[list[int], tuple[Tensor, ...]]] = []
     pictures: dict[int, object] = {}

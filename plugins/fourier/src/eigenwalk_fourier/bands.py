@@ -18,10 +18,11 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
+
 from eigenwalk.errors import OptionError
 from eigenwalk.feature import Projection
 from eigenwalk.shapes import Images
-from torch import Tensor
 
 
 class Band(Projection):

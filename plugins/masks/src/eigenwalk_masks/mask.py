@@ -20,12 +20,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from eigenwalk.errors import FileError, OptionError, Undefined
-from eigenwalk.feature import Projection
-from eigenwalk.shapes import Distances, Images
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
+
+from eigenwalk.errors import FileError, OptionError, Undefined
+from eigenwalk.feature import Projection
+from eigenwalk.shapes import Distances, Images
 
 
 class Mask(Projection):

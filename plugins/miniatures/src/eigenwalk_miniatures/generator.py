@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from eigenwalk.errors import OptionError
-from eigenwalk.generator import Generator as GeneratorContract
 from torch import Tensor
 
+from eigenwalk.errors import OptionError
+from eigenwalk.generator import Generator as GeneratorContract
 from eigenwalk_miniatures import load
 from eigenwalk_miniatures.miniature import Miniature, miniature
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TypeVar
 
 import torch
-from eigenwalk.errors import WeightsError
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import nn
 
+from eigenwalk.errors import WeightsError
 from eigenwalk_miniatures.miniature import Miniature
 from eigenwalk_miniatures.network import Generator, Shape
 from eigenwalk_miniatures.regressor import Regressor

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from eigenwalk.errors import OptionError, Undefined
-from eigenwalk.feature import Projection
 from torch import Tensor
 
+from eigenwalk.errors import OptionError, Undefined
+from eigenwalk.feature import Projection
 from eigenwalk_miniatures import load
 from eigenwalk_miniatures.miniature import Miniature, miniature
 from eigenwalk_miniatures.segmenter import Segmenter

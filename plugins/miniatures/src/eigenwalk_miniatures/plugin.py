@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import FeatureSpec, GeneratorSpec, Option
-
 from eigenwalk_miniatures.miniature import NAMES, Miniature, miniature
 from eigenwalk_miniatures.shipped import shipped
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from eigenwalk.errors import OptionError
-from eigenwalk.feature import Feature
 from torch import Tensor
 
+from eigenwalk.errors import OptionError
+from eigenwalk.feature import Feature
 from eigenwalk_miniatures import load
 from eigenwalk_miniatures.miniature import Miniature, miniature
 

@@ -5,6 +5,8 @@ Ronneberger et al. 2015 (arXiv 1505.04597), with group normalisation, which trea
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -33,7 +35,7 @@ class Segmenter(nn.Module):
     def __init__(self, parts: int) -> None:
         super().__init__()
         self.down = nn.ModuleList(Pair(a, b) for a, b in zip((3, *WIDTHS[:-1]), WIDTHS, strict=True))
-        self.up = nn.ModuleList(Pair(a + b, a) for a, b in zip(WIDTHS[:-1], WIDTHS[1:], strict=True))
+        self.up = nn.ModuleList(Pair(a + b, a) for a, b in pairwise(WIDTHS))
         self.out = nn.Conv2d(WIDTHS[0], parts, 1)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tomllib
 
 from eigenwalk.spec import Weights
-
 from eigenwalk_miniatures.miniature import Miniature
 
 

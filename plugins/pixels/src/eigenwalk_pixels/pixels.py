@@ -10,10 +10,11 @@
 from __future__ import annotations
 
 import torch
+from torch.nn import functional as F
+
 from eigenwalk.errors import CompositionError, OptionError
 from eigenwalk.feature import Projection
 from eigenwalk.shapes import Images, Values
-from torch.nn import functional as F
 
 REC709 = (0.2126, 0.7152, 0.0722)
 """Luminance of red, green and blue (ITU-R BT.709), applied to the image's own, gamma-coded values."""

@@ -207,11 +207,7 @@ def _cushions(g: Grid, r: Room) -> list[Layer | Shade]:
         beneath = box(g, x - 0.008 * r["light_direction"], y + 0.012, size + 0.004, size, 0.02)
         fold = 1.05 - 1.2 * (g.y - y) * 0.5 + 0.5 * r["light_direction"] * (g.x - x)
         coats += [
-            Shade(
-                1
-                - 0.16
-                * g.cover(box(g, x - 0.008 * r["light_direction"], y + 0.012, size + 0.004, size, 0.02)).unsqueeze(1)
-            ),
+            Shade(1 - 0.16 * g.cover(beneath).unsqueeze(1)),
             Layer("cushion", g.cover(shape), g.colour(light, 0.125, hue) * fold.unsqueeze(1)),
         ]
     return coats

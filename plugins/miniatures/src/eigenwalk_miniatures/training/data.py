@@ -44,7 +44,9 @@ class Labelled:
         self.renders = Renders(folder, resolution)
         chunks = len(self.renders) // CHUNK
         if not chunks:
-            raise FileNotFoundError(f"{self.renders.file} holds no renders: run eigenwalk_miniatures.training.data first")
+            raise FileNotFoundError(
+                f"{self.renders.file} holds no renders: run eigenwalk_miniatures.training.data first"
+            )
         self.shares = torch.cat([world.factors.share(world.factors.sample(CHUNK, seed + i)) for i in range(chunks)])
 
     def batch(self, n: int, random: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
