@@ -17,7 +17,7 @@ ROWS = (
     ("errors", "shapes"),
     ("spec", "generator", "feature", "path"),
     ("hookspecs", "index", "discovery", "registry", "source", "expression", "options", "files"),
-    ("resolve", "build", "compose", "linearise", "quotient", "typical", "rayleigh", "step"),
+    ("resolve", "build", "compose", "linearise", "quotient", "typical", "remembered", "rayleigh", "step"),
     ("front", "advance", "walk"),
     ("weights", "outputs", "recipe", "api", "testing"),
     ("cli",),
