@@ -68,15 +68,15 @@ class MadeUp:
     steps: int = 4
     before: Callable[[int], None] = lambda index: None
     status: Status | None = None
-    resumed: list[tuple[int, float]] = field(default_factory=list)
+    resumed: list[tuple[int, float, int | None]] = field(default_factory=list)
 
     def start(self, recipe: Recipe, *, paths=None, arrays=None, registry=None) -> object:
         """A run like the api's."""
         first = 0
         if paths and arrays:
             first = paths[0].waypoints[-1].index + 1
-            self.resumed.append((first, float(arrays["latents"][0])))
-        completed = recipe.model_copy(update={"installed": {"eigenwalk": "0.1.0"}})
+            self.resumed.append((first, float(arrays["latents"][0]), recipe.batch))
+        completed = recipe.model_copy(update={"installed": {"eigenwalk": "0.1.0"}, "batch": recipe.batch or 7})
         return types.SimpleNamespace(
             recipe=completed, notes=["typical distance of pixels: 0.2"], fronts=lambda: self.fronts(first)
         )
@@ -355,7 +355,7 @@ def test_ctrl_c_keeps_what_was_walked_and_the_same_command_goes_on(
     api.before = lambda index: None
     got = command(*WALK, "--out", "out")
     assert got.code == 0 and "going on in out: 12 waypoints of 4 paths" in got.err
-    assert api.resumed == [(3, 2.0)]
+    assert api.resumed == [(3, 2.0, 7)]  # with the batch that it began with: sums depend on it in the last digit
     assert (tmp_path / "out" / "report.html").exists()
 
 
