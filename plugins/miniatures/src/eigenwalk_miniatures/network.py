@@ -8,6 +8,7 @@ There are no noise inputs: an image depends on its latent alone, and rows of a b
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -127,7 +128,7 @@ class Generator(nn.Module):
         self.register_buffer("w_mean", torch.zeros(d))
         self.constant = nn.Parameter(torch.randn(1, widths[0], 4, 4))
         self.first = StyledConv(widths[0], widths[0], d)
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(itertools.pairwise(widths))
         self.widen = nn.ModuleList(StyledConv(a, b, d, enlarge=True) for a, b in pairs)
         self.refine = nn.ModuleList(StyledConv(b, b, d) for _, b in pairs)
         self.rgb = nn.ModuleList(ToRGB(width, d) for width in widths)
@@ -139,12 +140,16 @@ class Generator(nn.Module):
             w = F.leaky_relu(layer(w), 0.2) * GAIN
         return w
 
-    def synthesise(self, w: Tensor) -> Tensor:
-        """Images `(batch, 3, height, width)` of `w (batch, style_dim)`."""
+    def synthesise(self, w: Tensor, levels: int | None = None) -> Tensor:
+        """Images `(batch, 3, height, width)` of `w (batch, style_dim)`.
+
+        With `levels` the first so many resolutions alone, for a side of 4, 8, 16, ... pixels.
+        """
+        steps = slice(None if levels is None else levels - 1)
         x = self.constant.expand(w.shape[0], -1, -1, -1)
         x = self.first(x, w)
         image = self.rgb[0](x, w)
-        for widen, refine, rgb in zip(self.widen, self.refine, self.rgb[1:], strict=True):
+        for widen, refine, rgb in zip(self.widen[steps], self.refine[steps], self.rgb[1:][steps], strict=True):
             x = refine(widen(x, w), w)
             image = _double(image) + rgb(x, w)
         return image
@@ -183,7 +188,7 @@ class Discriminator(nn.Module):
         super().__init__()
         widths = shape.channels[::-1]
         self.enter = Conv(3, widths[0], 1)
-        self.blocks = nn.Sequential(*(DownBlock(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)))
+        self.blocks = nn.Sequential(*(DownBlock(a, b) for a, b in itertools.pairwise(widths)))
         self.last = Conv(widths[-1] + 1, widths[-1], 3)
         self.dense = Dense(widths[-1] * 16, widths[-1])
         self.out = Dense(widths[-1], 1)
