@@ -18,12 +18,14 @@ class AnimeDCGAN(torch.nn.Module):
 
     def __init__(self, state: dict[str, torch.Tensor]):
         super().__init__()
-        self.project = torch.nn.Linear(*reversed(state["project.weight"].shape))
+        width, latent_dim = state["project.weight"].shape
+        self.project = torch.nn.Linear(latent_dim, width)
         widths = [128]
         for i in range(4):
             weight = state[f"up{i + 1}.weight"]
+            bias = f"up{i + 1}.bias" in state
             self.add_module(
-                f"up{i + 1}", torch.nn.ConvTranspose2d(*weight.shape[:2], 4, 2, 1, bias=f"up{i + 1}.bias" in state)
+                f"up{i + 1}", torch.nn.ConvTranspose2d(weight.shape[0], weight.shape[1], 4, 2, 1, bias=bias)
             )
             self.add_module(f"norm{i + 1}", torch.nn.BatchNorm2d(weight.shape[1], eps=1e-3))
             widths.append(weight.shape[1])

@@ -15,6 +15,8 @@ from eigenwalk.generator import FunctionGenerator
 class FacesVAE(nn.Module):
     """Two linear layers and four doublings; `kind` fills the one-hot."""
 
+    one_hot: torch.Tensor
+
     def __init__(self, state: dict[str, torch.Tensor], kind: int):
         super().__init__()
         self.latent_to_features = nn.Sequential(nn.Linear(42, 256), nn.ReLU(), nn.Linear(256, 1024), nn.ReLU())
@@ -27,7 +29,8 @@ class FacesVAE(nn.Module):
         self.features_to_img = nn.Sequential(*layers)
         wanted = {k: v for k, v in state.items() if k.startswith(("latent_to_features", "features_to_img"))}
         self.load_state_dict(wanted)
-        self.register_buffer("one_hot", torch.nn.functional.one_hot(torch.tensor([kind]), 10).float())
+        one_hot = torch.nn.functional.one_hot(torch.tensor([kind]), 10).float()
+        self.register_buffer("one_hot", one_hot)
 
     def forward(self, z):
         one_hot = self.one_hot.to(z.dtype).expand(z.shape[0], -1)

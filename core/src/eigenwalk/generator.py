@@ -66,7 +66,8 @@ class FunctionGenerator(Generator):
     ):
         if isinstance(function, torch.nn.Module):
             function.eval().requires_grad_(False)
-        self.function, self.latent_dim, self.resolution, self.space = function, latent_dim, tuple(resolution), space
+        height, width = resolution
+        self.function, self.latent_dim, self.resolution, self.space = function, latent_dim, (height, width), space
         self._sample = sample
 
     def __call__(self, latents: Latents) -> Images:

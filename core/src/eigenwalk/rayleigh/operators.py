@@ -10,16 +10,22 @@ from torch import Tensor
 
 @runtime_checkable
 class Operators(Protocol):
-    """The Jacobians C (varied) and F (fixed), scaled so that ``A = CᵀC`` and ``B = FᵀF``, one pair a row.
+    """The Jacobians C (varied) and F (fixed), scaled so that ``A = CᵀC`` and ``B = FᵀF``, one pair a row."""
 
-    Attributes:
-        batch, dim: rows, and coordinates of one latent.
-        like: any tensor with the dtype and device of the latents.
-    """
+    @property
+    def batch(self) -> int:
+        """Rows."""
+        ...
 
-    batch: int
-    dim: int
-    like: Tensor
+    @property
+    def dim(self) -> int:
+        """Coordinates of one latent."""
+        ...
+
+    @property
+    def like(self) -> Tensor:
+        """Any tensor with the dtype and device of the latents."""
+        ...
 
     def push(self, V: Tensor) -> tuple[Tensor, Tensor]:
         """``(C V, F V)``, of shapes ``(batch, k, p)`` and ``(batch, k, q)``, for V ``(batch, k, dim)``."""

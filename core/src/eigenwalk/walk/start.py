@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from eigenwalk.errors import InputError, NumericalError, WalkError
@@ -59,14 +61,14 @@ def origin(problem: Problem, front: Front, batch: int | None = None) -> tuple[Te
 
 def _look(
     problem: Problem, latents: Tensor, batch: int | None
-) -> tuple[list[Tensor], dict[int, object], dict[int, WalkError]]:
+) -> tuple[list[Tensor], dict[int, NDArray[np.uint8]], dict[int, WalkError]]:
     """Values ``(seeds, ...)`` (zeros where undefined), pictures by seed, and failures by seed."""
     found: list[tuple[list[int], tuple[Tensor, ...]]] = []
-    pictures: dict[int, object] = {}
+    pictures: dict[int, NDArray[np.uint8]] = {}
     failures: dict[int, WalkError] = {}
     for group in groups(range(len(latents)), batch):
 
-        def look(rows: list[int]) -> tuple[list[int], tuple[Tensor, ...], list]:
+        def look(rows: list[int]) -> tuple[list[int], tuple[Tensor, ...], list[NDArray[np.uint8]]]:
             point = problem.linearisation.at(latents[rows])
             return rows, point.values, picture(point.images)
 
@@ -90,7 +92,7 @@ def _look(
     return values, pictures, failures
 
 
-def picture(images: Tensor) -> list:
+def picture(images: Tensor) -> list[NDArray[np.uint8]]:
     """uint8 arrays ``(height, width, 3)``, one for each of images ``(batch, 3, height, width)``, clipped."""
     pixels = (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
     return list(pixels.permute(0, 2, 3, 1).cpu().numpy())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from scipy.ndimage import label
@@ -21,7 +23,8 @@ def one(mask: Tensor, threshold: float = 0.5) -> bool:
     Thresholded at `threshold`, with pixels touching at edges or corners joined and specks ignored:
     one connected component is left, and it is of decent size.
     """
-    labels = np.asarray(label((mask > threshold).numpy(), structure=np.ones((3, 3)))[0])
+    found: Any = label((mask > threshold).numpy(), structure=np.ones((3, 3)))
+    labels = np.asarray(found[0])
     areas = np.bincount(labels.ravel())[1:] / labels.size
     kept = areas[areas >= SPECK]
     return len(kept) == 1 and bool(kept[0] >= DECENT)
@@ -48,7 +51,8 @@ def explained(read: Tensor, true: Tensor) -> Tensor:
 def distances(a: Tensor, b: Tensor) -> Tensor:
     """Kolmogorov-Smirnov distance per factor, `(factors,)`, between two samples `(batch, factors)`."""
     pairs = zip(a.T.numpy(), b.T.numpy(), strict=True)
-    return torch.tensor([float(ks_2samp(x, y)[0]) for x, y in pairs])
+    found: list[Any] = [ks_2samp(x, y) for x, y in pairs]
+    return torch.tensor([float(one.statistic) for one in found])
 
 
 def nearest(images: Tensor, stored: np.ndarray, chunk: int = 2000) -> tuple[Tensor, Tensor]:
