@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from torch import Tensor
+
 from eigenwalk.linearise import Point
-from eigenwalk.path import Cost, Status, Waypoint
+from eigenwalk.path import Cost, Role, Status, Waypoint
 from eigenwalk.quotient import Problem
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.propose import Proposal
@@ -27,73 +29,57 @@ class Arrival:
 
 def arrive(problem: Problem, front: Front, proposal: Proposal) -> tuple[list[Arrival], Point | None]:
     """What every path of the proposal found, and the point itself where all arrived by their whole step."""
-    arrivals: dict[int, Arrival] = {}
-    left, refusal, whole = list(range(len(proposal.paths))), {}, None
+    found: dict[int, Arrival] = {}
+    every, whole = range(len(proposal.paths)), None
     for attempt, share in enumerate(SHORTENINGS, start=1):
-        done, failures = surviving(left, lambda rows, share=share: (rows, _try(problem, proposal, rows, share)))
-        refusal |= {row: status(error) for row, error in failures.items()}
-        if done is not None:
-            rows, point = done
-            held, changes = _judge(problem, front, proposal, rows, point)
-            pictures = picture(point.images)
-            for n, row in enumerate(rows):
-                if held[n] is None:
-                    cost = proposal.costs[row] + Cost(forwards=attempt)
-                    arrivals[row] = _accept(
-                        problem, front, proposal, row, share, point.latents[n], pictures[n], changes[n], cost
-                    )
-                else:
-                    refusal[row] = held[n]
-            if attempt == 1 and len(arrivals) == len(left):
-                whole = point
-        left = [row for row in left if row not in arrivals]
+        left = [row for row in every if row not in found or found[row].waypoint is None]
         if not left:
             break
-    ended = [Arrival(proposal.paths[row], None, refusal[row]) for row in left]
-    return [*arrivals.values(), *ended], whole
+        done, failures = surviving(left, lambda rows, share=share: (rows, _reach(problem, proposal, rows, share)))
+        found |= {row: Arrival(proposal.paths[row], None, status(error)) for row, error in failures.items()}
+        if done is not None:
+            rows, point = done
+            found |= _judged(problem, front, proposal, rows, point, share, attempt)
+            whole = point if attempt == 1 and len(rows) == len(every) else None
+    arrivals = [found[row] for row in every]
+    return arrivals, whole if all(arrival.waypoint for arrival in arrivals) else None
 
 
-def _try(problem: Problem, proposal: Proposal, rows: list[int], share: float) -> Point:
+def _reach(problem: Problem, proposal: Proposal, rows: list[int], share: float) -> Point:
     """The point after `share` of the step. The pull is kept whole: it is what brings fixed features back."""
     step = share * proposal.step[rows, None] * proposal.direction[rows]
     return problem.linearisation.at(proposal.latents[rows] + step.to(proposal.latents) + proposal.pull[rows])
 
 
-def _judge(
-    problem: Problem, front: Front, proposal: Proposal, rows: list[int], point: Point
-) -> tuple[list[Status | None], list[dict[str, float]]]:
-    """For each row None where every fixed feature is within its tolerance, else which is not; and all changes."""
+def _judged(
+    problem: Problem, front: Front, proposal: Proposal, rows: list[int], point: Point, share: float, attempt: int
+) -> dict[int, Arrival]:
+    """A waypoint for each of `rows` where every fixed feature is within its tolerance, else which is not."""
     assert front.origin is not None  # set before a step is tried
     paths = [proposal.paths[row] for row in rows]
-    table = problem.changes(point, [start[paths] for start in front.origin])
-    excess = problem.excess(table)
-    held: list[Status | None] = []
-    for n in range(len(rows)):
-        over = (excess[n] > 1).nonzero().flatten().tolist()
-        if not over:
-            held.append(None)
+    changes = problem.changes(point, [start[paths] for start in front.origin])
+    excess, pictures, names = problem.excess(changes), picture(point.images), [role.name for role in problem.roles]
+    judged = {}
+    for n, (row, path) in enumerate(zip(rows, paths, strict=True)):
+        if problem.fixed and float(excess[n].max()) > 1:
+            worst = int(excess[n].argmax())
+            judged[row] = Arrival(path, None, _broken(problem.roles[worst], changes[n, worst]))
             continue
-        worst = max(over, key=lambda i, n=n: float(excess[n, i]))
-        role = problem.roles[worst]
-        detail = (
-            f"{role.name} would move by {float(table[n, worst]):.4g} {role.unit}, its tolerance is {role.tolerance:.4g}"
-        )
-        held.append(Status("tolerance", detail, role.name))
-    names = [role.name for role in problem.roles]
-    return held, [dict(zip(names, row, strict=True)) for row in table.tolist()]
-
-
-def _accept(problem, front, proposal, row, share, latent, image, changes, cost) -> Arrival:
-    return Arrival(
-        proposal.paths[row],
-        Waypoint(
+        waypoint = Waypoint(
             index=front.index + 1,
-            latent=latent.detach().cpu().numpy(),
-            image=image,
-            changes=changes,
+            latent=point.latents[n].detach().cpu().numpy(),
+            image=pictures[n],
+            changes=dict(zip(names, changes[n].tolist(), strict=True)),
             direction=proposal.direction[row].cpu().numpy(),
             step_size=share * float(proposal.step[row]),
             quotient=float(proposal.quotient[row]),
-            cost=cost,
-        ),
-    )
+            cost=proposal.costs[row] + Cost(forwards=attempt),
+        )
+        judged[row] = Arrival(path, waypoint)
+    return judged
+
+
+def _broken(role: Role, change: Tensor) -> Status:
+    """The end of a path that cannot keep the promise on `role`."""
+    moved = f"{role.name} would move by {float(change):.4g} {role.unit}, its tolerance is {role.tolerance:.4g}"
+    return Status("tolerance", moved, role.name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from eigenwalk.errors import WalkError
 from eigenwalk.linearise import Meter, Point
 from eigenwalk.path import Cost
 from eigenwalk.quotient import Problem, Scaled
@@ -83,10 +84,15 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
     """The leading directions at the starts: solved once a seed, whose paths take one each, in one sense."""
     seeds = [front.paths[i].seed for i in rows]
     firsts = [n for n, seed in enumerate(seeds) if seed not in seeds[:n]]
-    point = problem.linearisation.at(front.latents[[rows[n] for n in firsts]])
     place = {seeds[n]: j for j, n in enumerate(firsts)}
     index = torch.tensor([place[seed] for seed in seeds], device=front.latents.device)
-    solution = options.solver.solve(Scaled(problem, point), (options.paths + 1) // 2)
+    try:
+        point = problem.linearisation.at(front.latents[[rows[n] for n in firsts]])
+        solution = options.solver.solve(Scaled(problem, point), (options.paths + 1) // 2)
+    except WalkError as error:
+        if error.rows is not None:  # those of seeds, here; of paths, to whoever asked
+            error.rows = tuple(n for n, seed in enumerate(seeds) if place[seed] in error.rows)
+        raise
     # Waypoint 0 has counted this forward pass.
     cost = replace(point.meter.cost, forwards=point.meter.cost.forwards - 1)
     solution = _rows(solution, index)
