@@ -25,7 +25,8 @@ class Davidson:
     """The leading eigenpairs by Davidson's method, warm-started.
 
     Attributes:
-        keep: vectors carried from one waypoint to the next; each costs one pushforward.
+        keep: vectors carried from one waypoint to the next, or one for each direction at the start where those are
+            more; each costs one pushforward.
         expansions: at a warm waypoint, at most; each costs one pushforward and one pullback.
         cold: expansions for each wanted pair where there is no memory, at most.
         tolerance: stops when an expansion promises less than this share of the quotient, in all rows.
@@ -36,7 +37,7 @@ class Davidson:
 
     keep: int = 4
     expansions: int = 4
-    cold: int = 12
+    cold: int = 16
     tolerance: float = 1e-3
     rank: int = 24
     share: float = RIDGE
@@ -61,7 +62,8 @@ class Davidson:
                 preconditioned direction joins the subspace, so that a corrector finds its way there.
         """
         random = torch.Generator().manual_seed(self.seed)
-        keep = min(max(self.keep, k), problem.dim)
+        carried = 0 if memory is None else memory.basis.shape[1]  # a path may follow any of them
+        keep = min(max(self.keep, k, carried), problem.dim)
         V, model = self._start(problem, keep, memory, random)
         CV, FV = problem.push(V)
         a, b, ridge, model = self._measure(CV, FV, V, model)
@@ -70,13 +72,18 @@ class Davidson:
             a, b, ridge, model = self._measure(CV, FV, V, model)
         budget = self.expansions if memory is not None else self.cold * k
         theta, Y = ritz(a, b, ridge)
+        pairs, converged = min(k, keep), 0
         for i in range(min(budget, problem.dim - V.shape[1])):
-            j = i % min(k, keep)
+            j = i % pairs
             r = _residual(problem, V, CV, FV, theta[:, j], Y[:, j], ridge)
             w = model.solve(r, ridge)
             promise = (r * w).sum(-1).double() / theta[:, j].clamp_min(1e-30).square()
             if bool((promise < self.tolerance).all()) and (i >= k or memory is not None):
-                break
+                converged += 1
+                if converged == pairs:
+                    break
+                continue
+            converged = 0
             V, CV, FV = _grow(problem, V, CV, FV, w, random)
             a, b, ridge, model = self._measure(CV, FV, V, model)
             theta, Y = ritz(a, b, ridge)

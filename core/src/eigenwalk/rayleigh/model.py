@@ -58,14 +58,10 @@ class LowRank:
         return r / ridge - ((shrink * inside)[:, None] @ self.Q)[:, 0]
 
     def _outside(self, V: Tensor) -> Tensor:
-        """Orthonormal rows that, with those of V, span V and Q."""
-        rest = self.Q.double()
-        V = V.double()
+        """Orthonormal rows that, with those of V, span V and Q; zeros where Q has fewer of its own."""
+        rest, V = self.Q.double(), V.double()
         for _ in range(2):
             rest = rest - (rest @ V.mT) @ V
-        if rest.shape[1] == 0:
-            return self.Q
-        Q, _ = torch.linalg.qr(rest.mT)
-        # A row of Q inside V leaves rounding noise, which QR turns into an arbitrary unit vector: clean it of V.
-        Q = Q.mT - (Q.mT @ V.mT) @ V
-        return (Q / Q.norm(dim=-1, keepdim=True).clamp_min(1e-30)).to(self.Q)
+        _, sizes, rows = torch.linalg.svd(rest, full_matrices=False)
+        # A row of Q inside V leaves rounding noise, whose direction means nothing.
+        return torch.where(sizes[:, :, None] > 1e-6, rows, 0.0).to(self.Q)

@@ -57,7 +57,9 @@ class NullSpace:
         )
 
     def _row(self, a: Tensor, b: Tensor, k: int, previous: Tensor | None) -> Tensor:
-        free = leading(b, self.fixed_share)[1]
+        held, free = leading(b, self.fixed_share)
+        # A B of full rank would forbid every direction: what it holds least stays free.
+        free = free if len(free) else held[-1:]
         inside = free @ a @ free.T
         top, _ = leading(inside, self.varied_share)
         candidates = top @ free
@@ -72,15 +74,11 @@ class NullSpace:
 
 
 def leading(M: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """M's eigenvectors (rows, largest first) that make up `share` of its squared eigenvalues, and the others.
-
-    Of the others there is always at least one: a B of full rank would else forbid every direction.
-    """
+    """M's eigenvectors (rows, largest first) that make up `share` of its squared eigenvalues, and the others."""
     s, U = torch.linalg.eigh((M + M.T) / 2)
     s, U = s.flip(0).clamp_min(0), U.flip(1).T
     total = s.square().cumsum(0)
     if float(total[-1]) == 0.0:
         return U[:0], U
     count = int((total < share * total[-1]).sum()) + 1
-    count = min(count, len(M) - 1) if len(M) > 1 else count
     return U[:count], U[count:]

@@ -8,17 +8,17 @@ from torch import Tensor
 from eigenwalk.rayleigh.subspace import Solution
 
 LEADING = 0.5
-"""Eigenvectors whose quotient is at least this share of the largest may be followed."""
+"""Eigenvectors whose quotient is at least this share of the previous direction's own may be followed."""
 
 
 def follow(solution: Solution, previous: Tensor) -> tuple[Tensor, Tensor]:
     """Unit directions ``(batch, dim)`` that continue `previous` ``(batch, dim)``, and their quotients ``(batch,)``.
 
     Along a path eigenvalues cross, and the top eigenvector alone may turn at right angles from one waypoint to
-    the next. The previous direction is projected on the span of the leading eigenvectors (those with at least
-    half of the top quotient), each weighted by its quotient: one step of power iteration, which turns towards
-    the top and never jumps. Where nothing of it is left there, the top eigenvector is taken, in the sense nearer
-    to before.
+    the next; so may that of a path which began along a lower one. The previous direction is projected on the span
+    of the eigenvectors that have at least half of its own quotient, each weighted by its quotient, at most twice
+    as much as its own: one step of power iteration, which turns towards the top and never jumps. Where nothing of
+    it is left there, the top eigenvector is taken, in the sense nearer to before.
     """
     if solution.continued:
         return solution.vectors[:, 0], solution.quotients[:, 0]
@@ -28,8 +28,8 @@ def follow(solution: Solution, previous: Tensor) -> tuple[Tensor, Tensor]:
     # The metric B + εI: in it eigenvectors are orthogonal, so that the projection is a sum.
     metric = (b * _coordinates(solution, v[:, None])[1]).sum(-1) + solution.ridge[:, None] * (U * v[:, None]).sum(-1)
     size = b.square().sum(-1) + solution.ridge[:, None] * U.square().sum(-1)
-    share = quotients / quotients[:, :1].clamp_min(1e-30)
-    weight = torch.where(share >= LEADING, share, 0.0) * metric / size.clamp_min(1e-30)
+    share = quotients / _quotient(solution, v)[:, None].clamp_min(1e-30)
+    weight = torch.where(share >= LEADING, share.clamp_max(1 / LEADING), 0.0) * metric / size.clamp_min(1e-30)
     mixed = (weight[:, None] @ U)[:, 0]
     sense = torch.where((U[:, 0] * v).sum(-1) < 0, -1.0, 1.0).to(U)
     overlap = mixed.norm(dim=-1)
