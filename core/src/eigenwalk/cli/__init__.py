@@ -12,9 +12,9 @@ TRACEBACK = "EIGENWALK_TRACEBACK"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits: 0, or the `exit_code` of the error, or 130 after Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if "--traceback" in words:  # allowed anywhere, as it is added to a command that has just failed
-        words = [word for word in words if word != "--traceback"]
-        os.environ[TRACEBACK] = "1"
+    # Allowed anywhere in the line, since it is added to a command that has just failed.
+    traceback = "--traceback" in words or os.environ.get(TRACEBACK, "") not in ("", "0")
+    words = [word for word in words if word != "--traceback"]
     if words in (["features"], ["generators"]):
         # Typer imports pydantic for any command line that it reads, which takes longer than finding all names.
         from eigenwalk.cli import catalogue
@@ -22,4 +22,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return catalogue.listed(words[0])
     from eigenwalk.cli.app import command
 
-    command()(args=words, prog_name="eigenwalk")
+    command()(args=words, prog_name="eigenwalk", obj={"traceback": traceback})

@@ -51,7 +51,7 @@ class Commands(TyperGroup):
         except EigenwalkError as error:
             from eigenwalk.cli.errors import show
 
-            show(error)
+            show(error, bool(ctx.obj and ctx.obj["traceback"]))
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None

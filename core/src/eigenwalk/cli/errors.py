@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 
 from rich.console import Console
 from rich.text import Text
 
-from eigenwalk.cli import TRACEBACK
 from eigenwalk.errors import EigenwalkError, ExpressionError
 
 
@@ -17,9 +15,9 @@ def console() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def show(error: EigenwalkError) -> None:
-    """Prints `error` on standard error; its traceback too where that was asked for."""
-    if os.environ.get(TRACEBACK, "") not in ("", "0"):
+def show(error: EigenwalkError, where: bool = False) -> None:
+    """Prints `error` on standard error; with its traceback where `where` asks for it."""
+    if where:
         traceback.print_exception(error)
         return
     out = console()
