@@ -94,9 +94,10 @@ def check(problem: Matrices, solution: Solution, n: int) -> None:
     n = min(n, d)
     assert solution.quotients.shape[1] == solution.vectors.shape[1] >= n
     assert solution.vectors.dtype == solution.V.dtype == dtype
-    torch.testing.assert_close(solution.vectors.norm(dim=-1), torch.ones(problem.batch, solution.vectors.shape[1]).to(dtype), **close)
-    eye = torch.eye(solution.V.shape[1]).to(dtype).expand(problem.batch, -1, -1)
-    torch.testing.assert_close(solution.V @ solution.V.mT, eye, **close)
+    unit = torch.ones(problem.batch, solution.vectors.shape[1]).to(dtype)
+    torch.testing.assert_close(solution.vectors.norm(dim=-1), unit, **close)
+    there = solution.V.square().sum(-1) > 0.5  # the others are zeros, in rows that needed fewer
+    torch.testing.assert_close(solution.V @ solution.V.mT, torch.diag_embed(there.to(dtype)), **close)
     C, F = problem.push(solution.V)
     torch.testing.assert_close(solution.CV, C, **close)
     torch.testing.assert_close(solution.FV, F, **close)
@@ -212,21 +213,19 @@ def test_davidson_is_the_same_every_time():
 
 @pytest.mark.parametrize("solver", [Dense(), Davidson(), NullSpace()], ids=lambda s: type(s).__name__)
 def test_a_batch_is_its_rows(solver):
-    problem = decaying(24, batch=3)
-    later = decaying(24, batch=3, time=0.1)
+    problem, later = decaying(48, batch=3), decaying(48, batch=3, time=0.1)
+    # One row is easy: it stops before the others do.
+    easy = torch.tensor([1.0] + [1e-3] * 47).double()
+    problem, later = (Matrices(torch.cat([p.C[:2], p.C[2:] * easy]), p.F) for p in (problem, later))
     together = solver.solve(problem, 2)
-    # A batch stops when its last row does: for the same number of expansions in all, nothing may stop early.
-    if isinstance(solver, Davidson):
-        solver = Davidson(tolerance=0.0, cold=6)
-        together = solver.solve(problem, 2)
-    next_together = solver.solve(later, 1, together.memory, pull_back=normal(3, 24))
+    next_together = solver.solve(later, 1, together.memory, pull_back=normal(3, 48))
     for i in range(3):
         alone = solver.solve(rows(problem, [i]), 2)
         torch.testing.assert_close(together.quotients[i : i + 1], alone.quotients, rtol=1e-7, atol=1e-9)
         overlap = (together.vectors[i, :2] * alone.vectors[0, :2]).sum(-1).abs()
         torch.testing.assert_close(overlap, torch.ones(2).double(), rtol=1e-6, atol=0)
         memory = together.memory.rows(torch.tensor([i]))
-        alone = solver.solve(rows(later, [i]), 1, memory, pull_back=normal(3, 24)[i : i + 1])
+        alone = solver.solve(rows(later, [i]), 1, memory, pull_back=normal(3, 48)[i : i + 1])
         torch.testing.assert_close(next_together.quotients[i : i + 1], alone.quotients, rtol=1e-7, atol=1e-9)
 
 

@@ -29,7 +29,8 @@ class Davidson:
             more; each costs one pushforward.
         expansions: at a warm waypoint, at most; each costs one pushforward and one pullback.
         cold: expansions for each wanted pair where there is no memory, at most.
-        tolerance: stops when an expansion promises less than this share of the quotient, in all rows.
+        tolerance: a row stops where an expansion promises less than this share of the quotient, for each wanted
+            pair. It then stands still while others go on, so that a path does not depend on its company.
         rank: of the model of B.
         share: ε as a share of B's largest eigenvalue.
         seed: of the random vectors that a cold start begins from.
@@ -61,30 +62,30 @@ class Davidson:
             pull_back: ``(batch, dim)``, the gradient of the fixed features' deviation from their start: its
                 preconditioned direction joins the subspace, so that a corrector finds its way there.
         """
-        random = torch.Generator().manual_seed(self.seed)
         carried = 0 if memory is None else memory.basis.shape[1]  # a path may follow any of them
         keep = min(max(self.keep, k, carried), problem.dim)
-        V, model = self._start(problem, keep, memory, random)
+        V, model = self._start(problem, keep, memory)
         CV, FV = problem.push(V)
         a, b, ridge, model = self._measure(CV, FV, V, model)
+        every = torch.ones(problem.batch, dtype=torch.bool, device=V.device)
         if pull_back is not None and V.shape[1] < problem.dim:
-            V, CV, FV = _grow(problem, V, CV, FV, model.solve(pull_back, ridge), random)
+            V, CV, FV = self._grow(problem, V, CV, FV, model.solve(pull_back, ridge), every)
             a, b, ridge, model = self._measure(CV, FV, V, model)
         budget = self.expansions if memory is not None else self.cold * k
         theta, Y = ritz(a, b, ridge)
-        pairs, converged = min(k, keep), 0
+        pairs, quiet = min(k, keep), torch.zeros_like(every, dtype=torch.long)
         for i in range(min(budget, problem.dim - V.shape[1])):
             j = i % pairs
             r = _residual(problem, V, CV, FV, theta[:, j], Y[:, j], ridge)
             w = model.solve(r, ridge)
             promise = (r * w).sum(-1).double() / theta[:, j].clamp_min(1e-30).square()
-            if bool((promise < self.tolerance).all()) and (i >= k or memory is not None):
-                converged += 1
-                if converged == pairs:
-                    break
+            small = (promise < self.tolerance) & (i >= k or memory is not None)
+            quiet = torch.where(small | (quiet >= pairs), quiet + 1, 0)
+            if bool((quiet >= pairs).all()):
+                break
+            if bool((quiet > 0).all()):
                 continue
-            converged = 0
-            V, CV, FV = _grow(problem, V, CV, FV, w, random)
+            V, CV, FV = self._grow(problem, V, CV, FV, w, quiet == 0)
             a, b, ridge, model = self._measure(CV, FV, V, model)
             theta, Y = ritz(a, b, ridge)
         X = Y.to(V) @ V
@@ -92,26 +93,28 @@ class Davidson:
         kept = Memory(best, model.Q, model.s)
         return Solution(theta[:, :keep], best, ridge, V, CV, FV, kept)
 
-    def _start(
-        self, problem: Operators, keep: int, memory: Memory | None, random: torch.Generator
-    ) -> tuple[Tensor, LowRank]:
+    def _start(self, problem: Operators, keep: int, memory: Memory | None) -> tuple[Tensor, LowRank]:
         if memory is None:
-            V = torch.randn(keep, problem.dim, generator=random).to(problem.like).expand(problem.batch, -1, -1)
+            V = torch.randn(keep, problem.dim, generator=torch.Generator().manual_seed(self.seed))
+            V = V.to(problem.like).expand(problem.batch, -1, -1)
             return orthonormal(V), LowRank.zero(problem.batch, problem.dim, problem.like)
         return orthonormal(memory.basis), LowRank(memory.model_vectors, memory.model_values)
 
     def _measure(self, CV: Tensor, FV: Tensor, V: Tensor, model: LowRank) -> tuple[Tensor, Tensor, Tensor, LowRank]:
         a, b = gram(CV), gram(FV)
         model = model.learn(V, b, self.rank)
-        return a, b, ridge_of(model.largest.double(), a, self.share), model
+        ridge = ridge_of(model.largest.double(), a, self.share)
+        # A zero in place of a vector has no quotient: behind all others with it.
+        return a - torch.diag_embed((V.square().sum(-1) < 0.5).to(a)), b, ridge, model
 
-
-def _grow(
-    problem: Operators, V: Tensor, CV: Tensor, FV: Tensor, w: Tensor, random: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    new = extend(V, w, random)
-    c, f = problem.push(new)
-    return torch.cat([V, new], 1), torch.cat([CV, c], 1), torch.cat([FV, f], 1)
+    def _grow(
+        self, problem: Operators, V: Tensor, CV: Tensor, FV: Tensor, w: Tensor, which: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The subspace with one vector more; with a zero in the rows that are not `which` ``(batch,)``."""
+        random = torch.Generator().manual_seed(self.seed + V.shape[1])
+        new = torch.where(which[:, None, None], extend(V, w, random), 0.0)
+        c, f = problem.push(new)
+        return torch.cat([V, new], 1), torch.cat([CV, c], 1), torch.cat([FV, f], 1)
 
 
 def _residual(problem: Operators, V: Tensor, CV: Tensor, FV: Tensor, theta: Tensor, y: Tensor, ridge: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class Solution:
         quotients: ``(batch, n)``, largest first, at least as many as were asked for.
         vectors: ``(batch, n, dim)``, unit length.
         ridge: ε ``(batch,)``.
-        V: orthonormal basis ``(batch, m, dim)`` of the subspace.
+        V: orthonormal basis ``(batch, m, dim)`` of the subspace; zeros where a row needs fewer vectors than others.
         CV, FV: its pushforwards ``(batch, m, p)`` and ``(batch, m, q)``.
         memory: to start from at the next waypoint.
         continued: the first vector already continues the previous direction, so that none is to be chosen.

@@ -93,8 +93,6 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
         if error.rows is not None:  # those of seeds, here; of paths, to whoever asked
             error.rows = tuple(n for n, seed in enumerate(seeds) if place[seed] in error.rows)
         raise
-    # Waypoint 0 has counted this forward pass.
-    cost = replace(point.meter.cost, forwards=point.meter.cost.forwards - 1)
     solution = _rows(solution, index)
     ranks = torch.tensor([front.paths[i].rank - 1 for i in rows], device=index.device)
     senses = solution.vectors.new_tensor([front.paths[i].sense for i in rows])
@@ -111,7 +109,7 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
         varied=varied_rate * step,
         quotient=solution.quotients[every, ranks],
         memory=solution.memory,
-        costs=tuple(cost if n in firsts else Cost() for n in range(len(rows))),
+        costs=tuple(point.meter.cost if n in firsts else Cost() for n in range(len(rows))),
     )
 
 
