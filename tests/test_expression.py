@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import keyword
 
 import pytest
-from eigenwalk.errors import ExpressionError
-from eigenwalk.expression import Call, Chain, Complement, Held, Open, Weighted, parse, parse_generator
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from eigenwalk.errors import ExpressionError
+from eigenwalk.expression import Call, Chain, Complement, Held, Open, Weighted, parse, parse_generator
 
 CANONICAL = {
     "identity": "identity",
@@ -19,19 +21,19 @@ CANONICAL = {
     "~mask(sofa)": "~mask(sofa)",
     "~~x": "x",
     "~( a|b )|c": "~(a | b) | c",
-    "identity<1": "identity < 1.0",
+    "identity<1": "identity < 1",
     "a | b < .25": "a | b < 0.25",
     "0.5*a": "0.5 * a",
-    "2 * a | b": "2.0 * (a | b)",
-    "2 * (a | b)": "2.0 * (a | b)",
+    "2 * a | b": "2 * (a | b)",
+    "2 * (a | b)": "2 * (a | b)",
     "f(z=1, a=[0, -.5], b=True, c='true', d='sofa', e='two words', g=a.b)": (
         'f(a=(0, -0.5), b=true, c="true", d=sofa, e="two words", g=a.b, z=1)'
     ),
-    'f("class", "", (x,), ())': 'f("class", "", (x,), ())',
+    'f("class", "", (x,), ())': 'f("class", "", x, ())',
     "./my_feature.py:fn": 'file("./my_feature.py:fn")',
     "0.5*../a-b/x.py:Net.make( size = 3 )": '0.5 * file("../a-b/x.py:Net.make", size=3)',
     "my_feature.py:fn() | g": 'file("my_feature.py:fn") | g',
-    "~(/abs/x.py:fn)<2": '~file("/abs/x.py:fn") < 2.0',
+    "~(/abs/x.py:fn)<2": '~file("/abs/x.py:fn") < 2',
     "C:/mine/x.py:fn": 'file("C:/mine/x.py:fn")',
     "file(x.py:fn)": 'file("x.py:fn")',
     "mask(file=sofa.png, box=(.1, 1))": "mask(box=(0.1, 1), file=sofa.png)",
@@ -76,7 +78,7 @@ WRONG = {  # text -> the faulty characters, and a part of the message
     "0.5 * (a < 3)": ("a < 3", "without a weight"),
     "f(1j)": ("1j", "a value is"),
     "f(None)": ("None", "a value is"),
-    "f((1, (2,)))": ("(2,)", "several values"),
+    "f((1, (2, 3)))": ("(2, 3)", "several values"),
     "f(1e999)": ("1e999", "finite"),
     "3": ("3", "found a number"),
     "'./x.py:fn'": ("'./x.py:fn'", 'file("./x.py:fn")'),
@@ -113,10 +115,8 @@ def test_errors_point_at_the_place(text):
      "f(" + "[" * 150 + "]" * 150 + ")", "a\0b", "f('\ud800')", "a < 1" + "0" * 400],
 )  # fmt: skip
 def test_nothing_but_an_expression_error_comes_of_hostile_text(text):
-    try:
+    with contextlib.suppress(ExpressionError):
         parse(text)
-    except ExpressionError:
-        pass
 
 
 @given(st.text(alphabet="ab.|~<*()[]=,\"'\\0159-/:py \n#éﬁ", max_size=40))
@@ -137,7 +137,8 @@ words = words.filter(lambda word: word != "py")  # x.py is a file
 names = st.lists(words, min_size=1, max_size=3).map(".".join)
 numbers = st.integers(-(10**12), 10**12) | st.floats(allow_nan=False, allow_infinity=False)
 strings = st.text(max_size=8) | names
-values = numbers | strings | st.booleans() | st.lists(numbers | strings, max_size=4).map(tuple)
+several = st.lists(numbers | strings, max_size=4).filter(lambda items: len(items) != 1).map(tuple)
+values = numbers | strings | st.booleans() | several
 calls = st.builds(
     Call,
     names.filter(lambda name: name not in ("file", "open")),

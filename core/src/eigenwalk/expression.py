@@ -23,7 +23,7 @@ import os.path
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from eigenwalk.errors import ExpressionError
@@ -35,6 +35,8 @@ Value = Scalar | tuple[str | int | float, ...]
 MAX_DEPTH = 40
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _LITERALS = {"true": True, "True": True, "false": False, "False": False}
+EXACT = 2**53
+"""Below it a whole number prints as one, whether it was written 8 or 8.0."""
 _FORMS = "write name(option=value), a | b, ~a, a < 0.25 or 0.5 * a"
 
 
@@ -42,18 +44,22 @@ _FORMS = "write name(option=value), a | b, ~a, a < 0.25 or 0.5 * a"
 class Call:
     """A name with its options: values by position in `args`, and by keyword, sorted, in `options`.
 
-    `file("./my.py:fn", …)`, a function in a file, is a `Call` of the reserved name ``file``.
+    `file("./my.py:fn", …)`, a function in a file, is a `Call` of the reserved name ``file``. `leading` is the
+    option that the text gives by position though `options` has it by keyword: ``rooms.part(sofa)``.
     """
 
     name: str
     args: tuple[Value, ...] = ()
     options: tuple[tuple[str, Value], ...] = ()
+    leading: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", tuple(sorted(self.options)))
 
     def __str__(self) -> str:
-        given = [*map(value_text, self.args), *(f"{name}={value_text(value)}" for name, value in self.options)]
+        first = [value for name, value in self.options if name == self.leading]
+        rest = [f"{name}={value_text(value)}" for name, value in self.options if name != self.leading]
+        given = [*map(value_text, (*first, *self.args)), *rest]
         return f"{self.name}({', '.join(given)})" if given else self.name
 
 
@@ -88,7 +94,7 @@ class Held:
     tolerance: float
 
     def __str__(self) -> str:
-        return f"{self.inner} < {self.tolerance!r}"
+        return f"{self.inner} < {value_text(self.tolerance)}"
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,9 @@ class Weighted:
 
     def __str__(self) -> str:
         return (
-            f"{self.weight!r} * ({self.inner})" if isinstance(self.inner, Chain) else f"{self.weight!r} * {self.inner}"
+            f"{value_text(self.weight)} * ({self.inner})"
+            if isinstance(self.inner, Chain)
+            else f"{value_text(self.weight)} * {self.inner}"
         )
 
 
@@ -160,10 +168,10 @@ def value_text(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
-        return f"({', '.join(map(value_text, value))}{',' if len(value) == 1 else ''})"
+        return value_text(value[0]) if len(value) == 1 else f"({', '.join(map(value_text, value))})"
     if isinstance(value, str):
         return value if _bare(value) else quoted(value)
-    return repr(value)
+    return repr(int(value) if abs(value) < EXACT and value == int(value) else value)
 
 
 def _bare(word: str) -> bool:
@@ -313,7 +321,8 @@ class _Reader:
             for element, value in values:
                 if isinstance(value, (bool, tuple)):
                     self.fail(element, "several values are numbers or words: (0, 0, 0.5, 1) or (sofa, lamp)")
-            return tuple(value for _, value in values if not isinstance(value, tuple))
+            told = tuple(value for _, value in values if not isinstance(value, tuple))
+            return told[0] if len(told) == 1 else told  # (sofa,) means what sofa means, and prints so
         number = _number(node)
         if number is not None:
             if isinstance(number, float) and not math.isfinite(number):

@@ -40,7 +40,13 @@ def by_keyword(call: Call, spec: Spec) -> Call:
         if name in dict(given):
             raise OptionError(f"option {name!r} of {spec.name} is given twice, by position and by name: {call}")
         given += [(name, value)] if name != "package" else []
-    return replace(call, args=(), options=checked(given, spec, str(call)) + package)
+    return replace(call, args=(), options=checked(given, spec, str(call)) + package, leading=_leading(spec))
+
+
+def _leading(spec: Spec) -> str | None:
+    """The option that says which one is meant, and so is written by position: ``rooms.part(sofa)``."""
+    first = spec.options[0] if spec.options else None
+    return first.name if first and first.required and first.type in ("str", "words") else None
 
 
 def opened_by_keyword(node: Open, spec: GeneratorSpec) -> Open:
