@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any, Literal
@@ -88,10 +88,10 @@ class Waypoint:
     """
 
     index: int
-    latent: NDArray[np.float32]
+    latent: NDArray[np.floating]
     image: NDArray[np.uint8]
     changes: dict[str, float]
-    direction: NDArray[np.float32]
+    direction: NDArray[np.floating]
     step_size: float
     quotient: float
     cost: Cost
@@ -137,7 +137,7 @@ class Path:
         return f"seed{self.seed}-{self.rank}{'+' if self.sense > 0 else '-'}"
 
     @property
-    def latents(self) -> NDArray[np.float32]:
+    def latents(self) -> NDArray[np.floating]:
         """All latents, ``(waypoints, latent)``."""
         return np.stack([w.latent for w in self.waypoints])
 
@@ -187,11 +187,7 @@ class Path:
         folder = FilePath(folder)
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"{self.name}.json"
-        tensors = {
-            "latents": self.latents,
-            "directions": np.stack([w.direction for w in self.waypoints]),
-            "images": np.stack([w.image for w in self.waypoints]),
-        }
+        tensors = stacked(self.waypoints)
         _write_whole(target.with_suffix(".safetensors"), lambda path: save_file(tensors, path))
         text = json.dumps(self._document(), indent=1, allow_nan=True)
         _write_whole(target, lambda path: path.write_text(text, encoding="utf-8"))
@@ -260,6 +256,17 @@ class Path:
             waypoints=waypoints,
             status=Status(**document["status"]),
         )
+
+
+def stacked(waypoints: Sequence[Waypoint]) -> dict[str, NDArray[Any]]:
+    """The tensors of some waypoints, ``(waypoints, ...)`` each: latents, directions, images."""
+    rows = {
+        "latents": [w.latent for w in waypoints],
+        "directions": [w.direction for w in waypoints],
+        "images": [w.image for w in waypoints],
+    }
+    # safetensors writes an array's memory as it lies: a transposed one would come back scrambled, without an error.
+    return {name: np.ascontiguousarray(np.stack(arrays)) for name, arrays in rows.items()}
 
 
 def _write_whole(target: FilePath, write: Any) -> None:

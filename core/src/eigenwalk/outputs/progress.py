@@ -22,7 +22,7 @@ from safetensors.numpy import load, save
 
 from eigenwalk.errors import FileError
 from eigenwalk.outputs.whole import write_whole
-from eigenwalk.path import Cost, Path, Role, Status, Waypoint
+from eigenwalk.path import Cost, Path, Role, Status, Waypoint, stacked
 
 Arrays = dict[str, NDArray[Any]]
 Entry = tuple[dict[str, Any], Arrays]
@@ -36,13 +36,7 @@ def save_progress(folder: FilePath, index: int, paths: Sequence[Path], kept: Map
     """
     folder.mkdir(parents=True, exist_ok=True)
     entries = [(path, waypoint) for path in paths for waypoint in path.waypoints[kept.get(path.name, 0) :]]
-    tensors: Arrays = {}
-    if entries:
-        tensors = {
-            "latents": np.stack([waypoint.latent for _, waypoint in entries]),
-            "directions": np.stack([waypoint.direction for _, waypoint in entries]),
-            "images": np.stack([waypoint.image for _, waypoint in entries]),
-        }
+    tensors: Arrays = stacked([waypoint for _, waypoint in entries]) if entries else {}
     document = {
         "paths": [_path_entry(path) for path in paths],
         "waypoints": [_waypoint_entry(path, waypoint) for path, waypoint in entries],

@@ -27,6 +27,8 @@ SEED = 48
 LEAST_WIDTH = 960
 """Room for the names in the header, however short the walk."""
 
+NOTE = "change from the start, in % of the typical distance between two random images"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -150,8 +152,12 @@ def _scale(largest: float) -> float:
 
 def _header(draw: ImageDraw.ImageDraw, paths: Sequence[Path], layout: Layout, width: int) -> None:
     first, room = paths[0], width - 2 * MARGIN
-    title = theme.font(30, bold=True)
-    draw.text((MARGIN, MARGIN), theme.shorten(words.title(first), room, title), font=title, fill=theme.INK, anchor="lt")
+    title, small = theme.font(30, bold=True), theme.font(16)
+    free = room
+    if width > 1500:  # beside the title; narrower, the title needs the room
+        draw.text((width - MARGIN, MARGIN), NOTE, font=small, fill=theme.GREY, anchor="rt")
+        free -= round(small.getlength(NOTE)) + MARGIN
+    draw.text((MARGIN, MARGIN), theme.shorten(words.title(first), free, title), font=title, fill=theme.INK, anchor="lt")
     limits = ", ".join(
         f"{role.name} (within {words.percent(words.tolerance(role))})" if role.tolerance is not None else role.name
         for role in first.fixed
@@ -163,9 +169,6 @@ def _header(draw: ImageDraw.ImageDraw, paths: Sequence[Path], layout: Layout, wi
         draw.text((MARGIN + 28, y), word, font=theme.font(19, bold=True), fill=theme.INK, anchor="lm")
         face = theme.font(19)
         draw.text((MARGIN + 112, y), theme.shorten(names, room - 112, face), font=face, fill=theme.INK, anchor="lm")
-    note = "change from the start, in % of the typical distance between two random images"
-    if width > 1500:  # beside the title; narrower, it would run into it
-        draw.text((width - MARGIN, MARGIN), note, font=theme.font(16), fill=theme.GREY, anchor="rt")
 
 
 def _seed(draw: ImageDraw.ImageDraw, seed: int, top: int, layout: Layout, width: int) -> None:
