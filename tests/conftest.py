@@ -12,7 +12,8 @@ from jaxtyping import install_import_hook
 TENSORS = ("linearise", "path", "quotient", "rayleigh", "step", "typical", "walk")
 """Where tensors travel. (What a plugin's feature or generator returns, `linearise` itself checks and names.)"""
 
-# Before anything imports torch: on the small tensors of tests threads wait for each other, many times longer than they work.
+# Before anything imports torch: on the small tensors of tests threads wait for each other, many times longer than
+# they work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Before anything imports eigenwalk: what is imported earlier stays unchecked.

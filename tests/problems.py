@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from eigenwalk.errors import Undefined
 from eigenwalk.feature import Feature, FunctionFeature
 from eigenwalk.generator import Generator
@@ -21,7 +23,6 @@ from eigenwalk.linearise import Linearisation
 from eigenwalk.path import Role
 from eigenwalk.quotient import Problem
 from eigenwalk.rayleigh import Operators
-from torch import Tensor
 
 Function = Callable[[Tensor], Tensor]
 
@@ -84,7 +85,7 @@ class Counting(Generator):
 
     def __call__(self, latents: Tensor) -> Tensor:
         """The inner generator's images."""
-        if not torch._C._functorch.is_functorch_wrapped_tensor(latents):
+        if not torch._C._functorch.is_functorch_wrapped_tensor(latents):  # pyright: ignore[reportAttributeAccessIssue]
             self.images += len(latents)
         return self.inner(latents)
 
@@ -115,7 +116,9 @@ def assemble(
     return Problem(Linearisation(generator, named, dtype=dtype, **linearisation), roles, "toy", latent_scale)
 
 
-def circle(d: int = 2, tolerance: float = 10.0, dtype: torch.dtype = torch.float64, fixed: bool = True, **also) -> Problem:
+def circle(
+    d: int = 2, tolerance: float = 10.0, dtype: torch.dtype = torch.float64, fixed: bool = True, **also
+) -> Problem:
     """|z|² fixed while the angle θ of (z_1, z_2) varies; starts lie at distance 1 from the axis.
 
     The varied feature is (cos θ, sin θ), whose RMS distance 1 is a length √2: a stride s turns by ``√2 s``. From
@@ -148,11 +151,19 @@ class LinearProblem:
         """``Σ FᵀF / t²``, t the length of the tolerance."""
         tolerances = [role.tolerance or math.nan for role in self.problem.roles]
         d = self.C[0].shape[1]
-        return sum((F.T @ F / (len(F) * t**2) for F, t in zip(self.F, tolerances, strict=False)), torch.zeros(d, d).double())
+        return sum(
+            (F.T @ F / (len(F) * t**2) for F, t in zip(self.F, tolerances, strict=False)), torch.zeros(d, d).double()
+        )
 
 
 def linear(
-    d: int = 8, fixed: int = 2, varied: int = 2, dtype: torch.dtype = torch.float64, seed: int = 0, tolerance: float = 0.5, **also
+    d: int = 8,
+    fixed: int = 2,
+    varied: int = 2,
+    dtype: torch.dtype = torch.float64,
+    seed: int = 0,
+    tolerance: float = 0.5,
+    **also,
 ) -> LinearProblem:
     """Several fixed and varied features, each a random matrix of three rows."""
     generator = Embedding(d)

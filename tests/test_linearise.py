@@ -6,6 +6,8 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
+
 from eigenwalk import linearise
 from eigenwalk.errors import ContractError, NumericalError, PluginError, Undefined
 from eigenwalk.feature import Feature, FunctionFeature, chain
@@ -15,7 +17,6 @@ from eigenwalk.path import Cost
 from eigenwalk_fourier.bands import high, low
 from eigenwalk_masks.mask import mask
 from problems import SINES, Defined, Embedding, Frozen, curved, nan_beyond, normal, rounded
-from torch import Tensor
 
 G = curved(latent_dim=6, width=12)
 FEATURES = {
@@ -127,7 +128,9 @@ def test_cost_goes_to_the_meter_that_is_given():
 
 
 def test_rows_do_not_know_of_each_other():
-    chosen = looking(*((name, FEATURES[name]) for name in ("table", "low of inside", "no forward mode")), ("frozen", Frozen(G)))
+    chosen = looking(
+        *((name, FEATURES[name]) for name in ("table", "low of inside", "no forward mode")), ("frozen", Frozen(G))
+    )
     together = chosen.at(Z)
     u = [normal(len(value), value[0].numel(), seed=i) for i, value in enumerate(together.values)]
     pushed, pulled = together.push(V), together.pull(u)
@@ -245,7 +248,7 @@ def test_exceptions_of_plugins_are_named():
 
     with pytest.raises(PluginError, match=r"my\.feature.*hair"):
         looking(("my.feature", FunctionFeature(broken))).at(Z)
-    with pytest.raises(PluginError, match="generator.*hair"):
+    with pytest.raises(PluginError, match=r"generator.*hair"):
         looking(generator=FunctionGenerator(broken, 6, (2, 3))).at(Z)
 
     class BrokenAt(Frozen):
@@ -269,11 +272,9 @@ def test_exceptions_in_derivatives_are_named(where):
 
     feature = G.feature(lambda z: Broken.apply(z))
     point = looking(("fine", low(1)), ("my.feature", feature)).at(Z)
+    ones = [torch.ones_like(value).flatten(1) for value in point.values]
     with pytest.raises(PluginError, match=r"my\.feature.*hair"):
-        if where == "derivative":
-            point.push(V)
-        else:
-            point.pull([torch.ones_like(value).flatten(1) for value in point.values])
+        _ = point.push(V) if where == "derivative" else point.pull(ones)
 
 
 def test_nan_names_the_feature_and_the_rows():

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from eigenwalk.rayleigh import Davidson, Dense, Matrices, Memory, NullSpace, Solution
+from scipy.linalg import eigh
+from torch import Tensor
+
+from eigenwalk.rayleigh import Davidson, Dense, Matrices, NullSpace, Solution
 from eigenwalk.rayleigh.model import LowRank
 from eigenwalk.rayleigh.nullspace import leading
 from eigenwalk.rayleigh.subspace import RIDGE, extend, orthonormal, ridge_of, ritz
 from problems import Tally, normal
 from problems import orthonormal as isometry
-from scipy.linalg import eigh
-from torch import Tensor
 
 DTYPES = [torch.float32, torch.float64]
 ROUNDING = {torch.float32: 1e-4, torch.float64: 1e-9}
@@ -23,7 +24,9 @@ def spectrum(d: int) -> Tensor:
     return 10 ** torch.where(i < 10, -i / 5, -2 - (i - 10) / 15).clamp_min(-9)
 
 
-def decaying(d: int = 128, time: float = 0.0, seed: int = 0, batch: int = 2, dtype: torch.dtype = torch.float64) -> Matrices:
+def decaying(
+    d: int = 128, time: float = 0.0, seed: int = 0, batch: int = 2, dtype: torch.dtype = torch.float64
+) -> Matrices:
     """A and B with that spectrum, whose eigenvectors differ, and turn slowly as time goes on."""
     F, C = [], []
     for row in range(batch):
@@ -186,7 +189,9 @@ def worst_of_a_sequence(seed: int) -> float:
         problem = decaying(seed=seed, time=0.04 * waypoint)
         solution, ridge = Davidson().solve(problem, 1, memory), true_ridge(problem)
         memory = solution.memory
-        worst = min(worst, float((quotient(problem, solution.vectors[:, 0], ridge) / exact(problem, ridge)[:, 0]).min()))
+        worst = min(
+            worst, float((quotient(problem, solution.vectors[:, 0], ridge) / exact(problem, ridge)[:, 0]).min())
+        )
     return worst
 
 
@@ -306,7 +311,9 @@ def test_nullspace_always_answers(name, k):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("d", "m", "rank"), [(20, 4, 24), (20, 6, 10), (128, 8, 24), (3, 2, 24), (3, 3, 24), (2, 2, 1)])
+@pytest.mark.parametrize(
+    ("d", "m", "rank"), [(20, 4, 24), (20, 6, 10), (128, 8, 24), (3, 2, 24), (3, 3, 24), (2, 2, 1)]
+)
 def test_the_model_agrees_with_what_it_learnt(d, m, rank, dtype):
     F = normal(2, d, d, seed=1).to(dtype) / d**0.5
     B = (F.mT @ F).double()
@@ -323,7 +330,9 @@ def test_the_model_agrees_with_what_it_learnt(d, m, rank, dtype):
             torch.testing.assert_close(v @ dense(model) @ v.mT, v @ B @ v.mT, rtol=0, atol=tight)
         assert model.s.shape[1] <= rank
         assert (model.s >= 0).all()
-        torch.testing.assert_close(model.largest.double(), torch.linalg.eigvalsh(dense(model))[:, -1], rtol=0, atol=tight)
+        torch.testing.assert_close(
+            model.largest.double(), torch.linalg.eigvalsh(dense(model))[:, -1], rtol=0, atol=tight
+        )
         ridge = torch.tensor([0.1, 0.3]).double()
         r = normal(2, d, seed=40).to(dtype)
         want = torch.linalg.solve(dense(model) + ridge[:, None, None] * torch.eye(d), r.double())
@@ -373,4 +382,6 @@ def test_ritz_solves_the_small_problem():
 
 def test_the_ridge_is_a_share_of_what_is_held_else_of_what_varies():
     a = torch.eye(4).double().expand(2, -1, -1)
-    torch.testing.assert_close(ridge_of(torch.tensor([3.0, 0.0]).double(), a, 0.01), torch.tensor([0.03, 0.04]).double())
+    torch.testing.assert_close(
+        ridge_of(torch.tensor([3.0, 0.0]).double(), a, 0.01), torch.tensor([0.03, 0.04]).double()
+    )

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from eigenwalk.errors import AmbiguousName, FileError, UnknownName
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.index import Index, shipped

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
 from eigenwalk.rayleigh import Davidson, Dense, Matrices, Memory, NullSpace, Solution
 from eigenwalk.step import correction, follow, rate, step_size
 from problems import normal
-from torch import Tensor
-from torch.nn.functional import normalize
 
 FAR = torch.full((2,), 1e9).double()
 
@@ -84,7 +85,9 @@ def test_no_gap_no_correction():
 
 def crossing(time: float) -> Matrices:
     """Nothing fixed; A's eigenvalues 1 - t and t along the first two coordinates cross at ½, as t goes from 0 to 1."""
-    return Matrices(torch.diag(torch.tensor([1 - time, time, 0.01]).double().sqrt())[None], torch.zeros(1, 1, 3).double())
+    return Matrices(
+        torch.diag(torch.tensor([1 - time, time, 0.01]).double().sqrt())[None], torch.zeros(1, 1, 3).double()
+    )
 
 
 @pytest.mark.parametrize("solver", [Dense(), Davidson()], ids=["dense", "davidson"])
@@ -121,7 +124,9 @@ def test_follow_keeps_the_sense(sense):
 
 def test_follow_stays_on_an_eigenvector_of_low_rank_order():
     """A path that began along the second or third direction does not jump to the first."""
-    operators = Matrices(torch.diag(torch.tensor([1.0, 0.3, 0.1, 0.03]).double().sqrt())[None], torch.zeros(1, 1, 4).double())
+    operators = Matrices(
+        torch.diag(torch.tensor([1.0, 0.3, 0.1, 0.03]).double().sqrt())[None], torch.zeros(1, 1, 4).double()
+    )
     solution = solved(operators)
     for rank in range(3):
         previous = solution.vectors[:, rank]
