@@ -1,12 +1,13 @@
 # make demo    pictures of a walk by name, in runs/demo
 # make test    all tests; ARGS="-k expression" runs some of them
 # make lint    ruff and pyright; make format repairs what ruff can
-# make bench   the benchmarks: costs and times, printed as tables
+# make bench   the benchmarks: costs and times, printed as tables; GENERATOR=rooms names another generator
 # Each makes .venv first, and again only when a package's pyproject.toml or the list of versions has changed.
 # PYTHON=python3.12 picks another Python, 3.11 or later.
 
 PYTHON ?= python3
 ARGS ?=
+GENERATOR ?= rooms
 VENV := .venv
 BIN := $(VENV)/bin
 PROJECTS := $(wildcard core/pyproject.toml plugins/*/pyproject.toml)
@@ -31,7 +32,7 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 bench: $(INSTALLED)
-	@set -e; for file in $(wildcard benchmarks/*.py); do echo "== $$file"; $(BIN)/python $$file; done
+	@set -e; for file in $(wildcard benchmarks/*.py); do echo "== $$file"; $(BIN)/python $$file '$(GENERATOR)'; done
 
 venv: $(INSTALLED)
 
