@@ -1,0 +1,71 @@
+"""What the packages of this repository share: versions, licence, pins, and the index of names."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from eigenwalk.registry import Registry
+
+ROOT = Path(__file__).parents[1]
+PROJECTS = {
+    file.parent.name: tomllib.loads(file.read_text(encoding="utf-8"))
+    for file in [ROOT / "core/pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject.toml"))]
+}
+
+
+def distribution(line: str) -> str:
+    """The normal form of the distribution that a requirement names."""
+    found = re.match(r"[\w.-]+", line)
+    assert found, line
+    return re.sub(r"[-_.]+", "-", found[0]).lower()
+
+
+def lines(file: str) -> list[str]:
+    """The lines of a requirements file that say something."""
+    return [line for line in (ROOT / file).read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+
+
+def test_constraints_are_exact_versions_of_third_parties():
+    pins = lines("constraints.txt")
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in pins), "name==version alone: no host, no path"
+    names = [distribution(line) for line in pins]
+    assert len(set(names)) == len(names)
+    assert not [name for name in names if name.startswith(("eigenwalk", "nvidia-", "cuda-"))]
+
+
+def test_everything_that_a_package_or_a_test_asks_for_is_pinned():
+    asked = {distribution(line) for line in lines("requirements-test.txt")}
+    for project in PROJECTS.values():
+        asked |= {distribution(line) for line in project["project"]["dependencies"]}
+        asked |= {distribution(line) for line in project["build-system"]["requires"]}
+    pinned = {distribution(line) for line in lines("constraints.txt")}
+    assert {name for name in asked if not name.startswith("eigenwalk")} <= pinned
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_packages_agree(name):
+    project = PROJECTS[name]["project"]
+    core = PROJECTS["core"]["project"]
+    assert (project["version"], project["license"]) == (core["version"], "Apache-2.0")
+    assert project["requires-python"] == core["requires-python"]
+    assert f"## {core['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    folder = ROOT / ("core" if name == "core" else f"plugins/{name}")
+    assert (folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+def test_the_index_says_what_the_specs_say():
+    index = tomllib.loads((ROOT / "registry.toml").read_text(encoding="utf-8"))
+    registry = Registry.discover()
+    ours = {project["project"]["name"] for project in PROJECTS.values()}
+    offered = {offer.name: offer for offer in registry.features if offer.distribution in ours}
+    assert set(offered) == {name for name, row in index["features"].items() if row["distribution"] in ours}
+    for name, offer in offered.items():
+        row = index["features"][name]
+        assert (offer.distribution, offer.spec.kind, offer.spec.unit) == (row["distribution"], row["kind"], row["unit"])
+    generators = {offer.name: offer.distribution for offer in registry.generators if offer.distribution in ours}
+    rows = {name: row["distribution"] for name, row in index["generators"].items() if row["distribution"] in ours}
+    assert generators == rows
