@@ -188,6 +188,8 @@ class Path:
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"{self.name}.json"
         tensors = stacked(self.waypoints)
+        # safetensors writes an array's memory as it lies, whatever its strides say.
+        tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
         _write_whole(target.with_suffix(".safetensors"), lambda path: save_file(tensors, path))
         text = json.dumps(self._document(), indent=1, allow_nan=True)
         _write_whole(target, lambda path: path.write_text(text, encoding="utf-8"))
@@ -206,7 +208,8 @@ class Path:
             tensors = load_file(file.with_suffix(".safetensors"))
             return cls._from_document(document, tensors)
         except FileNotFoundError as error:
-            raise FileError(f"no such path: {error.filename}") from error
+            missing = file if not file.is_file() else file.with_suffix(".safetensors")
+            raise FileError(f"no such path: {missing} is missing") from error
         except Exception as error:  # json, safetensors and a wrong layout each raise their own
             raise FileError(f"{file} is not a saved path, or is damaged: {error}") from error
 

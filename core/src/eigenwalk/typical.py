@@ -42,7 +42,7 @@ def typical_distance(
             apart = feature.distance(other.expand_as(own), own).double()
             distances += [float(d) for row, d in enumerate(apart) if before + row != i]
         before += len(own)
-    median = float(torch.tensor(distances).median())
+    median = float(torch.tensor(distances, dtype=torch.float64).median())
     if not median > 0:
         raise WalkError(
             f"{name} is the same at all {len(values)} samples of the generator: it can be neither held nor varied", name

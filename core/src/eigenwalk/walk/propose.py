@@ -46,7 +46,7 @@ class Proposal:
         tensors = ("latents", "direction", "pull", "step", "varied", "quotient")
         return Proposal(
             paths=tuple(self.paths[i] for i in index),
-            memory=self.memory.rows(torch.tensor(index, device=self.latents.device)),
+            memory=self.memory.rows(torch.tensor(index, dtype=torch.long, device=self.latents.device)),
             costs=tuple(self.costs[i] for i in index),
             **{name: getattr(self, name)[index] for name in tensors},
         )

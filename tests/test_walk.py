@@ -1,0 +1,459 @@
+"""The walk: its order, its evenness, its promises, and how paths end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from eigenwalk.errors import FileError, InputError, NumericalError, Undefined, WalkError
+from eigenwalk.feature import FunctionFeature
+from eigenwalk.generator import FunctionGenerator
+from eigenwalk.path import Path
+from eigenwalk.quotient import Problem
+from eigenwalk.rayleigh import Davidson, Dense, NullSpace
+from eigenwalk.typical import latent_scale, typical_distance
+from eigenwalk.walk import Front, WalkOptions, walk
+from problems import Counting, Defined, Embedding, assemble, circle, curved, linear, nan_beyond, rounded
+
+SOLVERS = {"dense": Dense(), "davidson": Davidson()}
+EQUAL = {"dense": 1e-11, "davidson": 1e-5}
+
+
+def walked(problem: Problem, seeds: Sequence[int] = (0,), **options) -> tuple[Path, ...]:
+    """The paths at the end of the walk."""
+    *_, front = walk(problem, seeds, WalkOptions(**options))
+    return front.paths
+
+
+def bent(**also) -> Problem:
+    """Two fixed and one varied feature of a curved generator, fixed loosely enough to walk a while."""
+    G = curved(latent_dim=6, width=10)
+    fixed = {"first": (G.feature(lambda x: x[:, :2]), 0.5), "second": (G.feature(lambda x: x[:, 2:3].sin()), 0.5)}
+    return assemble(G, fixed, {"rest": G.feature(lambda x: x[:, 3:])}, typical=0.5, **also)
+
+
+# Convergence
+
+
+def order(strides: Sequence[float], errors: Sequence[float]) -> float:
+    """The slope of log error against log stride."""
+    return float(np.polyfit(np.log(strides), np.log(errors), 1)[0])
+
+
+def drifts(strides: Sequence[float], d: int, correct: bool, solver: str) -> list[float]:
+    """The largest change of |z|² along 1.1 radians of the circle."""
+    found = []
+    for stride in strides:
+        steps = round(1.1 / (math.sqrt(2) * stride))
+        (path,) = walked(circle(d), steps=steps, paths=1, stride=stride, solver=SOLVERS[solver], correct=correct)
+        assert path.status.reason == "length"
+        found.append(float(path.change(path.fixed[0]).max()))
+    return found
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("d", [2, 5])
+@pytest.mark.parametrize(("correct", "declared"), [(False, 1), (True, 2)], ids=["Euler", "corrected"])
+def test_drift_on_the_circle_has_the_declared_order(correct, declared, d, solver):
+    strides = [0.11, 0.055, 0.0275, 0.01375]
+    found = drifts(strides, d, correct, solver)
+    assert order(strides, found) == pytest.approx(declared, abs=0.15), found
+
+
+def test_the_corrector_holds_the_circle():
+    """Euler's spiral grows by (√2 stride)² a step; corrected, it stays one step's growth away."""
+    stride, steps = 0.05, 16
+    turn = 2 * stride**2
+    (euler,), (held,) = (walked(circle(), steps=steps, paths=1, stride=stride, correct=c) for c in (False, True))
+    assert euler.change(euler.fixed[0])[-1] == pytest.approx((1 + turn) ** steps - 1, rel=1e-6)
+    assert held.change(held.fixed[0]).max() < 1.1 * turn
+
+
+@pytest.mark.parametrize("sense", [0, 1])
+def test_the_path_is_the_circle(sense):
+    path = walked(circle(5), steps=40, paths=2, stride=0.02)[sense]
+    z = path.latents
+    assert np.abs(z[:, 2:] - z[0, 2:]).max() < 0.01  # the others move only as the pull, of second order, goes
+    angles = np.unwrap(np.arctan2(z[:, 1], z[:, 0]))
+    turns = np.diff(angles) * np.sign(angles[1] - angles[0])
+    assert (turns > 0).all()  # its sense is kept
+    assert turns == pytest.approx(np.full(40, math.sqrt(2) * 0.02), rel=0.02)
+    # It curves: the first and the last direction differ by the angle turned.
+    first, last = path.waypoints[1].direction, path.waypoints[-1].direction
+    assert math.acos(first @ last) == pytest.approx(39 * math.sqrt(2) * 0.02, rel=0.03)
+
+
+def test_both_senses_part():
+    plus, minus = walked(circle(), steps=3, paths=2)
+    assert (plus.rank, plus.sense, minus.rank, minus.sense) == (1, 1, 1, -1)
+    assert plus.waypoints[1].direction @ minus.waypoints[1].direction == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_waypoints_are_even_in_what_varies(solver):
+    stride = 0.04
+    for path in walked(bent(), seeds=(0, 1), steps=10, paths=2, stride=stride, solver=SOLVERS[solver], correct=False):
+        values = curved(latent_dim=6, width=10).inner(torch.from_numpy(path.latents))[:, 3:]
+        each = values.diff(dim=0).square().mean(1).sqrt() / 0.5
+        assert path.status.reason == "length"
+        assert each.numpy() == pytest.approx(np.full(10, stride), rel=0.15)
+
+
+def test_a_linear_walk_is_straight_and_holds_exactly():
+    found = linear(d=8, fixed=1, varied=1)
+    (path,) = walked(found.problem, steps=6, paths=1, solver=Dense(share=1e-8), stride=0.05)
+    directions = np.stack([w.direction for w in path.waypoints[1:]])
+    assert np.abs(directions - directions[0]).max() < 1e-6
+    change = path.change(path.varied[0], relative=False)
+    assert change == pytest.approx(0.05 * np.arange(7), rel=1e-6, abs=1e-9)
+    assert path.change(path.fixed[0]).max() < 1e-6
+
+
+def test_several_features_solve_their_sum():
+    from scipy.linalg import eigh
+
+    found = linear(d=8, fixed=2, varied=2)
+    (path,) = walked(found.problem, steps=1, paths=1, solver=Dense())
+    B = found.B()
+    values, vectors = eigh(found.A().numpy(), (B + 0.01 * torch.linalg.eigvalsh(B)[-1] * torch.eye(8).double()).numpy())
+    best = vectors[:, -1] / np.linalg.norm(vectors[:, -1])
+    assert abs(path.waypoints[1].direction @ best) == pytest.approx(1, abs=1e-9)
+    assert path.waypoints[1].quotient == pytest.approx(values[-1], rel=1e-9)
+
+
+def test_lower_directions_stay_apart():
+    """Paths of ranks 1, 2 and 3 do not turn into one after a waypoint."""
+    G = Embedding(6)
+    scale = torch.tensor([1.0, 0.6, 0.36, 0.1, 0.05, 0.02]).double()
+    problem = assemble(G, {}, {"scaled": G.feature(lambda z: z * scale.to(z))})
+    for solver in SOLVERS.values():
+        paths = walked(problem, steps=4, paths=6, stride=0.01, solver=solver)
+        last = np.stack([path.waypoints[-1].direction for path in paths[::2]])
+        assert np.abs(last @ last.T - np.eye(3)).max() < 0.2
+
+
+# Batches
+
+
+def same(a: Path, b: Path, tolerance: float = 1e-5) -> None:
+    """Rounding, that is: an expansion along what little of a residual is new enlarges it a million times."""
+    assert (a.name, a.status.reason, len(a)) == (b.name, b.status.reason, len(b))
+    np.testing.assert_allclose(a.latents, b.latents, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_batch_is_its_seeds(solver):
+    options = {"steps": 5, "paths": 4, "solver": SOLVERS[solver]}
+    together = walked(bent(), seeds=(0, 1, 2), **options)
+    assert [path.name for path in together[:4]] == ["seed0-1+", "seed0-1-", "seed0-2+", "seed0-2-"]
+    for seed in range(3):
+        for a, b in zip(together[4 * seed : 4 * seed + 4], walked(bent(), seeds=(seed,), **options), strict=True):
+            same(a, b, EQUAL[solver])
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("batch", [1, 3, 5, 100])
+def test_chunks_of_rows_change_nothing(batch, solver):
+    options = {"seeds": (0, 1), "steps": 4, "paths": 4, "solver": SOLVERS[solver]}
+    for a, b in zip(walked(bent(), **options), walked(bent(), batch=batch, **options), strict=True):
+        same(a, b, EQUAL[solver])
+
+
+def test_chunks_of_tangents_change_nothing():
+    for a, b in zip(walked(bent(), paths=2), walked(bent(tangents=3), paths=2), strict=True):
+        same(a, b)
+
+
+# Promises
+
+
+@pytest.mark.parametrize("correct", [True, False])
+def test_no_accepted_waypoint_exceeds_a_tolerance(correct):
+    tolerance = 0.03
+    problem = circle(tolerance=tolerance)
+    paths = walked(problem, seeds=(0, 1), steps=60, paths=2, stride=0.1, correct=correct)
+    for path in paths:
+        held = path.change(path.fixed[0], relative=False)
+        assert held.max() <= tolerance
+        # What is written is what the image says.
+        true = np.abs(np.square(path.latents).sum(1) - np.square(path.latents[0]).sum())
+        assert held == pytest.approx(true, abs=1e-9)
+        if not correct:
+            assert len(path) > 1
+            assert (path.status.reason, path.status.feature) == ("tolerance", "square")
+            assert "0.03" in path.status.detail
+
+
+def test_a_step_is_shortened_before_a_path_ends():
+    (path,) = walked(circle(tolerance=0.03), steps=60, paths=1, stride=0.1, correct=False)
+    sizes = [w.step_size for w in path.waypoints[1:]]
+    assert min(sizes) < 0.6 * max(sizes)
+
+
+def test_no_step_is_longer_than_the_limit():
+    (path,) = walked(circle(), steps=3, paths=1, stride=0.5, longest=0.01)
+    assert [w.step_size for w in path.waypoints[1:]] == pytest.approx([0.1] * 3)  # the latent's scale is 10
+
+
+def test_a_feature_that_is_not_differentiable_is_held():
+    def drift(fixed: bool) -> float:
+        G = Embedding(6)
+        feature = G.feature(rounded, differentiable=False)
+        scale = torch.tensor([1.0, 0.9, 0.8, 0.7, 0.6, 0.5]).double()
+        vary = {"scaled": G.feature(lambda z: z * scale.to(z))}
+        problem = assemble(G, {"rounded": (feature, 100.0)} if fixed else {}, vary)
+        paths = walked(problem, seeds=(0, 1), steps=8, paths=2, stride=0.04)
+        return max(float(np.abs(np.square(p.latents).sum(1) - np.square(p.latents[0]).sum()).max()) for p in paths)
+
+    assert drift(fixed=True) < 0.4 * drift(fixed=False)
+
+
+def test_the_published_rule_walks_with_finite_differences():
+    problem = circle(5, differences=1e-4)
+    (path,) = walked(problem, steps=10, paths=1, stride=0.03, solver=NullSpace(), correct=False)
+    assert path.status.reason == "length"
+    assert path.change(path.fixed[0]).max() < 0.1
+    assert path.cost.pushforwards == path.cost.pullbacks == 0
+    # d runs for the Jacobian, one where it stands and one where it arrives; the start has been looked at before.
+    assert path.waypoints[1].cost.forwards == 5 + 2
+    assert path.waypoints[5].cost.forwards == 5 + 1
+
+
+# How paths end
+
+
+def test_nothing_to_vary():
+    G = Embedding(4)
+    constant = FunctionFeature(lambda images: 0 * images.mean((1, 2, 3)))
+    for path in walked(assemble(G, {}, {"constant": constant}), paths=4):
+        assert (path.status.reason, len(path)) == ("nothing to vary", 1)
+
+
+def test_nothing_to_vary_that_does_not_move_what_holds():
+    """The same feature fixed and varied: no step within the tolerance varies anything."""
+    G = Embedding(4)
+    read = G.feature(lambda z: z[:, :1])
+    problem = assemble(G, {"held": (read, 1e-6)}, {"read": read})
+    for path in walked(problem, paths=2):
+        assert path.status.reason in ("nothing to vary", "tolerance")
+        assert path.change(path.fixed[0], relative=False).max() <= 1e-6
+
+
+def started(shift: float = 0.45) -> Embedding:
+    """A generator whose seeds start at (shift · seed, 0, 0)."""
+    return Embedding(3, sample=lambda n, seed: torch.tensor([[shift * seed, 0.0, 0.0]]).double().expand(n, -1))
+
+
+def test_a_nan_ends_its_path_and_no_other():
+    G = started()
+    fixed = {"root": (G.feature(nan_beyond(1.03)), 50.0)}
+    problem = assemble(G, fixed, {"first": G.feature(lambda z: z[:, :1])})
+    paths = walked(problem, seeds=(0, 2), steps=6, paths=2, stride=0.1)
+    ended = [path for path in paths if path.status.reason == "numerical"]
+    assert [(path.seed, path.status.feature) for path in ended] == [(2, "root")]
+    assert len(ended[0]) > 2  # what was walked is kept
+    assert ended[0].latents[-1, 0] <= 1.03
+    assert [path.status.reason for path in paths if path not in ended] == ["length"] * 3
+
+
+@pytest.mark.parametrize("tell", [True, False])
+def test_undefined_ends_its_path_and_no_other(tell):
+    G = started()
+    fixed = {"part": (Defined(G, 1.03, tell), 50.0)}
+    problem = assemble(G, fixed, {"first": G.feature(lambda z: z[:, :1])})
+    paths = walked(problem, seeds=(0, 2), steps=6, paths=2, stride=0.1)
+    ended = [path for path in paths if path.status.reason == "undefined"]
+    assert [(path.seed, path.status.feature) for path in ended] == [(2, "part")]
+    assert [path.status.reason for path in paths if path not in ended] == ["length"] * 3
+
+
+@pytest.mark.parametrize("batch", [None, 1])
+def test_a_start_that_fails_costs_the_others_nothing(batch):
+    G = started()
+    problem = assemble(G, {"part": (Defined(G, 1.0), 50.0)}, {"first": G.feature(lambda z: z[:, :1])})
+    paths = walked(problem, seeds=(9, 0), steps=3, paths=2, stride=0.1, batch=batch)
+    assert [path.status.reason for path in paths] == ["undefined"] * 2 + ["length"] * 2
+    assert [len(path) for path in paths] == [1, 1, 4, 4]
+    for a, b in zip(paths[2:], walked(problem, seeds=(0,), steps=3, paths=2, stride=0.1), strict=True):
+        same(a, b)
+
+
+def test_a_derivative_that_fails_at_a_start_costs_the_others_nothing():
+    """The root has a value at its end, and no derivative."""
+    G = FunctionGenerator(
+        lambda z: z[:, :, None, None], 3, (1, 1), lambda n, seed: torch.tensor([[0.5 * seed, 0.0, 0.0]]).double()
+    )
+    root = FunctionFeature(lambda images: (1 - images[:, 0, 0]).sqrt())
+    problem = assemble(G, {"root": (root, 50.0)}, {"rest": FunctionFeature(lambda images: images[:, 1, 0])})
+    paths = walked(problem, seeds=(0, 2, 1), steps=3, paths=2)
+    assert [path.status.reason for path in paths] == ["length"] * 2 + ["numerical"] * 2 + ["length"] * 2
+    assert paths[2].status.feature == "root"
+
+
+def test_no_start_at_all_raises():
+    G = started()
+    vary = {"first": G.feature(lambda z: z[:, :1])}
+    with pytest.raises(Undefined, match="nothing there") as caught:
+        walked(assemble(G, {"part": (Defined(G, -1.0), 1.0)}, vary), seeds=(0, 1))
+    assert caught.value.feature == "part"
+    with pytest.raises(NumericalError):
+        walked(assemble(G, {"root": (G.feature(nan_beyond(-1.0)), 1.0)}, vary), seeds=(0, 1))
+
+
+def test_more_paths_than_directions():
+    with pytest.raises(InputError, match="at most twice the 2"):
+        walked(circle(), paths=5)
+    assert len(walked(circle(), paths=4, steps=1)) == 4
+
+
+# Cost
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("batch", [None, 2])
+def test_cost_adds_up_to_what_the_generator_saw(batch, solver):
+    problem = circle(5)
+    counting = Counting(problem.linearisation.generator)
+    problem = replace(problem, linearisation=replace(problem.linearisation, generator=counting))
+    paths = walked(problem, seeds=(0, 1), steps=4, paths=2, batch=batch, solver=SOLVERS[solver])
+    assert all(path.status.reason == "length" for path in paths)
+    assert sum(path.cost.forwards for path in paths) == counting.images
+
+
+def test_cost_of_a_warm_waypoint():
+    (path,) = walked(bent(), steps=4, paths=1)
+    for waypoint in path.waypoints[2:]:
+        assert waypoint.cost.forwards == 1
+        assert waypoint.cost.pushforwards <= 4 + 1 + 4
+        assert waypoint.cost.pullbacks <= 1 + 4
+        assert waypoint.cost.passes <= 24
+
+
+# Going on
+
+
+@pytest.mark.parametrize("at", [0, 1, 3])
+@pytest.mark.parametrize("batch", [None, 2])
+@pytest.mark.parametrize("make", [lambda: circle(5, tolerance=0.05), bent], ids=["circle", "bent"])
+def test_a_restored_front_goes_on_bitwise(make, batch, at, tmp_path):
+    options = WalkOptions(steps=6, paths=2, batch=batch)
+    fronts = list(walk(make(), (0, 1), options))
+    saved = [path.save(tmp_path) for path in fronts[at].paths]
+    restored = Front.restore(tuple(Path.load(file) for file in saved), fronts[at].arrays())
+    assert restored.index == at
+    again = list(walk(make(), (0, 1), options, resume=restored))
+    assert len(again) == len(fronts) - at - 1
+    for a, b in zip(fronts[-1].paths, again[-1].paths, strict=True):
+        assert np.array_equal(a.latents, b.latents)
+        assert a.status == b.status
+        assert [w.changes for w in a] == [w.changes for w in b]
+
+
+def test_fronts_are_one_waypoint_apart():
+    fronts = list(walk(circle(), (0,), WalkOptions(steps=4, paths=2)))
+    assert [front.index for front in fronts] == [0, 1, 2, 3, 4]
+    assert [len(front.paths[0]) for front in fronts] == [1, 2, 3, 4, 5]
+    assert [front.walking for front in fronts] == [[0, 1]] * 4 + [[]]
+
+
+# Paths on disk
+
+
+def test_a_path_comes_back_as_it_was(tmp_path):
+    (path,) = walked(circle(), steps=3, paths=1)
+    file = path.save(tmp_path / "new" / "folder")
+    for either in (file, file.with_suffix(".safetensors")):
+        loaded = Path.load(either)
+        assert loaded.latents.dtype == np.float64
+        assert np.array_equal(loaded.latents, path.latents)
+        for a, b in zip(path, loaded, strict=True):
+            assert np.array_equal(a.image, b.image)
+            assert np.array_equal(a.direction, b.direction)
+            assert (a.index, a.changes, a.step_size, a.cost) == (b.index, b.changes, b.step_size, b.cost)
+            assert a.quotient == b.quotient or (math.isnan(a.quotient) and math.isnan(b.quotient))
+        assert replace(loaded, waypoints=()) == replace(path, waypoints=())
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize("damage", ["no json", "no tensors", "half json", "half tensors", "foreign", "format", "list"])
+def test_a_damaged_path_says_so(damage, tmp_path):
+    (path,) = walked(circle(), steps=2, paths=1)
+    file = path.save(tmp_path)
+    tensors = file.with_suffix(".safetensors")
+    text = file.read_text(encoding="utf-8")
+    match damage:
+        case "no json":
+            file.unlink()
+        case "no tensors":
+            tensors.unlink()
+        case "half json":
+            file.write_text(text[: len(text) // 2], encoding="utf-8")
+        case "half tensors":
+            tensors.write_bytes(tensors.read_bytes()[:-100])
+        case "foreign":
+            file.write_text('{"name": "something else"}', encoding="utf-8")
+        case "format":
+            file.write_text(text.replace('"format": 1', '"format": 99'), encoding="utf-8")
+        case "list":
+            file.write_text("[1, 2, 3]", encoding="utf-8")
+    with pytest.raises(FileError, match="seed0-1"):
+        Path.load(file)
+
+
+# Typical distances
+
+
+def test_typical_distance_is_the_median_between_samples():
+    G = curved(latent_dim=6, width=10)
+    feature = G.feature(lambda x: x[:, :4])
+    found = typical_distance(G, ("first", feature), dtype=torch.float64, batch=5)
+    values = feature(G(G.sample(24, 20221023).double()))
+    apart = (values[:, None] - values[None]).square().mean(2).sqrt()
+    pairs = apart[torch.triu(torch.ones(24, 24), 1).bool()]
+    assert found == pytest.approx(float(pairs.median()), rel=1e-9)
+
+
+def test_typical_distance_leaves_out_what_is_undefined():
+    G = Embedding(4)
+    z = G.sample(24, 20221023).double()
+    good = z[z[:, 0] <= 0.2]
+    assert 2 < len(good) < 24
+    apart = torch.pdist(good)[:, None] / 2  # RMS over four numbers
+    for tell in (True, False):
+        found = typical_distance(G, ("part", Defined(G, 0.2, tell)), dtype=torch.float64)
+        assert found == pytest.approx(float(apart.median()), rel=1e-9)
+
+
+def test_typical_distance_of_what_has_none():
+    G = Embedding(4)
+    with pytest.raises(WalkError, match="no value at 24 of 24"):
+        typical_distance(G, ("part", Defined(G, -100.0)))
+    with pytest.raises(WalkError, match="same at all 24"):
+        typical_distance(G, ("flat", FunctionFeature(lambda images: images.new_ones(len(images)))))
+
+
+def test_latent_scale_is_the_distance_between_latents():
+    assert latent_scale(Embedding(200)) == pytest.approx(math.sqrt(2 * 200), rel=0.05)
+
+
+def test_options_say_what_they_want():
+    for wrong in ({"steps": 0}, {"paths": 0}, {"batch": 0}, {"stride": 0.0}, {"longest": math.inf}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            WalkOptions(**wrong)
+
+
+def test_single_precision_walks_the_same_circle():
+    (single,), (double,) = (walked(circle(dtype=dtype), steps=10, paths=1) for dtype in (torch.float32, torch.float64))
+    assert single.latents.dtype == np.float32
+    np.testing.assert_allclose(single.latents, double.latents, rtol=0, atol=1e-3)
+
+
+def test_only_a_single_batch_keeps_its_point():
+    """With more than one batch no point stays in memory from one waypoint to the next."""
+    one, many = (list(walk(bent(), (0, 1), WalkOptions(steps=2, paths=2, batch=b))) for b in (None, 2))
+    assert one[1].arrived is not None
+    assert many[1].arrived is None
