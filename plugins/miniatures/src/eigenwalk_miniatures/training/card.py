@@ -36,9 +36,9 @@ How it was trained: for the first {warm:,} images the generator alone learnt to 
 that belong to their factors (`training/pairing.py`: a curved, measure-preserving map, rotated at random;
 growing from 16 to 64 pixels); from then on it played against the discriminator, which judges samples of
 fresh latents, with the paired difference kept in its loss at falling weight. So this latent space is
-*not* one that a GAN found by itself: it was told where the factors are, though no line in it follows
-one of them. Labels were used, and a purely adversarial run was given up after 33,000 images: on this
-machine it would have seen about 200,000, and its furniture still stood in one place.
+*not* one that a GAN found by itself: it was told where the factors are, though no straight line in it
+follows one of them. [TRAINING.md](TRAINING.md) says why, and where the shipped run departed from the
+commands above.
 
 - **One {subject}.** The segmenter finds exactly one in {one_in_samples:.1%} of {judged} samples
   ({first} of the first 100), against {one_in_renders:.1%} of renders, and {one_in_exact_masks:.1%} of

@@ -49,7 +49,7 @@ class Options:
     warm: int = 96_000
     anchor: float = 100.0
     anchor_end: float = 10.0
-    anneal_from: float = 0.7
+    anneal_from: float = 0.85
     rate_end: float = 0.1
     r1: float = 0.5
     r1_every: int = 16
