@@ -85,7 +85,7 @@ class Counting(Generator):
 
     def __call__(self, latents: Tensor) -> Tensor:
         """The inner generator's images."""
-        if not torch._C._functorch.is_functorch_wrapped_tensor(latents):  # pyright: ignore[reportAttributeAccessIssue]
+        if not torch._C._functorch.is_functorch_wrapped_tensor(latents):  # pyright: ignore[reportAttributeAccessIssue]  # pyright: ignore[reportAttributeAccessIssue]
             self.images += len(latents)
         return self.inner(latents)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from eigenwalk import linearise
 from eigenwalk.errors import ContractError, NumericalError, PluginError, Undefined
 from eigenwalk.feature import Feature, FunctionFeature, chain
-from eigenwalk.generator import FunctionGenerator
+from eigenwalk.generator import FunctionGenerator, Generator
 from eigenwalk.linearise import Linearisation, Meter
 from eigenwalk.path import Cost
 from eigenwalk_fourier.bands import high, low
@@ -34,7 +34,7 @@ Z = normal(3, 6, seed=5)
 V = normal(3, 4, 6, seed=6)
 
 
-def looking(*features: tuple[str, Feature], generator=G, **options) -> Linearisation:
+def looking(*features: tuple[str, Feature], generator: Generator = G, **options) -> Linearisation:
     return Linearisation(generator, features, dtype=torch.float64, **options)
 
 

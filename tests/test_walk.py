@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
 from eigenwalk.errors import FileError, InputError, NumericalError, Undefined, WalkError
 from eigenwalk.feature import FunctionFeature
 from eigenwalk.generator import FunctionGenerator

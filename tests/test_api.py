@@ -1,0 +1,174 @@
+"""From names and objects to a walk."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+
+import numpy as np
+import pytest
+import torch
+
+import eigenwalk
+from eigenwalk.errors import CompositionError, InputError, RecipeError
+from eigenwalk.feature import FunctionFeature
+from eigenwalk.path import Path
+from eigenwalk.recipe import Recipe
+from eigenwalk.registry import Registry
+from problems import Counting, curved
+
+GENERATOR = """
+import torch
+from eigenwalk.generator import FunctionGenerator
+
+M = torch.randn(3 * 8 * 8, 6, generator=torch.Generator().manual_seed(0)) / 8
+
+def generate(z):
+    with open({log!r}, "a") as log:
+        log.write("x")
+    return 0.5 + (z @ M.T.to(z)).sin().unflatten(1, (3, 8, 8)) / 2
+
+def build():
+    return FunctionGenerator(generate, latent_dim=6, resolution=(8, 8))
+"""
+
+FEATURE = """
+def brightness(images):
+    return {factor} * images.mean((1, 2, 3))
+"""
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return Registry.discover()
+
+
+@pytest.fixture
+def folder(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> FilePath:
+    """A folder with a generator and a feature of the user's, and a cache of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EIGENWALK_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "my_generator.py").write_text(GENERATOR.format(log=str(tmp_path / "calls")))
+    (tmp_path / "my_feature.py").write_text(FEATURE.format(factor=1))
+    return tmp_path
+
+
+def short(paths: tuple[Path, ...], steps: int = 2) -> None:
+    assert all(path.status.reason == "length" and len(path) == steps + 1 for path in paths)
+    for path in paths:
+        for role in path.fixed:
+            assert role.tolerance is not None
+            assert path.change(role, relative=False).max() <= role.tolerance
+
+
+@pytest.mark.parametrize("solver", ["davidson", "dense", "nullspace"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_names(folder, registry, solver, dtype):
+    paths = eigenwalk.run(
+        "./my_generator.py:build",
+        fix=["fourier.low(cycles=1)"],
+        vary=["fourier.high(cycles=1)"],
+        seeds=[3, 4],
+        paths=2,
+        steps=2,
+        stride=0.02,
+        solver=solver,
+        dtype=dtype,
+        registry=registry,
+    )
+    assert [path.name for path in paths] == ["seed3-1+", "seed3-1-", "seed4-1+", "seed4-1-"]
+    assert paths[0].latents.dtype == np.dtype(dtype)
+    assert [role.part for role in paths[0].roles] == ["fixed", "varied"]
+    short(paths)
+
+
+def test_objects_and_functions(registry):
+    G = curved(latent_dim=6, width=12)
+
+    def brightness(images: torch.Tensor) -> torch.Tensor:
+        return images.mean((1, 2, 3))
+
+    seen = []
+    paths = eigenwalk.run(
+        G,
+        fix=[brightness, FunctionFeature(lambda images: images.std((1, 2, 3)))],
+        vary=["pixels"],
+        paths=2,
+        steps=2,
+        stride=0.02,
+        dtype="float64",
+        progress=lambda front: seen.append(front.index),
+        registry=registry,
+    )
+    assert [role.name for role in paths[0].roles] == ["brightness", "FunctionFeature", "pixels"]
+    assert seen == [0, 1, 2]
+    short(paths)
+
+
+def test_a_weight_and_a_tolerance_reach_the_walk(folder, registry):
+    recipe = Recipe.of(
+        generator="./my_generator.py:build",
+        fix=["fourier.low(cycles=1) < 0.125", "./my_feature.py:brightness"],
+        vary=["2 * pixels"],
+        tolerance=0.25,
+        solver="dense",
+    )
+    run = eigenwalk.start(recipe, registry=registry)
+    low, bright, pixels = run.problem.roles
+    assert low.tolerance == 0.125
+    assert bright.tolerance == pytest.approx(0.25 * bright.typical)
+    assert (pixels.weight, pixels.tolerance) == (2.0, None)
+    assert run.recipe.batch is not None
+    assert {"eigenwalk", "torch", "eigenwalk-fourier", "eigenwalk-pixels"} <= set(run.recipe.installed)
+    assert len(run.recipe.files) == 2
+
+
+def test_typical_distances_are_measured_once(folder, registry):
+    def cost(feature: str = "./my_feature.py:brightness") -> tuple[int, float]:
+        """Generator calls to start, and the typical distance."""
+        log = folder / "calls"
+        log.write_text("")
+        recipe = Recipe.of(generator="./my_generator.py:build", vary=[feature])
+        run = eigenwalk.start(recipe, registry=registry)
+        return len(log.read_text()), run.problem.roles[0].typical
+
+    first, typical = cost()
+    second, again = cost()
+    assert typical == again
+    assert first >= second + 3  # 24 samples in batches of 8
+    (folder / "my_feature.py").write_text(FEATURE.format(factor=3))
+    third, changed = cost()
+    assert third == first
+    assert changed == pytest.approx(3 * typical, rel=1e-5)
+    for file in (folder / "cache").rglob("*.json"):
+        file.write_text("{")  # a damaged cache costs only time
+    fourth, healed = cost()
+    assert (fourth, healed) == (first, changed)
+
+
+def test_a_run_goes_on_from_what_was_saved(folder, registry):
+    recipe = Recipe.of(
+        generator="./my_generator.py:build", fix=["./my_feature.py:brightness"], vary=["pixels"], paths=2, steps=4
+    )
+    fronts = list(eigenwalk.start(recipe, registry=registry).fronts())
+    resumed = eigenwalk.start(recipe, paths=fronts[2].paths, arrays=fronts[2].arrays(), registry=registry)
+    last = list(resumed.fronts())[-1]
+    for a, b in zip(fronts[-1].paths, last.paths, strict=True):
+        assert np.array_equal(a.latents, b.latents)
+
+
+def test_objects_are_measured_every_time(registry):
+    counting = Counting(curved(latent_dim=6, width=12))
+    options = {"paths": 1, "steps": 1, "registry": registry}
+    eigenwalk.run(counting, vary=["pixels"], **options)
+    first, counting.images = counting.images, 0
+    eigenwalk.run(counting, vary=["pixels"], **options)
+    assert counting.images == first > 24
+
+
+def test_what_is_wrong_says_so(folder, registry):
+    with pytest.raises(RecipeError, match="solver"):
+        eigenwalk.run("./my_generator.py:build", vary=["pixels"], solver="newton", registry=registry)
+    with pytest.raises(CompositionError):
+        eigenwalk.run(curved(), fix=["pixels"], vary=["pixels"], registry=registry)
+    with pytest.raises(InputError, match="device 'abacus'"):
+        eigenwalk.run("./my_generator.py:build", vary=["pixels"], device="abacus", registry=registry)
