@@ -188,8 +188,6 @@ class Path:
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"{self.name}.json"
         tensors = stacked(self.waypoints)
-        # safetensors writes an array's memory as it lies, whatever its strides say.
-        tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
         _write_whole(target.with_suffix(".safetensors"), lambda path: save_file(tensors, path))
         text = json.dumps(self._document(), indent=1, allow_nan=True)
         _write_whole(target, lambda path: path.write_text(text, encoding="utf-8"))
