@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from eigenwalk_miniatures import load
 from eigenwalk_miniatures.generator import MiniatureGenerator
 from eigenwalk_miniatures.miniature import Miniature, miniature
 
@@ -25,7 +26,7 @@ def renders(world: Miniature) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 @pytest.fixture(scope="session")
 def generator(world: Miniature) -> MiniatureGenerator:
     """The shipped generator."""
-    return MiniatureGenerator(world)
+    return MiniatureGenerator(load.generator(world))
 
 
 @pytest.fixture(scope="session")

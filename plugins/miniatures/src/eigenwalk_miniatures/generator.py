@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
 from eigenwalk.errors import OptionError
 from eigenwalk.generator import Generator as GeneratorContract
 from eigenwalk_miniatures import load
-from eigenwalk_miniatures.miniature import Miniature, miniature
+from eigenwalk_miniatures.miniature import miniature
+from eigenwalk_miniatures.network import Generator as Network
 
 SPACES = ("z", "w")
 
@@ -22,12 +25,12 @@ class MiniatureGenerator(GeneratorContract):
     belongs to the map from latent to image; in `w` to `sample`, so that a walk may leave it.
     """
 
-    def __init__(self, world: Miniature, space: str = "z", truncation: float = 1.0) -> None:
+    def __init__(self, network: Network, space: str = "z", truncation: float = 1.0) -> None:
         if space not in SPACES:
-            raise OptionError(f"{world.name}: space must be one of {', '.join(SPACES)}, got {space!r}")
+            raise OptionError(f"space must be one of {', '.join(SPACES)}, got {space!r}")
         if not 0 <= truncation <= 2:
-            raise OptionError(f"{world.name}: truncation must be from 0 to 2, got {truncation}")
-        self.network = load.generator(world)
+            raise OptionError(f"truncation must be from 0 to 2, got {truncation}")
+        self.network = network
         self.space, self.truncation = space, truncation
         shape = self.network.shape
         self.latent_dim = shape.latent_dim if space == "z" else shape.style_dim
@@ -57,4 +60,9 @@ class MiniatureGenerator(GeneratorContract):
 
 def rooms(space: str = "z", truncation: float = 1.0) -> MiniatureGenerator:
     """The living rooms."""
-    return MiniatureGenerator(miniature("rooms"), space, truncation)
+    return MiniatureGenerator(load.generator(miniature("rooms")), space, truncation)
+
+
+def opened(path: Path, space: str = "z", truncation: float = 1.0) -> MiniatureGenerator:
+    """The generator in a file that this package's training wrote, one still under way among them."""
+    return MiniatureGenerator(load.trained(path), space, truncation)

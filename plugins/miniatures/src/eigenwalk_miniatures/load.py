@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -9,11 +11,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import nn
 
-from eigenwalk.errors import WeightsError
+from eigenwalk.errors import FileError, WeightsError
 from eigenwalk_miniatures.miniature import Miniature
 from eigenwalk_miniatures.network import Generator, Shape
 from eigenwalk_miniatures.regressor import Regressor
 from eigenwalk_miniatures.segmenter import Segmenter
+from eigenwalk_miniatures.shipped import listed
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -22,12 +25,16 @@ def network(world: Miniature, name: str, built: Network) -> Network:
     """`built` with the package's weights of network `name`: float32, eval mode, frozen.
 
     Raises:
-        WeightsError: the package lacks the file, or it does not fit the network.
+        WeightsError: the package lacks the file, it is not the one that was published, or it does not fit.
     """
     file = world.weights(name)
     try:
-        built.load_state_dict(load(file.read_bytes()))
-    except (OSError, SafetensorError, RuntimeError) as error:
+        held = file.read_bytes()
+        # Before it is opened: what was damaged on the way must not be parsed.
+        if hashlib.sha256(held).hexdigest() != listed(world, name)["sha256"]:
+            raise RuntimeError("its SHA-256 is not the published one")
+        built.load_state_dict(load(held))
+    except (OSError, KeyError, SafetensorError, RuntimeError) as error:
         raise WeightsError(
             f"{world.name}: cannot read the weights {file.name} of eigenwalk-miniatures ({error}); "
             "install the package again: pip install --force-reinstall eigenwalk-miniatures"
@@ -38,6 +45,20 @@ def network(world: Miniature, name: str, built: Network) -> Network:
 def generator(world: Miniature) -> Generator:
     """The miniature's trained generator, images in about [-1, 1]."""
     return network(world, "generator", Generator(Shape()))
+
+
+def trained(path: Path) -> Generator:
+    """The generator in a `generator.safetensors` that training wrote, images in about [-1, 1].
+
+    Raises:
+        FileError: the file is truncated, or of another shape than this package's generators.
+    """
+    built = Generator(Shape())
+    try:
+        built.load_state_dict(load(path.read_bytes()))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise FileError(f"{path} cannot be opened as a miniature's generator: {error}") from error
+    return built.eval().requires_grad_(False)
 
 
 def segmenter(world: Miniature) -> Segmenter:

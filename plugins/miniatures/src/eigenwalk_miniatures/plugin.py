@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import FeatureSpec, GeneratorSpec, Option
+from eigenwalk_miniatures.checkpoint import is_generator
 from eigenwalk_miniatures.miniature import NAMES, Miniature, miniature
 from eigenwalk_miniatures.shipped import shipped
 
 LICENCE = "Apache-2.0"
 STYLEGAN2 = "Karras et al. 2020, arXiv 1912.04958"
 UNET = "Ronneberger et al. 2015, arXiv 1505.04597"
+OPTIONS = (
+    Option("space", "str", "z", "where the walk happens: before (z) or after (w) the mapping", ("z", "w")),
+    Option("truncation", "float", 1.0, "1 leaves samples as they are, 0 gives the mean image"),
+)
+
+
+@hookimpl
+def eigenwalk_open(path: Path) -> GeneratorSpec | None:
+    """A generator that this package's training wrote, told by the head of its file."""
+    if not is_generator(path):
+        return None
+    return GeneratorSpec(
+        name="miniature",
+        load="eigenwalk_miniatures.generator:opened",
+        summary="a miniature's generator from its training",
+        options=OPTIONS,
+        cites=(STYLEGAN2,),
+        spaces=("z", "w"),
+    )
 
 
 @hookimpl
@@ -29,10 +51,7 @@ def _generator(world: Miniature) -> GeneratorSpec:
         name=world.name,
         load=f"eigenwalk_miniatures.generator:{world.name}",
         summary=world.summary,
-        options=(
-            Option("space", "str", "z", "where the walk happens: before (z) or after (w) the mapping", ("z", "w")),
-            Option("truncation", "float", 1.0, "1 leaves samples as they are, 0 gives the mean image"),
-        ),
+        options=OPTIONS,
         weights=shipped(world, "generator", LICENCE),
         licence=LICENCE,
         cites=(STYLEGAN2,),

@@ -74,7 +74,7 @@ def milliseconds(generator: MiniatureGenerator, runs: int = 20) -> float:
 
 def measure(world: Miniature, n: int) -> tuple[dict, Judged, Judged]:
     """The card's figures, and the samples and renders that they were measured on."""
-    generator = MiniatureGenerator(world)
+    generator = MiniatureGenerator(load.generator(world))
     images, true_masks, true_shares = rendered(world, n)
     renders = look(world, images)
     samples = look(world, sampled(generator, n).clamp(0, 1))
