@@ -76,6 +76,7 @@ Segmenter on fresh renders, soft intersection over union:
 - The generator has no noise inputs and a single w for all layers.
 - The segmenter and the regressor know renders and worn renders; on pictures of anything else their
   answers mean nothing.
+- Samples vary less than renders where KS is high, and their edges are softer.
 - The factors overlap in what they do to pixels (light and lightness; glow and wall), so that the
   regressor's readings of samples are estimates, more so where R² is low.
 """
