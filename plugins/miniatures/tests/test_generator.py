@@ -9,16 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from eigenwalk.compose import build_generator
-from eigenwalk.errors import FileError, OptionError, WeightsError
-from eigenwalk.registry import Registry
+from eigenwalk.errors import OptionError, WeightsError
 from eigenwalk_miniatures import load
 from eigenwalk_miniatures.generator import MiniatureGenerator, rooms
 from eigenwalk_miniatures.miniature import Miniature
 from eigenwalk_miniatures.network import Generator, Shape
 from eigenwalk_miniatures.plugin import eigenwalk_features, eigenwalk_generators, eigenwalk_open
 from eigenwalk_miniatures.training.measures import one
-from eigenwalk_miniatures.training.store import save_network
 
 
 def test_one_sofa_in_97_of_100_samples(world: Miniature, samples: torch.Tensor) -> None:
@@ -103,17 +100,6 @@ def test_missing_weights_say_what_to_do(world: Miniature) -> None:
         load.network(world, "regressor", Generator(Shape()))
     with pytest.raises(WeightsError, match=r"lamp\.safetensors"):
         load.network(world, "lamp", Generator(Shape()))
-
-
-def test_a_generator_of_our_training_is_opened_by_its_path(tmp_path: Path, generator: MiniatureGenerator) -> None:
-    file = tmp_path / "generator.safetensors"
-    save_network(file, generator.network, {})
-    opened, _ = build_generator(str(file), Registry.discover())
-    z = generator.sample(2, 0)
-    assert torch.equal(opened(z), generator(z))
-    file.write_bytes(file.read_bytes()[:-1000])
-    with pytest.raises(FileError, match="cannot be opened"):
-        build_generator(str(file), Registry.discover())
 
 
 def test_other_files_are_not_taken_for_ours(tmp_path: Path, world: Miniature) -> None:
