@@ -10,14 +10,15 @@ from eigenwalk_miniatures.miniature import Miniature
 
 TEXT = """# Model card: `{name}`
 
-{summary}. Three networks ship in this folder as safetensors, {megabytes:.1f} MB in all, Apache-2.0,
-trained on renders of this package's own painter (`scene.py`) and on nothing else.
+{summary}. Three networks ship in this
+folder as safetensors, {megabytes:.1f} MB in all, Apache-2.0, trained on renders of this package's own painter
+(`scene.py`) and on nothing else.
 
 Written by `python -m eigenwalk_miniatures.training.judge`; every figure below was measured by it on
 {judged} samples and {judged} renders that no training run saw. Machine: 2 CPU cores without a GPU,
 shared with other work; training in bfloat16 autocast, judging in float32.
 
-| network | parameters | trained on | wall-clock seconds | seed |
+| network | numbers stored | trained on | wall-clock seconds | seed |
 |---|---|---|---|---|
 {networks}
 
@@ -30,7 +31,7 @@ shared with other work; training in bfloat16 autocast, judging in float32.
 ## Generator
 
 Latent 64, mapping of 4 layers, style 128, {parameters:,} parameters, 64 x 64 pixels, no noise inputs. One image
-takes {milliseconds:.1f} ms (median, {threads} threads, the machine busy or not as it was).
+takes {milliseconds:.1f} ms (median of 20, {threads} threads, with other work on the machine).
 
 How it was trained: for the first {warm:,} images the generator alone learnt to draw renders at latents
 that belong to their factors (`training/pairing.py`: a curved, measure-preserving map, rotated at random;
@@ -47,7 +48,7 @@ commands above.
 - **Spread.** Mean RMS pixel distance between two images: samples {spread_samples:.3f}, renders
   {spread_renders:.3f}.
 - **Copies.** Median RMS pixel distance to the nearest of {searched} training images: samples
-  {nearest_samples:.3f}, fresh renders {nearest_renders:.3f}; the least of 12 samples shown {nearest_least:.3f}.
+  {nearest_samples:.3f}, fresh renders {nearest_renders:.3f}; the least of 100 samples {nearest_least:.3f}.
 
 Pictures: [samples](../../../docs/{name}-samples.png), [renders](../../../docs/{name}-renders.png),
 [samples over their nearest training images](../../../docs/{name}-nearest.png),

@@ -112,9 +112,8 @@ def draw(world: Miniature, samples: Judged, renders: Judged, stored: Renders, fo
     save_grid(folder / f"{world.name}-samples.png", samples.images[:64], columns=8)
     save_grid(folder / f"{world.name}-renders.png", renders.images[:64], columns=8)
     mapped = np.memmap(stored.file, dtype=np.uint8, mode="r", shape=(len(stored), *stored.shape))
-    rows, far = measures.nearest(samples.images[:12], mapped)
-    _, far_renders = measures.nearest(renders.images[:100], mapped)
-    _, far_samples = measures.nearest(samples.images[:100], mapped)
+    rows, far = measures.nearest(torch.cat([samples.images[:100], renders.images[:100]]), mapped)
+    far_samples, far_renders, rows = far[:100], far[100:], rows[:12]
     near = torch.from_numpy(mapped[rows.numpy()]).float() / 255
     save_grid(folder / f"{world.name}-nearest.png", torch.cat([samples.images[:12], near]), columns=12)
     hue = torch.linspace(0, 1, len(world.parts))
@@ -124,7 +123,7 @@ def draw(world: Miniature, samples: Judged, renders: Judged, stored: Renders, fo
     return {
         "nearest_samples": far_samples.median().item(),
         "nearest_renders": far_renders.median().item(),
-        "nearest_least": far.min().item(),
+        "nearest_least": far_samples.min().item(),
         "searched": len(stored),
     }
 
