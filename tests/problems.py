@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from eigenwalk.errors import Undefined
 from eigenwalk.feature import Feature, FunctionFeature
@@ -251,6 +252,15 @@ class _SingleSine(_Sine):
         return tangents[0] * ctx.saved_tensors[0].cos()
 
 
+class _OnceSine(_SingleSine):
+    """The sine with a forward-mode rule for one tangent, whose gradient cannot be differentiated."""
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *cotangents: Tensor) -> Tensor:
+        return cotangents[0] * ctx.saved_tensors[0].cos()
+
+
 class _OldSine(torch.autograd.Function):
     """The sine as functions were written before torch 2.0: no transform of torch.func takes it."""
 
@@ -279,6 +289,11 @@ def looks_at_the_data(z: Tensor) -> Tensor:
     return z.sin() if z.sum().item() < math.inf else z
 
 
+def no_second_gradient(z: Tensor) -> Tensor:
+    """sin z, which only forward mode can follow, one tangent at a time."""
+    return _OnceSine.apply(z)  # type: ignore[return-value]
+
+
 def no_vmap(z: Tensor) -> Tensor:
     """sin z, which no batch of tangents can follow."""
     return _SingleSine.apply(z)  # type: ignore[return-value]
@@ -290,6 +305,7 @@ SINES: dict[str, Function] = {
     "one tangent at a time": no_vmap,
     "no forward mode": no_forward_mode,
     "no torch.func": no_transform,
+    "no second gradient": no_second_gradient,
 }
 
 

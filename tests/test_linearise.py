@@ -62,17 +62,23 @@ def test_pushforward_and_pullback_are_adjoint(name):
     assert left.abs().min() > 1e-3
 
 
-def test_every_rung_gives_the_same_numbers(monkeypatch):
-    fell: list[str] = []
-    inner = linearise._double_reverse
-    monkeypatch.setattr(linearise, "_double_reverse", lambda f, *rest: fell.append("twice") or inner(f, *rest))
-    want = Z[:, None].cos() * V
+@pytest.mark.parametrize("few", [0, 9])
+def test_every_rung_gives_the_same_numbers(monkeypatch, few):
+    """Several tangents go by forward mode first, one or two through the recorded gradient; each stands in."""
+    went: list[str] = []
+    monkeypatch.setattr(linearise, "FEW", few)
+    for rung in ("_transposed", "_jvp"):
+        inner = getattr(linearise, rung)
+        monkeypatch.setattr(linearise, rung, lambda *a, inner=inner, rung=rung: went.append(rung) or inner(*a))
     flat = Embedding(6)
     for name, sine in SINES.items():
-        fell.clear()
+        went.clear()
         (pushed,) = looking((name, flat.feature(sine)), generator=flat).at(Z).push(V)
-        torch.testing.assert_close(pushed, want, rtol=1e-12, atol=1e-12)
-        assert bool(fell) == name.startswith("no "), name
+        torch.testing.assert_close(pushed, Z[:, None].cos() * V, rtol=1e-12, atol=1e-12)
+        if few:
+            assert ("_jvp" in went) == (name == "no second gradient"), name
+        else:
+            assert ("_transposed" not in went) == name.startswith("all tangents"), name
 
 
 def test_sines_fail_where_they_should():

@@ -3,10 +3,15 @@
 The only module that differentiates. With `G` the generator and `f_i` the features, a `Point` at latents `z`
 holds the images `G(z)`, every feature as it stands near them, and its values, and gives
 
-    push(V)     J_i V     for tangents V at each latent: forward mode, once through the generator for all
-                          features, then through each feature
-    pull(u)     Σ_i J_iᵀ u_i                          for cotangents u_i of the values: the image-space
-                          cotangents of all features are added before the single pass back through `G`
+    push(V)     J_i V           for tangents V at each latent: through the generator once for all features, then
+                                through each feature
+    pull(u)     Σ_i J_iᵀ u_i    for cotangents u_i of the values: the image-space cotangents of all features are
+                                added before the single pass back through `G`
+
+Several tangents are pushed by forward mode under vmap, where they share the primal pass. For one or two, that
+pass costs more than they do, and reverse passes are cheaper: u ↦ Jᵀu is linear, so its own transpose is J (Townsend
+2017, "A new trick for calculating Jacobian vector products"). Its graph is recorded once at each point, and a tangent
+then costs one pass through it. Each way stands in where an operation has no rule for the other.
 
 A feature that says it is not differentiable is pushed forward by central differences of its image along
 the pushed image tangent, and contributes nothing to a pullback.
@@ -15,7 +20,7 @@ the pushed image tangent, and contributes nothing to a pullback.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +33,12 @@ from eigenwalk.generator import Generator
 from eigenwalk.path import Cost
 from eigenwalk.shapes import Basis, Images, Latents
 
+Pushes = Callable[[Tensor], Tensor]
+"""A tangent to its pushforward."""
+UNABLE = (RuntimeError, NotImplementedError, ValueError)
+"""What torch raises where an operation has no rule for the derivative that is asked for."""
+FEW = 2
+"""Up to so many tangents, two reverse passes are cheaper than forward mode (benchmarks/passes.py)."""
 Named = tuple[str, Feature]
 """A feature under its canonical expression."""
 
@@ -80,7 +91,7 @@ class Linearisation:
         return Point(self, z, images, pixels, frozen, values, meter)
 
     def footprint(self, latents: Latents) -> tuple[int, int]:
-        """Bytes that one point at `latents` keeps for its pullbacks, and those of its largest activation."""
+        """Bytes that one point at `latents` keeps for its derivatives, and those of its largest activation."""
         sizes: dict[int, int] = {}
 
         def note(saved: Tensor) -> Tensor:
@@ -88,7 +99,7 @@ class Linearisation:
             return saved
 
         with torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved):
-            self.at(latents)
+            self.at(latents).push(torch.ones_like(latents)[:, None])
         return sum(sizes.values()), max(sizes.values(), default=0)
 
 
@@ -109,6 +120,7 @@ class Point:
     features: tuple[Named, ...]
     _values: tuple[Tensor, ...]
     meter: Meter
+    _recorded: dict[int, Pushes] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def images(self) -> Images:
@@ -131,9 +143,10 @@ class Point:
             pushed = self._differences(tangents, self.owner.differences)
             self.meter.add(forwards=k)
         else:
-            with _named(f"the derivative of the generator {type(self.owner.generator).__name__}"):
-                moved = _jvp(self.owner.generator, self.latents.detach(), tangents.transpose(0, 1), self._chunk())
-            pushed = tuple(self._push_feature(name, feature, moved) for name, feature in self.features)
+            generator = self.owner.generator
+            with _named(f"the derivative of the generator {type(generator).__name__}"):
+                moved = self._along(generator, self._images, self.latents, tangents.transpose(0, 1))
+            pushed = tuple(self._push_feature(i, moved) for i in range(len(self.features)))
             self.meter.add(pushforwards=k)
         for (name, _), change in zip(self.features, pushed, strict=True):
             _finite(change, name, "derivative")
@@ -162,14 +175,31 @@ class Point:
         limit = self.owner.tangents
         return None if limit is None else max(1, limit // self.latents.shape[0])
 
-    def _push_feature(self, name: str, feature: Feature, moved: Tensor) -> Tensor:
-        images = self.images
+    def _push_feature(self, i: int, moved: Tensor) -> Tensor:
+        name, feature = self.features[i]
         with _named(f"the derivative of the feature {name}"):
             if feature.differentiable:
-                changed = _jvp(feature, images, moved, self._chunk())
+                changed = self._along(feature, self._values[i], self._pixels, moved)
             else:
-                changed = torch.stack([_central(feature, images, tangent) for tangent in moved])
+                changed = torch.stack([_central(feature, self.images, tangent) for tangent in moved])
         return changed.reshape(*changed.shape[:2], -1).transpose(0, 1)
+
+    def _along(self, function: Callable[[Tensor], Tensor], outputs: Tensor, inputs: Tensor, tangents: Tensor) -> Tensor:
+        """J t for tangents ``(k, batch, ...)`` of the function that led from `inputs` to `outputs`."""
+
+        def recorded() -> Tensor:
+            if id(outputs) not in self._recorded:
+                self._recorded[id(outputs)] = _transposed(outputs, inputs)
+            return torch.stack([self._recorded[id(outputs)](tangent) for tangent in tangents])
+
+        def shared() -> Tensor:
+            return _jvp(function, inputs.detach(), tangents, self._chunk())
+
+        for way in (recorded, shared) if len(tangents) <= FEW else (shared, recorded):
+            with suppress(*UNABLE), _memory():
+                return way()
+        with torch.no_grad():  # forward mode without vmap: the last that is left
+            return torch.stack([torch.func.jvp(function, (inputs.detach(),), (t,))[1] for t in tangents])
 
     def _pull_features(self, together: list[tuple[str, Tensor, Tensor]]) -> Tensor | None:
         """The cotangent of the images that all features' cotangents add up to; None where nothing depends on them."""
@@ -283,38 +313,33 @@ def _finite(tensor: Tensor | None, name: str | None, what: str) -> None:
         raise NumericalError(f"{whose} gave a {what} that is NaN or infinite", name, rows)
 
 
-def _jvp(function: Callable[[Tensor], Tensor], primal: Tensor, tangents: Tensor, chunk: int | None) -> Tensor:
-    """J t for tangents ``(k, batch, ...)`` at `primal` ``(batch, ...)``: ``(k, batch, values)``.
+def _transposed(outputs: Tensor, inputs: Tensor) -> Pushes:
+    """t ↦ J t for the graph that leads from `inputs` to `outputs`, by two reverse passes."""
+    with torch.enable_grad():
+        u = torch.zeros_like(outputs, requires_grad=True)
+        pulled = torch.autograd.grad(outputs, inputs, u, create_graph=True, allow_unused=True)[0]
+    if pulled is None:  # the inputs do not matter
+        return lambda tangent: torch.zeros_like(outputs)
+    return lambda tangent: torch.autograd.grad(pulled, u, tangent.to(pulled.dtype), retain_graph=True)[0]
 
-    Forward mode under vmap shares the primal pass among the tangents. Where an operation has no batching
-    rule, one tangent at a time; where it has no forward rule (fused attention, custom functions), by two
-    reverse passes, since the derivative of u ↦ Jᵀu along u is J.
-    """
+
+def _jvp(function: Callable[[Tensor], Tensor], primal: Tensor, tangents: Tensor, chunk: int | None) -> Tensor:
+    """J t for tangents ``(k, batch, ...)`` at `primal` ``(batch, ...)``, by forward mode under vmap."""
 
     def one(tangent: Tensor) -> Tensor:
         return torch.func.jvp(function, (primal,), (tangent,))[1]
 
     with torch.no_grad():
-        try:
-            return torch.func.vmap(one, chunk_size=chunk)(tangents)
-        except (RuntimeError, NotImplementedError, ValueError) as error:
-            if isinstance(error, torch.OutOfMemoryError):
-                raise
-        try:
-            return torch.stack([one(tangent) for tangent in tangents])
-        except (RuntimeError, NotImplementedError, ValueError) as error:
-            if isinstance(error, torch.OutOfMemoryError):
-                raise
-    return _double_reverse(function, primal, tangents)
+        return torch.func.vmap(one, chunk_size=chunk)(tangents)
 
 
-def _double_reverse(function: Callable[[Tensor], Tensor], primal: Tensor, tangents: Tensor) -> Tensor:
-    with torch.enable_grad():
-        x = primal.detach().requires_grad_()
-        values = function(x)
-        u = torch.zeros_like(values, requires_grad=True)
-        pulled = torch.autograd.grad(values, x, u, create_graph=True)[0]
-        return torch.stack([torch.autograd.grad(pulled, u, t, retain_graph=True)[0] for t in tangents]).detach()
+@contextmanager
+def _memory() -> Iterator[None]:
+    """Lets a lack of memory through, which torch tells as one of the errors of a missing rule."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(str(error)) from error
 
 
 def _central(feature: Feature, images: Images, tangent: Tensor) -> Tensor:
