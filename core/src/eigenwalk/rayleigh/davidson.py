@@ -27,6 +27,9 @@ class Davidson:
     Attributes:
         keep: vectors carried from one waypoint to the next, or one for each direction at the start where those are
             more; each costs one pushforward.
+        stiff: directions of the largest B known that are measured anew at every waypoint, one pushforward each. ε is
+            a share of B's largest eigenvalue, and the vectors kept, which B hardly moves, say nothing of it: without
+            them ε had fallen to half after 20 waypoints on the anime generator, and the quotient to 0.97.
         expansions: at a warm waypoint, at most; each costs one pushforward and one pullback.
         cold: expansions for each wanted pair where there is no memory, at most.
         tolerance: a row stops where an expansion promises less than this share of the quotient, for each wanted
@@ -36,7 +39,8 @@ class Davidson:
         seed: of the random vectors that a cold start begins from.
     """
 
-    keep: int = 4
+    keep: int = 3
+    stiff: int = 2
     expansions: int = 4
     cold: int = 16
     tolerance: float = 1e-3
@@ -98,7 +102,12 @@ class Davidson:
             V = torch.randn(keep, problem.dim, generator=torch.Generator().manual_seed(self.seed))
             V = V.to(problem.like).expand(problem.batch, -1, -1)
             return orthonormal(V), LowRank.zero(problem.batch, problem.dim, problem.like)
-        return orthonormal(memory.basis), LowRank(memory.model_vectors, memory.model_values)
+        stiff = min(self.stiff, memory.model_values.shape[1], problem.dim - keep)
+        top = memory.model_values.topk(stiff, dim=1).indices
+        first = torch.cat(
+            [memory.basis, memory.model_vectors.gather(1, top[:, :, None].expand(-1, -1, problem.dim))], 1
+        )
+        return orthonormal(first), LowRank(memory.model_vectors, memory.model_values)
 
     def _measure(self, CV: Tensor, FV: Tensor, V: Tensor, model: LowRank) -> tuple[Tensor, Tensor, Tensor, LowRank]:
         a, b = gram(CV), gram(FV)
