@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from eigenwalk.compose import build_generator, compose
+from eigenwalk.compose import Used, build_generator, compose
 from eigenwalk.errors import (
     CompositionError,
     ContractError,
@@ -277,6 +277,25 @@ def test_features_in_a_file(registry, mine):
     assert found.varied[0].text == 'file("./mine.py:fn", by=2)'
     assert found.varied[0].used[0].files == (("./mine.py", hashlib.sha256(MINE.encode()).hexdigest()),)
     assert str(mine.parent) not in sys.path
+
+
+def test_weights_that_a_user_file_opens_are_hashed(registry, folder):
+    (folder / "w.bin").write_bytes(b"weights")
+    (folder / "net.py").write_text(
+        "from eigenwalk.generator import FunctionGenerator\n"
+        "def build(weights, kind='plain'):\n"
+        "    return FunctionGenerator(lambda z: z[:, :3, None, None], latent_dim=3, resolution=(1, 1))\n"
+    )
+    (used,) = build_generator('./net.py:build(weights="./w.bin", kind=plain)', registry)[1]
+    assert dict(used.files) == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in used_names(used)
+    }
+    assert used_names(used) == ["./net.py", "./w.bin"]
+
+
+def used_names(used: Used) -> list[str]:
+    """The user's files that took part."""
+    return [name for name, _ in used.files]
 
 
 def test_a_changed_file_is_read_again(registry, mine):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,7 +179,10 @@ def _no_options(options: Mapping[str, Any], text: str) -> None:
 
 
 def _used(call: Call, path: Path) -> Used:
-    return Used(str(call), files=((str(call.args[0]).rpartition(":")[0], sha256(path)),))
+    """The file itself, and every file that an option of it names: weights, most often."""
+    texts = [value for _, value in call.options if isinstance(value, str)]
+    named = [(str(call.args[0]).rpartition(":")[0], path), *((text, Path(text).expanduser()) for text in texts)]
+    return Used(str(call), files=tuple((name, sha256(file)) for name, file in named if os.path.isfile(file)))
 
 
 def _a(found: Any) -> str:

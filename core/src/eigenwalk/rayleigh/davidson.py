@@ -102,7 +102,9 @@ class Davidson:
             V = torch.randn(keep, problem.dim, generator=torch.Generator().manual_seed(self.seed))
             V = V.to(problem.like).expand(problem.batch, -1, -1)
             return orthonormal(V), LowRank.zero(problem.batch, problem.dim, problem.like)
-        stiff = min(self.stiff, memory.model_values.shape[1], problem.dim - keep)
+        # Where nothing is fixed, B is zero and there is nothing to follow.
+        known = memory.model_values.shape[1] if bool(memory.model_values.any()) else 0
+        stiff = min(self.stiff, known, problem.dim - keep)
         top = memory.model_values.topk(stiff, dim=1).indices
         first = torch.cat(
             [memory.basis, memory.model_vectors.gather(1, top[:, :, None].expand(-1, -1, problem.dim))], 1
