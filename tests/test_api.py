@@ -14,7 +14,7 @@ from eigenwalk.feature import FunctionFeature
 from eigenwalk.path import Path
 from eigenwalk.recipe import Recipe
 from eigenwalk.registry import Registry
-from problems import Counting, curved
+from problems import Counting, Defined, Embedding, curved
 
 GENERATOR = """
 import torch
@@ -172,3 +172,17 @@ def test_what_is_wrong_says_so(folder, registry):
         eigenwalk.run(curved(), fix=["pixels"], vary=["pixels"], registry=registry)
     with pytest.raises(InputError, match="device 'abacus'"):
         eigenwalk.run("./my_generator.py:build", vary=["pixels"], device="abacus", registry=registry)
+
+
+def test_a_first_start_without_a_value_costs_only_its_own_paths(registry):
+    flat = Embedding(6)
+    first = [float(flat.sample(1, seed)[0, 0]) for seed in range(2)]
+    bad, good = (0, 1) if first[0] > first[1] else (1, 0)
+    fixed = Defined(flat, limit=(first[0] + first[1]) / 2)
+    options = {"steps": 1, "paths": 2, "tolerance": 10.0}
+    paths = eigenwalk.run(
+        flat, fix=[fixed], vary=[lambda images: images], seeds=[bad, good], registry=registry, **options
+    )
+    assert [path.status.reason for path in paths[:2]] == ["undefined", "undefined"]
+    assert all(path.status.reason in ("length", "undefined") for path in paths[2:])
+    assert all(len(path.waypoints) >= 1 and path.generator == "Embedding" for path in paths)

@@ -15,6 +15,7 @@ from eigenwalk.hookspecs import hookimpl
 from eigenwalk.recipe import IDENTITY, Recipe
 from eigenwalk.registry import Registry
 from eigenwalk.spec import FeatureSpec, GeneratorSpec, Option, Weights
+from eigenwalk.walk import WalkOptions
 
 
 @dataclass
@@ -172,8 +173,7 @@ def test_a_changed_or_missing_file_cannot_repeat_a_walk(tmp_path: Path, monkeypa
 
 
 def test_the_defaults_are_those_of_the_walk() -> None:
-    walk = pytest.importorskip("eigenwalk.walk")
-    options, recipe = walk.WalkOptions(), Recipe.of(generator="rooms", vary=["net"])
+    options, recipe = WalkOptions(), Recipe.of(generator="rooms", vary=["net"])
     for name in ("steps", "paths", "stride", "batch"):
         assert getattr(options, name) == getattr(recipe, name)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
@@ -22,7 +23,7 @@ import torch
 
 from eigenwalk.build import Used
 from eigenwalk.compose import Composition, Term, build_feature, build_generator, compose
-from eigenwalk.errors import InputError
+from eigenwalk.errors import InputError, WalkError
 from eigenwalk.expression import parse
 from eigenwalk.feature import Feature, FunctionFeature
 from eigenwalk.generator import Generator
@@ -121,7 +122,8 @@ def run(
     else:
         composition = compose([_text_or_term(one) for one in fix], [_text_or_term(one) for one in vary], registry)
         built, used = (generator, ()) if isinstance(generator, Generator) else build_generator(generator, registry)
-        recipe = Recipe.of(generator="object", vary=["object"], seeds=seeds, **options)
+        name = generator if isinstance(generator, str) else type(generator).__name__
+        recipe = Recipe.of(generator=name, vary=["object"], seeds=seeds, **options)
         prepared = _prepared(recipe, built, used, composition)
     paths: tuple[Path, ...] = ()
     for front in prepared.fronts():
@@ -211,13 +213,20 @@ def _typical(generator: Generator, used: Sequence[Used], term: Term, device: tor
 
 def _fitting(problem: Problem, recipe: Recipe, device: torch.device) -> tuple[int, int]:
     """Rows in one batch, and tangents times rows in one pushforward, that memory allows."""
-    generator = problem.linearisation.generator
-    latent = generator.sample(1, recipe.seeds[0]).to(device, getattr(torch, recipe.dtype))
-    kept, largest = problem.linearisation.footprint(latent)
+    kept, largest = _footprint(problem, recipe, device)
     budget = BUDGET * _memory(device)
     tangents = max(1, int(budget / 2 / max(1, TANGENT_ROOM * largest)))
     rows = len(recipe.seeds) * recipe.paths
     return recipe.batch or max(1, min(rows, int(budget / 2 / max(1, kept)))), tangents
+
+
+def _footprint(problem: Problem, recipe: Recipe, device: torch.device) -> tuple[int, int]:
+    """Bytes at the first start that every feature has a value at: at another, one path ends and the rest go on."""
+    look = problem.linearisation
+    for seed in recipe.seeds[:-1]:
+        with suppress(WalkError):
+            return look.footprint(look.generator.sample(1, seed).to(device, look.dtype))
+    return look.footprint(look.generator.sample(1, recipe.seeds[-1]).to(device, look.dtype))
 
 
 def _memory(device: torch.device) -> int:
