@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 from torch import nn
 
+from eigenwalk import store
 from eigenwalk.discovery import CALLED, explained
 from eigenwalk.errors import ContractError, EigenwalkError, OptionError, PluginError
 from eigenwalk.expression import Call
@@ -29,7 +30,7 @@ T = TypeVar("T")
 class Used:
     """What one name stood for, so that a run can be repeated.
 
-    `weights` are the files that the spec declares and `files` the user's own, each with its SHA-256. A
+    `weights` are the files that its options need and `files` the user's own, each with its SHA-256. A
     function in a user's file has no distribution and no version.
     """
 
@@ -72,7 +73,7 @@ def made(offer: Offer[Any], call: Call | None, kind: type[T], **options: Any) ->
         offer.name,
         offer.distribution,
         offer.version,
-        tuple((weights.file, weights.sha256) for weights in spec.weights),
+        tuple((weights.file, store.sum_of(weights) or "") for weights in spec.needed(options)),
         tuple((file, sha256(Path(file).expanduser())) for file in files if Path(file).expanduser().is_file()),
     )
 

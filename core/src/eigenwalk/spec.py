@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,18 +17,20 @@ API = 1
 """The version of the contracts that this core speaks."""
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_FILE = re.compile(r"[^/\\:\s][^/\\:]*(/[^/\\:]+)*")
 _LOAD = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
-OptionType = Literal["str", "int", "float", "bool", "numbers", "words", "path"]
+OptionType = Literal["str", "int", "float", "bool", "numbers", "words", "path", "projection"]
 
 
 @dataclass(frozen=True)
 class Option:
     """One option of a feature or generator.
 
-    `type` is one of ``str``, ``int``, ``float``, ``bool``, ``path``, ``numbers`` (a tuple of numbers) and
-    ``words`` (a tuple of strings). A `default` of None with `required=False` means: not given, and the factory is
-    then called without it. Options may be written by position, in the order in which the spec lists them.
+    `type` is one of ``str``, ``int``, ``float``, ``bool``, ``path``, ``numbers`` (a tuple of numbers), ``words`` (a
+    tuple of strings) and ``projection`` (another feature whose value is an image: the factory gets the object). A
+    `default` of None with `required=False` means: not given, and the factory is then called without it. Options may
+    be written by position, in the order in which the spec lists them.
     """
 
     name: str
@@ -45,20 +47,39 @@ class Option:
 
 @dataclass(frozen=True)
 class Weights:
-    """One file of weights. `url` None: the file ships inside the package, `file` is its name there.
+    """One file of weights.
 
-    `sha256` is hexadecimal, `size` in bytes.
+    Attributes:
+        file: relative path, with ``/``. With a `url`, its place in the store, below a folder of the plugin's own:
+            ``identity/20180402-114759-vggface2.pt``. Without one the file ships inside the package: its place in the
+            top-level package that the spec's `load` names.
+        sha256: of the whole file, 64 lowercase hexadecimal digits. None, for a file with a `url` alone: nobody has
+            published the sum, and whoever fetches the file gives it or trusts what comes (`eigenwalk.weights.fetch`).
+        size: bytes, exactly; where `sha256` is None an estimate will do.
+        licence: of the file, as its publisher names it; shown before it is fetched.
+        url: https or http.
+        option: name and value of the option that needs the file, such as ``("pretrained", "vggface2")``; None: it is
+            needed whatever the options are.
     """
 
     file: str
-    sha256: str
+    sha256: str | None
     size: int
     licence: str
     url: str | None = None
+    option: tuple[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+        if not _FILE.fullmatch(self.file) or {".", ".."} & set(self.file.split("/")):
+            raise ValueError(f"Weights.file must be a relative path such as 'identity/vggface2.pt', got {self.file!r}")
+        if self.sha256 is None and self.url is None:
+            raise ValueError(f"Weights.sha256 of {self.file!r} must be given: the file has no url to be fetched from")
+        if self.sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise ValueError(f"Weights.sha256 of {self.file!r} must be 64 lowercase hex digits, got {self.sha256!r}")
+        if self.size <= 0:
+            raise ValueError(f"Weights.size of {self.file!r} must be a positive number of bytes, got {self.size!r}")
+        if self.url is not None and not re.match(r"https?://[^/\s]+/", self.url):
+            raise ValueError(f"Weights.url of {self.file!r} must begin with https:// or http://, got {self.url!r}")
 
 
 @dataclass(frozen=True)
@@ -80,6 +101,23 @@ class _Spec:
         names = [option.name for option in self.options]
         if len(set(names)) < len(names):
             raise ValueError(f"options of {self.name!r} repeat a name: {names}")
+        for weights in self.weights:
+            if weights.option is not None and weights.option[0] not in names:
+                raise ValueError(
+                    f"Weights.option of {weights.file!r} must name an option of {self.name!r} "
+                    f"({', '.join(names) or 'it has none'}), got {weights.option[0]!r}"
+                )
+
+    def needed(self, options: Mapping[str, Any]) -> tuple[Weights, ...]:
+        """The files that `options`, by name, need; an option that is not among them has its default.
+
+        >>> files = [Weights(f"x/{word}.pt", "0" * 64, 1, "MIT", option=("kind", word)) for word in ("a", "b")]
+        >>> spec = FeatureSpec("x", "x:X", "", options=(Option("kind", default="a"),), weights=tuple(files))
+        >>> [one.file for one in spec.needed({})], [one.file for one in spec.needed({"kind": "b"})]
+        (['x/a.pt'], ['x/b.pt'])
+        """
+        values = {option.name: option.default for option in self.options} | dict(options)
+        return tuple(one for one in self.weights if one.option is None or values[one.option[0]] == one.option[1])
 
     def factory(self) -> Callable[..., Any]:
         """The factory that `load` names, imported now.

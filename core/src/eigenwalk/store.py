@@ -1,0 +1,145 @@
+"""The store: the one folder in which fetched weights of all packages lie. Nothing here downloads; no torch.
+
+    path = store.find(Weights(file="identity/vggface2.pt", …), "identity(pretrained=vggface2)")
+
+Beside ``x.pt`` may lie ``x.pt.checked``, what its SHA-256 was when it was last computed, and ``x.pt.sha256``, the sum
+on which somebody trusted a file whose publisher gives none, in the form of ``sha256sum``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+from contextlib import suppress
+from pathlib import Path
+
+from eigenwalk.errors import WeightsError
+from eigenwalk.spec import Weights
+
+FOLDER = "EIGENWALK_WEIGHTS"
+
+
+def folder() -> Path:
+    """Where weights lie: `EIGENWALK_WEIGHTS`, else ``weights`` in `EIGENWALK_CACHE` or the user's cache folder."""
+    if own := os.environ.get(FOLDER):
+        return Path(own).expanduser().absolute()
+    cache = os.environ.get("EIGENWALK_CACHE")
+    base = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eigenwalk"
+    return base.absolute() / "weights"
+
+
+def place(weights: Weights) -> Path:
+    """Where the file of `weights` lies or would lie in the store.
+
+    Raises:
+        ValueError: it ships inside its package (`url` is None).
+    """
+    if weights.url is None:
+        raise ValueError(f"{weights.file} ships inside its package: it has no place in the store")
+    return folder().joinpath(*weights.file.split("/"))
+
+
+def find(weights: Weights, name: str) -> Path:
+    """The path of the file of `weights`, whose SHA-256 is the expected one.
+
+    `name` is the expression that wants it, such as ``identity(pretrained=vggface2)``. A file is hashed when it is
+    first found, and again when its size, times or inode have changed since.
+
+    Raises:
+        WeightsError: the file is absent, damaged or cannot be read; the message says how to get it.
+    """
+    path = place(weights)
+    if not path.is_file():
+        raise WeightsError(
+            f"{name} needs weights that are not here: {weights.file} ({megabytes(weights.size)}, licence: "
+            f"{weights.licence})\n  fetch them:  {command(name)}\n  or copy the file to  {path}\n"
+            f"  from  {weights.url}"
+        )
+    expected = sum_of(weights)
+    if expected is None:
+        raise WeightsError(
+            f"{name}: nobody has published the SHA-256 of {path}, and no sum was recorded for it\n"
+            f"  give it, or trust the file as it is:  {command(name)} --sha256 HEX  or  {command(name)} --trust"
+        )
+    found = checked(path)
+    if found != expected:
+        raise WeightsError(
+            f"{name}: {path} is damaged, or another file: SHA-256 {found}, expected {expected}\n"
+            f"  fetch it again:  {command(name)}"
+        )
+    return path
+
+
+def command(name: str) -> str:
+    """The shell command that fetches what the expression `name` needs."""
+    quoted = shlex.quote(name) if set(name) & set('"$`\\!') else f'"{name}"'
+    return f"eigenwalk weights fetch {quoted}"
+
+
+def megabytes(size: int) -> str:
+    """`size` bytes in words: ``107.0 MB``."""
+    return f"{size / 1e6:,.1f} MB"
+
+
+def sum_of(weights: Weights) -> str | None:
+    """The SHA-256 that the file of `weights` must have: the published one, else the recorded one, else None."""
+    if weights.sha256 is not None:
+        return weights.sha256
+    with suppress(OSError, UnicodeDecodeError):
+        told = _beside(place(weights), ".sha256").read_text(encoding="ascii").split()
+        if told and re.fullmatch(r"[0-9a-f]{64}", told[0]):
+            return told[0]
+    return None
+
+
+def record(weights: Weights, sha256: str) -> None:
+    """Keeps `sha256` as the sum that the file of `weights`, which has no published one, must have from now on."""
+    path = place(weights)
+    _write(_beside(path, ".sha256"), f"{sha256}  {path.name}\n")
+
+
+def checked(path: Path, again: bool = False) -> str:
+    """The SHA-256 of the file at `path`: as computed before, unless the file has changed or `again` is asked for.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    beside = _beside(path, ".checked")
+    try:
+        before = _state(path)
+        if not again:
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                known = json.loads(beside.read_text(encoding="utf-8"))
+                if known["state"] == before and re.fullmatch(r"[0-9a-f]{64}", known["sha256"]):
+                    return known["sha256"]
+        with open(path, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        unchanged = _state(path) == before
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
+    if unchanged:
+        with suppress(OSError):  # a store that this user cannot write costs the time to hash, and no more
+            _write(beside, json.dumps({"sha256": found, "state": before}))
+    return found
+
+
+def _state(path: Path) -> list[int]:
+    """What changes when the file does: ctime too, which nobody can set back as they can mtime."""
+    told = path.stat()
+    return [told.st_size, told.st_mtime_ns, told.st_ctime_ns, told.st_ino]
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
+def _write(target: Path, text: str) -> None:
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
