@@ -209,6 +209,33 @@ class Frozen(Feature):
         return Frozen(self.generator, self.generator.read(images))
 
 
+class Anchored(Feature):
+    """The numbers in an image less those of the start, which it remembers from waypoint to waypoint.
+
+    It drags its anchor after it by a share `drag` of the way at each waypoint.
+    """
+
+    memories = 1
+
+    def __init__(self, generator: Embedding, drag: float = 0.0, anchor: Tensor | None = None):
+        self.generator, self.drag = generator, drag
+        self.remembered = () if anchor is None else (anchor,)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """``z - anchor`` ``(batch, width)``."""
+        z = self.generator.read(images)
+        return z - self.remembered[0] if self.remembered else 0 * z
+
+    def at(self, images: Tensor) -> Feature:
+        """Anchored at these images."""
+        return Anchored(self.generator, self.drag, self.generator.read(images))
+
+    def follow(self, images: Tensor, remembered: tuple[Tensor, ...]) -> Feature:
+        """Anchored where it was, but for the drag."""
+        (anchor,) = remembered
+        return Anchored(self.generator, self.drag, anchor.lerp(self.generator.read(images), self.drag))
+
+
 def rounded(z: Tensor) -> Tensor:
     """|z|² to the nearest thousandth: no derivative follows it."""
     return (1000 * z.square().sum(1)).round() / 1000

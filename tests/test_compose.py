@@ -22,7 +22,7 @@ from eigenwalk.errors import (
     Undefined,
     UnknownName,
 )
-from eigenwalk.feature import Feature, FunctionFeature, Projection
+from eigenwalk.feature import Chain, Complement, Feature, FunctionFeature, Projection, ProjectionChain
 from eigenwalk.generator import FunctionGenerator, Generator
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.registry import Registry
@@ -48,6 +48,16 @@ class Mean(Feature):
         return images.mean((1, 2, 3))
 
 
+class Place(Mean):
+    """The mean of what a projection keeps."""
+
+    def __init__(self, of, by=1.0):
+        self.of = of
+
+    def __call__(self, images):
+        return self.of(images).mean((1, 2, 3))
+
+
 def raises(error: BaseException):
     """A factory that raises."""
 
@@ -68,6 +78,7 @@ toys = ModuleType("toys_of_test_compose")
 vars(toys).update(
     Scale=Scale,
     Mean=Mean,
+    Place=Place,
     broken=raises(ValueError("no luck")),
     leaves=raises(SystemExit(2)),
     undefined=raises(Undefined("nothing there")),
@@ -93,6 +104,7 @@ class Plugin:
             Option("parts", "words"),
             Option("file", "path"),
         )
+        of = Option("of", "projection", required=True)
         where = toys.__name__
         yield FeatureSpec("scale", f"{where}:Scale", "", options, (Weights("w.st", SHA, 1, "MIT"),), kind="projection")
         yield FeatureSpec("mean", f"{where}:Mean", "")
@@ -100,6 +112,7 @@ class Plugin:
         for name in ("broken", "leaves", "undefined", "rubbish", "absent"):
             yield FeatureSpec(name, f"{where}:{name}", "")
         yield FeatureSpec("nowhere", "no_such_module:f", "")
+        yield FeatureSpec("place", f"{where}:Place", "", (of, Option("by", "float", 1.0)))
         yield FeatureSpec("liar", f"{where}:Mean", "", kind="projection")
 
     @hookimpl
@@ -155,6 +168,30 @@ def test_an_object_is_built_once_for_a_name(registry):
     assert complement.inner is found.fixed[0].feature
 
 
+@pytest.mark.parametrize(
+    ("text", "canonical", "kind"),
+    [
+        ("place(scale)", "place(scale)", Scale),
+        ("place(of=scale(2))", "place(scale(by=2))", Scale),
+        ("place(scale(2) | ~scale, by=3)", "place(scale(by=2) | ~scale, by=3)", ProjectionChain),
+        ("~scale | place(~scale(2)) < 4", "~scale | place(~scale(by=2))", Chain),
+        ("place('scale(by=2)')", "place(scale(by=2))", Scale),
+    ],
+)
+def test_a_projection_as_an_option(registry, text, canonical, kind):
+    term = compose([text], ["scale"], registry).fixed[0] if "<" in text else compose([], [text], registry).varied[0]
+    assert term.text == canonical
+    feature: Any = term.feature
+    assert isinstance(getattr(feature, "of", feature), (kind, Complement))
+    assert {one.name for one in term.used} == {"place", "scale"}
+    assert term.feature(torch.ones(2, 3, 4, 4)).shape == (2,)
+
+
+def test_a_projection_is_shared_between_options(registry):
+    found: Any = compose(["scale(2)"], ["place(scale(by=2.0))"], registry)
+    assert found.varied[0].feature.of is found.fixed[0].feature
+
+
 def test_options_reach_the_factory_in_their_types(registry):
     text = "scale(2, fancy, count=3.0, on=true, box=(0, 0.5), parts=sofa)"
     feature: Any = compose([], [text], registry).varied[0].feature
@@ -202,6 +239,9 @@ def test_wrong_options(registry, text, message):
         (["mean"], ["scale < 0.5"], "a tolerance says how far a fixed feature may move"),
         ([], ["mean | scale"], "left of '|' must be a projection"),
         ([], ["~mean"], "mean is a feature"),
+        ([], ["place(mean)"], "option 'of' of place takes a projection"),
+        ([], ["place(scale | mean)"], "option 'of' of place takes a projection"),
+        (["place(scale(1))"], ["place(of=scale)"], "both fixed (as place(scale(by=1))) and varied"),
         ([], ["~(scale | mean)"], "is a feature"),
     ],
 )

@@ -38,6 +38,10 @@ CANONICAL = {
     "file(x.py:fn)": 'file("x.py:fn")',
     "mask(file=sofa.png, box=(.1, 1))": "mask(box=(0.1, 1), file=sofa.png)",
     "mask(file=./sofa.png)": 'mask(file="./sofa.png")',
+    "f(g(3))": "f(g(3))",
+    "position( of = mask(label = sofa)|~low )": "position(of=mask(label=sofa) | ~low)",
+    "f(~(a|b), ~~c(1))": "f(~(a | b), c(1))",
+    "f(~~word)": "f(word)",
 }
 
 WRONG = {  # text -> the faulty characters, and a part of the message
@@ -73,7 +77,10 @@ WRONG = {  # text -> the faulty characters, and a part of the message
     "f(x=1, 2)": (")", "put it first"),
     "f(**x)": ("**x", "name=value"),
     "f(*x)": ("*x", "a value is"),
-    "f(g(3))": ("g(3)", "a value is"),
+    "f(g(3, 4) < 1)": ("g(3, 4) < 1", "a value is"),
+    "f((g(3), 4))": ("g(3)", "several values"),
+    "f(of=0.5 * g(x))": ("0.5 * g(x)", "a value is"),
+    "f(~2)": ("2", "expected the name"),
     "f(golden-retriever)": ("golden-retriever", 'text in quotes: "golden-retriever"'),
     "0.5 * (a < 3)": ("a < 3", "without a weight"),
     "f(1j)": ("1j", "a value is"),

@@ -10,15 +10,27 @@ import numpy as np
 import pytest
 import torch
 
-from eigenwalk.errors import FileError, InputError, NumericalError, Undefined, WalkError
-from eigenwalk.feature import FunctionFeature
+from eigenwalk.errors import ContractError, FileError, InputError, NumericalError, Undefined, WalkError
+from eigenwalk.feature import Complement, FunctionFeature, Projection, chain
 from eigenwalk.generator import FunctionGenerator
 from eigenwalk.path import Path
 from eigenwalk.quotient import Problem
 from eigenwalk.rayleigh import Davidson, Dense, NullSpace
 from eigenwalk.typical import latent_scale, typical_distance
 from eigenwalk.walk import Front, WalkOptions, walk
-from problems import Counting, Defined, Embedding, assemble, circle, curved, linear, nan_beyond, rounded
+from problems import (
+    Anchored,
+    Counting,
+    Defined,
+    Embedding,
+    assemble,
+    circle,
+    curved,
+    linear,
+    nan_beyond,
+    normal,
+    rounded,
+)
 
 SOLVERS = {"dense": Dense(), "davidson": Davidson()}
 EQUAL = {"dense": 1e-11, "davidson": 1e-5}
@@ -35,6 +47,13 @@ def bent(**also) -> Problem:
     G = curved(latent_dim=6, width=10)
     fixed = {"first": (G.feature(lambda x: x[:, :2]), 0.5), "second": (G.feature(lambda x: x[:, 2:3].sin()), 0.5)}
     return assemble(G, fixed, {"rest": G.feature(lambda x: x[:, 3:])}, typical=0.5, **also)
+
+
+def anchored(drag: float = 0.0) -> Problem:
+    """What a curved generator draws, less what it drew at the start; one number is held."""
+    G = curved(latent_dim=6, width=10)
+    fixed = {"first": (G.feature(lambda x: x[:, :6]), 0.002)}
+    return assemble(G, fixed, {"away": Anchored(G, drag)}, typical=0.5)
 
 
 # Convergence
@@ -339,7 +358,9 @@ def test_cost_of_a_warm_waypoint():
 
 @pytest.mark.parametrize("at", [0, 1, 3])
 @pytest.mark.parametrize("batch", [None, 2])
-@pytest.mark.parametrize("make", [lambda: circle(5, tolerance=0.05), bent], ids=["circle", "bent"])
+@pytest.mark.parametrize(
+    "make", [lambda: circle(5, tolerance=0.05), bent, lambda: anchored(0.3)], ids=["circle", "bent", "anchored"]
+)
 def test_a_restored_front_goes_on_bitwise(make, batch, at, tmp_path):
     options = WalkOptions(steps=6, paths=2, batch=batch)
     fronts = list(walk(make(), (0, 1), options))
@@ -359,6 +380,68 @@ def test_fronts_are_one_waypoint_apart():
     assert [front.index for front in fronts] == [0, 1, 2, 3, 4]
     assert [len(front.paths[0]) for front in fronts] == [1, 2, 3, 4, 5]
     assert [front.walking for front in fronts] == [[0, 1]] * 4 + [[]]
+
+
+# What features remember
+
+
+@pytest.mark.parametrize("batch", [None, 1, 2])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_what_a_feature_remembers_stays_with_its_path(solver, batch):
+    problem = anchored()
+    G = problem.linearisation.generator
+    assert isinstance(G, Embedding)
+    paths = walked(problem, seeds=(0, 1, 2), steps=5, paths=2, batch=batch, solver=SOLVERS[solver])
+    assert len({len(path) for path in paths}) > 1  # some end before others, and rows move up
+    for path in paths:
+        z = torch.from_numpy(path.latents)
+        away = (G.inner(z) - G.inner(z[:1])).square().mean(1).sqrt()
+        assert path.change(path.varied[0], relative=False).tolist() == pytest.approx(away.tolist(), abs=1e-9)
+
+
+def test_chains_and_complements_hand_on_what_their_parts_remember():
+    G = Embedding(6, sample=lambda n, seed: normal(n, 6, seed=seed))
+
+    class Veil(Projection):
+        memories = 1
+
+        def __init__(self, kept=None, outside=False):
+            self.remembered, self.outside = () if kept is None else (kept,), outside
+
+        def __call__(self, images):
+            kept = self.remembered[0] if self.remembered else torch.ones_like(images)
+            return images * ((1 - kept) if self.outside else kept)
+
+        def at(self, images):
+            return Veil(images.sigmoid(), self.outside)
+
+        def follow(self, images, remembered):
+            return Veil(remembered[0], self.outside)
+
+        def complement(self):
+            return Veil(*self.remembered, outside=not self.outside)
+
+    first, later = G(G.sample(2, 0)), G(G.sample(2, 1))
+    whole = chain(Complement(Veil()), Anchored(G))
+    assert whole.memories == 2
+    start = whole.at(first)
+    assert [tuple(m.shape) for m in start.remembered] == [first.shape, (2, 6)]
+    then = whole.follow(later, start.remembered)
+    assert all(torch.equal(a, b) for a, b in zip(then.remembered, start.remembered, strict=True))
+    expected = G.read(later * (1 - first.sigmoid())) - G.read(first * (1 - first.sigmoid()))
+    assert torch.allclose(then(later), expected)
+
+
+def test_a_feature_must_remember_what_it_says():
+    G = curved()
+
+    class Forgetful(Anchored):
+        def at(self, images):
+            return Anchored(self.generator)
+
+    problem = assemble(G, {}, {"away": Forgetful(G)})
+    with pytest.raises(ContractError, match="away says that it remembers 1 tensors of 1 rows, and frozen"):
+        walked(problem)
 
 
 # Paths on disk

@@ -26,6 +26,9 @@ from eigenwalk.spec import GeneratorSpec
 
 __all__ = ["Composition", "Term", "Used", "build_feature", "build_generator", "compose", "resolve"]
 
+Built = dict[Call, tuple[Feature, tuple[Used, ...]]]
+"""What names were built into, and what was used for each."""
+
 
 @dataclass(frozen=True)
 class Term:
@@ -69,7 +72,7 @@ def compose(fixed: Sequence[str | Term], varied: Sequence[str | Term], registry:
     held = [(resolve(node, registry), tolerance) for node, tolerance in map(_held, _texts(fixed))]
     weighted = [(resolve(node, registry), weight) for node, weight in map(_weighted, _texts(varied))]
     check_sets([node for node, _ in held], [node for node, _ in weighted], registry)
-    built: dict[Call, tuple[Feature, Used]] = {}
+    built: Built = {}
     holds = iter([_term(node, registry, built, tolerance=tolerance) for node, tolerance in held])
     varies = iter([_term(node, registry, built, weight=weight) for node, weight in weighted])
     composition = Composition(
@@ -83,9 +86,7 @@ def compose(fixed: Sequence[str | Term], varied: Sequence[str | Term], registry:
     return composition
 
 
-def build_feature(
-    node: Node, registry: Registry, built: dict[Call, tuple[Feature, Used]] | None = None
-) -> tuple[Feature, tuple[Used, ...]]:
+def build_feature(node: Node, registry: Registry, built: Built | None = None) -> tuple[Feature, tuple[Used, ...]]:
     """The feature that a tree stands for, and what was used for it.
 
     `built` keeps what names were built into: two expressions that share a name then share its object, so
@@ -105,11 +106,18 @@ def build_feature(
             feature = chain(_projection(left, part, CHAINED), feature)
         return feature, tuple(dict.fromkeys(used for _, every in links for used in every))
     if node not in built and node.name == "file":
-        built[node] = feature_from_file(node)
+        feature, used = feature_from_file(node)
+        built[node] = feature, (used,)
     elif node not in built:
-        built[node] = made(feature_offer(node, registry), node, Feature, **factory_options(node.options))
-    feature, one = built[node]
-    return feature, (one,)
+        options, inner = dict(factory_options(node.options)), ()
+        for name, value in options.items():
+            if isinstance(value, (Call, Complement, Chain)):
+                nested, used = build_feature(value, registry, built)
+                options[name] = _projection(nested, value, f"option {name!r} of {node.name} takes a projection")
+                inner += used
+        feature, used = made(feature_offer(node, registry), node, Feature, **options)
+        built[node] = feature, tuple(dict.fromkeys((used, *inner)))
+    return built[node]
 
 
 def build_generator(text: str, registry: Registry) -> tuple[Generator, tuple[Used, ...]]:
@@ -146,7 +154,7 @@ def _texts(items: Sequence[str | Term]) -> list[str]:
     return [one for one in items if isinstance(one, str)]
 
 
-def _term(node: Node, registry: Registry, built: dict[Call, tuple[Feature, Used]], **role: Any) -> Term:
+def _term(node: Node, registry: Registry, built: Built, **role: Any) -> Term:
     feature, used = build_feature(node, registry, built)
     return Term(str(node), feature, used=used, **role)
 

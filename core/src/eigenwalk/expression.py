@@ -6,6 +6,7 @@
     ~mask(file="sofa.png")                what it leaves out
     identity < 0.25                       held within a tolerance, in the feature's unit
     0.5 * pixels                          varied with a weight
+    position(mask(label=sofa))            a feature of a projection
     ./my_feature.py:fn                    a function in a file: file("./my_feature.py:fn")
 
 Parsed by `ast` in eval mode over a closed list of nodes; nothing is ever evaluated.
@@ -30,7 +31,6 @@ from eigenwalk.errors import ExpressionError
 from eigenwalk.source import Source, quoted, read
 
 Scalar = str | int | float | bool
-Value = Scalar | tuple[str | int | float, ...]
 
 MAX_DEPTH = 40
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -84,6 +84,8 @@ class Chain:
 
 
 Node = Call | Complement | Chain
+Value = Scalar | tuple[str | int | float, ...] | Node
+"""What an option may hold: a feature too, for one that measures what a projection keeps."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,8 @@ def parse_generator(text: str, isfile: Callable[[str], bool] = os.path.isfile) -
 
 def value_text(value: Value) -> str:
     """The canonical text of an option's value; words stay bare where they read back as themselves."""
+    if isinstance(value, (Call, Complement, Chain)):
+        return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
@@ -262,7 +266,7 @@ class _Reader:
             inner = self.node(node.operand, depth + 1)
             return inner.inner if isinstance(inner, Complement) else Complement(inner)
         if isinstance(node, (ast.Name, ast.Attribute, ast.Call)):
-            return self.call(node)
+            return self.call(node, depth)
         self.fail(node, self.complaint(node))
 
     def chain(self, node: ast.BinOp, depth: int, without: ast.BinOp | None) -> Chain:
@@ -292,7 +296,7 @@ class _Reader:
             return "expected the name of a feature, found a number"
         return f"this is not part of the language; {_FORMS}"
 
-    def call(self, node: ast.Name | ast.Attribute | ast.Call) -> Call:
+    def call(self, node: ast.Name | ast.Attribute | ast.Call, depth: int = 0) -> Call:
         """A name, with or without options."""
         target = node.func if isinstance(node, ast.Call) else node
         name = _dotted(target)
@@ -308,21 +312,24 @@ class _Reader:
                 self.fail(option, "options are written name=value")
             if option.arg in options:
                 self.fail(option, f"option {option.arg!r} is given twice")
-            options[option.arg] = self.value(option.value)
-        args = tuple(self.value(arg) for arg in node.args)
+            options[option.arg] = self.value(option.value, depth)
+        args = tuple(self.value(arg, depth) for arg in node.args)
         if name == "file" and not (args and isinstance(args[0], str)):
             self.fail(node, 'file takes the path and the name of a function: file("./my_feature.py:fn")')
         return Call(name, args, tuple(options.items()))
 
-    def value(self, node: ast.expr) -> Value:
-        """An option's value: a number, a word, a string, true, false, or several numbers or words."""
+    def value(self, node: ast.expr, depth: int = 0) -> Value:
+        """An option's value: a number, a word, a string, true, false, several numbers or words, or a feature."""
         if isinstance(node, (ast.Tuple, ast.List)):
-            values = [(element, self.value(element)) for element in node.elts[:1000]]
-            for element, value in values:
-                if isinstance(value, (bool, tuple)):
+            told: list[str | int | float] = []
+            for element in node.elts[:1000]:
+                value = self.value(element, depth)
+                if isinstance(value, bool) or not isinstance(value, (str, int, float)):
                     self.fail(element, "several values are numbers or words: (0, 0, 0.5, 1) or (sofa, lamp)")
-            told = tuple(value for _, value in values if not isinstance(value, tuple))
-            return told[0] if len(told) == 1 else told  # (sofa,) means what sofa means, and prints so
+                told.append(value)
+            return told[0] if len(told) == 1 else tuple(told)  # (sofa,) means what sofa means, and prints so
+        if isinstance(node, ast.Call) or _combines(node):
+            return self.node(node, depth + 1)
         number = _number(node)
         if number is not None:
             if isinstance(number, float) and not math.isfinite(number):
@@ -346,6 +353,11 @@ def _number(node: ast.expr) -> int | float | None:
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
         return sign * node.value  # type: ignore[operator, return-value]
     return None
+
+
+def _combines(node: ast.expr) -> bool:
+    """Whether `node` is ``a | b`` or ``~a``."""
+    return isinstance(getattr(node, "op", None), (ast.BitOr, ast.Invert))
 
 
 def _dotted(node: ast.expr) -> str | None:

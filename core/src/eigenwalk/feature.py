@@ -14,7 +14,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
+from eigenwalk.errors import CompositionError
 from eigenwalk.shapes import Distances, Images, Values
 
 
@@ -30,11 +32,16 @@ class Feature(ABC):
         differentiable: False where autograd cannot follow; the core then takes central differences along
             the few directions that it needs.
         step: how far (RMS pixel) an image moves in such a difference.
+        memories: how many tensors the feature, frozen at one waypoint, hands to itself at the next: none for most.
+        remembered: of a frozen feature, those tensors, each ``(batch, ...)``, floating point, of a shape that
+            does not depend on the images.
     """
 
     unit: str = "RMS pixel"
     differentiable: bool = True
     step: float = 0.02
+    memories: int = 0
+    remembered: tuple[Tensor, ...] = ()
 
     @abstractmethod
     def __call__(self, images: Images) -> Values:
@@ -51,6 +58,17 @@ class Feature(ABC):
             Undefined: the feature has no value at some rows (an empty mask, no face).
         """
         return self
+
+    def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> Feature:
+        """The feature as it stands near these images, one waypoint after another.
+
+        `remembered` is what the feature, frozen at the waypoint before, remembered, its rows belonging to those of
+        `images`: where an object was, so that the same one is found again. By default what `at` gives.
+
+        Raises:
+            Undefined: as `at`.
+        """
+        return self.at(images)
 
     def distance(self, a: Values, b: Values) -> Distances:
         """How far values `a` and `b` ``(batch, ...)`` lie apart, ``(batch,)``, in this feature's unit.
@@ -87,6 +105,19 @@ class Projection(Feature):
         """What this projection leaves out: the image minus its projection (``~mask``)."""
         return Complement(self)
 
+    def coverage(self, images: Images) -> Images:
+        """How much of each pixel the projection keeps, ``(batch, 1, height, width)`` in [0, 1].
+
+        For a mask, that is the mask; where it depends on the images, it is differentiable with respect to them,
+        so that a feature can measure where the object is.
+
+        Raises:
+            CompositionError: the projection keeps no pixels but, say, frequencies.
+        """
+        raise CompositionError(
+            f"{type(self).__name__} keeps no region of the image: take a mask, such as mask(label=sofa)"
+        )
+
     @abstractmethod
     def __call__(self, images: Images) -> Images:
         """The projected images ``(batch, 3, height, width)``."""
@@ -95,6 +126,10 @@ class Projection(Feature):
         """The projection as it stands near these images; see `Feature.at`."""
         return self
 
+    def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> Projection:
+        """The projection near these images, one waypoint after another; see `Feature.follow`."""
+        return self.at(images)
+
 
 class Complement(Projection):
     """The image minus what `inner` keeps of it."""
@@ -102,6 +137,7 @@ class Complement(Projection):
     def __init__(self, inner: Projection):
         self.inner = inner
         self.unit, self.differentiable, self.step = inner.unit, inner.differentiable, inner.step
+        self.memories, self.remembered = inner.memories, inner.remembered
 
     def __call__(self, images: Images) -> Images:
         """The images less their projection, ``(batch, 3, height, width)``."""
@@ -109,11 +145,26 @@ class Complement(Projection):
 
     def at(self, images: Images) -> Projection:
         """The complement of the inner projection near these images."""
-        return self.inner.at(images).complement()
+        return _complement(self.inner.at(images))
+
+    def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> Projection:
+        """The complement of the inner projection, followed."""
+        return _complement(self.inner.follow(images, remembered))
+
+    def coverage(self, images: Images) -> Images:
+        """What the inner projection does not keep of each pixel."""
+        return 1 - self.inner.coverage(images)
 
     def complement(self) -> Projection:
         """The inner projection itself."""
         return self.inner
+
+
+def _complement(frozen: Projection) -> Projection:
+    """The complement of a `frozen` projection, which remembers what that does."""
+    complement = frozen.complement()
+    complement.remembered = frozen.remembered
+    return complement
 
 
 class Chain(Feature):
@@ -127,6 +178,8 @@ class Chain(Feature):
         self.unit = feature.unit
         self.differentiable = projection.differentiable and feature.differentiable
         self.step = feature.step
+        self.memories = projection.memories + feature.memories
+        self.remembered = projection.remembered + feature.remembered
 
     def __call__(self, images: Images) -> Values:
         """The feature's values of the projected images."""
@@ -136,6 +189,12 @@ class Chain(Feature):
         """Both parts frozen: the projection near the images, the feature near their projection."""
         projection = self.projection.at(images)
         return type(self)(projection, self.feature.at(projection(images)))
+
+    def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> Feature:
+        """Both parts followed, each with its share of what was remembered."""
+        own = self.projection.memories
+        projection = self.projection.follow(images, remembered[:own])
+        return type(self)(projection, self.feature.follow(projection(images), remembered[own:]))
 
     def distance(self, a: Values, b: Values) -> Distances:
         """The last feature's distance."""
@@ -148,6 +207,12 @@ class Chain(Feature):
 
 class ProjectionChain(Chain, Projection):
     """A chain that ends in a projection, and so is one itself."""
+
+    def coverage(self, images: Images) -> Images:
+        """What both parts keep of each pixel: ``mask(label=face) | mask(box=(0, 0, 1, 0.5))``."""
+        projection, feature = self.projection, self.feature
+        assert isinstance(feature, Projection)  # `chain` makes one of two projections
+        return projection.coverage(images) * feature.coverage(projection(images))
 
 
 def chain(projection: Projection, feature: Feature) -> Feature:

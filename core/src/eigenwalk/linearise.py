@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -41,6 +42,8 @@ FEW = 2
 """Up to so many tangents, two reverse passes are cheaper than forward mode (benchmarks/passes.py)."""
 Named = tuple[str, Feature]
 """A feature under its canonical expression."""
+Memories = tuple[Tensor, ...]
+"""What all features together remember of a waypoint, in their order: tensors ``(batch, ...)``."""
 
 
 @dataclass
@@ -72,8 +75,10 @@ class Linearisation:
     differences: float | None = None
     dtype: torch.dtype = torch.float32
 
-    def at(self, latents: Latents, meter: Meter | None = None) -> Point:
+    def at(self, latents: Latents, meter: Meter | None = None, memories: Memories = ()) -> Point:
         """The point at `latents` ``(batch, latent)``: one forward pass.
+
+        `memories` are those of the waypoint before, for features that follow what they found there.
 
         Raises:
             Undefined: a feature has no value at some rows.
@@ -86,9 +91,18 @@ class Linearisation:
             images = _images(self.generator, z)
         meter.add(forwards=1)
         pixels = images.detach().requires_grad_(self.differences is None)
-        frozen = tuple((name, _freeze(name, feature, pixels.detach())) for name, feature in self.features)
+        frozen = tuple(
+            (name, _freeze(name, feature, pixels.detach(), own))
+            for (name, feature), own in zip(self.features, self._shared_out(memories), strict=True)
+        )
         values = tuple(_values(name, feature, pixels) for name, feature in frozen)
         return Point(self, z, images, pixels, frozen, values, meter)
+
+    def _shared_out(self, memories: Memories) -> Iterator[Memories]:
+        """Each feature's own part of `memories`; nothing for all where there are none yet."""
+        rest = iter(memories)
+        for _, feature in self.features:
+            yield tuple(islice(rest, feature.memories))
 
     def footprint(self, latents: Latents) -> tuple[int, int]:
         """Bytes that one point at `latents` keeps for its derivatives, and those of its largest activation."""
@@ -131,6 +145,11 @@ class Point:
     def values(self) -> tuple[Tensor, ...]:
         """Each feature's values ``(batch, ...)``."""
         return tuple(v.detach() for v in self._values)
+
+    @property
+    def memories(self) -> Memories:
+        """What the features remember of this waypoint."""
+        return tuple(tensor.detach() for _, feature in self.features for tensor in feature.remembered)
 
     def push(self, tangents: Basis) -> tuple[Tensor, ...]:
         """Each feature's change ``(batch, k, values)`` along `tangents` ``(batch, k, latent)``.
@@ -255,14 +274,22 @@ def _images(generator: Generator, latents: Latents) -> Images:
     return images
 
 
-def _freeze(name: str, feature: Feature, images: Images) -> Feature:
-    """`feature.at(images)`; an Undefined without rows is asked again row by row, to know which."""
+def _freeze(name: str, feature: Feature, images: Images, remembered: Memories) -> Feature:
+    """`feature` near the images, following what it `remembered` where it did.
+
+    An Undefined without rows is asked again row by row, to know which.
+    """
+
+    def frozen(rows: slice = slice(None)) -> Feature:
+        here = images[rows]
+        return feature.follow(here, tuple(m[rows] for m in remembered)) if remembered else feature.at(here)
+
     try:
-        return feature.at(images)
+        return _remembering(name, feature, frozen(), len(images))
     except Undefined as error:
         rows = error.rows
         if rows is None:
-            rows = tuple(i for i in range(len(images)) if not _defined(feature, images[i : i + 1]))
+            rows = tuple(i for i in range(len(images)) if not _defined(frozen, slice(i, i + 1)))
         raise Undefined(str(error), name, rows) from error
     except EigenwalkError:
         raise
@@ -270,9 +297,20 @@ def _freeze(name: str, feature: Feature, images: Images) -> Feature:
         raise PluginError(f"the feature {name} failed in at() on images {tuple(images.shape)}: {error!r}") from error
 
 
-def _defined(feature: Feature, image: Images) -> bool:
+def _remembering(name: str, feature: Feature, frozen: Feature, n: int) -> Feature:
+    """`frozen`, which remembers as many tensors of `n` rows as `feature` said."""
+    sizes = [tuple(tensor.shape) for tensor in frozen.remembered]
+    if len(sizes) != feature.memories or any(size[:1] != (n,) for size in sizes):
+        raise ContractError(
+            f"the feature {name} says that it remembers {feature.memories} tensors of {n} rows, and frozen it "
+            f"remembers {sizes or 'none'}"
+        )
+    return frozen
+
+
+def _defined(frozen: Callable[[slice], Feature], row: slice) -> bool:
     try:
-        feature.at(image)
+        frozen(row)
     except Undefined:
         return False
     return True

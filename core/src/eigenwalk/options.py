@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from eigenwalk.errors import OptionError
-from eigenwalk.expression import Call, Open, Value, value_text
+from eigenwalk.errors import ExpressionError, OptionError
+from eigenwalk.expression import Call, Chain, Complement, Node, Open, Value, parse, value_text
 from eigenwalk.spec import FeatureSpec, GeneratorSpec, Option
 
 Spec = FeatureSpec | GeneratorSpec
@@ -21,6 +21,7 @@ _EXPECTED = {
     "path": 'the path of a file, such as file="mask.png"',
     "numbers": "numbers, such as (0, 0, 0.5, 1)",
     "words": "words, such as (sofa, lamp)",
+    "projection": "a projection, such as mask(box=(0, 0, 0.5, 1))",
 }
 
 
@@ -46,7 +47,7 @@ def by_keyword(call: Call, spec: Spec) -> Call:
 def _leading(spec: Spec) -> str | None:
     """The option that says which one is meant, and so is written by position: ``rooms.part(sofa)``."""
     first = spec.options[0] if spec.options else None
-    return first.name if first and first.required and first.type in ("str", "words") else None
+    return first.name if first and first.required and first.type in ("str", "words", "projection") else None
 
 
 def opened_by_keyword(node: Open, spec: GeneratorSpec) -> Open:
@@ -99,6 +100,8 @@ def _typed(option: Option, value: Value, owner: str) -> Value:
 
 def _converted(kind: str, value: Value) -> Value | None:
     """`value` as an option of type `kind`, or None."""
+    if kind == "projection":
+        return _node(value)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if kind in ("str", "path"):
         return value if isinstance(value, str) else None
@@ -113,6 +116,16 @@ def _converted(kind: str, value: Value) -> Value | None:
         return values if all(isinstance(item, str) for item in values) else None  # type: ignore[return-value]
     numbers = all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in values)
     return values if numbers else None  # type: ignore[return-value]
+
+
+def _node(value: Value) -> Node | None:
+    """The feature that `value` is, or, where it is a word or a function in a file, names."""
+    if isinstance(value, str):
+        try:
+            value = parse(value)  # type: ignore[assignment]
+        except ExpressionError:
+            return None
+    return value if isinstance(value, (Call, Complement, Chain)) else None
 
 
 def _float(value: Any) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from eigenwalk.errors import CompositionError
-from eigenwalk.expression import Call, Chain, Complement, Node
+from eigenwalk.expression import Call, Chain, Complement, Node, Value
 from eigenwalk.files import reference
 from eigenwalk.options import by_keyword, key
 from eigenwalk.registry import Offer, Registry
@@ -33,7 +33,19 @@ def resolve(node: Node, registry: Registry) -> Node:
         for part in parts[:-1]:
             _must_project(part, registry, CHAINED)
         return Chain(parts)  # type: ignore[arg-type]
-    return node if node.name == "file" else by_keyword(node, feature_offer(node, registry).spec)
+    if node.name == "file":
+        return node
+    call = by_keyword(node, feature_offer(node, registry).spec)
+    return replace(call, options=tuple((name, _inner(call, name, value, registry)) for name, value in call.options))
+
+
+def _inner(call: Call, name: str, value: Value, registry: Registry) -> Value:
+    """The value of an option; one that is a projection is resolved in its turn."""
+    if not isinstance(value, (Call, Complement, Chain)):
+        return value
+    node = resolve(value, registry)
+    _must_project(node, registry, f"option {name!r} of {call.name} takes a projection")
+    return node
 
 
 def check_sets(fixed: Sequence[Node], varied: Sequence[Node], registry: Registry) -> None:
@@ -82,7 +94,8 @@ def _key(node: Node, registry: Registry) -> Node:
         path, name = reference(str(node.args[0]))
         return replace(node, args=(f"{path.resolve()}:{name}", *node.args[1:]))
     offer = feature_offer(node, registry)
-    return key(node, offer.spec, offer.distribution)
+    options = tuple((n, _key(v, registry) if isinstance(v, (Call, Complement, Chain)) else v) for n, v in node.options)
+    return key(replace(node, options=options), offer.spec, offer.distribution)
 
 
 def _must_project(node: Node, registry: Registry, rule: str) -> None:

@@ -12,7 +12,18 @@ from rich.table import Table
 from rich.text import Text
 
 from eigenwalk.errors import ExpressionError, UnknownName
-from eigenwalk.expression import Call, Complement, Expression, Held, Open, Weighted, parse, parse_generator, value_text
+from eigenwalk.expression import (
+    Call,
+    Chain,
+    Complement,
+    Expression,
+    Held,
+    Open,
+    Weighted,
+    parse,
+    parse_generator,
+    value_text,
+)
 from eigenwalk.options import by_keyword
 from eigenwalk.resolve import package, resolve
 
@@ -32,7 +43,8 @@ def describe(
     if isinstance(node, Call) and not node.args and not node.options and node.name != "file":
         _offer(out, _find(registry, node), registry)
         return
-    out.print(Text(str(_canonical(node, registry)), style="bold"))
+    node = _canonical(node, registry)
+    out.print(Text(str(node), style="bold"))
     seen: set[str] = set()
     for call in _calls(node):
         if call.name not in seen:
@@ -61,7 +73,8 @@ def _canonical(node: Expression | Open, registry: Registry) -> Expression | Open
     if isinstance(node, Open) or (isinstance(node, Call) and node.name == "file"):
         return node
     if isinstance(node, Call):
-        return by_keyword(node, _find(registry, node).spec)
+        call = by_keyword(node, _find(registry, node).spec)
+        return resolve(call, registry) if call.name in {offer.name for offer in registry.features} else call
     if isinstance(node, (Held, Weighted)):
         return replace(node, inner=resolve(node.inner, registry))
     return resolve(node, registry)
@@ -71,6 +84,9 @@ def _calls(node: Any) -> Iterator[Call]:
     """Every call of the tree, from left to right."""
     if isinstance(node, Call):
         yield node
+        for _, value in node.options:
+            if isinstance(value, (Call, Complement, Chain)):
+                yield from _calls(value)
     elif isinstance(node, (Complement, Held, Weighted)):
         yield from _calls(node.inner)
     elif not isinstance(node, Open):

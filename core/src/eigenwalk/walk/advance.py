@@ -74,19 +74,20 @@ def _gather(
     options: WalkOptions,
 ) -> Front:
     """The next front, from what every walking path found."""
-    paths, latents, directions, memory = (
-        list(front.paths),
-        front.latents.clone(),
-        front.directions.clone(),
-        front.memory,
-    )
+    paths, latents, directions = list(front.paths), front.latents.clone(), front.directions.clone()
+    memory, memories = front.memory, front.memories
     for proposal in proposals:
-        directions[list(proposal.paths)] = proposal.direction
+        rows = list(proposal.paths)
+        directions[rows] = proposal.direction
         memory = _remember(memory, proposal, len(paths))
+        memories = memories or tuple(m.new_zeros(len(paths), *m.shape[1:]) for m in proposal.memories)
+        memories = tuple(
+            old.index_put((torch.tensor(rows),), m) for old, m in zip(memories, proposal.memories, strict=True)
+        )
     for arrival in arrivals:
         paths[arrival.path] = path = _continued(paths[arrival.path], arrival, options)
         latents[arrival.path] = torch.from_numpy(path.waypoints[-1].latent).to(latents)
-    return Front(front.index + 1, tuple(paths), latents, directions, memory, front.origin, arrived)
+    return Front(front.index + 1, tuple(paths), latents, directions, memory, front.origin, memories, arrived)
 
 
 def _continued(path: Path, arrival: Arrival, options: WalkOptions) -> Path:

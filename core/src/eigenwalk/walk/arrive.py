@@ -48,7 +48,8 @@ def arrive(problem: Problem, front: Front, proposal: Proposal) -> tuple[list[Arr
 def _reach(problem: Problem, proposal: Proposal, rows: list[int], share: float) -> Point:
     """The point after `share` of the step. The pull is kept whole: it is what brings fixed features back."""
     step = share * proposal.step[rows, None] * proposal.direction[rows]
-    return problem.linearisation.at(proposal.latents[rows] + step.to(proposal.latents) + proposal.pull[rows])
+    latents = proposal.latents[rows] + step.to(proposal.latents) + proposal.pull[rows]
+    return problem.linearisation.at(latents, memories=tuple(tensor[rows] for tensor in proposal.memories))
 
 
 def _judged(

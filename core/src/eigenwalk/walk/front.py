@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eigenwalk.linearise import Point
+from eigenwalk.linearise import Memories, Point
 from eigenwalk.path import Path
+from eigenwalk.quotient import Problem
 from eigenwalk.rayleigh import Memory
 
 
@@ -27,6 +28,7 @@ class Front:
         directions: how each came there, ``(paths, latent)``.
         memory: what the solver carries; None at the start.
         origin: every feature's values at the starts, ``(paths, ...)``; None where they are to be found again.
+        memories: what the features remember of the waypoint before, ``(paths, ...)``; none at the starts.
         arrived: paths that still walk and the point where they stand, where that is in memory.
     """
 
@@ -36,6 +38,7 @@ class Front:
     directions: Tensor
     memory: Memory | None = None
     origin: tuple[Tensor, ...] | None = None
+    memories: Memories = ()
     arrived: tuple[list[int], Point] | None = field(default=None, repr=False)
 
     @property
@@ -46,6 +49,7 @@ class Front:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What, with the paths, is needed to go on: see `restore`."""
         saved = {"latents": self.latents, "directions": self.directions}
+        saved |= {f"memories.{i}": tensor for i, tensor in enumerate(self.memories)}
         if self.memory is not None:
             saved |= {f"memory.{name}": value for name, value in vars(self.memory).items()}
         return {name: value.detach().cpu().contiguous().numpy() for name, value in saved.items()}
@@ -59,4 +63,11 @@ class Front:
         carried = {name.removeprefix("memory."): value for name, value in loaded.items() if name.startswith("memory.")}
         index = max(path.waypoints[-1].index for path in paths)
         memory = Memory(**carried) if carried else None
-        return cls(index, paths, loaded["latents"], loaded["directions"], memory)
+        count = sum(name.startswith("memories.") for name in loaded)
+        memories = tuple(loaded[f"memories.{i}"] for i in range(count))
+        return cls(index, paths, loaded["latents"], loaded["directions"], memory, memories=memories)
+
+
+def look(problem: Problem, front: Front, paths: list[int], latents: Tensor) -> Point:
+    """The point at `latents`, where `paths` stand, with what the features remember of the waypoint before."""
+    return problem.linearisation.at(latents, memories=tuple(tensor[paths] for tensor in front.memories))

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from eigenwalk.errors import WalkError
-from eigenwalk.linearise import Meter, Point
+from eigenwalk.linearise import Memories, Meter, Point
 from eigenwalk.path import Cost
 from eigenwalk.quotient import Problem, Scaled
 from eigenwalk.rayleigh import Memory, Solution
 from eigenwalk.step import correction, follow, rate, step_size
-from eigenwalk.walk.front import Front
+from eigenwalk.walk.front import Front, look
 from eigenwalk.walk.options import WalkOptions
 
 
@@ -28,6 +28,7 @@ class Proposal:
         varied: ``(rows,)``, the varied change that the step promises, as a share of typical distances.
         quotient: ``(rows,)``.
         memory: what the solver leaves.
+        memories: what the features remember of `latents`, each ``(rows, ...)``.
         costs: what looking and solving took, by row.
     """
 
@@ -39,6 +40,7 @@ class Proposal:
     varied: Tensor
     quotient: Tensor
     memory: Memory
+    memories: Memories
     costs: tuple[Cost, ...]
 
     def rows(self, index: list[int]) -> Proposal:
@@ -47,6 +49,7 @@ class Proposal:
         return Proposal(
             paths=tuple(self.paths[i] for i in index),
             memory=self.memory.rows(torch.tensor(index, dtype=torch.long, device=self.latents.device)),
+            memories=tuple(tensor[index] for tensor in self.memories),
             costs=tuple(self.costs[i] for i in index),
             **{name: getattr(self, name)[index] for name in tensors},
         )
@@ -75,9 +78,18 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
     pull = torch.zeros_like(direction)
     if pull_back is not None:
         pull = correction(solution, fixed_gap, varied_gap, step)
-    costs = (point.meter.cost,) * len(rows)
-    latents = point.latents.detach()
-    return Proposal(tuple(rows), latents, direction, pull, step, varied_rate * step, quotient, solution.memory, costs)
+    return Proposal(
+        paths=tuple(rows),
+        latents=point.latents.detach(),
+        direction=direction,
+        pull=pull,
+        step=step,
+        varied=varied_rate * step,
+        quotient=quotient,
+        memory=solution.memory,
+        memories=point.memories,
+        costs=(point.meter.cost,) * len(rows),
+    )
 
 
 def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Proposal:
@@ -87,7 +99,7 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
     place = {seeds[n]: j for j, n in enumerate(firsts)}
     index = torch.tensor([place[seed] for seed in seeds], device=front.latents.device)
     try:
-        point = problem.linearisation.at(front.latents[[rows[n] for n in firsts]])
+        point = look(problem, front, [rows[n] for n in firsts], front.latents[[rows[n] for n in firsts]])
         solution = options.solver.solve(Scaled(problem, point), (options.paths + 1) // 2)
     except WalkError as error:
         if error.rows is not None:  # those of seeds, here; of paths, to whoever asked
@@ -109,6 +121,7 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
         varied=varied_rate * step,
         quotient=solution.quotients[every, ranks],
         memory=solution.memory,
+        memories=tuple(tensor[index] for tensor in point.memories),
         costs=tuple(point.meter.cost if n in firsts else Cost() for n in range(len(rows))),
     )
 
@@ -117,7 +130,7 @@ def _point(problem: Problem, front: Front, rows: list[int]) -> Point:
     """The point where `rows` stand: the one they arrived at where it is still there, else a new look."""
     if front.arrived is not None and front.arrived[0] == rows:
         return replace(front.arrived[1], meter=Meter())
-    return problem.linearisation.at(front.latents[rows])
+    return look(problem, front, rows, front.latents[rows])
 
 
 def _rows(solution: Solution, index: Tensor) -> Solution:
