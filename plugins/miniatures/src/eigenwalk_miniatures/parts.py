@@ -46,6 +46,10 @@ class Masked(Projection):
         """Everything outside: the masks turned over."""
         return Masked(1 - self.masks)
 
+    def coverage(self, images: Tensor) -> Tensor:
+        """The frozen masks `(batch, 1, height, width)`."""
+        return self.masks.to(images)
+
     def _root(self, like: Tensor) -> Tensor:
         return (3 * self.masks.to(like).square().flatten(1).sum(1)).clamp(min=1.0).sqrt()
 
@@ -75,7 +79,11 @@ class Parts(Projection):
     def masks(self, images: Tensor) -> Tensor:
         """Soft masks `(batch, 1, height, width)` of the named parts together, or of all but them."""
         with torch.no_grad():
-            found = load.follow(self.segmenter, images).masks(images.detach())
+            return self.coverage(images.detach())
+
+    def coverage(self, images: Tensor) -> Tensor:
+        """As `masks`, differentiable with respect to the images: where the parts are, and how large."""
+        found = load.follow(self.segmenter, images).masks(images)
         inside = found[:, [self.world.parts.index(name) for name in self.names]].sum(1, keepdim=True)
         return 1 - inside if self.outside else inside
 
