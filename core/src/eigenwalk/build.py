@@ -73,7 +73,7 @@ def made(offer: Offer[Any], call: Call | None, kind: type[T], **options: Any) ->
         offer.name,
         offer.distribution,
         offer.version,
-        tuple((weights.file, store.sum_of(weights) or "") for weights in spec.needed(options)),
+        tuple((weights.file, sha) for weights in spec.needed(options) if (sha := store.sum_of(weights))),
         tuple((file, sha256(Path(file).expanduser())) for file in files if Path(file).expanduser().is_file()),
     )
 

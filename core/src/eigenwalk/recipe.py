@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from eigenwalk import store
 from eigenwalk.errors import RecipeError
 from eigenwalk.expression import Call, Expression, Held, Node, Open, Weighted, parse, parse_generator
 from eigenwalk.files import sha256
@@ -196,7 +197,8 @@ class Recipe(BaseModel):
         for offer in (*registry.features, *registry.generators):
             if offer.distribution in self.installed:
                 for weights in offer.spec.weights:
-                    brought.setdefault(weights.file, {})[weights.sha256] = f"{offer.distribution} {offer.version}"
+                    if sha := store.sum_of(weights):
+                        brought.setdefault(weights.file, {})[sha] = f"{offer.distribution} {offer.version}"
         for file, recorded in self.weights.items():
             have = brought.get(file, {recorded: ""})
             if recorded not in have:

@@ -9,16 +9,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 
 from eigenwalk.build import Used
+from eigenwalk.store import cache_folder
 from eigenwalk.typical import SAMPLES, SEED
-
-
-def cache_folder() -> Path:
-    """Where eigenwalk keeps what can be made again: `EIGENWALK_CACHE`, else the user's cache folder."""
-    base = os.environ.get("EIGENWALK_CACHE")
-    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eigenwalk"
 
 
 def remembered(text: str, used: Sequence[Used], measure: Callable[[], float]) -> float:

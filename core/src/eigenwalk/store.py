@@ -20,15 +20,20 @@ from eigenwalk.errors import WeightsError
 from eigenwalk.spec import Weights
 
 FOLDER = "EIGENWALK_WEIGHTS"
+CHECKED, TRUSTED, PART = ".checked", ".sha256", ".part"
+SUM = r"[0-9a-f]{64}"
+
+
+def cache_folder() -> Path:
+    """Where eigenwalk keeps what can be had again: `EIGENWALK_CACHE`, else the user's cache folder."""
+    base = os.environ.get("EIGENWALK_CACHE")
+    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eigenwalk"
 
 
 def folder() -> Path:
-    """Where weights lie: `EIGENWALK_WEIGHTS`, else ``weights`` in `EIGENWALK_CACHE` or the user's cache folder."""
-    if own := os.environ.get(FOLDER):
-        return Path(own).expanduser().absolute()
-    cache = os.environ.get("EIGENWALK_CACHE")
-    base = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eigenwalk"
-    return base.absolute() / "weights"
+    """Where weights lie: `EIGENWALK_WEIGHTS`, else ``weights`` in `cache_folder()`."""
+    own = os.environ.get(FOLDER)
+    return (Path(own).expanduser() if own else cache_folder() / "weights").absolute()
 
 
 def place(weights: Weights) -> Path:
@@ -89,8 +94,8 @@ def sum_of(weights: Weights) -> str | None:
     if weights.sha256 is not None:
         return weights.sha256
     with suppress(OSError, UnicodeDecodeError):
-        told = _beside(place(weights), ".sha256").read_text(encoding="ascii").split()
-        if told and re.fullmatch(r"[0-9a-f]{64}", told[0]):
+        told = _beside(place(weights), TRUSTED).read_text(encoding="ascii").split()
+        if told and re.fullmatch(SUM, told[0]):
             return told[0]
     return None
 
@@ -98,7 +103,7 @@ def sum_of(weights: Weights) -> str | None:
 def record(weights: Weights, sha256: str) -> None:
     """Keeps `sha256` as the sum that the file of `weights`, which has no published one, must have from now on."""
     path = place(weights)
-    _write(_beside(path, ".sha256"), f"{sha256}  {path.name}\n")
+    _write(_beside(path, TRUSTED), f"{sha256}  {path.name}\n")
 
 
 def checked(path: Path, again: bool = False) -> str:
@@ -107,23 +112,37 @@ def checked(path: Path, again: bool = False) -> str:
     Raises:
         WeightsError: the file cannot be read.
     """
-    beside = _beside(path, ".checked")
+    if not again and (told := known(path)):
+        return told
     try:
         before = _state(path)
-        if not again:
-            with suppress(OSError, ValueError, KeyError, TypeError):
-                known = json.loads(beside.read_text(encoding="utf-8"))
-                if known["state"] == before and re.fullmatch(r"[0-9a-f]{64}", known["sha256"]):
-                    return known["sha256"]
         with open(path, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
-        unchanged = _state(path) == before
+        if _state(path) == before:
+            remember(path, found)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
-    if unchanged:
-        with suppress(OSError):  # a store that this user cannot write costs the time to hash, and no more
-            _write(beside, json.dumps({"sha256": found, "state": before}))
     return found
+
+
+def known(path: Path) -> str | None:
+    """The SHA-256 computed before for the file at `path`, if size, times and inode are what they were then."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        told = json.loads(_beside(path, CHECKED).read_text(encoding="utf-8"))
+        if told["state"] == _state(path) and re.fullmatch(SUM, told["sha256"]):
+            return told["sha256"]
+    return None
+
+
+def remember(path: Path, sha256: str) -> None:
+    """Keeps `sha256` for the file at `path` as it is now; in a store that this user cannot write, nothing."""
+    with suppress(OSError):
+        _write(_beside(path, CHECKED), json.dumps({"sha256": sha256, "state": _state(path)}))
+
+
+def part(path: Path) -> Path:
+    """Where what has come so far of the file at `path` lies while it is fetched."""
+    return _beside(path, PART)
 
 
 def _state(path: Path) -> list[int]:
@@ -137,9 +156,9 @@ def _beside(path: Path, ending: str) -> Path:
 
 
 def _write(target: Path, text: str) -> None:
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    new = target.with_name(f"{target.name}.{os.getpid()}.new")
     try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, target)
+        new.write_text(text, encoding="utf-8")
+        os.replace(new, target)
     finally:
-        part.unlink(missing_ok=True)
+        new.unlink(missing_ok=True)

@@ -15,11 +15,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Allowed anywhere in the line, since it is added to a command that has just failed.
     traceback = "--traceback" in words or os.environ.get(TRACEBACK, "") not in ("", "0")
     words = [word for word in words if word != "--traceback"]
+    # Typer imports pydantic for any command line that it reads, which takes longer than finding all names.
     if words in (["features"], ["generators"]):
-        # Typer imports pydantic for any command line that it reads, which takes longer than finding all names.
         from eigenwalk.cli import catalogue
 
-        return catalogue.listed(words[0])
+        return catalogue.quietly(catalogue.features if words == ["features"] else catalogue.generators)
+    if words[:2] == ["weights", "list"] and words[2:] in ([], ["--json"]):
+        from eigenwalk.cli import catalogue, inventory
+
+        return catalogue.quietly(inventory.as_json if words[2:] else inventory.listed)
     from eigenwalk.cli.app import command
 
     command()(args=words, prog_name="eigenwalk", obj={"traceback": traceback})

@@ -19,6 +19,7 @@ COMMANDS = {
     "features": ("eigenwalk.cli.catalogue:features", "List the features that are installed."),
     "generators": ("eigenwalk.cli.catalogue:generators", "List the generators that are installed."),
     "describe": ("eigenwalk.cli.describe:describe", "Explain a name or an expression."),
+    "weights": ("eigenwalk.cli.weights:weights", "List, fetch and verify the files that features need."),
     "doctor": ("eigenwalk.cli.doctor:doctor", "Check plugins, and say what failed."),
 }
 
@@ -91,9 +92,14 @@ def _root(
 
 def _built_in(name: str) -> Any:
     target, summary = COMMANDS[name]
-    module, _, function = target.partition(":")
+    module, _, attribute = target.partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    if isinstance(found, typer.Typer):  # a group: commands of its own
+        made = typer.main.get_group(found)
+        made.name, made.short_help = name, summary
+        return made
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_show_locals=False)
-    app.command(name, short_help=summary)(getattr(importlib.import_module(module), function))
+    app.command(name, short_help=summary)(found)
     return typer.main.get_command(app)
 
 

