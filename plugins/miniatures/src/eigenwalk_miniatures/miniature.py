@@ -14,7 +14,7 @@ from eigenwalk_miniatures.factors import FactorTable
 if TYPE_CHECKING:
     from torch import Tensor
 
-NAMES = ("rooms",)
+NAMES = ("rooms", "faces")
 """Every miniature of this package: a folder of that name with `factors.py` and `scene.py`."""
 
 
