@@ -7,7 +7,7 @@ from pathlib import Path
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import FeatureSpec, GeneratorSpec, Option
 from eigenwalk_miniatures.checkpoint import is_generator
-from eigenwalk_miniatures.miniature import NAMES, Miniature, miniature
+from eigenwalk_miniatures.miniature import Miniature, miniature
 from eigenwalk_miniatures.shipped import shipped
 
 LICENCE = "Apache-2.0"
@@ -37,13 +37,13 @@ def eigenwalk_open(path: Path) -> GeneratorSpec | None:
 @hookimpl
 def eigenwalk_generators() -> list[GeneratorSpec]:
     """One generator a miniature: `rooms`."""
-    return [_generator(miniature(name)) for name in NAMES]
+    return [_generator(miniature(name)) for name in ("rooms",)]
 
 
 @hookimpl
 def eigenwalk_features() -> list[FeatureSpec]:
     """Parts and factors of every miniature: `rooms.part`, `rooms.factor`."""
-    return [spec for name in NAMES for spec in (_part(miniature(name)), _factor(miniature(name)))]
+    return [spec for name in ("rooms",) for spec in (_part(miniature(name)), _factor(miniature(name)))]
 
 
 def _generator(world: Miniature) -> GeneratorSpec:
