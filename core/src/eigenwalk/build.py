@@ -30,8 +30,8 @@ T = TypeVar("T")
 class Used:
     """What one name stood for, so that a run can be repeated.
 
-    `weights` are the files that its options need and `files` the user's own, each with its SHA-256. A
-    function in a user's file has no distribution and no version.
+    `weights` are the files that its factory opened, from the store or from inside its package, and `files` the
+    user's own, each with its SHA-256. A function in a user's file has no distribution and no version.
     """
 
     name: str
@@ -58,7 +58,8 @@ def made(offer: Offer[Any], call: Call | None, kind: type[T], **options: Any) ->
     except CALLED as error:
         raise PluginError(f"{who}: its factory {spec.load} cannot be imported: {explained(error)}") from error
     try:
-        result = factory(**options)
+        with store.noting() as opened:
+            result = factory(**options)
     except EigenwalkError:
         raise
     except CALLED as error:
@@ -69,11 +70,12 @@ def made(offer: Offer[Any], call: Call | None, kind: type[T], **options: Any) ->
         raise ContractError(f"{who} is declared a projection: {spec.load} must return a Projection, got {_a(result)}")
     paths = [option.name for option in spec.options if option.type == "path"]
     files = [str(value) for name, value in (call.options if call else ()) if name in paths]
+    inside = ((one.file, one.sha256) for one in spec.needed(options) if one.url is None and one.sha256)
     return result, Used(
         offer.name,
         offer.distribution,
         offer.version,
-        tuple((weights.file, sha) for weights in spec.needed(options) if (sha := store.sum_of(weights))),
+        (*inside, *dict.fromkeys(opened)),
         tuple((file, sha256(Path(file).expanduser())) for file in files if Path(file).expanduser().is_file()),
     )
 

@@ -13,7 +13,9 @@ import json
 import os
 import re
 import shlex
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from eigenwalk.errors import WeightsError
@@ -22,6 +24,7 @@ from eigenwalk.spec import Weights
 FOLDER = "EIGENWALK_WEIGHTS"
 CHECKED, TRUSTED, PART = ".checked", ".sha256", ".part"
 SUM = r"[0-9a-f]{64}"
+_NOTED: ContextVar[list[tuple[str, str]] | None] = ContextVar("_NOTED", default=None)
 
 
 def cache_folder() -> Path:
@@ -75,7 +78,23 @@ def find(weights: Weights, name: str) -> Path:
             f"{name}: {path} is damaged, or another file: SHA-256 {found}, expected {expected}\n"
             f"  fetch it again:  {command(name)}"
         )
+    if (noted := _NOTED.get()) is not None:
+        noted.append((weights.file, found))
     return path
+
+
+@contextmanager
+def noting() -> Iterator[list[tuple[str, str]]]:
+    """Files with their SHA-256, one by one as `find` returns them in this context: what a run has used.
+
+    Which file a factory opens may depend on more than one option, and it alone knows.
+    """
+    noted: list[tuple[str, str]] = []
+    token = _NOTED.set(noted)
+    try:
+        yield noted
+    finally:
+        _NOTED.reset(token)
 
 
 def command(name: str) -> str:

@@ -26,6 +26,8 @@ from eigenwalk.expression import (
 )
 from eigenwalk.options import by_keyword
 from eigenwalk.resolve import package, resolve
+from eigenwalk.store import megabytes
+from eigenwalk.weights import declared
 
 if TYPE_CHECKING:
     from eigenwalk.registry import Offer, Registry
@@ -132,10 +134,12 @@ def _offer(out: Console, offer: Offer[Any], registry: Registry) -> None:
     facts.add_row("loads", spec.load)
     if spec.licence:
         facts.add_row("licence", spec.licence)
-    for weights in spec.weights:
-        where = weights.url or "inside the package"
-        facts.add_row("weights", f"{weights.file}, {weights.size / 1e6:.1f} MB, {weights.licence}, {where}")
-        facts.add_row("", f"SHA-256 {weights.sha256}")
+    for item in declared(offer):
+        weights = item.weights
+        facts.add_row("weights", f"{weights.file}, {megabytes(weights.size)}, {weights.licence}")
+        facts.add_row("", f"{item.state()}{f', needed by {item.names[0]}' if weights.option else ''}")
+        facts.add_row("", weights.url or "inside the package")
+        facts.add_row("", f"SHA-256 {weights.sha256 or 'not published'}")
     for cite in spec.cites:
         facts.add_row("cites", Text(cite))
     out.print(facts)

@@ -134,11 +134,13 @@ def _explain(names: Sequence[str], items: Sequence[Item], missing: Sequence[Item
             out.print(Text.assemble(("here  ", "green"), str(item.place)))
     if items:
         return
-    out.print(f"{' and '.join(names)} needs no weights")
-    if others := wanted(names, registry, whole=True):
-        out.print("these do:")
-        for item in others:
-            out.print(f"  {', '.join(item.names)}: {item.weights.file}, {store.megabytes(item.weights.size)}")
+    others = wanted(names, registry, whole=True)
+    if not others:
+        out.print(f"{' and '.join(names)} needs no weights")
+        return
+    out.print(f"no file is tied to the options of {' and '.join(names)}; --all fetches all of these, or name one:")
+    for item in others:
+        out.print(f"  {', '.join(item.names)}  {item.weights.file}, {store.megabytes(item.weights.size)}")
 
 
 def _show(missing: Sequence[Item]) -> None:

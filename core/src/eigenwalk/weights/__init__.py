@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eigenwalk.weights.items import Item, State, every, wanted
+from eigenwalk.weights.items import Item, State, declared, every, wanted
 
 if TYPE_CHECKING:
     from eigenwalk.registry import Registry
     from eigenwalk.weights.fetching import Progress
 
-__all__ = ["Item", "State", "every", "fetch", "verify", "wanted"]
+__all__ = ["Item", "State", "declared", "every", "fetch", "verify", "wanted"]
 
 
 def fetch(

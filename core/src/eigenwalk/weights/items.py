@@ -88,6 +88,11 @@ class Item:
         return "unchecked" if expected is None else "present" if found == expected else "damaged"
 
 
+def declared(offer: Offer[Any]) -> tuple[Item, ...]:
+    """Every file that one offer declares."""
+    return _merged(_item(offer, weights, False) for weights in offer.spec.weights)
+
+
 def every(registry: Registry | None = None) -> tuple[Item, ...]:
     """Every file that an installed feature or generator declares, in the order of the plugins' names."""
     registry = registry or Registry.discover()
