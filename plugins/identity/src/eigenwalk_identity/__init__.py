@@ -1,0 +1,1 @@
+"""Whose face it is, as a feature for eigenwalk."""

@@ -1,0 +1,211 @@
+"""Whose face it is: the embedding of facenet-pytorch's InceptionResnetV1 on the face that its MTCNN finds.
+
+The crop is the published one. The box of MTCNN, widened so that `margin` pixels of the crop (both sides together) lie
+around the face, cut off at the image's border, is resized to 160 x 160 and mapped to (x - 127.5) / 128 with x from 0
+to 255. The recogniser was trained on such boxes, not aligned by the eyes: turning faces upright would show it what it
+never saw.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from facenet_pytorch import InceptionResnetV1
+from torch import Tensor
+
+from eigenwalk.checkpoint import into, state_dict
+from eigenwalk.errors import OptionError, Undefined
+from eigenwalk.feature import Feature
+from eigenwalk.shapes import Distances, Images, Values
+from eigenwalk.store import find
+from eigenwalk_identity.crop import Crop
+from eigenwalk_identity.detector import Detector, overlap
+from eigenwalk_identity.plugin import WEIGHTS
+
+LEAST_PIXELS = 2
+"""Of the image, that a crop must span each way for its resampling to be defined."""
+
+
+class Embedding(Feature):
+    """The unit vectors ``(batch, 512)`` that `network` gives for crops of the images; its distance is 1 - cosine."""
+
+    unit = "cosine distance"
+
+    def __init__(self, network: torch.nn.Module):
+        self.network = network
+
+    def embed(self, crops: Images) -> Values:
+        """The embeddings ``(batch, 512)`` of `crops` ``(batch, 3, size, size)``, nominally in [0, 1]."""
+        exact = _exact(crops)
+        self.move(exact)
+        return self.network((exact * 255 - 127.5) / 128).to(crops.dtype)
+
+    def move(self, images: Images) -> None:
+        """Takes the network to the device and precision of `images`, single at least."""
+        first, exact = next(self.network.parameters()), _exact(images[:0])
+        if (first.dtype, first.device) != (exact.dtype, exact.device):  # a needless `to` breaks the network under jvp
+            self.network.to(exact.device, exact.dtype)
+
+    def distance(self, a: Values, b: Values) -> Distances:
+        """1 - cosine ``(batch,)``: half the squared length of a - b, which does not cancel where they are close."""
+        return (a - b).square().sum(1) / 2
+
+    def radius(self, distance: float, values: Values) -> Distances:
+        """√(2t) ``(batch,)``: how far apart unit vectors at a cosine distance t are."""
+        return values.new_full((values.shape[0],), math.sqrt(2 * distance))
+
+
+class FrozenIdentity(Embedding):
+    """The embeddings of one fixed crop of each image; `boxes` ``(batch, 4)`` are the faces that a detector found."""
+
+    def __init__(self, network: torch.nn.Module, crop: Crop, boxes: Tensor | None):
+        super().__init__(network)
+        self.crop = crop
+        if boxes is not None:
+            self.memories, self.remembered = 1, (boxes,)
+
+    def __call__(self, images: Images) -> Values:
+        """The embeddings ``(batch, 512)``, unit vectors."""
+        return self.embed(self.crop(images))
+
+
+class Identity(Embedding):
+    """The embeddings of the faces that `detector` finds, or of what lies in `box`, shares of width and height.
+
+    At the first waypoint the face is the largest near the middle, and then the one that overlaps most with the face
+    of the waypoint before.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        detector: Detector | None = None,
+        box: Sequence[float] | None = None,
+        margin: float = 14.0,
+        size: int = 160,
+    ):
+        super().__init__(network)
+        self.detector, self.box, self.margin, self.size = detector, box, margin, size
+        self.memories = int(detector is not None)
+
+    def __call__(self, images: Images) -> Values:
+        """The embeddings ``(batch, 512)``, each of the face in its own image."""
+        return self.at(images)(images)
+
+    def at(self, images: Images) -> FrozenIdentity:
+        """The embedding of the crops where the faces are now.
+
+        Raises:
+            Undefined: no face, or one too small, in some `rows`.
+        """
+        return self._frozen(images, None)
+
+    def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> FrozenIdentity:
+        """The embedding of the crops where the faces of the waypoint before are now.
+
+        Raises:
+            Undefined: in some `rows` no face overlaps with the one of the waypoint before.
+        """
+        return self._frozen(images, remembered[0] if remembered else None)
+
+    def _frozen(self, images: Images, before: Tensor | None) -> FrozenIdentity:
+        height, width = images.shape[-2:]
+        self.move(images)
+        with torch.inference_mode(False), torch.no_grad():  # kept, and later differentiated through
+            if self.detector is None:
+                faces, crops = None, torch.tensor([self.box] * len(images), device=images.device)
+            else:
+                faces = self._faces(self.detector, images, before)
+                crops = self._widened(faces)
+            extent = torch.tensor([width, height], device=images.device)
+            small = ((crops[:, 2:] - crops[:, :2]) * extent < LEAST_PIXELS).any(1).nonzero().flatten().tolist()
+            if small:
+                raise Undefined(
+                    f"identity: the face spans less than {LEAST_PIXELS} of {width} x {height} pixels", rows=tuple(small)
+                )
+            return FrozenIdentity(self.network, Crop(crops, height, width, self.size), faces)
+
+    def _faces(self, detector: Detector, images: Images, before: Tensor | None) -> Tensor:
+        """The box ``(batch, 4)`` of the face in each image, in shares of width and height."""
+        found: list[Tensor] = []
+        none: list[int] = []
+        for row, image in enumerate(images):
+            boxes = detector(image)
+            if before is not None and len(boxes):
+                shares = overlap(boxes, before[row].to(boxes))
+                boxes = boxes[shares.argmax()][None] if shares.max() > 0 else boxes[:0]
+            if len(boxes):
+                found.append(boxes[0])
+            else:
+                none.append(row)
+        if none:
+            where = "" if before is None else " where it was at the waypoint before"
+            raise Undefined(
+                f"identity: MTCNN finds no face{where} (probability {detector.least:g} or more); say where the face "
+                "is, identity(box=(0.2, 0.1, 0.8, 0.9)), or lower least=",
+                rows=tuple(none),
+            )
+        return torch.stack(found)
+
+    def _widened(self, boxes: Tensor) -> Tensor:
+        """`boxes` ``(batch, 4)`` of faces with their margin, as facenet-pytorch adds it, within the image."""
+        half = (boxes[:, 2:] - boxes[:, :2]) * self.margin / (self.size - self.margin) / 2
+        return torch.cat([boxes[:, :2] - half, boxes[:, 2:] + half], 1).clamp(0, 1)
+
+
+def identity(
+    pretrained: str = "vggface2",
+    file: str | None = None,
+    box: Sequence[float] | None = None,
+    margin: float = 14.0,
+    least: float = 0.7,
+    size: int = 160,
+) -> Identity:
+    """The identity as the recogniser of `file`, else the published one of `pretrained`, tells it.
+
+    Raises:
+        OptionError: a box that is empty or leaves the image, or a number out of range.
+        WeightsError: the published weights are not in the store, or the file's tensors do not fit.
+        FileError: the file is missing or no state dict.
+    """
+    if box is not None:
+        box = _box(box)
+    if not 80 <= size <= 1024:
+        raise OptionError(f"size must be from 80 (what InceptionResnetV1 needs) to 1024 pixels, got {size}")
+    if not 0 <= margin <= size / 2:
+        raise OptionError(f"margin must be from 0 to half the crop's size, {size / 2:g} pixels, got {margin}")
+    if not 0 < least < 1:
+        raise OptionError(f"least must be a probability between 0 and 1, got {least}")
+    path = (
+        find(WEIGHTS[pretrained], f"identity(pretrained={pretrained!r})") if file is None else Path(file).expanduser()
+    )
+    return Identity(recogniser(path), None if box else Detector(least), box, margin, size)
+
+
+def recogniser(path: Path) -> torch.nn.Module:
+    """InceptionResnetV1 with the state dict at `path`; the layer for its training's people, if there, is left out.
+
+    Raises:
+        FileError: no state dict.
+        WeightsError: its tensors do not fit.
+    """
+    state = {key: value for key, value in state_dict(path).items() if not key.startswith("logits.")}
+    with torch.random.fork_rng(devices=[]):  # the network draws the weights that the file replaces
+        network = InceptionResnetV1()
+    return into(network, state, str(path)).eval().requires_grad_(False)
+
+
+def _exact(images: Images) -> Images:
+    """`images` in single precision at least: 512 small numbers per face are what half precision loses."""
+    return images if images.dtype in (torch.float32, torch.float64) else images.float()
+
+
+def _box(box: Sequence[float]) -> tuple[float, ...]:
+    if len(box) != 4 or not all(0 <= side <= 1 for side in box):
+        raise OptionError(f"box must be four numbers (x0, y0, x1, y1) from 0 to 1, got {tuple(box)}")
+    if box[2] <= box[0] or box[3] <= box[1]:
+        raise OptionError(f"box (x0, y0, x1, y1) is empty: x0 < x1 and y0 < y1 are needed, got {tuple(box)}")
+    return tuple(map(float, box))

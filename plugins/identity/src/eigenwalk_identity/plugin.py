@@ -1,0 +1,52 @@
+"""What this package offers; no torch here."""
+
+from eigenwalk.hookspecs import hookimpl
+from eigenwalk.spec import FeatureSpec, Option, Weights
+
+RELEASE = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
+
+WEIGHTS = {
+    "vggface2": Weights(
+        file="identity/20180402-114759-vggface2.pt",
+        sha256="281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
+        size=111_898_327,
+        licence="MIT (facenet-pytorch); trained on VGGFace2",
+        url=RELEASE + "20180402-114759-vggface2.pt",
+        option=("pretrained", "vggface2"),
+    ),
+    "casia-webface": Weights(
+        file="identity/20180408-102900-casia-webface.pt",
+        sha256=None,
+        size=115_887_415,
+        licence="MIT (facenet-pytorch); trained on CASIA-WebFace",
+        url=RELEASE + "20180408-102900-casia-webface.pt",
+        option=("pretrained", "casia-webface"),
+    ),
+}
+
+
+@hookimpl
+def eigenwalk_features():
+    return [
+        FeatureSpec(
+            name="identity",
+            load="eigenwalk_identity.identity:identity",
+            summary="whose face it is: the embedding of a face recogniser",
+            options=(
+                Option("pretrained", "str", "vggface2", "the faces that the recogniser learnt from", tuple(WEIGHTS)),
+                Option("file", "path", None, "a state dict of InceptionResnetV1 of your own, in place of these"),
+                Option("box", "numbers", None, "(x0, y0, x1, y1): the crop, in shares from the top left; no detector"),
+                Option("margin", "float", 14.0, "pixels of the crop around the detected face, both sides together"),
+                Option("least", "float", 0.7, "the detector's probability from which something is a face"),
+                Option("size", "int", 160, "sides of the crop, in pixels"),
+            ),
+            unit="cosine distance",
+            weights=tuple(WEIGHTS.values()),
+            licence="MIT (facenet-pytorch)",
+            cites=(
+                "Schroff, Kalenichenko, Philbin: FaceNet, CVPR 2015, arXiv 1503.03832",
+                "Zhang, Zhang, Li, Qiao: Joint face detection and alignment (MTCNN), 2016, arXiv 1604.02878",
+                "Cao, Shen, Xie, Parkhi, Zisserman: VGGFace2, FG 2018, arXiv 1710.08092",
+            ),
+        )
+    ]
