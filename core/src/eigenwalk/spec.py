@@ -137,19 +137,25 @@ class FeatureSpec(_Spec):
     """A feature that a plugin offers by name.
 
     `kind` is ``projection`` for a feature whose value is again an image, so that another feature can
-    follow it (``mask(box=…) | fourier.low``). `unit` names what `Feature.distance` returns, in words.
+    follow it (``mask(box=…) | fourier.low``). `unit` names what `Feature.distance` returns, in words. `half` promises
+    that float16 and bfloat16 images give nearly the values of float32 ones.
     """
 
     kind: Literal["feature", "projection"] = "feature"
     unit: str = "RMS pixel"
     differentiable: bool = True
+    half: bool = False
 
 
 @dataclass(frozen=True)
 class GeneratorSpec(_Spec):
-    """An image generator that a plugin offers by name; `spaces` are the latent spaces it can walk in."""
+    """An image generator that a plugin offers by name; `spaces` are the latent spaces it can walk in.
+
+    `half` promises that float16 and bfloat16 latents give nearly the images of float32 ones.
+    """
 
     spaces: tuple[str, ...] = ("z",)
+    half: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,30 @@
 """The conformance kit: one set of checks that every feature and generator passes, ours and others'.
 
-from eigenwalk.testing import Case
+>>> import torch
+>>> from eigenwalk.testing import check_feature
+>>> def brightness(images):
+...     return images.mean((1, 2, 3))
+>>> report = check_feature(brightness)
+>>> report.ok, report["independence"].outcome
+(True, 'passed')
+>>> report.raise_for_failures()
 
-CASES = [Case("fourier.low(cycles=4)"), Case('mask(file="{folder}/mask.png")', prepare=write_mask)]
+A package of plugins lists its cases, and one parametrised test checks them all; see `docs/conformance.md`.
 """
 
 from eigenwalk.testing.case import Case
+from eigenwalk.testing.images import smooth_images
+from eigenwalk.testing.kit import FEATURE, GENERATOR, check, check_feature, check_generator
+from eigenwalk.testing.report import Finding, Report
 
-__all__ = ["Case"]
+__all__ = [
+    "FEATURE",
+    "GENERATOR",
+    "Case",
+    "Finding",
+    "Report",
+    "check",
+    "check_feature",
+    "check_generator",
+    "smooth_images",
+]

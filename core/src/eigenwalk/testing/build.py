@@ -1,0 +1,126 @@
+"""From what a person hands over, an expression, an object or a spec, to the subject that the checks examine."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from typing import Any
+
+from torch import Tensor
+
+from eigenwalk.build import check_generator
+from eigenwalk.compose import build_feature, build_generator
+from eigenwalk.errors import EigenwalkError, InputError
+from eigenwalk.expression import Call, Open, parse, parse_generator
+from eigenwalk.feature import Feature, FunctionFeature
+from eigenwalk.files import attribute, reference
+from eigenwalk.generator import Generator
+from eigenwalk.options import factory_options
+from eigenwalk.registry import Offer, Registry
+from eigenwalk.resolve import package
+from eigenwalk.spec import FeatureSpec, GeneratorSpec
+from eigenwalk.testing.latent import latents
+from eigenwalk.testing.subject import FeatureSubject, GeneratorSubject
+
+LATENTS = 3
+NOBODY = "no distribution"
+
+
+def is_generator(text: str, registry: Registry) -> bool:
+    """Whether `text` names a generator: by its name, a checkpoint's path, or what a function in a file asks for.
+
+    A function that can be called with the options alone builds a generator; one that needs more wants images.
+    """
+    try:
+        node = parse_generator(text)
+    except EigenwalkError:
+        return False
+    if isinstance(node, Open):
+        return True
+    if node.name != "file":
+        features = {offer.name for offer in registry.features}
+        return node.name not in features and node.name in {offer.name for offer in registry.generators}
+    found = attribute(*reference(str(node.args[0])))
+    if inspect.isclass(found) or isinstance(found, (Feature, Generator)):
+        return isinstance(found, Generator) or (inspect.isclass(found) and issubclass(found, Generator))
+    try:
+        inspect.signature(found).bind(**factory_options(node.options))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def feature_subject(what: Any, images: Tensor, registry: Registry | None = None) -> FeatureSubject:
+    """The subject of a feature: an expression, an object, a spec or a function.
+
+    Raises:
+        InputError: the text says how a feature is used, not which; the images are of another shape, or fewer than two.
+        EigenwalkError: as it is built.
+    """
+    if images.ndim != 4 or images.shape[1] != 3 or len(images) < 2:
+        raise InputError(
+            f"images must be two or more, (batch, 3, height, width), got {tuple(images.shape)}: one row is checked "
+            "against the others"
+        )
+    images = images.detach().float()
+    if isinstance(what, str):
+        registry, node = registry or Registry.discover(), parse(what)
+        if not isinstance(node, Call) and hasattr(node, "inner") and not str(node).startswith("~"):
+            raise InputError(f"{what!r} says how a feature is used, not only which: check {node.inner}")  # type: ignore
+        feature, _ = build_feature(node, registry)  # type: ignore[arg-type]
+        calls = [call for call in _calls(node) if call.name != "file"]
+        offers = dict.fromkeys(registry.feature(call.name, package(call)) for call in calls)
+        return FeatureSubject(
+            name=what, inputs=images, offers=tuple(offers), feature=feature, direct=isinstance(node, Call)
+        )
+    if isinstance(what, FeatureSpec):
+        offers = (Offer(what, NOBODY, "", ""),)
+        return FeatureSubject(name=what.name, inputs=images, offers=offers, feature=what.factory()(), direct=True)
+    feature = what if isinstance(what, Feature) else FunctionFeature(what)
+    name = getattr(what, "__name__", type(what).__name__)
+    return FeatureSubject(name=name, inputs=images, feature=feature, direct=True)
+
+
+def generator_subject(what: Any, registry: Registry | None = None) -> GeneratorSubject:
+    """The subject of a generator: an expression, an object or a spec.
+
+    Raises:
+        EigenwalkError: as it is built.
+    """
+    offers: tuple[Offer[Any], ...] = ()
+    rebuilt: Callable[..., Any] | None = None
+    if isinstance(what, str):
+        known, node = registry or Registry.discover(), parse_generator(what)
+        generator, name = build_generator(what, known)[0], what
+        if isinstance(node, Open):
+            offers = (known.open(node.path),)
+        elif node.name != "file":
+            offers = (known.generator(node.name, package(node)),)
+
+        def rebuilt(**options: Any) -> Generator:
+            kept = tuple((name, value) for name, value in node.options if name not in options)
+            return build_generator(str(replace(node, options=(*kept, *options.items()))), known)[0]
+
+    elif isinstance(what, GeneratorSpec):
+        factory = what.factory()
+        generator, name = factory(), what.name
+        offers, rebuilt = (Offer(what, NOBODY, "", ""),), factory
+    else:
+        generator, name = what, type(what).__name__
+    generator = check_generator(generator, name)
+    return GeneratorSubject(
+        name=name, inputs=latents(LATENTS, generator), offers=offers, generator=generator, rebuilt=rebuilt
+    )
+
+
+def _calls(node: Any) -> Iterator[Call]:
+    """Every call in a tree, those in options among them."""
+    if isinstance(node, Call):
+        yield node
+    if hasattr(node, "__dataclass_fields__"):
+        for one in fields(node):
+            yield from _calls(getattr(node, one.name))
+    elif isinstance(node, tuple):
+        for one in node:
+            yield from _calls(one)

@@ -1,0 +1,99 @@
+"""Golden values: a few numbers of what came out once, by which a later version is told apart.
+
+A tensor is remembered by its shape, its first numbers, its norm, and the moment ``Σ cos(i) xᵢ / √n``, in which every
+number and its place counts. Numbers rather than a hash: another machine rounds the last place otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eigenwalk.errors import FileError, OutputError
+from eigenwalk.testing.checks import Inapplicable, fail
+from eigenwalk.testing.subject import Subject
+
+FIRST = 8
+TOLERANCE = 1e-4
+"""Of a saved value, as a share of the RMS of all of them."""
+
+
+def summary(tensor: Tensor) -> dict[str, Any]:
+    """What is remembered of a tensor.
+
+    >>> summary(torch.tensor([[3.0, 4.0]]))
+    {'shape': [1, 2], 'first': [3.0, 4.0], 'norm': 5.0, 'moment': 3.649533604}
+    """
+    x = tensor.detach().cpu().double().flatten()
+    weights = torch.cos(torch.arange(len(x), dtype=torch.float64))
+    numbers = [*x[:FIRST].tolist(), float(x.norm()), float((weights * x).sum()) / math.sqrt(max(1, len(x)))]
+    *first, norm, moment = (float(f"{number:.10g}") for number in numbers)
+    return {"shape": list(tensor.shape), "first": first, "norm": norm, "moment": moment}
+
+
+def golden(s: Subject) -> str:
+    """The values that were saved once come out again."""
+    if s.golden is None:
+        raise Inapplicable("no golden file is given")
+    saved = read(s.golden)
+    where = f"of {s.golden.name}"
+    tolerance = float(saved["tolerance"])
+    if (gap := _gap(saved["inputs"], summary(s.inputs))) > 1e-4:
+        fail(
+            f"the inputs are others than those {where}: they differ by {gap:.2g}",
+            "check it on the images that it was saved with, or save it anew with --save-golden",
+        )
+    if (gap := _gap(saved["values"], summary(s.reference))) > tolerance:
+        fail(
+            f"values differ from those {where} by {gap:.2g} of their RMS, and {tolerance:g} is allowed",
+            "find out what changed them: weights, preprocessing, a library. Save anew only what is meant to be new",
+        )
+    return f"{gap:.1g} from those {where}, {tolerance:g} allowed"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The golden file at `path`.
+
+    Raises:
+        FileError: missing, or not one.
+    """
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        return {name: saved[name] for name in ("expression", "inputs", "values", "tolerance")}
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}; eigenwalk check --save-golden writes it") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileError(f"{path} is not a golden file: eigenwalk check --save-golden writes one") from error
+
+
+def save(s: Subject, path: Path) -> None:
+    """Writes the golden file of `s` to `path`.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    saved = {
+        "expression": s.name,
+        "inputs": summary(s.inputs),
+        "values": summary(s.reference),
+        "tolerance": TOLERANCE,
+    }
+    try:
+        path.write_text(json.dumps(saved, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _gap(saved: dict[str, Any], found: dict[str, Any]) -> float:
+    """The largest difference of two summaries, as a share of the RMS of the saved tensor."""
+    if saved["shape"] != found["shape"]:
+        return math.inf
+    rms = saved["norm"] / math.sqrt(max(1, math.prod(saved["shape"]))) or 1.0
+    pairs = list(zip([*saved["first"], saved["moment"]], [*found["first"], found["moment"]], strict=True))
+    gaps = [abs(a - b) / rms for a, b in pairs]
+    return max([*gaps, abs(saved["norm"] - found["norm"]) / (saved["norm"] or 1.0)])

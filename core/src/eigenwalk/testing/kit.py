@@ -1,0 +1,186 @@
+"""The kit: every check, in the order in which faults explain each other, and the calls that run them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eigenwalk.feature import Feature
+from eigenwalk.generator import Generator
+from eigenwalk.registry import Registry
+from eigenwalk.spec import FeatureSpec, GeneratorSpec
+from eigenwalk.testing import declared, derivatives, frozen, latent, measure, precision, values
+from eigenwalk.testing.build import feature_subject, generator_subject, is_generator
+from eigenwalk.testing.case import Case
+from eigenwalk.testing.checks import Check, findings
+from eigenwalk.testing.golden import golden
+from eigenwalk.testing.images import smooth_images
+from eigenwalk.testing.report import Report
+from eigenwalk.testing.subject import Subject
+
+DECLARED = (
+    Check("spec", declared.spec),
+    Check("options", declared.options),
+    Check("import", declared.light),
+)
+FEATURE = (
+    *DECLARED,
+    Check("declared", declared.declared),
+    Check("shape", measure.shape),
+    Check("finite", values.finite, ("shape",)),
+    Check("dtype", precision.dtype, ("finite",)),
+    Check("device", precision.device, ("finite",)),
+    Check("pure", values.pure, ("shape",)),
+    Check("parameters", values.parameters, ("shape",)),
+    Check("determinism", values.determinism, ("finite",)),
+    Check("frozen", frozen.frozen, ("determinism",)),
+    Check("order", values.order, ("determinism", "frozen")),
+    Check("independence", values.independence, ("determinism", "frozen", "order")),
+    Check("rows", frozen.rows, ("independence",)),
+    Check("reference", frozen.reference, ("determinism", "frozen", "rows")),
+    Check("undefined", frozen.undefined, ("finite",)),
+    Check("size", frozen.size, ("finite",)),
+    Check("gradient", derivatives.gradient, ("finite", "pure")),
+    Check("modes", values.modes, ("determinism", "size", "gradient")),
+    Check("clip", frozen.clip, ("gradient",)),
+    Check("continuity", frozen.continuity, ("gradient", "determinism")),
+    Check("pullback", derivatives.pullback, ("gradient", "determinism", "continuity")),
+    Check("pushforward", derivatives.pushforward, ("gradient", "determinism")),
+    Check("step", derivatives.step, ("finite", "determinism")),
+    Check("distance", measure.distance, ("determinism", "independence")),
+    Check("radius", measure.radius, ("distance",)),
+    Check("projection", measure.projection, ("shape",)),
+    Check("complement", measure.complement, ("projection", "determinism")),
+    Check("coverage", measure.coverage, ("projection",)),
+    Check("half", precision.half, ("dtype", "determinism")),
+    Check("golden", golden, ("determinism",)),
+)
+"""What a feature is asked. A check stands after those that it needs."""
+GENERATOR = (
+    *DECLARED,
+    Check("declared", declared.declared),
+    Check("sample", latent.sample),
+    Check("prefix", latent.prefix, ("sample",)),
+    Check("shape", latent.image, ("sample",)),
+    Check("finite", values.finite, ("shape",)),
+    Check("dtype", precision.dtype, ("finite",)),
+    Check("device", precision.device, ("finite",)),
+    Check("range", latent.typical, ("finite",)),
+    Check("clip", latent.clip, ("range",)),
+    Check("pure", values.pure, ("shape",)),
+    Check("parameters", values.parameters, ("shape",)),
+    Check("determinism", values.determinism, ("finite",)),
+    Check("order", values.order, ("determinism",)),
+    Check("independence", values.independence, ("determinism", "order")),
+    Check("gradient", derivatives.gradient, ("finite", "pure")),
+    Check("modes", values.modes, ("determinism", "gradient")),
+    Check("pullback", derivatives.pullback, ("gradient", "determinism")),
+    Check("pushforward", derivatives.pushforward, ("gradient", "determinism")),
+    Check("spaces", latent.spaces, ("sample", "shape")),
+    Check("half", precision.half, ("dtype", "determinism")),
+    Check("golden", golden, ("determinism",)),
+)
+"""What a generator is asked."""
+
+
+def check(case: Case, registry: Registry | None = None) -> Report:
+    """The report on a case, be it a feature's or a generator's.
+
+    Raises:
+        EigenwalkError: it cannot be built: weights are missing, an option is wrong.
+    """
+    registry = registry or Registry.discover()
+    kind = case.kind or ("generator" if is_generator(case.expression, registry) else "feature")
+    return check_generator(case, registry=registry) if kind == "generator" else check_feature(case, registry=registry)
+
+
+def check_feature(
+    feature: str | Case | Feature | FeatureSpec | Callable[[Tensor], Tensor],
+    images: Tensor | None = None,
+    *,
+    golden: Path | None = None,
+    expected: Mapping[str, str] | None = None,
+    registry: Registry | None = None,
+) -> Report:
+    """The report on a feature.
+
+    Args:
+        feature: its expression, a case, an object, a spec whose factory needs no options, or a function of images.
+        images: ``(batch, 3, height, width)``, two or more, at which it has a value; smooth random ones by default.
+        golden: a file that `eigenwalk check --save-golden` wrote.
+        expected: a check's name and the reason why it is expected to fail.
+        registry: of plugins; those installed, by default.
+
+    Raises:
+        EigenwalkError: it cannot be built: weights are missing, an option is wrong.
+        InputError: `images` are of another shape, or fewer than two.
+    """
+    case = _case(feature, golden, expected)
+    with prepared(case) as case, _quiet():
+        what = case.expression if isinstance(feature, (str, Case)) else feature
+        subject = feature_subject(what, images if images is not None else _images(case), registry)
+        subject.golden = case.golden
+        return _report("feature", FEATURE, subject, case)
+
+
+def check_generator(
+    generator: str | Case | Generator | GeneratorSpec,
+    *,
+    golden: Path | None = None,
+    expected: Mapping[str, str] | None = None,
+    registry: Registry | None = None,
+) -> Report:
+    """The report on a generator; arguments and errors as of `check_feature`."""
+    case = _case(generator, golden, expected)
+    with prepared(case) as case, _quiet():
+        what = case.expression if isinstance(generator, (str, Case)) else generator
+        subject = generator_subject(what, registry)
+        subject.golden = case.golden
+        return _report("generator", GENERATOR, subject, case)
+
+
+@contextmanager
+def prepared(case: Case) -> Iterator[Case]:
+    """The case with its files written and ``{folder}`` filled in; meanwhile weights are looked for in that folder."""
+    if case.prepare is None and "{folder}" not in case.expression:
+        yield case
+        return
+    with tempfile.TemporaryDirectory(prefix="eigenwalk-check-") as folder:
+        before = os.environ.get("EIGENWALK_WEIGHTS")
+        os.environ["EIGENWALK_WEIGHTS"] = str(Path(folder) / "weights")
+        try:
+            if case.prepare is not None:
+                case.prepare(Path(folder))
+            yield replace(case, expression=case.expression.replace("{folder}", folder))
+        finally:
+            os.environ.pop("EIGENWALK_WEIGHTS")
+            if before is not None:
+                os.environ["EIGENWALK_WEIGHTS"] = before
+
+
+def _case(what: Any, golden: Path | None, expected: Mapping[str, str] | None) -> Case:
+    case = what if isinstance(what, Case) else Case(what if isinstance(what, str) else "object")
+    return replace(case, golden=golden or case.golden, expected=expected or case.expected)
+
+
+def _images(case: Case) -> Tensor:
+    return smooth_images(3, case.resolution) if case.images is None else case.images()
+
+
+def _report(kind: Any, checks: tuple[Check, ...], subject: Subject, case: Case) -> Report:
+    return Report(subject.name, kind, tuple(findings(checks, subject, case.expected)))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Gradients are on, and the random state is afterwards as it was."""
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
+        yield

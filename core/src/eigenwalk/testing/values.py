@@ -1,0 +1,145 @@
+"""Checks of what both features and generators promise of their values: one row each, always the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eigenwalk.testing.checks import Failed, fail
+from eigenwalk.testing.reach import reached
+from eigenwalk.testing.subject import ROWS, FeatureSubject, Subject, apart
+
+SAME = 1e-4
+"""Largest difference of float32 values that are the same but for the order of sums, as a share of the largest."""
+
+
+def same(a: Tensor, b: Tensor, what: str, remedy: str, within: float = SAME) -> str:
+    """What was measured, where `a` and `b` are the same; fails otherwise, with `what` differs."""
+    difference = apart(a, b)
+    if not difference <= within:
+        shapes = f": shapes {tuple(a.shape)} and {tuple(b.shape)}" if a.shape != b.shape else ""
+        fail(f"{what} by {difference:.2g} of the largest value, and {within:g} is allowed{shapes}", remedy)
+    return f"{difference:.1g} of the largest value, {within:g} allowed"
+
+
+def finite(s: Subject) -> str:
+    """Values are neither NaN nor infinite."""
+    good = s.reference.flatten(1).isfinite().all(1)
+    if not bool(good.all()):
+        rows = (~good).nonzero().flatten().tolist()
+        fail(
+            f"NaN or infinite at rows {rows} of {len(good)}",
+            "add an epsilon where it divides or takes a root; of an image without a value, at() raises Undefined",
+        )
+    low, high = float(s.reference.min()), float(s.reference.max())
+    return f"from {low:.3g} to {high:.3g}"
+
+
+def determinism(s: Subject) -> str:
+    """The same inputs give the same values, whatever torch's seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        first = s.values(s.inputs)
+        torch.manual_seed(2)
+        second = s.values(s.inputs)
+    what = "two calls differ"
+    return same(
+        first, second, what, "seed what is random with a generator of its own, and leave dropout by eval()", 1e-6
+    )
+
+
+def independence(s: Subject) -> str:
+    """A row's value does not depend on the other rows' contents, nor on how many there are."""
+    whole = s.called(s.inputs)
+    remedy = "reduce over single rows, never over the batch: batch norm in eval mode, means over dimensions 1 and on"
+    mixed = s.others()
+    mixed[0] = s.inputs[0]
+    same(whole[:1], s.called(mixed)[:1], "with other images beside it a row's value differs", remedy)
+    return same(whole[:1], s.called(s.inputs[:1]), "alone a row's value differs", remedy)
+
+
+def order(s: Subject) -> str:
+    """Rows in another order give the same values in that order."""
+    turned = s.values(s.inputs.flip(0)).flip(0)
+    return same(
+        s.reference, turned, "in another order values differ", "let nothing depend on a row's place in the batch"
+    )
+
+
+def pure(s: Subject) -> str:
+    """A call changes neither its input nor torch's global state."""
+    inputs, before = s.inputs.clone(), _state()
+    with torch.no_grad():
+        near = s.near(inputs)
+        near(inputs)
+    after = _state()
+    if not torch.equal(inputs, s.inputs):
+        fail("the input itself was changed", "work on a copy: x = x - mean, and never x -= mean or x.clamp_()")
+    changed = [name for name, value in before.items() if not _equal(value, after[name])]
+    if changed:
+        torch.set_rng_state(before["random state"])
+        torch.set_default_dtype(before["default dtype"])
+        torch.set_grad_enabled(before["gradient mode"])
+        fail(
+            f"torch's {' and '.join(changed)} changed",
+            "draw from torch.Generator().manual_seed(…) and set nothing that other code shares",
+        )
+    return "input, random state, default dtype and gradient mode are as before"
+
+
+def _state() -> dict[str, Any]:
+    return {
+        "random state": torch.get_rng_state(),
+        "default dtype": torch.get_default_dtype(),
+        "gradient mode": torch.is_grad_enabled(),
+    }
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return torch.equal(a, b) if isinstance(a, Tensor) else a == b
+
+
+def parameters(s: Subject) -> str:
+    """Every network is in eval mode, and no parameter wants a gradient."""
+    remedy = "end the factory with network.eval().requires_grad_(False)"
+    modules = list(reached(s.object, nn.Module))
+    training = [type(module).__name__ for module in modules if module.training and _cares(module)]
+    if training:
+        fail(f"{len(training)} modules are in training mode, {training[0]} among them", remedy)
+    tensors = [tensor for tensor in reached(s.object, Tensor) if tensor.requires_grad]
+    with torch.enable_grad():
+        values = s.near(s.inputs.clone())(s.inputs.clone())
+    if tensors or values.requires_grad:
+        fail(f"{len(tensors) or 'some'} tensors want a gradient, though the input does not", remedy)
+    return f"{len(modules)} modules, none in training mode, none with a gradient"
+
+
+def _cares(module: nn.Module) -> bool:
+    """Whether it matters that `module` is in training mode: an activation is the same in both."""
+    own = any(True for _ in module.parameters(recurse=False)) or any(True for _ in module.buffers(recurse=False))
+    return own or isinstance(module, nn.modules.dropout._DropoutNd)
+
+
+def modes(s: Subject) -> str:
+    """Values are the same with and without gradients, and differentiable after a call under inference_mode."""
+    inputs = s.inputs[:ROWS]
+    if isinstance(s, FeatureSubject):
+        # Of a size that it has not seen: what it keeps for each size is then made under inference_mode.
+        inputs = inputs[..., : inputs.shape[-2] * 3 // 4, :]
+    with torch.inference_mode():
+        without = s.values(inputs).clone()
+    near = s.near(inputs.clone())
+    with torch.enable_grad():
+        try:
+            asked = inputs.clone().requires_grad_(getattr(s.object, "differentiable", True))
+            values = near(asked)
+            if values.requires_grad:
+                torch.autograd.grad(values.sum(), asked)
+        except RuntimeError as error:
+            if "inference" not in str(error).lower():
+                raise
+            remedy = "make what is kept between calls under `with torch.inference_mode(False):`"
+            raise Failed(f"after a call under inference_mode it cannot be differentiated: {error}", remedy) from None
+    return same(without, values.detach(), "with gradients values differ", "let nothing depend on the gradient mode")
