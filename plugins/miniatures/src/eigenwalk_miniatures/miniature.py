@@ -28,6 +28,8 @@ class Miniature:
     parts: tuple[str, ...]
     subject: str
     """The part of which every image shows exactly one."""
+    identity: tuple[str, ...] = ()
+    """The factors that make a person, where the miniature shows people."""
 
     @property
     def render(self) -> Callable[[Tensor, int], tuple[Tensor, Tensor]]:
@@ -39,8 +41,13 @@ class Miniature:
         """Where the miniature's files lie, in a wheel as in a checkout."""
         return files(f"eigenwalk_miniatures.{self.name}")
 
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """What is trained: people are also told apart, and walks among them optimise a network of their own."""
+        return ("generator", "segmenter", "regressor", *(("attributes", "embedder") if self.identity else ()))
+
     def weights(self, network: str) -> Traversable:
-        """The package's safetensors file of `network` (`generator`, `segmenter`, `regressor`)."""
+        """The package's safetensors file of `network`, one of `networks`."""
         return self.folder / f"{network}.safetensors"
 
 
@@ -49,4 +56,4 @@ def miniature(name: str) -> Miniature:
     if name not in NAMES:
         raise ValueError(f"miniature {name!r} is unknown; known: {', '.join(NAMES)}")
     module = import_module(f"eigenwalk_miniatures.{name}.factors")
-    return Miniature(name, module.SUMMARY, module.FACTORS, module.PARTS, module.SUBJECT)
+    return Miniature(name, module.SUMMARY, module.FACTORS, module.PARTS, module.SUBJECT, getattr(module, "IDENTITY", ()))

@@ -41,10 +41,10 @@ def fit(
     course: Course,
     file: Path,
     until: int | None = None,
-) -> None:
+) -> dict[str, str]:
     """Fit `network` over `course` (or `until` so many images) and save it to `file`, safetensors.
 
-    `file` with the suffix `.pt` holds what resuming needs.
+    Returns the notes saved with it. `file` with the suffix `.pt` holds what resuming needs.
     """
     torch.manual_seed(course.seed)
     random = torch.Generator().manual_seed(course.seed)
@@ -75,7 +75,9 @@ def fit(
             print(f"{seen} images, {seconds:.0f} s, loss {value.item():.5f}", flush=True)
             state = {"network": network.state_dict(), "adam": adam.state_dict()}
             save_state(kept, state | {"random": random.get_state(), "seen": seen, "seconds": seconds})
-    save_network(file, network.eval(), {"images": str(seen), "seconds": f"{seconds:.0f}", "seed": str(course.seed)})
+    about = {"images": str(seen), "seconds": f"{seconds:.0f}", "seed": str(course.seed)}
+    save_network(file, network.eval(), about)
+    return about
 
 
 def wear(images: Tensor, random: torch.Generator) -> Tensor:

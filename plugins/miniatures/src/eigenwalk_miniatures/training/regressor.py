@@ -1,6 +1,7 @@
-"""Trains the factor regressor of a miniature on renders whose factors are known.
+"""Trains a network that reads a miniature's factors, on renders whose factors are known.
 
     python -m eigenwalk_miniatures.training.regressor rooms --out DIR --images 150000 --seed 0
+    python -m eigenwalk_miniatures.training.regressor faces --out DIR --network attributes --seed 1
 
 `DIR` holds the renders of `training.data`; the factors of row i follow from its chunk's seed.
 """
@@ -14,9 +15,11 @@ import torch
 from torch.nn import functional as F
 
 from eigenwalk_miniatures.miniature import miniature
-from eigenwalk_miniatures.regressor import Regressor
+from eigenwalk_miniatures.regressor import Attributes, Regressor
 from eigenwalk_miniatures.training.data import SEED, Labelled
 from eigenwalk_miniatures.training.fit import Batch, Course, fit, wear
+
+NETWORKS = {"regressor": Regressor, "attributes": Attributes}
 
 
 def main() -> None:
@@ -24,6 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("miniature")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--network", choices=NETWORKS, default="regressor")
     parser.add_argument("--images", type=int, default=150_000)
     parser.add_argument("--data-seed", type=int, default=SEED, help="the seed that the renders were drawn with")
     parser.add_argument("--seed", type=int, default=0)
@@ -38,7 +42,9 @@ def main() -> None:
         return wear(images, random), shares
 
     course = Course(args.images, seed=args.seed)
-    fit(Regressor(len(world.factors)), batch, F.mse_loss, course, args.out / "regressor.safetensors")
+    torch.manual_seed(args.seed)
+    network = NETWORKS[args.network](len(world.factors))
+    fit(network, batch, F.mse_loss, course, args.out / f"{args.network}.safetensors")
 
 
 if __name__ == "__main__":
