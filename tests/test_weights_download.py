@@ -1,0 +1,336 @@
+"""Downloads from servers that break, lie, forget and stall: the file is the declared one, or there is no file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from pytest_httpserver import HTTPServer
+
+from eigenwalk import store
+from eigenwalk.errors import InputError, WeightsError
+from eigenwalk.weights import download
+from eigenwalk.weights.fetching import obtain
+from publisher import BLOCK, Publisher, noise
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EIGENWALK_WEIGHTS", str(tmp_path / "store"))
+    monkeypatch.delenv("EIGENWALK_MIRROR", raising=False)
+    monkeypatch.setattr(download, "BACKOFF", 0.0)
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def publisher(folder: Path) -> Iterator[Publisher]:
+    with HTTPServer(threaded=True) as server:
+        published = Publisher(server)
+        yield published
+        published.gate.set()
+
+
+def lying(folder: Path) -> set[str]:
+    """The names in the store, but what was remembered of files."""
+    return {path.name for path in (folder / "toy").iterdir() if not path.name.endswith((store.CHECKED, ".lock"))}
+
+
+def fetched(publisher: Publisher, **changes) -> list[str]:
+    """The notes of a fetch after which the file is here, whole."""
+    notes: list[str] = []
+    path = obtain(publisher.item(**changes), progress=lambda item, done, note: notes.append(note) if note else None)
+    assert path.read_bytes() == publisher.data
+    return notes
+
+
+def test_a_file_gets_its_name_with_its_sum_and_nothing_else_is_left(publisher, folder):
+    seen: list[int] = []
+    path = obtain(publisher.item(), progress=lambda item, done, note: seen.append(done))
+    assert path == folder / "toy" / "w.pt" and path.read_bytes() == publisher.data
+    assert seen == sorted(seen) and seen[-1] == len(publisher.data) and len(seen) > 3
+    assert lying(folder) == {"w.pt"} and not list(folder.rglob("*.lock"))
+    assert store.known(path) == publisher.sha256, "it need not be hashed again when it is first used"
+    obtain(publisher.item())
+    assert len(publisher.asked) == 1
+
+
+def test_a_broken_connection_goes_on_where_it_ended(publisher):
+    publisher.cuts = [100_000, 100_000]
+    notes = fetched(publisher)
+    assert [asked.get("Range") for asked in publisher.asked] == [None, "bytes=100000-", "bytes=200000-"]
+    assert {asked["If-Range"] for asked in publisher.asked[1:]} == {'"first"'}
+    assert len(notes) == 2 and all("trying again" in note for note in notes)
+    assert {asked["Accept-Encoding"] for asked in publisher.asked} == {"identity"}
+
+
+def test_a_server_without_ranges_sends_all_of_it_again(publisher):
+    publisher.cuts, publisher.ranges = [100_000], False
+    fetched(publisher)
+    assert len(publisher.asked) == 2
+
+
+@pytest.mark.parametrize("summed", [True, False])
+def test_a_file_that_changed_in_between_is_not_mixed(publisher, summed):
+    right, publisher.data = publisher.data, noise(len(publisher.data), seed=1)
+    publisher.cuts = [100_000]
+    sums = {"sha256": hashlib.sha256(right).hexdigest() if summed else None}
+
+    def replaced(item, done, note):
+        if "trying again" in note:
+            publisher.data, publisher.etag = right, '"second"'
+
+    path = obtain(publisher.item(**sums), trust=not summed, progress=replaced)
+    assert path.read_bytes() == right
+    assert publisher.asked[1]["If-Range"] == '"first"'
+
+
+def test_a_download_that_was_given_up_is_resumed_by_the_next(publisher, folder):
+    publisher.cuts = [50_000] + [0] * (download.ATTEMPTS - 1)
+    with pytest.raises(WeightsError, match=r"the connection .*\(5 attempts\); 0\.1 MB are kept"):
+        obtain(publisher.item())
+    assert lying(folder) == {"w.pt.part", "w.pt.part.json"} and publisher.item().state() == "partial"
+    publisher.asked.clear()
+    fetched(publisher)
+    assert [asked.get("Range") for asked in publisher.asked] == ["bytes=50000-"]
+
+
+def test_damage_in_what_came_earlier_costs_a_second_download_and_no_more(publisher, folder):
+    publisher.cuts = [50_000] + [0] * (download.ATTEMPTS - 1)
+    with pytest.raises(WeightsError):
+        obtain(publisher.item())
+    part = folder / "toy" / "w.pt.part"
+    part.write_bytes(b"?" + part.read_bytes()[1:])
+    assert any("beginning again" in note for note in fetched(publisher))
+
+
+def test_all_bytes_here_and_killed_before_the_name_asks_nobody(publisher, folder):
+    (folder / "toy").mkdir(parents=True)
+    (folder / "toy" / "w.pt.part").write_bytes(publisher.data)
+    fetched(publisher)
+    assert not publisher.asked
+
+
+def test_without_a_sum_a_whole_part_is_told_by_the_server(publisher, folder):
+    item = publisher.item(sha256=None)
+    publisher.cuts = [299_999] + [0] * (download.ATTEMPTS - 1)
+    with pytest.raises(WeightsError):
+        obtain(item, trust=True)
+    (folder / "toy" / "w.pt.part").write_bytes(publisher.data)
+    assert obtain(item, trust=True).read_bytes() == publisher.data
+    assert publisher.asked[-1]["Range"] == f"bytes={len(publisher.data)}-"
+
+
+def test_another_file_of_the_same_size_is_removed_and_both_sums_told(publisher, folder):
+    expected = publisher.sha256
+    publisher.data = noise(len(publisher.data), seed=1)
+    with pytest.raises(WeightsError, match=rf"expected {expected}, got {publisher.sha256}"):
+        obtain(publisher.item(sha256=expected))
+    assert lying(folder) == set()
+
+
+@pytest.mark.parametrize("more", [-1000, 1000])
+def test_a_file_of_another_size_is_not_even_fetched(publisher, folder, more):
+    with pytest.raises(WeightsError, match=r"has 300,000 bytes and \S+ were declared: it is another file"):
+        obtain(publisher.item(size=len(publisher.data) + more))
+    assert lying(folder) == set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "limit"), [({"size": 100_000}, 100_000), ({"size": 100_000, "sha256": None}, 125_000)]
+)
+def test_a_body_without_end_is_stopped_at_the_declared_size(publisher, folder, changes, limit):
+    publisher.length = False
+    most = []
+    with pytest.raises(WeightsError, match="goes on after the 100,000 bytes"):
+        obtain(publisher.item(size=100_000, **changes), trust=True, progress=lambda item, done, note: most.append(done))
+    assert max(most) <= limit and lying(folder) == set()
+
+
+def test_a_short_body_without_a_length_is_a_broken_one(publisher):
+    publisher.length, publisher.cuts = False, [100_000]
+    fetched(publisher)
+    assert [asked.get("Range") for asked in publisher.asked] == [None, "bytes=100000-"]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (404, "is not there .404.: upgrade the plugin"),
+        (403, "refuses .403.: the publisher wants a login"),
+        (400, "400"),
+    ],
+)
+def test_what_will_not_pass_is_not_tried_again(publisher, folder, status, words):
+    publisher.statuses = [status]
+    with pytest.raises(WeightsError, match=words) as told:
+        obtain(publisher.item())
+    assert len(publisher.asked) == 1
+    assert str(folder / "toy" / "w.pt") in str(told.value), "where to put the file by hand"
+
+
+def test_a_busy_server_is_asked_again_when_it_says(publisher, monkeypatch):
+    publisher.statuses, publisher.retry_after = [503, 429, 500], "7"
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    fetched(publisher)
+    assert slept == [7.0, 7.0, 7.0]
+
+
+def test_waits_grow(publisher, monkeypatch):
+    publisher.statuses = [500] * 4
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    monkeypatch.setattr(download, "BACKOFF", 1.0)
+    fetched(publisher)
+    assert len(slept) == 4 and all(2**n <= wait <= 1.25 * 2**n for n, wait in enumerate(slept))
+
+
+def test_a_server_that_stalls_is_given_up(publisher, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", httpx2.Timeout(0.2))
+    monkeypatch.setattr(download, "ATTEMPTS", 2)
+    publisher.gated = 0
+    with pytest.raises(WeightsError, match=r"does not answer in time \(2 attempts\)"):
+        obtain(publisher.item())
+
+
+def test_no_server_at_all(publisher):
+    with pytest.raises(WeightsError, match="there is no connection to the server"):
+        obtain(publisher.item(url="http://127.0.0.1:9/w.pt"))
+
+
+def test_a_web_page_is_not_a_file(publisher, folder):
+    publisher.kind = "text/html; charset=utf-8"
+    with pytest.raises(WeightsError, match="is a web page, not the file"):
+        obtain(publisher.item())
+    assert lying(folder) == set()
+
+
+def test_redirects_are_followed_with_the_range(publisher):
+    publisher.server.expect_request("/moved").respond_with_data("", 302, {"Location": publisher.url})
+    publisher.cuts = [100_000]
+    fetched(publisher, url=publisher.server.url_for("/moved"))
+    assert publisher.asked[1]["Range"] == "bytes=100000-"
+
+
+def test_a_full_disk_is_told_before_and_while_it_is_written(publisher, folder, monkeypatch):
+    (folder / "toy").mkdir(parents=True)
+    (folder / "toy" / "w.pt.part").symlink_to("/dev/full")
+    with pytest.raises(WeightsError, match=r"cannot be written: the disk is full"):
+        obtain(publisher.item())
+    (folder / "toy" / "w.pt.part").unlink()
+    free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+    publisher.length = False
+    with pytest.raises(WeightsError, match=r"the disk of .* is too full: .* are needed and"):
+        obtain(publisher.item(size=2 * free))
+    assert lying(folder) == {"w.pt.part.json"}
+
+
+def test_a_store_that_cannot_be_made(publisher, folder):
+    folder.write_text("a file")
+    with pytest.raises(WeightsError, match="cannot be put into"):
+        obtain(publisher.item())
+
+
+def test_a_damaged_file_is_fetched_anew(publisher, folder):
+    (folder / "toy").mkdir(parents=True)
+    (folder / "toy" / "w.pt").write_bytes(publisher.data[:-1] + b"?")
+    assert any("damaged" in note for note in fetched(publisher))
+
+
+@pytest.mark.parametrize("kind", ["file", "http"])
+def test_a_mirror_is_asked_instead_and_the_sum_is_the_same(publisher, folder, tmp_path, monkeypatch, kind):
+    mirrored = tmp_path / "mirror of ours"
+    (mirrored / "toy").mkdir(parents=True)
+    (mirrored / "toy" / "w.pt").write_bytes(publisher.data)
+    if kind == "file":
+        monkeypatch.setenv("EIGENWALK_MIRROR", mirrored.as_uri())
+    else:
+        publisher.server.expect_request("/deep/toy/w.pt").respond_with_handler(publisher.answer)
+        monkeypatch.setenv("EIGENWALK_MIRROR", publisher.server.url_for("/deep/"))
+    fetched(publisher, url="http://127.0.0.1:9/never")
+    (folder / "toy" / "w.pt").unlink()
+    if kind == "file":
+        (mirrored / "toy" / "w.pt").write_bytes(noise(seed=2))
+    else:
+        publisher.server.clear()
+        publisher.server.expect_request("/deep/toy/w.pt").respond_with_data(noise(seed=2))
+    with pytest.raises(WeightsError, match=rf"expected {publisher.sha256}, got"):
+        obtain(publisher.item(url="http://127.0.0.1:9/never"))
+    assert lying(folder) == set()
+
+
+def test_a_mirror_that_lacks_the_file_or_is_none(publisher, tmp_path, monkeypatch):
+    monkeypatch.setenv("EIGENWALK_MIRROR", tmp_path.as_uri())
+    with pytest.raises(WeightsError, match="the mirror has no"):
+        obtain(publisher.item())
+    monkeypatch.setenv("EIGENWALK_MIRROR", "/a/folder")
+    with pytest.raises(InputError, match=r"EIGENWALK_MIRROR must be .*, got '/a/folder'"):
+        obtain(publisher.item())
+    assert not publisher.asked
+
+
+def test_a_password_of_the_mirror_is_not_told(publisher, monkeypatch):
+    publisher.server.expect_request("/toy/w.pt").respond_with_data("", 404)
+    monkeypatch.setenv("EIGENWALK_MIRROR", publisher.server.url_for("").replace("://", "://me:secret@"))
+    with pytest.raises(WeightsError, match="is not there") as told:
+        obtain(publisher.item())
+    assert "secret" not in str(told.value)
+
+
+CHILD = """
+import sys
+from eigenwalk.spec import Weights
+from eigenwalk.weights import Item
+from eigenwalk.weights.fetching import obtain
+url, sha256, size = sys.argv[1:]
+item = Item(Weights("toy/w.pt", sha256, int(size), "MIT", url), ("toy",), "eigenwalk-toy", "eigenwalk_toy")
+print(obtain(item, progress=lambda item, done, note: print(note, flush=True) if note else None), flush=True)
+"""
+
+
+def child(publisher: Publisher) -> subprocess.Popen[str]:
+    """Another process that fetches the file."""
+    words = (publisher.url, publisher.sha256, str(len(publisher.data)))
+    return subprocess.Popen([sys.executable, "-c", CHILD, *words], stdout=subprocess.PIPE, text=True)
+
+
+def until(true, what: str) -> None:
+    """Waits for something that another process does."""
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
+def test_of_two_processes_one_fetches_and_the_other_waits(publisher, folder):
+    publisher.gated = 100_000
+    first = child(publisher)
+    until(lambda: publisher.asked, "the first process asks the server")
+    second = child(publisher)
+    assert second.stdout is not None and "another process is fetching" in second.stdout.readline()
+    publisher.gate.set()
+    assert first.wait(60) == 0 and second.wait(60) == 0
+    assert len(publisher.asked) == 1
+    assert (folder / "toy" / "w.pt").read_bytes() == publisher.data and lying(folder) == {"w.pt"}
+
+
+def test_killed_half_way_the_next_goes_on_from_there(publisher, folder):
+    publisher.gated = 10 * BLOCK
+    part = folder / "toy" / "w.pt.part"
+    process = child(publisher)
+    until(lambda: part.is_file() and part.stat().st_size > BLOCK, "half of it is here")
+    process.send_signal(signal.SIGKILL)
+    process.wait(60)
+    publisher.gate.set()
+    have = part.stat().st_size
+    assert 0 < have <= publisher.gated and not (folder / "toy" / "w.pt").exists()
+    fetched(publisher)
+    assert publisher.asked[-1]["Range"] == f"bytes={have}-"
