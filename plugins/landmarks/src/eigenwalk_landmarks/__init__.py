@@ -1,0 +1,1 @@
+"""The geometry of a face, as a feature for eigenwalk."""

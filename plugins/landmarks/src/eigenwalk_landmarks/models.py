@@ -1,0 +1,150 @@
+"""Networks that place landmarks in the crop of a face: MTCNN's last one, and FAN."""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from facenet_pytorch import ONet
+from torch import Tensor
+
+from eigenwalk.checkpoint import into, state_dict
+from eigenwalk.errors import PluginError
+from eigenwalk.shapes import Images
+
+
+class Model(ABC):
+    """A network that finds `count` landmarks.
+
+    Attributes:
+        size: sides of the crop that it takes, in pixels.
+        groups: the indices of each named group of points; ``eyes`` lists those of one eye, then of the other.
+    """
+
+    size: int
+    groups: Mapping[str, range]
+    count: int
+
+    def __init__(self, network: torch.nn.Module):
+        self.network = network.eval().requires_grad_(False)
+
+    @abstractmethod
+    def region(self, faces: Tensor) -> Tensor:
+        """The squares ``(batch, 4)`` to crop for the boxes `faces` ``(batch, 4)``, both in pixels."""
+
+    def windows(self, crops: Images) -> Tensor | None:
+        """Where in `crops` ``(batch, 3, size, size)`` the points are looked for from now on; None: anywhere."""
+        return None
+
+    @abstractmethod
+    def points(self, crops: Images, windows: Tensor | None) -> Tensor:
+        """The landmarks (x, y) ``(batch, count, 2)``, in shares of `crops` ``(batch, 3, size, size)``."""
+
+    def move(self, images: Images) -> None:
+        """Takes the network to the device and dtype of `images`."""
+        first = next(self.network.parameters())
+        if (first.dtype, first.device) != (images.dtype, images.device):  # a needless `to` breaks it under jvp
+            self.network.to(images.device, images.dtype)
+
+
+class FivePoints(Model):
+    """The eyes, the tip of the nose and the corners of the mouth, by MTCNN's last network, ONet.
+
+    ONet tells the points as shares of a square of 48 x 48 pixels around the face, and is differentiated as it is. MTCNN
+    hands it the squares of the network before, which facenet-pytorch keeps to itself; here it gets the square around
+    the final box.
+    """
+
+    size, count = 48, 5
+    groups: Mapping[str, range] = {"eyes": range(2), "nose": range(2, 3), "mouth": range(3, 5)}
+
+    def __init__(self):
+        super().__init__(ONet())
+
+    def region(self, faces: Tensor) -> Tensor:
+        """Squares with the boxes' middles and their longer sides, as MTCNN makes them."""
+        middle, side = (faces[:, :2] + faces[:, 2:]) / 2, (faces[:, 2:] - faces[:, :2]).amax(1, keepdim=True)
+        return torch.cat([middle - side / 2, middle + side / 2], 1)
+
+    def points(self, crops: Images, windows: Tensor | None) -> Tensor:
+        """The five points (x, y) ``(batch, 5, 2)``, in shares of `crops`."""
+        _, told, _ = self.network((crops * 255 - 127.5) / 128)
+        return told.unflatten(1, (2, 5)).mT
+
+
+class Fan(Model):
+    """The 68 points of the iBUG 300-W scheme, by FAN's heat maps.
+
+    A point is the centroid of its heat map in a window around the highest pixel: the window is frozen, the centroid is
+    differentiated. FAN was trained on Gaussians of one pixel's spread, of which the window holds all. The network runs
+    once, without the mirrored second pass that face-alignment averages in.
+    """
+
+    size, count = 256, 68
+    groups: Mapping[str, range] = {
+        "eyes": range(36, 48),
+        "nose": range(27, 36),
+        "mouth": range(48, 68),
+        "brows": range(17, 27),
+        "jaw": range(17),
+    }
+    cells = 64
+    reach = 3
+    """Cells of the heat map that a window extends each way: three standard deviations."""
+
+    def __init__(self, path: Path):
+        super().__init__(into(fan(), state_dict(path), str(path)))
+
+    def region(self, faces: Tensor) -> Tensor:
+        """The squares that face-alignment crops: 200 (w + h) / 195 pixels wide, 0.12 h above the box's middle."""
+        w, h = (faces[:, 2:] - faces[:, :2]).unbind(1)
+        middle = (faces[:, :2] + faces[:, 2:]) / 2 - torch.stack([torch.zeros_like(h), 0.12 * h], 1)
+        side = (200 / 195 * (w + h))[:, None]
+        return torch.cat([middle - side / 2, middle + side / 2], 1)
+
+    def windows(self, crops: Images) -> Tensor:
+        """The cells ``(batch, 68, 49)`` of the flattened heat maps around each highest one."""
+        highest = self.heat(crops).flatten(2).argmax(2)
+        middle = torch.stack([highest // self.cells, highest % self.cells], 2)
+        middle = middle.clamp(self.reach, self.cells - 1 - self.reach)
+        step = torch.arange(-self.reach, self.reach + 1, device=crops.device)
+        rows, columns = (middle[..., i, None] + step for i in (0, 1))
+        return (rows[..., :, None] * self.cells + columns[..., None, :]).flatten(2)
+
+    def points(self, crops: Images, windows: Tensor | None) -> Tensor:
+        """The 68 points (x, y) ``(batch, 68, 2)``, in shares of `crops`."""
+        assert windows is not None
+        heat = self.heat(crops).flatten(2).gather(2, windows)
+        mass = heat - heat.amin(2, keepdim=True) + 1e-6  # never below zero, nor zero together
+        middles = torch.stack([windows % self.cells, windows // self.cells], 3).to(heat) + 0.5
+        return (mass[..., None] * middles).sum(2) / mass.sum(2, keepdim=True) / self.cells
+
+    def heat(self, crops: Images) -> Tensor:
+        """The last stack's heat maps ``(batch, 68, 64, 64)``."""
+        return self.network(crops)[-1]
+
+
+def fan() -> torch.nn.Module:
+    """face-alignment's FAN of four stacks, its weights to be replaced.
+
+    Its module alone is imported: the package imports OpenCV, numba and scikit-image for what is not needed here.
+
+    Raises:
+        PluginError: face-alignment is not installed.
+    """
+    package = importlib.util.find_spec("face_alignment")
+    if package is None or not package.submodule_search_locations:
+        raise PluginError(
+            'landmarks(model=fan) needs face-alignment: pip install "eigenwalk-landmarks[fan]", or, without the '
+            "packages that it does not use here, pip install --no-deps face-alignment"
+        )
+    file = Path(package.submodule_search_locations[0]) / "models" / "fan.py"
+    spec = importlib.util.spec_from_file_location("face_alignment_fan", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with torch.random.fork_rng(devices=[]):  # the network draws the weights that the file replaces
+        return module.FAN(4)
