@@ -20,6 +20,7 @@ COMMANDS = {
     "generators": ("eigenwalk.cli.catalogue:generators", "List the generators that are installed."),
     "describe": ("eigenwalk.cli.describe:describe", "Explain a name or an expression."),
     "weights": ("eigenwalk.cli.weights:weights", "List, fetch and verify the files that features need."),
+    "check": ("eigenwalk.cli.check:check", "Check whether a feature or generator keeps the contract."),
     "doctor": ("eigenwalk.cli.doctor:doctor", "Check plugins, and say what failed."),
 }
 

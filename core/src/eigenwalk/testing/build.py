@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
@@ -69,8 +70,8 @@ def feature_subject(what: Any, images: Tensor, registry: Registry | None = None)
         if not isinstance(node, Call) and hasattr(node, "inner") and not str(node).startswith("~"):
             raise InputError(f"{what!r} says how a feature is used, not only which: check {node.inner}")  # type: ignore
         feature, _ = build_feature(node, registry)  # type: ignore[arg-type]
-        calls = [call for call in _calls(node) if call.name != "file"]
-        offers = dict.fromkeys(registry.feature(call.name, package(call)) for call in calls)
+        named = [call for call in calls(node) if call.name != "file"]
+        offers = dict.fromkeys(registry.feature(call.name, package(call)) for call in named)
         return FeatureSubject(
             name=what, inputs=images, offers=tuple(offers), feature=feature, direct=isinstance(node, Call)
         )
@@ -98,10 +99,7 @@ def generator_subject(what: Any, registry: Registry | None = None) -> GeneratorS
         elif node.name != "file":
             offers = (known.generator(node.name, package(node)),)
 
-        def rebuilt(**options: Any) -> Generator:
-            kept = tuple((name, value) for name, value in node.options if name not in options)
-            return build_generator(str(replace(node, options=(*kept, *options.items()))), known)[0]
-
+        rebuilt = functools.partial(_rebuilt, node, known)
     elif isinstance(what, GeneratorSpec):
         factory = what.factory()
         generator, name = factory(), what.name
@@ -114,13 +112,19 @@ def generator_subject(what: Any, registry: Registry | None = None) -> GeneratorS
     )
 
 
-def _calls(node: Any) -> Iterator[Call]:
+def _rebuilt(node: Call | Open, registry: Registry, **options: Any) -> Generator:
+    """The generator of `node` with other options."""
+    kept = tuple((name, value) for name, value in node.options if name not in options)
+    return build_generator(str(replace(node, options=(*kept, *options.items()))), registry)[0]
+
+
+def calls(node: Any) -> Iterator[Call]:
     """Every call in a tree, those in options among them."""
     if isinstance(node, Call):
         yield node
     if hasattr(node, "__dataclass_fields__"):
         for one in fields(node):
-            yield from _calls(getattr(node, one.name))
+            yield from calls(getattr(node, one.name))
     elif isinstance(node, tuple):
         for one in node:
-            yield from _calls(one)
+            yield from calls(one)

@@ -16,43 +16,23 @@ from eigenwalk.hookspecs import GROUP
 from eigenwalk.registry import Offer
 from eigenwalk.spec import FeatureSpec, Option
 from eigenwalk.testing.checks import Inapplicable, fail
-from eigenwalk.testing.subject import FeatureSubject, GeneratorSubject, Subject
+from eigenwalk.testing.subject import Declaration, FeatureSubject, GeneratorSubject, Subject
 
-HEAVY = [
-    "torch",
-    "torchvision",
-    "torchaudio",
-    "timm",
-    "transformers",
-    "tensorflow",
-    "jax",
-    "keras",
-    "onnxruntime",
-    "diffusers",
-    "facenet_pytorch",
-    "segment_anything",
-    "numpy",
-    "scipy",
-    "pandas",
-    "sklearn",
-    "skimage",
-    "cv2",
-    "PIL",
-    "matplotlib",
-    "mediapipe",
-    "dlib",
-    "pydantic",
-]
+HEAVY = (
+    *("torch", "torchvision", "torchaudio", "timm", "transformers", "diffusers", "facenet_pytorch", "segment_anything"),
+    *("tensorflow", "jax", "keras", "onnxruntime", "mediapipe", "dlib", "cv2", "PIL", "skimage", "matplotlib"),
+    *("numpy", "scipy", "pandas", "sklearn", "pydantic"),
+)
 """What no plugin's entry module may bring in: every command would wait for it."""
 
 
-def _offers(s: Subject) -> tuple[Offer[Any], ...]:
+def _offers(s: Subject | Declaration) -> tuple[Offer[Any], ...]:
     if not s.offers:
         raise Inapplicable("it is an object, or a function in a file: nothing is declared")
     return s.offers
 
 
-def spec(s: Subject) -> str:
+def spec(s: Subject | Declaration) -> str:
     """The spec says in words what is offered: summary, unit, every option, every weight's licence and source."""
     missing = [f"{offer.name}: {word}" for offer in _offers(s) for word in _missing(offer.spec)]
     if missing:
@@ -61,7 +41,7 @@ def spec(s: Subject) -> str:
         )
     options = sum(len(offer.spec.options) for offer in s.offers)
     weights = sum(len(offer.spec.weights) for offer in s.offers)
-    return f"summary, {options} options and {weights} files of weights are described"
+    return f"summary, options ({options}) and weights ({weights}) are described"
 
 
 def _missing(spec: Any) -> list[str]:
@@ -72,10 +52,8 @@ def _missing(spec: Any) -> list[str]:
     words += [f"the default of option {o.name} is not among its choices" for o in spec.options if _astray(o)]
     words += [f"weights {w.file} have no licence" for w in spec.weights if not w.licence.strip()]
     words += [f"weights {w.file} have size {w.size}" for w in spec.weights if not w.size > 0]
-    if spec.weights and not spec.licence.strip():
-        words.append("licence is empty, though there are weights")
-    if spec.weights and not spec.cites:
-        words.append("cites is empty, though there are weights")
+    if any(weights.url for weights in spec.weights) and not spec.cites:
+        words.append("cites is empty, though somebody trained the weights")
     return words
 
 
@@ -86,7 +64,7 @@ def _astray(option: Option) -> bool:
     return any(word not in option.choices for word in words)
 
 
-def options(s: Subject) -> str:
+def options(s: Subject | Declaration) -> str:
     """The factory takes exactly the options that are declared, with the same defaults."""
     wrong = [f"{offer.name}: {word}" for offer in _offers(s) for word in _signature(offer.spec)]
     if wrong:
@@ -95,7 +73,8 @@ def options(s: Subject) -> str:
             "let spec and signature agree: an option that a user leaves out is left out of the call, so that the "
             "signature's default counts, and the spec's is what the user is told",
         )
-    return f"{sum(len(offer.spec.options) for offer in s.offers)} options, as declared"
+    names = [option.name for offer in s.offers for option in offer.spec.options]
+    return f"as declared: {', '.join(dict.fromkeys(names)) or 'none'}"
 
 
 def _signature(spec: Any) -> list[str]:
@@ -152,7 +131,7 @@ def declared(s: Subject) -> str:
     return f"{spec.kind}, unit {spec.unit!r}, {'' if spec.differentiable else 'not '}differentiable"
 
 
-def light(s: Subject) -> str:
+def light(s: Subject | Declaration) -> str:
     """The module that the entry point names imports nothing heavy."""
     told = []
     for module in sorted({_module(offer) for offer in _offers(s)} - {""}):

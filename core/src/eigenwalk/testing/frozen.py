@@ -19,9 +19,7 @@ def frozen(s: FeatureSubject) -> str:
     """What `at` returns is not changed by later calls of `at`, nor by calls of its own."""
     near = s.near(s.inputs.clone())
     if not isinstance(near, Feature):
-        fail(
-            f"at() returned a {type(near).__name__}", "at() returns a Feature: itself where there is nothing to freeze"
-        )
+        fail(f"at() returned a {type(near).__name__}", "return a Feature: itself where nothing is frozen")
     with torch.no_grad():
         before, elsewhere = near(s.inputs.clone()), near(s.others())
         s.near(s.others())(s.others())
@@ -78,8 +76,8 @@ def continuity(s: FeatureSubject) -> str:
     if left > JUMP:
         fail(
             f"within 1/{2**HALVINGS} of a step values still change by {left:.2g} of what they do over the step",
-            "compute what jumps in at() and keep it there, or use a soft value: sigmoid for a threshold, softmax for an "
-            "argmax",
+            "compute what jumps in at() and keep it there, or use a soft value: a sigmoid for a threshold, a softmax "
+            "for an argmax",
         )
     return f"within 1/{2**HALVINGS} of a step, {left:.1g} of its change is left; {JUMP:g} allowed"
 
@@ -142,3 +140,27 @@ def clip(s: FeatureSubject) -> str:
     if not s.feature.differentiable:
         return "values are finite beyond [0, 1]"
     return "pixels beyond [0, 1] change values, and have a gradient"
+
+
+def follow(s: FeatureSubject) -> str:
+    """What it remembers of one waypoint has a row an image, and at the same images leads it to the same values."""
+    if not s.feature.memories:
+        raise Inapplicable("it remembers nothing from one waypoint to the next")
+    near, away = s.near(s.inputs.clone()), s.near(s.others())
+    kept = [tuple(one.shape) for one in near.remembered]
+    fits = all(one.is_floating_point() and one.ndim and len(one) == len(s.inputs) for one in near.remembered)
+    if len(kept) != s.feature.memories or not fits:
+        fail(
+            f"it announces {s.feature.memories} memories, and at() remembers {kept}",
+            "let `memories` count the tensors in `remembered`, each floating point, (batch, ...)",
+        )
+    if [tuple(one.shape) for one in away.remembered] != kept:
+        fail("at other images it remembers other shapes", "remember what has the same shape whatever the image")
+    with torch.no_grad():
+        again = s.feature.follow(s.inputs.clone(), near.remembered)(s.inputs.clone())
+        following = s.feature.follow(s.others(), near.remembered)
+        following(s.others())
+    if [tuple(one.shape) for one in following.remembered] != kept:
+        fail("what follow() returns does not remember as at() does", "let follow() set `remembered` too")
+    remedy = "let follow() find in an image what at() found there, when that is what it remembers"
+    return same(s.reference, again, "following what it remembers of the same images, values differ", remedy)

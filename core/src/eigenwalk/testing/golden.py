@@ -71,14 +71,14 @@ def read(path: Path) -> dict[str, Any]:
         raise FileError(f"{path} is not a golden file: eigenwalk check --save-golden writes one") from error
 
 
-def save(s: Subject, path: Path) -> None:
-    """Writes the golden file of `s` to `path`.
+def save(s: Subject, path: Path, expression: str) -> None:
+    """Writes the golden file of `s`, which `expression` stands for, to `path`.
 
     Raises:
         OutputError: it cannot be written.
     """
     saved = {
-        "expression": s.name,
+        "expression": expression,
         "inputs": summary(s.inputs),
         "values": summary(s.reference),
         "tolerance": TOLERANCE,

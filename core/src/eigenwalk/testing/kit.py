@@ -13,18 +13,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eigenwalk.expression import parse, parse_generator
 from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
 from eigenwalk.registry import Registry
 from eigenwalk.spec import FeatureSpec, GeneratorSpec
 from eigenwalk.testing import declared, derivatives, frozen, latent, measure, precision, values
-from eigenwalk.testing.build import feature_subject, generator_subject, is_generator
+from eigenwalk.testing.build import calls, feature_subject, generator_subject, is_generator
 from eigenwalk.testing.case import Case
 from eigenwalk.testing.checks import Check, findings
-from eigenwalk.testing.golden import golden
+from eigenwalk.testing.golden import golden, save
 from eigenwalk.testing.images import smooth_images
 from eigenwalk.testing.report import Report
-from eigenwalk.testing.subject import Subject
+from eigenwalk.testing.subject import Declaration, Subject
 
 DECLARED = (
     Check("spec", declared.spec),
@@ -46,6 +47,7 @@ FEATURE = (
     Check("independence", values.independence, ("determinism", "frozen", "order")),
     Check("rows", frozen.rows, ("independence",)),
     Check("reference", frozen.reference, ("determinism", "frozen", "rows")),
+    Check("follow", frozen.follow, ("determinism", "rows")),
     Check("undefined", frozen.undefined, ("finite",)),
     Check("size", frozen.size, ("finite",)),
     Check("gradient", derivatives.gradient, ("finite", "pure")),
@@ -98,8 +100,11 @@ def check(case: Case, registry: Registry | None = None) -> Report:
         EigenwalkError: it cannot be built: weights are missing, an option is wrong.
     """
     registry = registry or Registry.discover()
-    kind = case.kind or ("generator" if is_generator(case.expression, registry) else "feature")
-    return check_generator(case, registry=registry) if kind == "generator" else check_feature(case, registry=registry)
+    with prepared(case) as ready:
+        kind = _kind(ready, registry)
+    if kind == "generator":
+        return check_generator(case, registry=registry)
+    return check_feature(case, registry=registry)
 
 
 def check_feature(
@@ -164,6 +169,41 @@ def prepared(case: Case) -> Iterator[Case]:
             os.environ.pop("EIGENWALK_WEIGHTS")
             if before is not None:
                 os.environ["EIGENWALK_WEIGHTS"] = before
+
+
+def check_declarations(registry: Registry | None = None) -> Iterator[Report]:
+    """The reports on what every installed plugin declares; nothing is opened that needs weights."""
+    registry = registry or Registry.discover()
+    offers: list[tuple[Any, Any]] = [("feature", offer) for offer in registry.features]
+    offers += [("generator", offer) for offer in registry.generators]
+    for kind, offer in offers:
+        yield Report(offer.name, kind, tuple(findings(DECLARED, Declaration((offer,)), {})))
+
+
+def save_golden(case: Case, path: Path, registry: Registry | None = None) -> None:
+    """Writes the golden file of `case` to `path`.
+
+    Raises:
+        EigenwalkError: it cannot be built, or the file cannot be written.
+    """
+    registry = registry or Registry.discover()
+    with prepared(case) as ready, _quiet():
+        if _kind(ready, registry) == "generator":
+            subject: Subject = generator_subject(ready.expression, registry)
+        else:
+            subject = feature_subject(ready.expression, _images(ready), registry)
+        save(subject, path, case.expression)
+
+
+def names(case: Case, registry: Registry | None = None) -> frozenset[str]:
+    """The names of features and generators in a case's expression."""
+    registry = registry or Registry.discover()
+    node = parse_generator(case.expression) if _kind(case, registry) == "generator" else parse(case.expression)
+    return frozenset(call.name for call in calls(node))
+
+
+def _kind(case: Case, registry: Registry) -> str:
+    return case.kind or ("generator" if is_generator(case.expression, registry) else "feature")
 
 
 def _case(what: Any, golden: Path | None, expected: Mapping[str, str] | None) -> Case:

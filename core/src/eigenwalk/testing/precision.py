@@ -11,6 +11,7 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from eigenwalk.discovery import explained
 from eigenwalk.testing.checks import Failed, Inapplicable, fail
@@ -52,19 +53,22 @@ def device(s: Subject) -> str:
     """Values are computed on the inputs' device: on an accelerator where there is one, else on torch's meta device."""
     if s.reference.device.type != "cpu":
         fail(f"inputs on the CPU give values on {s.reference.device}", "leave values on the images' device")
-    if torch.accelerator.is_available():
-        return _on_accelerator(s)
-    return _on_meta(s)
+    there = _accelerator()
+    return _on_meta(s) if there is None else _on_accelerator(s, there)
 
 
 REMEDY = (
-    "make constants where the images are: torch.tensor(…, device=images.device), or keep them as a module's buffers"
+    "make constants where the images are, torch.tensor(…, device=images.device), or keep them as buffers of a module"
 )
 
 
-def _on_accelerator(s: Subject) -> str:
-    there = torch.accelerator.current_accelerator()
-    assert there is not None
+def _accelerator() -> torch.device | None:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps") if torch.backends.mps.is_available() else None
+
+
+def _on_accelerator(s: Subject, there: torch.device) -> str:
     inputs = s.inputs.to(there)
     s.object.to(there, torch.float32)
     try:
@@ -122,7 +126,7 @@ class _Together(TorchDispatchMode):
     """Fails where an operation mixes meta tensors with the CPU's, which some of them leave unsaid."""
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        tensors = [one for one in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
+        tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
         places = {one.device.type for one in tensors if one.ndim}  # a number on the CPU may meet any device
         moves = any(word in function.__name__ for word in ("copy", "index"))
         if len(places) > 1 and not moves:

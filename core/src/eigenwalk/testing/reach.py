@@ -56,7 +56,6 @@ def _held(one: Any) -> list[Any]:
 
 def _filled(cell: types.CellType) -> bool:
     try:
-        cell.cell_contents
-    except ValueError:
+        return cell.cell_contents is not None
+    except ValueError:  # a name that the enclosing function has not given a value yet
         return False
-    return True

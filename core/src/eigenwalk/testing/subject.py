@@ -38,6 +38,13 @@ def apart(a: Tensor, b: Tensor) -> float:
     return float((a.double() - b.double()).abs().max()) / size if a.numel() else 0.0
 
 
+@dataclass(frozen=True)
+class Declaration:
+    """What plugins declare, before anything is opened."""
+
+    offers: tuple[Offer[Any], ...]
+
+
 @dataclass(kw_only=True)
 class Subject(ABC):
     """A feature or a generator under examination.
@@ -76,7 +83,7 @@ class Subject(ABC):
 
     @torch.no_grad()
     def values(self, inputs: Tensor) -> Tensor:
-        """The values of `inputs`, as it stands near them. Given copies, so that a map that writes on them harms none."""
+        """The values of `inputs`, as it stands near them. Copies, as a map may write on them."""
         return self.near(inputs.clone())(inputs.clone())
 
     @torch.no_grad()

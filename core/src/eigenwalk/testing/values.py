@@ -44,10 +44,8 @@ def determinism(s: Subject) -> str:
         first = s.values(s.inputs)
         torch.manual_seed(2)
         second = s.values(s.inputs)
-    what = "two calls differ"
-    return same(
-        first, second, what, "seed what is random with a generator of its own, and leave dropout by eval()", 1e-6
-    )
+    remedy = "seed what is random with a generator of its own, and put networks into eval mode"
+    return same(first, second, "two calls differ", remedy, 1e-6)
 
 
 def independence(s: Subject) -> str:
@@ -63,9 +61,8 @@ def independence(s: Subject) -> str:
 def order(s: Subject) -> str:
     """Rows in another order give the same values in that order."""
     turned = s.values(s.inputs.flip(0)).flip(0)
-    return same(
-        s.reference, turned, "in another order values differ", "let nothing depend on a row's place in the batch"
-    )
+    remedy = "let nothing depend on a row's place in the batch"
+    return same(s.reference, turned, "in another order values differ", remedy)
 
 
 def pure(s: Subject) -> str:

@@ -1,0 +1,138 @@
+"""``eigenwalk check``: the conformance kit from a shell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from eigenwalk.errors import FileError, InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from eigenwalk.registry import Registry
+    from eigenwalk.testing import Report
+
+FAILED = 1
+STYLES = {"passed": "green", "failed": "bold red", "expected": "yellow", "skipped": "dim"}
+PICTURES = 3
+"""Images that a feature is checked on: one against two others."""
+SEED = 0
+"""Of the generator's samples."""
+
+
+def check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help='Features or generators: "mask(box=(0, 0, 1, 0.5))", ./my_feature.py:fn, rooms.'),
+    ] = None,
+    generator: Annotated[
+        str | None, typer.Option(help="Check features on samples of this generator, not on smooth random images.")
+    ] = None,
+    images: Annotated[
+        list[Path] | None, typer.Option(help="Check features on these: image files, or a folder of them; repeatable.")
+    ] = None,
+    golden: Annotated[Path | None, typer.Option(help="Values that must come out again.")] = None,
+    save_golden: Annotated[Path | None, typer.Option(help="Write the values that come out to this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Check whether features and generators keep the contract, and say what to do where they do not.
+
+    Without a name, what every installed plugin declares is checked. Exits with 1 where a check fails.
+    """
+    from eigenwalk.registry import Registry
+    from eigenwalk.testing import Case, kit
+
+    if (golden or save_golden) and len(names or ()) != 1:
+        raise InputError("a golden file holds the values of one feature or generator: name one")
+    registry = Registry.discover()
+    reports: Iterable[Report]
+    if names:
+        given = _images(generator, images or [], registry)
+        cases = [Case(name, golden=golden, images=given) for name in names]
+        if save_golden:
+            kit.save_golden(cases[0], save_golden, registry)
+        reports = (kit.check(case, registry) for case in cases)
+    else:
+        reports = kit.check_declarations(registry)
+    if not _shown(reports, as_json, whole=bool(names)):
+        raise typer.Exit(FAILED)
+
+
+def _shown(reports: Iterable[Report], as_json: bool, whole: bool) -> bool:
+    """Prints every report as it is made, `whole` or its failures alone, or all as JSON; whether all are well."""
+    out, done = Console(highlight=False, soft_wrap=True), []
+    for report in reports:
+        if not as_json:
+            if whole and done:
+                out.print()
+            _print(out, report, whole)
+        done.append(report)
+    if as_json:
+        typer.echo(json.dumps([report.as_dict() for report in done], indent=2, ensure_ascii=False))
+    return all(report.ok for report in done)
+
+
+def _print(out: Console, report: Report, whole: bool) -> None:
+    out.print(Text(report.summary(), style="bold"))
+    for finding in report if whole else report.failures:
+        head, *rest = report.lines(finding)
+        line = Text(head)
+        line.stylize(STYLES[finding.outcome], 0, 2 + len(head[2:].split()[0]))
+        out.print(line)
+        for more in rest:
+            out.print(Text(more))
+
+
+def _images(generator: str | None, files: list[Path], registry: Registry) -> Callable[[], Tensor] | None:
+    """Gives images ``(3, 3, height, width)`` of a generator, or from files; None where neither is given."""
+    if generator and files:
+        raise InputError("--generator and --images both say where images come from: give one of them")
+    if generator:
+        import torch
+
+        from eigenwalk.compose import build_generator
+
+        built = build_generator(generator, registry)[0]
+        with torch.no_grad():
+            sampled = built(built.sample(PICTURES, SEED))
+        return lambda: sampled
+    if not files:
+        return None
+    found = _read(files)
+    return lambda: found
+
+
+def _read(files: list[Path]) -> Tensor:
+    """The first images among `files` and in the folders among them, ``(n, 3, height, width)`` in [0, 1].
+
+    Raises:
+        FileError: there is none, or one cannot be read.
+        InputError: they are of several sizes.
+    """
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    found = [one for file in files for one in (sorted(file.iterdir()) if file.is_dir() else [file])]
+    readable = set(Image.registered_extensions())
+    found = [one for one in found if one in files or one.suffix.lower() in readable][:PICTURES]
+    if not found:
+        raise FileError(f"there is no image in {', '.join(map(str, files))}")
+    arrays = []
+    for file in found:
+        try:
+            with Image.open(file) as image:
+                arrays.append(np.asarray(image.convert("RGB"), np.float32) / 255)
+        except OSError as error:
+            raise FileError(f"the image {file} cannot be read: {error}") from error
+    sizes = {f"{array.shape[1]} x {array.shape[0]}" for array in arrays}
+    if len(sizes) > 1:
+        raise InputError(f"images must be of one size, got {' and '.join(sorted(sizes))}: resize them, or name others")
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
