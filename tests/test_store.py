@@ -1,0 +1,184 @@
+"""The store: what it finds has the right sum, and is hashed no more often than it must be."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from eigenwalk import store
+from eigenwalk.errors import WeightsError
+from eigenwalk.spec import FeatureSpec, Option, Weights
+
+DATA = b"weights" * 1000
+SUM = hashlib.sha256(DATA).hexdigest()
+OTHER = hashlib.sha256(b"other").hexdigest()
+
+
+def declared(**changes) -> Weights:
+    told = {"file": "toy/x.pt", "sha256": SUM, "size": len(DATA), "licence": "MIT", "url": "https://a.example/x.pt"}
+    return Weights(**(told | changes))
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of `declared()` in a store of the test's own."""
+    monkeypatch.setenv("EIGENWALK_WEIGHTS", str(tmp_path))
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "x.pt").write_bytes(DATA)
+    return tmp_path / "toy" / "x.pt"
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files that are hashed from now on."""
+    seen, digest = [], hashlib.file_digest
+
+    def noted(file, kind):
+        seen.append(Path(file.name).name)
+        return digest(file, kind)
+
+    monkeypatch.setattr(hashlib, "file_digest", noted)
+    return seen
+
+
+def test_the_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("EIGENWALK_WEIGHTS", "~/mine")
+    assert store.folder() == Path.home() / "mine"
+    monkeypatch.delenv("EIGENWALK_WEIGHTS")
+    monkeypatch.setenv("EIGENWALK_CACHE", str(tmp_path))
+    assert store.folder() == tmp_path / "weights"
+    monkeypatch.delenv("EIGENWALK_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert store.folder() == tmp_path / "xdg" / "eigenwalk" / "weights"
+
+
+def test_a_file_is_hashed_once(path, hashed):
+    assert [store.find(declared(), "toy") for _ in range(3)] == [path] * 3
+    assert hashed == ["x.pt"]
+
+
+def test_a_file_that_changed_is_hashed_again_though_its_time_is_set_back(path, hashed):
+    store.find(declared(), "toy")
+    before = path.stat()
+    path.write_bytes(DATA[:-1] + b"?")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(WeightsError, match=rf"is damaged, or another file: SHA-256 \w+, expected {SUM}"):
+        store.find(declared(), "toy")
+    assert len(hashed) == 2
+
+
+def test_a_sum_that_was_remembered_for_another_file_is_not_believed(path, hashed):
+    store.remember(path, OTHER)
+    with pytest.raises(WeightsError, match=OTHER):
+        store.find(declared(), "toy")
+    copy = path.with_name("y.pt")
+    copy.write_bytes(b"other")
+    copy.with_name("y.pt.checked").write_bytes(path.with_name("x.pt.checked").read_bytes())
+    assert store.checked(copy) == OTHER and hashed == ["y.pt"], "what a copied folder remembers is of other inodes"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"state": []}', '{"sha256": 3, "state": 4}', "\0\xff"])
+def test_a_damaged_note_costs_a_hash_and_no_more(path, hashed, text):
+    store.find(declared(), "toy")
+    path.with_name("x.pt.checked").write_text(text, encoding="latin-1")
+    assert store.find(declared(), "toy") == path and len(hashed) == 2
+
+
+def test_a_note_is_no_sum_of_other_characters(path):
+    store.remember(path, "no sum")
+    assert store.known(path) is None
+
+
+def test_a_store_that_cannot_be_written_is_hashed_each_time(path, hashed, monkeypatch):
+    def refuse(*names):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    assert [store.find(declared(), "toy") for _ in range(2)] == [path] * 2 and len(hashed) == 2
+    assert {other.name for other in path.parent.iterdir()} == {"x.pt"}
+
+
+def test_a_missing_file_says_everything(path):
+    path.unlink()
+    with pytest.raises(WeightsError) as told:
+        store.find(declared(licence="CC BY-NC 4.0"), "toy(kind=a)")
+    for part in ("toy(kind=a)", "toy/x.pt", str(path), "0.0 MB", "CC BY-NC 4.0", "https://a.example/x.pt"):
+        assert part in str(told.value)
+    assert 'eigenwalk weights fetch "toy(kind=a)"' in str(told.value)
+
+
+def test_the_command_survives_a_shell():
+    for name in ("toy", 'toy(kind="a b", package="x")', "toy(kind=a) | low", 'toy(kind="$HOME`ls`!")', "it's"):
+        words = store.command(name)
+        said = subprocess.run(
+            ["sh", "-c", f"printf '%s\\n' {words}"], capture_output=True, text=True, check=True
+        ).stdout
+        assert said.splitlines() == ["eigenwalk", "weights", "fetch", name]
+
+
+def test_a_file_without_a_published_sum_needs_a_recorded_one(path):
+    unsummed = declared(sha256=None)
+    with pytest.raises(WeightsError, match=r"(?s)nobody has published the SHA-256 of .*--sha256 HEX .*--trust"):
+        store.find(unsummed, "toy")
+    store.record(unsummed, SUM)
+    assert store.find(unsummed, "toy") == path
+    told = subprocess.run(["sha256sum", "-c", "x.pt.sha256"], cwd=path.parent, capture_output=True, text=True)
+    assert told.returncode == 0, told
+    store.record(unsummed, OTHER)
+    with pytest.raises(WeightsError, match=OTHER):
+        store.find(unsummed, "toy")
+    path.with_name("x.pt.sha256").write_text("no sum")
+    assert store.sum_of(unsummed) is None
+
+
+def test_what_ships_in_a_package_is_not_in_the_store():
+    with pytest.raises(ValueError, match="ships inside its package"):
+        store.find(declared(url=None), "toy")
+
+
+def test_what_is_found_is_noted(path):
+    with store.noting() as outer:
+        with store.noting() as inner:
+            store.find(declared(), "toy")
+        assert inner == [("toy/x.pt", SUM)] and not outer
+        store.find(declared(), "toy")
+    store.find(declared(), "toy")
+    assert len(outer) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"file": "../x.pt"}, "file must be a relative path"),
+        ({"file": "toy/../../x.pt"}, "file must be a relative path"),
+        ({"file": "/etc/x.pt"}, "file must be a relative path"),
+        ({"file": "toy//x.pt"}, "file must be a relative path"),
+        ({"file": "toy\\x.pt"}, "file must be a relative path"),
+        ({"file": "C:x.pt"}, "file must be a relative path"),
+        ({"file": ""}, "file must be a relative path"),
+        ({"sha256": "ABC"}, "sha256 .* must be 64 lowercase hex digits"),
+        ({"sha256": None, "url": None}, "sha256 .* must be given"),
+        ({"size": 0}, "size .* must be a positive number"),
+        ({"url": "file:///etc/passwd"}, "url .* must begin with https://"),
+        ({"url": "https://host"}, "url .* must begin with https://"),
+    ],
+)
+def test_weights_that_cannot_be(changes, words):
+    with pytest.raises(ValueError, match=f"Weights.{words}"):
+        declared(**changes)
+
+
+def test_an_option_of_weights_is_one_of_the_feature():
+    with pytest.raises(ValueError, match=r"Weights.option of 'toy/x.pt' must name .* of 'toy' \(kind\), got 'knd'"):
+        FeatureSpec("toy", "toy:f", "", (Option("kind"),), (declared(option=("knd", "a")),))
+
+
+def test_the_store_needs_no_torch():
+    code = "import sys, eigenwalk.store, eigenwalk.weights; print('torch' in sys.modules, 'httpx2' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["False", "False"]
