@@ -45,12 +45,15 @@ def test_a_hostile_pickle_is_not_run(tmp_path, where):
     else:
         held = Hostile(mark) if where == "top" else {"weight": torch.ones(2), "more": Hostile(mark)}
         torch.save(held, path, _use_new_zipfile_serialization=where != "old format")
-    with pytest.raises(FileError, match=r"x\.pt holds more than tensors|cannot be opened as safetensors") as told:
+    with pytest.raises(
+        FileError,
+        match="holds more than tensors|it is no PyTorch file, and was not run|cannot be opened as safetensors",
+    ) as told:
         state_dict(path)
     assert not mark.exists()
     if where in ("top", "inside", "old format"):
         assert "it wants posix.system" in str(told.value) and "nothing of it was run" in str(told.value)
-    with suppress(pickle.UnpicklingError):  # of a pickle that is not PyTorch's, after it was run
+    with suppress(RuntimeError):  # of a pickle that is not PyTorch's, after it was run
         torch.load(io.BytesIO(path.read_bytes()), weights_only=False)
     assert mark.exists(), "the file is as hostile as is claimed"
 
@@ -111,7 +114,7 @@ def test_no_file_and_a_text(tmp_path):
     with pytest.raises(FileError, match="there is no file"):
         state_dict(tmp_path / "x.pt")
     (tmp_path / "x.pt").write_text("<html>Sorry</html>")
-    with pytest.raises(FileError, match="x[.]pt cannot be opened as weights|x[.]pt holds more"):
+    with pytest.raises(FileError, match="it is no PyTorch file"):
         state_dict(tmp_path / "x.pt")
 
 

@@ -91,10 +91,11 @@ def _torch(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         wants = re.search(r"(?:GLOBAL|global|class|function)[: ]+`?([\w.]+\.[\w.]+)", str(error))
-        what = f", it wants {wants[1]}" if wants else ""
+        if wants is None:
+            raise FileError(f"{path} cannot be opened as weights: it is no PyTorch file, and was not run") from error
         raise FileError(
-            f"{path} holds more than tensors{what}, so it was not opened and nothing of it was run: save the tensors "
-            "alone, as safetensors or by torch.save(net.state_dict(), …)"
+            f"{path} holds more than tensors, it wants {wants[1]}, so it was not opened and nothing of it was run: "
+            "save the tensors alone, as safetensors or by torch.save(net.state_dict(), …)"
         ) from error
     except Exception as error:  # a damaged file makes the reader of pickles and archives raise anything
         told = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}".removesuffix(": ")
