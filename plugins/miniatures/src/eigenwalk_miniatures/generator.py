@@ -63,6 +63,11 @@ def rooms(space: str = "z", truncation: float = 1.0) -> MiniatureGenerator:
     return MiniatureGenerator(load.generator(miniature("rooms")), space, truncation)
 
 
+def faces(space: str = "z", truncation: float = 1.0) -> MiniatureGenerator:
+    """The portraits."""
+    return MiniatureGenerator(load.generator(miniature("faces")), space, truncation)
+
+
 def opened(path: Path, space: str = "z", truncation: float = 1.0) -> MiniatureGenerator:
     """The generator in a file that this package's training wrote, one still under way among them."""
     return MiniatureGenerator(load.trained(path), space, truncation)

@@ -12,9 +12,10 @@ from safetensors.torch import load
 from torch import nn
 
 from eigenwalk.errors import FileError, WeightsError
+from eigenwalk_miniatures.embedder import Embedder
 from eigenwalk_miniatures.miniature import Miniature
 from eigenwalk_miniatures.network import Generator, Shape
-from eigenwalk_miniatures.regressor import Regressor
+from eigenwalk_miniatures.regressor import Attributes, Regressor
 from eigenwalk_miniatures.segmenter import Segmenter
 from eigenwalk_miniatures.shipped import listed
 
@@ -69,6 +70,16 @@ def segmenter(world: Miniature) -> Segmenter:
 def regressor(world: Miniature) -> Regressor:
     """The miniature's trained factor regressor."""
     return network(world, "regressor", Regressor(len(world.factors)))
+
+
+def attributes(world: Miniature) -> Attributes:
+    """The miniature's second reader of factors, which walks may optimise."""
+    return network(world, "attributes", Attributes(len(world.factors)))
+
+
+def embedder(world: Miniature) -> Embedder:
+    """The miniature's trained identity embedding."""
+    return network(world, "embedder", Embedder())
 
 
 def follow(module: Network, images: torch.Tensor) -> Network:

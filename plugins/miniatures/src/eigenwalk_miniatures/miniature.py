@@ -56,4 +56,6 @@ def miniature(name: str) -> Miniature:
     if name not in NAMES:
         raise ValueError(f"miniature {name!r} is unknown; known: {', '.join(NAMES)}")
     module = import_module(f"eigenwalk_miniatures.{name}.factors")
-    return Miniature(name, module.SUMMARY, module.FACTORS, module.PARTS, module.SUBJECT, getattr(module, "IDENTITY", ()))
+    return Miniature(
+        name, module.SUMMARY, module.FACTORS, module.PARTS, module.SUBJECT, getattr(module, "IDENTITY", ())
+    )

@@ -1,4 +1,4 @@
-"""The projection onto named parts of a miniature's scene: `rooms.part(sofa)`."""
+"""The projection onto named parts of a miniature's scene: `rooms.part(sofa)`, `faces.part(hair)`."""
 
 from __future__ import annotations
 
@@ -108,3 +108,8 @@ class Parts(Projection):
 def rooms(part: tuple[str, ...]) -> Parts:
     """Parts of the living rooms."""
     return Parts(miniature("rooms"), (part,) if isinstance(part, str) else tuple(part))
+
+
+def faces(part: tuple[str, ...]) -> Parts:
+    """Parts of the portraits."""
+    return Parts(miniature("faces"), (part,) if isinstance(part, str) else tuple(part))

@@ -1,4 +1,4 @@
-"""The feature that reads named factors off an image: `rooms.factor(sofa_hue)`."""
+"""The features that read named factors off an image: `rooms.factor(sofa_hue)`, `faces.attribute(hair_length)`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eigenwalk_miniatures.miniature import Miniature, miniature
 
 
 class Reading(Feature):
-    """Values `(batch, named factors)` of the regressor, each as a share of its factor's range.
+    """Values `(batch, named factors)` of one of the networks that read factors, each as a share of its factor's range.
 
     0 is the factor's low, 1 its high; an image beyond the renders can read outside. Distance: the
     root of the mean squared difference over the named factors.
@@ -19,19 +19,29 @@ class Reading(Feature):
 
     unit = "share of the factor's range"
 
-    def __init__(self, world: Miniature, names: tuple[str, ...]) -> None:
+    def __init__(self, world: Miniature, names: tuple[str, ...], kind: str = "factor") -> None:
         unknown = [name for name in names if name not in world.factors.names]
         if unknown or not names:
-            told = f"factor {unknown[0]!r} is unknown" if unknown else "no factor is named"
-            raise OptionError(f"{world.name}.factor: {told}; known factors: {', '.join(world.factors.names)}")
+            told = f"{kind} {unknown[0]!r} is unknown" if unknown else f"no {kind} is named"
+            raise OptionError(f"{world.name}.{kind}: {told}; known {kind}s: {', '.join(world.factors.names)}")
         self.names, self.columns = names, [world.factors.index(name) for name in names]
-        self.regressor = load.regressor(world)
+        self.network = load.regressor(world) if kind == "factor" else load.attributes(world)
 
     def __call__(self, images: Tensor) -> Tensor:
         """The shares `(batch, named factors)` of images `(batch, 3, height, width)`."""
-        return load.follow(self.regressor, images)(images)[:, self.columns]
+        return load.follow(self.network, images)(images)[:, self.columns]
 
 
 def rooms(factor: tuple[str, ...]) -> Reading:
     """Factors of the living rooms."""
     return Reading(miniature("rooms"), (factor,) if isinstance(factor, str) else tuple(factor))
+
+
+def faces(factor: tuple[str, ...]) -> Reading:
+    """Factors of the portraits, as the network reads them that judges."""
+    return Reading(miniature("faces"), (factor,) if isinstance(factor, str) else tuple(factor))
+
+
+def faces_attributes(attribute: tuple[str, ...]) -> Reading:
+    """The same factors, as the network reads them that walks may optimise."""
+    return Reading(miniature("faces"), (attribute,) if isinstance(attribute, str) else tuple(attribute), "attribute")

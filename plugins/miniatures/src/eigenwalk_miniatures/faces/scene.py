@@ -296,7 +296,9 @@ def _front_hair(head: Grid, p: Portrait) -> list[Layer | Shade]:
     line = -0.212 + 0.082 * p["fringe"] - (0.012 + 0.048 * p["fringe"]) * part + sides + ripple + 0.010 * p["pitch"]
     front = torch.maximum(_cap(head, p), (head.y - line) * 0.8)
     front = torch.maximum(front, head.y)
-    parted = 1 - 0.30 * torch.exp(-(((u - p["hair_parting"] * (1 - (head.y + 0.2) * 2)) / 0.010) ** 2)) * (head.y < -0.16)
+    parted = 1 - 0.30 * torch.exp(-(((u - p["hair_parting"] * (1 - (head.y + 0.2) * 2)) / 0.010) ** 2)) * (
+        head.y < -0.16
+    )
     return [
         Shade(1 - 0.22 * (head.cover(_outline(head, p)) * torch.exp(-front.clamp(min=0) / 0.016)).unsqueeze(1)),
         Layer("hair", head.cover(front), _hair_colour(head, p) * parted.unsqueeze(1)),

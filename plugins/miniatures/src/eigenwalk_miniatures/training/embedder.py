@@ -104,8 +104,9 @@ def main() -> None:
 
     torch.manual_seed(args.seed)
     taught, file = Taught(len(world.identity)), args.out / "embedder.safetensors"
-    about = fit(taught, batch, loss, Course(args.images, batch=128, rate=2e-3, seed=args.seed), file)
-    save_network(file, taught.embedder, about | {"people": str(len(pixels) * RELATIVES)})
+    course = Course(args.images, batch=128, rate=2e-3, seed=args.seed)
+    about = fit(taught, batch, loss, course, file, notes={"people": str(args.people)})
+    save_network(file, taught.embedder, about)
 
 
 if __name__ == "__main__":

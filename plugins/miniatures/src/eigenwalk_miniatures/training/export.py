@@ -10,18 +10,16 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from eigenwalk_miniatures.miniature import miniature
-
-NETWORKS = ("generator", "segmenter", "regressor")
+from eigenwalk_miniatures.miniature import Miniature, miniature
 
 
-def export(source: Path, target: Path) -> None:
-    """Copy what `source` holds of `NETWORKS` to `target`, then list all of `target` in `weights.toml`."""
-    for network in NETWORKS:
+def export(world: Miniature, source: Path, target: Path) -> None:
+    """Copy what `source` holds of the networks of `world` to `target`, then list all of `target` in `weights.toml`."""
+    for network in world.networks:
         if (source / f"{network}.safetensors").exists():
             shutil.copyfile(source / f"{network}.safetensors", target / f"{network}.safetensors")
     lines = ["# Written by eigenwalk_miniatures.training.export.\n"]
-    for network in NETWORKS:
+    for network in world.networks:
         held = (target / f"{network}.safetensors").read_bytes()
         digest = hashlib.sha256(held).hexdigest()
         lines.append(f'[{network}]\nsize = {len(held)}\nsha256 = "{digest}"\n')
@@ -34,7 +32,8 @@ def main() -> None:
     parser.add_argument("miniature")
     parser.add_argument("--from", dest="source", type=Path, required=True)
     args = parser.parse_args()
-    export(args.source, Path(str(miniature(args.miniature).folder)))
+    world = miniature(args.miniature)
+    export(world, args.source, Path(str(world.folder)))
 
 
 if __name__ == "__main__":

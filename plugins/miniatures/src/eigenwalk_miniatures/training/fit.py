@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -41,10 +42,11 @@ def fit(
     course: Course,
     file: Path,
     until: int | None = None,
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Fit `network` over `course` (or `until` so many images) and save it to `file`, safetensors.
 
-    Returns the notes saved with it. `file` with the suffix `.pt` holds what resuming needs.
+    Returns what is noted in it: `notes` and how it was trained. `file` with the suffix `.pt` holds what resuming needs.
     """
     torch.manual_seed(course.seed)
     random = torch.Generator().manual_seed(course.seed)
@@ -75,7 +77,7 @@ def fit(
             print(f"{seen} images, {seconds:.0f} s, loss {value.item():.5f}", flush=True)
             state = {"network": network.state_dict(), "adam": adam.state_dict()}
             save_state(kept, state | {"random": random.get_state(), "seen": seen, "seconds": seconds})
-    about = {"images": str(seen), "seconds": f"{seconds:.0f}", "seed": str(course.seed)}
+    about = {**notes, "images": str(seen), "seconds": f"{seconds:.0f}", "seed": str(course.seed)}
     save_network(file, network.eval(), about)
     return about
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from eigenwalk_miniatures import load
 from eigenwalk_miniatures.generator import MiniatureGenerator
 from eigenwalk_miniatures.miniature import Miniature, miniature
-from eigenwalk_miniatures.training import measures
+from eigenwalk_miniatures.training import measures, verify
 from eigenwalk_miniatures.training.card import card
 from eigenwalk_miniatures.training.data import Renders
 from eigenwalk_miniatures.training.store import save_grid
@@ -78,13 +78,13 @@ def measure(world: Miniature, n: int) -> tuple[dict, Judged, Judged]:
     images, true_masks, true_shares = rendered(world, n)
     renders = look(world, images)
     samples = look(world, sampled(generator, n).clamp(0, 1))
-    sofa = world.parts.index(world.subject)
+    subject = world.parts.index(world.subject)
     figures = {
         "judged": n,
-        "one_in_samples": measures.share_with_one(samples.masks[:, sofa]),
-        "one_in_first_100": measures.share_with_one(samples.masks[:100, sofa]),
-        "one_in_renders": measures.share_with_one(renders.masks[:, sofa]),
-        "one_in_exact_masks": measures.share_with_one(true_masks[:, sofa]),
+        "one_in_samples": measures.share_with_one(samples.masks[:, subject]),
+        "one_in_first_100": measures.share_with_one(samples.masks[:100, subject]),
+        "one_in_renders": measures.share_with_one(renders.masks[:, subject]),
+        "one_in_exact_masks": measures.share_with_one(true_masks[:, subject]),
         "overlap": dict(zip(world.parts, measures.overlap(renders.masks, true_masks).tolist(), strict=True)),
         "explained": dict(
             zip(world.factors.names, measures.explained(renders.shares, true_shares).tolist(), strict=True)
@@ -96,7 +96,21 @@ def measure(world: Miniature, n: int) -> tuple[dict, Judged, Judged]:
         "parameters": sum(p.numel() for p in generator.network.parameters()),
         "threads": torch.get_num_threads(),
     }
+    if world.identity:
+        figures |= people(world, generator, n, renders, true_shares)
     return figures, samples, renders
+
+
+@torch.no_grad()
+def people(world: Miniature, generator: MiniatureGenerator, n: int, renders: Judged, shares: Tensor) -> dict:
+    """What is judged where the miniature shows people: the embedding, and the second reader of factors."""
+    attributes = load.attributes(world)
+    read = torch.cat([attributes(part) for part in renders.images.split(250)])
+    samples = verify.generated(world, generator, generator.latent_dim)
+    return {
+        "verification": verify.verification(world, load.embedder(world), samples, n),
+        "explained_attributes": dict(zip(world.factors.names, measures.explained(read, shares).tolist(), strict=True)),
+    }
 
 
 def spread(images: Tensor) -> float:

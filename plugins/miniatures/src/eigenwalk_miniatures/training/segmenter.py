@@ -50,7 +50,8 @@ def main() -> None:
         return wear(pixels[rows].float() / 255, random), masks[rows].float() / 255
 
     course = Course(args.images, batch=32, rate=3e-3, seed=args.seed)
-    fit(Segmenter(len(world.parts)), batch, cross_entropy, course, args.out / "segmenter.safetensors")
+    file, notes = args.out / "segmenter.safetensors", {"renders": str(args.renders)}
+    fit(Segmenter(len(world.parts)), batch, cross_entropy, course, file, notes=notes)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,169 @@
+"""The painter of portraits: deterministic, its masks exact, a person apart from everything else."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from eigenwalk_miniatures.faces.factors import FACTORS, IDENTITY, PARTS
+from eigenwalk_miniatures.faces.scene import render
+
+INNER = (
+    "skin_lightness",
+    "skin_hue",
+    "eye_spacing",
+    "eye_size",
+    "eye_tilt",
+    "iris_hue",
+    "brow_thickness",
+    "brow_angle",
+    "nose_length",
+    "nose_width",
+    "mouth_width",
+    "lip_thickness",
+)
+"""Factors of the person that change nothing but what lies on the face, or its colour."""
+
+COLOURS = (
+    "skin_lightness",
+    "skin_hue",
+    "iris_hue",
+    "hair_hue",
+    "hair_lightness",
+    "clothes_hue",
+    "clothes_lightness",
+    "background_hue",
+    "background_lightness",
+    "light_warmth",
+    "light_direction",
+)
+
+OWN = {
+    "face_width": "skin",
+    "chin_length": "skin",
+    "eye_size": "eyes",
+    "brow_thickness": "brows",
+    "nose_width": "nose",
+    "nose_length": "nose",
+    "mouth_width": "mouth",
+    "lip_thickness": "mouth",
+    "hair_length": "hair",
+    "hair_volume": "hair",
+    "fringe": "hair",
+    "mouth_opening": "mouth",
+    "neckline": "neck",
+}
+
+
+def pair(name: str, seed: int = 0) -> torch.Tensor:
+    """Four portraits twice, `(8, factors)`: first with a low, then with a high value of one factor."""
+    shares = FACTORS.share(FACTORS.sample(4, seed)).repeat(2, 1)
+    shares[:4, FACTORS.index(name)], shares[4:, FACTORS.index(name)] = 0.1, 0.9
+    return FACTORS.scale(shares)
+
+
+def test_render_is_deterministic_and_rows_do_not_meet(portraits: tuple) -> None:
+    factors, images, masks = portraits
+    again, masks_again = render(factors[3:7], 64)
+    torch.testing.assert_close(again, images[3:7], atol=1e-6, rtol=0)
+    torch.testing.assert_close(masks_again, masks[3:7], atol=1e-6, rtol=0)
+
+
+def test_images_and_masks_keep_their_ranges(portraits: tuple) -> None:
+    _, images, masks = portraits
+    assert images.shape == (200, 3, 64, 64)
+    assert masks.shape == (200, len(PARTS), 64, 64)
+    assert images.min() >= 0 and images.max() <= 1
+    assert masks.min() >= 0
+    torch.testing.assert_close(masks.sum(1), torch.ones(200, 64, 64), atol=1e-5, rtol=0)
+
+
+def test_every_part_is_visible_in_every_portrait(portraits: tuple) -> None:
+    _, _, masks = portraits
+    least = dict(zip(PARTS, masks.mean((2, 3)).min(0).values.tolist(), strict=True))
+    assert least["skin"] > 0.1 and least["hair"] > 0.08 and least["background"] > 0.35
+    assert all(share > 0.002 for share in least.values()), least
+
+
+def test_a_person_is_half_of_the_factors_at_most_and_comes_first() -> None:
+    assert FACTORS.names[: len(IDENTITY)] == IDENTITY
+    assert 10 <= len(IDENTITY) <= len(FACTORS) - len(IDENTITY)
+
+
+@pytest.mark.parametrize("factor", FACTORS.names)
+def test_every_factor_changes_the_picture(factor: str) -> None:
+    images = render(pair(factor), 64)[0]
+    assert (images[:4] - images[4:]).square().mean((1, 2, 3)).sqrt().mean() > 0.005
+
+
+@pytest.mark.parametrize("factor", FACTORS.names)
+def test_the_picture_is_differentiable_by_every_factor(factor: str) -> None:
+    factors = FACTORS.sample(2, 5).double()
+    unit = torch.zeros_like(factors)
+    unit[:, FACTORS.index(factor)] = 1
+    slope = torch.func.jvp(lambda f: render(f, 64)[0], (factors,), (unit,))[1]
+    assert slope.isfinite().all()
+    step = 1e-7 * unit
+    central = (render(factors + step, 64)[0] - render(factors - step, 64)[0]) / 2e-7
+    # Where a difference straddles a kink (a mouth's edge on the middle of a pixel) it sees both slopes.
+    apart = (slope - central).abs() > 1e-4 + 1e-3 * slope.abs()
+    assert apart.double().mean() < 0.01
+    assert slope.abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("factor", INNER)
+def test_what_lies_on_the_face_leaves_all_else_alone(factor: str) -> None:
+    masks = render(pair(factor), 64)[1]
+    for part in ("background", "neck", "clothes"):
+        before, after = masks[:, PARTS.index(part)].chunk(2)
+        assert torch.equal(before, after), part
+    # Brows and eyes that reach beyond a narrow face cover a little of the hair beside it.
+    before, after = masks[:, PARTS.index("hair")].chunk(2)
+    assert (before - after).abs().mean() < 0.001 * before.mean()
+
+
+@pytest.mark.parametrize("factor", COLOURS)
+def test_colours_move_no_mask(factor: str) -> None:
+    before, after = render(pair(factor), 64)[1].chunk(2)
+    assert torch.equal(before, after)
+
+
+@pytest.mark.parametrize("factor", ["hair_hue", "hair_lightness", "clothes_hue", "background_hue"])
+def test_a_colour_that_is_not_the_persons_leaves_the_face_alone(factor: str) -> None:
+    images, masks = render(pair(factor), 64)
+    own = {"hair": "hair", "clot": "clothes", "back": "background"}[factor[:4]]
+    elsewhere = (masks[:4, PARTS.index(own)] < 1e-6).unsqueeze(1)
+    change = ((images[:4] - images[4:]).abs() * elsewhere).amax((1, 2, 3))
+    assert change.max() < 1e-6
+
+
+@pytest.mark.parametrize("factor", OWN)
+def test_a_size_enlarges_its_own_part(factor: str) -> None:
+    small, large = render(pair(factor), 64)[1][:, PARTS.index(OWN[factor])].mean((1, 2)).chunk(2)
+    assert (large > small).all()
+    assert large.mean() > 1.03 * small.mean()
+
+
+@pytest.mark.parametrize(("factor", "axis"), [("yaw", 0), ("pitch", 1)])
+def test_a_turn_moves_the_features(factor: str, axis: int) -> None:
+    masks = render(pair(factor), 64)[1]
+    places = (torch.arange(64) + 0.5) / 64
+    for part in ("eyes", "nose", "mouth"):
+        mask = masks[:, PARTS.index(part)]
+        weighted = mask * (places if axis == 0 else places[:, None])
+        before, after = (weighted.sum((1, 2)) / mask.sum((1, 2))).chunk(2)
+        assert (after > before + 0.01).all(), part
+
+
+def test_a_larger_picture_shows_the_same_portrait() -> None:
+    factors = FACTORS.sample(4, 1)
+    small, masks = render(factors, 64)
+    large, large_masks = render(factors, 256)
+    pooled = torch.nn.functional.avg_pool2d(large, 4)
+    assert (pooled - small).square().mean().sqrt() < 0.03
+    torch.testing.assert_close(masks.mean((2, 3)), large_masks.mean((2, 3)), atol=0.006, rtol=0)
+
+
+def test_wrong_input_is_told() -> None:
+    with pytest.raises(ValueError, match=r"factors must be \(batch, 36\)"):
+        render(torch.zeros(2, 5))
