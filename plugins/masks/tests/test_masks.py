@@ -11,7 +11,8 @@ from PIL import Image
 from torch.func import jvp, vjp, vmap
 
 from eigenwalk.errors import FileError, OptionError, Undefined
-from eigenwalk_masks.mask import BoxMask, mask, read
+from eigenwalk_masks.fixed import BoxMask, read
+from eigenwalk_masks.mask import mask
 
 
 def weights(feature, height=8, width=8) -> torch.Tensor:
@@ -80,7 +81,7 @@ def test_a_mask_is_averaged_down(saved):
 @pytest.mark.parametrize("outside", [False, True])
 @pytest.mark.parametrize("feather", [0.0, 2.0])
 def test_a_uniform_change_has_its_own_size_as_distance(outside, feather):
-    feature = BoxMask((0.3, 0.3, 0.5, 0.6), feather, outside)
+    feature = BoxMask((0.3, 0.3, 0.5, 0.6), feather=feather, outside=outside)
     images = torch.rand(2, 3, 17, 16, dtype=torch.float64)
     found = feature.distance(feature(images), feature(images + 0.1))
     torch.testing.assert_close(found, torch.full((2,), 0.1, dtype=torch.float64))
@@ -126,8 +127,11 @@ def test_an_empty_mask_is_undefined(saved):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "a box or a file"),
-        ({"box": (0, 0, 1, 1), "file": "m.png"}, "a box or a file"),
+        ({}, "got none of them"),
+        ({"box": (0, 0, 1, 1), "file": "m.png"}, "got file and box"),
+        ({"box": (0, 0, 1, 1), "model": "faces"}, "model of mask goes with label="),
+        ({"label": ("sofa",), "point": (0.5, 0.5)}, "point of mask goes with sam="),
+        ({"sam": "vit_b", "model": "faces", "point": (0.5, 0.5)}, "goes with label=…, not with sam="),
         ({"box": (0, 0, 1)}, "four numbers"),
         ({"box": (0, 0, 64, 64)}, "from 0 to 1"),
         ({"box": (0.5, 0, 0.5, 1)}, "is empty"),

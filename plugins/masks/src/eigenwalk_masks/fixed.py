@@ -1,0 +1,146 @@
+"""Masks that do not depend on the image: a box, a mask image."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from torch.nn import functional as F
+
+from eigenwalk.errors import FileError, OptionError, Undefined
+from eigenwalk.shapes import Images
+from eigenwalk_masks.edges import check_edge, edged
+from eigenwalk_masks.masked import Masked
+
+
+class Mask(Masked):
+    """A mask that is the same for every image of one size."""
+
+    def __init__(self, erode: float = 0.0, feather: float = 0.0, outside: bool = False):
+        check_edge(erode, feather)
+        self.erode, self.feather, self.outside = erode, feather, outside
+        self._masks: dict[tuple[int, int, torch.dtype, torch.device], Tensor] = {}
+
+    @abstractmethod
+    def inside(self, height: int, width: int) -> Tensor:
+        """The sharp mask ``(height, width)``, float64 in [0, 1], the share of each pixel that lies inside."""
+
+    @abstractmethod
+    def complement(self) -> Mask:
+        """The pixels outside."""
+
+    def at(self, images: Images) -> Mask:
+        """The mask itself, which does not depend on the images.
+
+        Raises:
+            Undefined: it is empty at their size.
+        """
+        self.masks(images)
+        return self
+
+    def masks(self, images: Images) -> Tensor:
+        """The mask ``(1, 1, height, width)`` in [0, 1] at the images' size, dtype and device.
+
+        Raises:
+            Undefined: the mask is empty.
+        """
+        height, width = images.shape[-2:]
+        key = (height, width, images.dtype, images.device)
+        if key not in self._masks:
+            with torch.inference_mode(False):  # kept, and later differentiated through
+                m = edged(self.inside(height, width)[None, None], self.erode, self.feather)
+                m = 1 - m if self.outside else m
+                if not m.max() > 1e-6:
+                    raise Undefined(f"{self} is empty at {width} x {height} pixels: no pixel lies in it")
+                self._masks[key] = m.to(images.device, images.dtype)
+        return self._masks[key]
+
+
+class BoxMask(Mask):
+    """The pixels inside a box (x0, y0, x1, y1), shares of width and height from the top left.
+
+    A pixel that the box cuts counts by the share of it that lies inside.
+    """
+
+    def __init__(self, box: Sequence[float], erode: float = 0.0, feather: float = 0.0, outside: bool = False):
+        super().__init__(erode, feather, outside)
+        self.box = checked_box(box)
+
+    def inside(self, height: int, width: int) -> Tensor:
+        """The share of each pixel that the box covers, ``(height, width)``."""
+        x0, y0, x1, y1 = self.box
+        return _covered(y0, y1, height)[:, None] * _covered(x0, x1, width)[None, :]
+
+    def complement(self) -> BoxMask:
+        """The pixels outside the box."""
+        return BoxMask(self.box, self.erode, self.feather, not self.outside)
+
+    def __repr__(self) -> str:
+        return f"the mask {'outside' if self.outside else 'inside'} box {self.box}"
+
+
+class ImageMask(Mask):
+    """The pixels where a mask image is white; `image` is ``(height, width)`` in [0, 1]."""
+
+    def __init__(
+        self, image: Tensor, name: str = "mask", erode: float = 0.0, feather: float = 0.0, outside: bool = False
+    ):
+        super().__init__(erode, feather, outside)
+        self.image, self.name = image.double(), name
+
+    def inside(self, height: int, width: int) -> Tensor:
+        """The mask image averaged over each pixel, ``(height, width)``."""
+        return F.interpolate(self.image[None, None], (height, width), mode="area")[0, 0]
+
+    def complement(self) -> ImageMask:
+        """The pixels where the mask image is black."""
+        return ImageMask(self.image, self.name, self.erode, self.feather, not self.outside)
+
+    def __repr__(self) -> str:
+        return f"the mask {'outside' if self.outside else 'inside'} {self.name}"
+
+
+def checked_box(box: Sequence[float]) -> tuple[float, float, float, float]:
+    """`box`, which has four sides in order.
+
+    Raises:
+        OptionError: it has not, it leaves the image, or it is empty.
+    """
+    if len(box) != 4 or not all(0 <= side <= 1 for side in box):
+        raise OptionError(f"box must be four numbers (x0, y0, x1, y1) from 0 to 1, got {tuple(box)}")
+    x0, y0, x1, y1 = map(float, box)
+    if x1 <= x0 or y1 <= y0:
+        raise OptionError(f"box (x0, y0, x1, y1) is empty: x0 < x1 and y0 < y1 are needed, got {tuple(box)}")
+    return x0, y0, x1, y1
+
+
+def read(path: Path) -> Tensor:
+    """The image at `path` as a mask ``(height, width)`` in [0, 1]: its luminance times its opacity.
+
+    Raises:
+        FileError: missing, or not an image that Pillow reads.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode in ("I", "F", "I;16", "I;16B", "I;16L"):  # more than 8 bits: Pillow would clip them
+                deep = np.asarray(image, np.float64)
+                return torch.from_numpy(np.clip(deep / (65535 if deep.max() > 1 else 1), 0, 1))
+            colour = np.asarray(image.convert("RGBA").convert("LA"), np.float64) / 255
+    except FileNotFoundError:
+        raise FileError(f"there is no mask image {str(path)!r} in {Path.cwd()}") from None
+    except UnidentifiedImageError:
+        raise FileError(f"{path} is not an image that Pillow reads: save the mask as a PNG") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise FileError(f"the mask image {path} cannot be read: {error}") from error
+    return torch.from_numpy(colour[..., 0] * colour[..., 1])
+
+
+def _covered(start: float, end: float, pixels: int) -> Tensor:
+    """The share ``(pixels,)`` of every pixel's side between `start` and `end`, shares of the whole side."""
+    left = torch.arange(pixels, dtype=torch.float64)
+    return ((left + 1).clamp(max=end * pixels) - left.clamp(min=start * pixels)).clamp(min=0)

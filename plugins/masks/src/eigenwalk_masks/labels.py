@@ -1,0 +1,56 @@
+"""The pixels that a word names, as a semantic segmentation network finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from eigenwalk.errors import OptionError
+from eigenwalk.shapes import Images
+from eigenwalk_masks.found import Found, Frozen
+from eigenwalk_masks.presets import indices
+from eigenwalk_masks.segformer import Segmenter
+
+
+class LabelMask(Found):
+    """The image times the probability of some labels at each pixel.
+
+    A label covers all that bears it, so nothing needs matching from one waypoint to the next; with `follow` false,
+    the masks of the first are kept.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        words: Sequence[str],
+        erode: float = 0.0,
+        feather: float = 0.0,
+        follow: bool = True,
+    ):
+        super().__init__(f"mask(label={', '.join(words)}) of {segmenter.name}", erode, feather, follow)
+        self.segmenter = segmenter
+        self.labels = indices(words, segmenter.vocabulary, segmenter.name)
+        if len(self.labels) == len({i for every in segmenter.vocabulary.values() for i in every}):
+            raise OptionError(f"{', '.join(words)} are all the labels of {segmenter.name}: nothing is left outside")
+        self.memories = 0 if follow else 1
+
+    def coverage(self, images: Images) -> Images:
+        """The probability of the labels ``(batch, 1, height, width)``, differentiable."""
+        return self.edged(self.segmenter.masks(images, self.labels))
+
+    def at(self, images: Images) -> Frozen:
+        """The masks of these images, frozen.
+
+        Raises:
+            Undefined: the labels are in some of them hardly anywhere.
+        """
+        self.segmenter.follow(images)
+        with torch.no_grad():
+            masks = self.coverage(images.detach())
+        return self.freeze(masks, live=self.coverage) if self.following else self.freeze(masks, (masks,))
+
+    def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> Frozen:
+        """The masks of these images; with `follow` false, those that were found at the first waypoint."""
+        return self.at(images) if self.following else Frozen(remembered[0].to(images), remembered)

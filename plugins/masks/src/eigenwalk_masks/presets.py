@@ -1,0 +1,143 @@
+"""What is known of published weights: files, labels, and the words for them. No torch here.
+
+>>> choose(("sofa", "lamp")).name, choose(("hair",)).name
+('ade20k', 'faces')
+>>> presets()["faces"].vocabulary["lips"]
+(11, 12)
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from eigenwalk.errors import OptionError
+from eigenwalk.spec import Weights
+
+Vocabulary = Mapping[str, tuple[int, ...]]
+"""A word to the labels, by index, that it stands for."""
+KNOWN = ": docs/masks.md lists their labels"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A published network that gives every pixel one of its labels.
+
+    Attributes:
+        name: the word that picks it.
+        summary: what its labels are of.
+        weights: its one file.
+        network: the facts of its configuration, by the names of transformers.
+        labels: in the order of its outputs.
+        vocabulary: every word that `label=` may name.
+    """
+
+    name: str
+    summary: str
+    weights: Weights
+    network: Mapping[str, Any]
+    labels: tuple[str, ...]
+    vocabulary: Vocabulary
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads(files("eigenwalk_masks").joinpath("presets.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def presets() -> dict[str, Preset]:
+    """The presets of `mask(label=…)` by name."""
+    return {name: _preset(name, entry) for name, entry in _table()["labels"].items()}
+
+
+@cache
+def sam_weights() -> dict[str, Weights]:
+    """The published weights of segment-anything by the network's name in its registry."""
+    return {name: _weights(entry, ("sam", name)) for name, entry in _table()["sam"].items()}
+
+
+def plain(word: str) -> str:
+    """`word` as vocabularies have it: ``Coffee_table`` is ``coffee table``."""
+    return " ".join(word.lower().replace("_", " ").split())
+
+
+def vocabulary(labels: Sequence[str], words: Mapping[str, Sequence[str]] = {}) -> Vocabulary:
+    """What every label is called: itself, each part of ``sofa, couch``, and the further `words`.
+
+    >>> vocabulary(["wall", "sofa, couch"], {"inside": ["wall", "sofa, couch"]})["couch"]
+    (1,)
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for word, several in words.items():
+        found[plain(word)] = tuple(labels.index(label) for label in several)
+    for i, label in enumerate(labels):
+        for part in label.split(","):
+            found.setdefault(plain(part), (i,))
+    return found | {plain(label): (i,) for i, label in enumerate(labels)}
+
+
+def indices(words: Sequence[str], known: Vocabulary, model: str) -> tuple[int, ...]:
+    """The labels, by index in order, that `words` stand for together.
+
+    Raises:
+        OptionError: a word is unknown in `model`; the message names the nearest.
+    """
+    for word in words:
+        if plain(word) not in known:
+            near = difflib.get_close_matches(plain(word), known, 3)
+            meant = f"did you mean {_alternatives(near)}?" if near else f"it knows {', '.join(sorted(known))}"
+            raise OptionError(f"no label {word!r} in {model}; {meant}")
+    return tuple(sorted({i for word in words for i in known[plain(word)]}))
+
+
+def choose(words: Sequence[str]) -> Preset:
+    """The one preset that knows all of `words`.
+
+    Raises:
+        OptionError: none does, or several do.
+    """
+    able = [preset for preset in presets().values() if all(plain(word) in preset.vocabulary for word in words)]
+    if len(able) == 1:
+        return able[0]
+    names, told = [preset.name for preset in able or presets().values()], ", ".join(words)
+    if able:
+        raise OptionError(f"label {told} is in {' and '.join(names)}: say which with model={_alternatives(names)}")
+    for word in words:
+        if not any(plain(word) in preset.vocabulary for preset in presets().values()):
+            every = {known: preset.name for preset in presets().values() for known in preset.vocabulary}
+            near = difflib.get_close_matches(plain(word), every, 3)
+            meant = f"; did you mean {_alternatives([f'{one} ({every[one]})' for one in near])}?" if near else ""
+            raise OptionError(f"no label {word!r} in {_alternatives(names)}{meant or KNOWN}")
+    owners = ", ".join(f"{word} of {_owner(word)}" for word in words)
+    raise OptionError(f"the labels {told} are of different networks ({owners}): take one mask for each")
+
+
+def _owner(word: str) -> str:
+    return _alternatives([preset.name for preset in presets().values() if plain(word) in preset.vocabulary])
+
+
+def _alternatives(words: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def _preset(name: str, entry: Mapping[str, Any]) -> Preset:
+    labels = tuple(entry["labels"])
+    return Preset(
+        name=name,
+        summary=entry["summary"],
+        weights=_weights(entry, ("model", name)),
+        network=entry["network"],
+        labels=labels,
+        vocabulary=vocabulary(labels, entry["words"]),
+    )
+
+
+def _weights(entry: Mapping[str, Any], option: tuple[str, str]) -> Weights:
+    facts = {key: entry[key] for key in ("file", "sha256", "size", "licence", "url")}
+    return Weights(**facts, option=option)

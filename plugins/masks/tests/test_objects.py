@@ -1,0 +1,246 @@
+"""Masks of objects: against segment-anything's own predictor, and following an object as it moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from eigenwalk.errors import FileError, OptionError, Undefined, WeightsError
+from eigenwalk_masks.mask import mask
+from eigenwalk_masks.objects import LOST, ObjectMask, Prompt, _overlaps, _prompt
+from eigenwalk_masks.position import position
+from eigenwalk_masks.sam import Candidates, SegmentAnything
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    torch.manual_seed(0)
+    return F.interpolate(torch.rand(3, 3, 6, 6), (48, 64), mode="bicubic")
+
+
+@pytest.fixture(scope="module")
+def there(sam_file) -> ObjectMask:
+    """The object at a point."""
+    return mask(sam="vit_small", weights=str(sam_file), point=(0.5, 0.6))
+
+
+class Encodings:
+    """Counts the runs of an encoder, and the images in each."""
+
+    def __init__(self, network: SegmentAnything):
+        self.batches: list[int] = []
+        network.sam.image_encoder.register_forward_pre_hook(lambda _, args: self.batches.append(len(args[0])))
+
+
+@pytest.mark.parametrize("prompt", [{"point": (0.3, 0.7)}, {"box": (0.2, 0.1, 0.7, 0.9)}])
+def test_the_mask_is_the_one_of_its_own_predictor(cases, sam_file, images, prompt):
+    from segment_anything import SamPredictor
+
+    ours = mask(sam="vit_small", weights=str(sam_file), **prompt)
+    sam = cases.small_sam()
+    sam.load_state_dict(torch.load(sam_file, weights_only=True))
+    predictor = SamPredictor(sam)
+    image = images[0].clamp(0, 1)
+    resized = F.interpolate(image[None] * 255, (96, 128), mode="bilinear", antialias=True)
+    predictor.set_torch_image(resized, (48, 64))
+    # It takes indices of pixels of the image, and moves what it resized by half a pixel.
+    at = (np.array(next(iter(prompt.values()))).reshape(-1, 2) * [128, 96] - 0.5) / 2
+    given = {"point_coords": at, "point_labels": np.ones(1)} if "point" in prompt else {"box": at.reshape(4)}
+    masks, quality, logits = predictor.predict(**given, multimask_output=True, return_logits=True)
+    best = int(quality.argmax())
+    frozen = ours.at(image[None])
+    torch.testing.assert_close(frozen.remembered[0][0], torch.from_numpy(logits[best]), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(frozen.frozen[0, 0], torch.from_numpy(masks[best]).sigmoid(), rtol=1e-3, atol=1e-4)
+
+
+def test_every_image_is_encoded_once_and_alone(sam_file, images):
+    ours = mask(sam="vit_small", weights=str(sam_file), point=(0.5, 0.6))
+    counted = Encodings(ours.network)
+    frozen = ours.at(images)
+    assert counted.batches == [1, 1, 1]
+    frozen(images + 0.1)
+    ours.complement().at(images)
+    frozen.coverage(images)
+    position(ours).at(images)(images)
+    assert counted.batches == [1, 1, 1]
+    ours.follow(images + 0.01, frozen.remembered)
+    assert len(counted.batches) == 6
+
+
+def test_masks_carry_no_gradient_and_the_image_does(there, images):
+    x = images.double().requires_grad_()
+    frozen = there.at(x)
+    assert frozen(x).requires_grad
+    assert frozen(x).dtype == torch.float64
+    assert not frozen.coverage(x).requires_grad
+    assert not position(there).differentiable
+    torch.testing.assert_close(frozen(x) + frozen.complement()(x), x)
+    torch.testing.assert_close(there.complement().at(x)(x), frozen.complement()(x))
+    again = there.at(images.double())
+    torch.testing.assert_close(again.frozen, frozen.frozen, rtol=0, atol=0)
+    torch.testing.assert_close(there.at(images[1:]).frozen, there.at(images).frozen[1:], rtol=0, atol=1e-6)
+
+
+def test_it_follows_with_the_mask_before_as_its_prompt(there, images, monkeypatch):
+    first = there.at(images)
+    asked = []
+    masks = SegmentAnything.masks
+
+    def noting(self, image, point=None, box=None, logits=None):
+        asked.append((point, box, logits))
+        return masks(self, image, point, box, logits)
+
+    monkeypatch.setattr(SegmentAnything, "masks", noting)
+    second = there.follow(images + 0.02, first.remembered)
+    for row, (point, box, logits) in enumerate(asked):
+        inside = first.frozen[row, 0] > 0.5
+        x, y = point[0].tolist()
+        assert inside[int(y * 48), int(x * 64)]
+        ys, xs = inside.nonzero().unbind(1)
+        sides = [xs.min() / 64, ys.min() / 48, (xs.max() + 1) / 64, (ys.max() + 1) / 48]
+        assert box[0].tolist() == pytest.approx([float(side) for side in sides], abs=0.05)
+        torch.testing.assert_close(logits[0], first.remembered[0][row])
+    now, then = (there.network.cropped(one.remembered[0], images).sigmoid() for one in (second, first))
+    overlaps = [_overlaps(now[row : row + 1], then[row])[0] for row in range(3)]
+    assert min(map(float, overlaps)) > LOST
+    assert len(second.remembered) == there.memories == 1
+    # Its coverage near these images is found in the same way.
+    torch.testing.assert_close(second.coverage(images + 0.02), second.frozen)
+
+
+def test_of_the_candidates_the_one_that_overlaps_is_the_object(there, images, monkeypatch):
+    def blob(x: int, y: int) -> torch.Tensor:
+        logits = torch.full((32, 32), -20.0)
+        logits[y : y + 8, x : x + 8] = 20
+        return logits
+
+    def found(*blobs: torch.Tensor):
+        return lambda *_, **__: Candidates(torch.stack(blobs), torch.tensor([0.1, 0.2, 0.9]))
+
+    before = blob(4, 4)[None]
+    monkeypatch.setattr(there.network, "masks", found(blob(20, 8), blob(6, 5), blob(14, 12)), raising=True)
+    followed = there.follow(images[:1], (before,))
+    torch.testing.assert_close(followed.remembered[0][0], blob(6, 5))
+    first = there.at(images[:1])
+    torch.testing.assert_close(first.remembered[0][0], blob(14, 12))  # at first, of the highest predicted IoU
+    monkeypatch.setattr(there.network, "masks", found(blob(20, 8), blob(12, 4), blob(4, 13)), raising=True)
+    with pytest.raises(Undefined, match="the object is lost: nothing overlaps where it was by more than 0%") as caught:
+        there.follow(images, (before.expand(3, -1, -1),))
+    assert caught.value.rows == (0, 1, 2)
+
+
+def test_kept_for_good_it_is_the_first_mask(sam_file, images):
+    ours = mask(sam="vit_small", weights=str(sam_file), point=(0.5, 0.6), follow=False)
+    counted = Encodings(ours.network)
+    first = ours.at(images)
+    later = ours.follow(images.flip(0), first.remembered)
+    torch.testing.assert_close(later.frozen, first.frozen)
+    torch.testing.assert_close(later.coverage(images), first.frozen)
+    assert len(counted.batches) == 3
+
+
+def test_a_point_lies_inside_even_of_a_ring():
+    y, x = torch.meshgrid(torch.arange(40.0), torch.arange(60.0), indexing="ij")
+    radius = ((x - 25) ** 2 + (y - 18) ** 2).sqrt()
+    ring = ((radius > 9) & (radius < 15)).float()
+    point, box = _prompt(ring)
+    assert ring[int(point[1] * 40), int(point[0] * 60)] == 1
+    assert box.tolist() == pytest.approx([11 / 60, 4 / 40, 40 / 60, 33 / 40])
+    disc = (radius < 15).float()
+    point, _ = _prompt(disc)
+    assert point.tolist() == pytest.approx([25.5 / 60, 18.5 / 40], abs=0.08)
+    with pytest.raises(Undefined, match="had faded"):
+        _prompt(ring / 3)
+
+
+def test_everything_is_good_stable_once_and_by_size(sam_file, images, monkeypatch):
+    network = mask(sam="vit_small", weights=str(sam_file), everything=0).network
+    logits = torch.full((7, 32, 32), -20.0)
+    for i, (x0, y0, x1, y1) in enumerate(
+        [(2, 2, 8, 8), (10, 2, 30, 20), (2, 2, 8, 9), (0, 12, 9, 22), (12, 4, 20, 9), (3, 3, 5, 5), (0, 25, 32, 32)]
+    ):
+        logits[i, y0:y1, x0:x1] = 20
+    logits[3, 12:22, :9] = 0.5  # not stable: its edge is anywhere
+    quality = torch.tensor([0.95, 0.9, 0.9, 0.99, 0.5, 0.92, 0.99])  # 2 is 0 again, 4 is bad, 6 lies in the padding
+    calls = []
+
+    def masks(image, point):
+        calls.append(len(point))
+        return Candidates(logits, quality) if len(calls) == 1 else Candidates(logits[:0], quality[:0])
+
+    monkeypatch.setattr(network, "masks", masks)
+    found = network.everything(images[0])
+    assert sum(calls) == 16 * 16
+    torch.testing.assert_close(found.logits, logits[[1, 0, 5]])
+    ours = ObjectMask(network, Prompt(everything=1))
+    calls.clear()
+    torch.testing.assert_close(ours.at(images[:1]).remembered[0][0], logits[0])
+    calls.clear()
+    with pytest.raises(Undefined, match="everything in the image is 3 objects, none of number 3"):
+        ObjectMask(network, Prompt(everything=3)).at(images[:1])
+
+
+def test_everything_with_the_real_decoder(sam_file, images):
+    frozen = mask(sam="vit_small", weights=str(sam_file), everything=0).at(images[:1])
+    assert 0.01 < float((frozen.frozen > 0.5).float().mean()) < 0.99
+
+
+def test_edges(sam_file, images, monkeypatch):
+    logits = torch.full((1, 32, 32), -20.0)
+    logits[0, 8:16, 8:24] = 20
+    monkeypatch.setattr(SegmentAnything, "masks", lambda *_, **__: Candidates(logits, torch.ones(1)))
+    plain, shrunk, soft = (
+        mask(sam="vit_small", weights=str(sam_file), point=(0.5, 0.6), **edge).at(images).frozen[0, 0]
+        for edge in ({}, {"erode": 2}, {"feather": 6})
+    )
+    assert [int((m > 0.5).sum()) for m in (plain, shrunk, soft)] == [16 * 32, 12 * 28, 16 * 32]
+    assert plain[24, 9] < 0.01 < soft[24, 13]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"sam": "vit_b"}, OptionError, "needs one prompt, .* got none"),
+        ({"sam": "vit_b", "point": (0.5, 0.5), "everything": 0}, OptionError, "got point and everything"),
+        ({"sam": "vit_b", "point": (32, 32)}, OptionError, r"point must be two numbers \(x, y\) from 0 to 1"),
+        ({"sam": "vit_b", "box": (0.5, 0.5, 0.2, 0.7)}, OptionError, "is empty"),
+        ({"sam": "vit_b", "everything": -1}, OptionError, "counts objects from 0"),
+        ({"sam": "vitb", "point": (0.5, 0.5)}, OptionError, "no network 'vitb': did you mean vit_b"),
+        ({"sam": "vit_small", "point": (0.5, 0.5)}, OptionError, "nobody published weights for sam=vit_small"),
+        ({"sam": "vit_b", "point": (0.5, 0.5)}, WeightsError, r'(?s)375\.0 MB, licence: Apache.*"mask\(sam=vit_b\)"'),
+        ({"sam": "vit_b", "point": (0.5, 0.5), "weights": "none.pth"}, FileError, "no file none.pth"),
+    ],
+)
+def test_wrong_options(sam_file, monkeypatch, tmp_path, options, error, message):
+    monkeypatch.setenv("EIGENWALK_WEIGHTS", str(tmp_path))
+    with pytest.raises(error, match=message):
+        mask(**options)
+
+
+def test_weights_of_another_network(sam_file, tmp_path):
+    torch.save({"pixel_mean": torch.zeros(3)}, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match=r"other\.pth, .* sam=vit_small, does not fit Sam: missing: image_"):
+        mask(sam="vit_small", weights=str(tmp_path / "other.pth"), point=(0.5, 0.5))
+
+
+def test_segment_anything_is_needed_and_said_to_be(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "segment_anything", None)
+    with pytest.raises(OptionError, match=r'pip install "eigenwalk-masks\[sam\]"'):
+        mask(sam="vit_b", point=(0.5, 0.5))
+
+
+def test_the_published_network_takes_the_published_layout(tmp_path):
+    """vit_b as the registry builds it: what its authors saved is its state dict, and nothing of it is left over."""
+    from segment_anything import sam_model_registry
+
+    sam = sam_model_registry["vit_b"]()
+    torch.save(sam.state_dict(), tmp_path / "sam.pth")
+    assert abs((tmp_path / "sam.pth").stat().st_size - 375_042_383) < 200_000  # archives differ by their padding
+    ours = mask(sam="vit_b", weights=str(tmp_path / "sam.pth"), point=(0.5, 0.5)).network
+    assert ours.side == 1024
+    assert ours.low == 256
+    torch.testing.assert_close(
+        ours.sam.state_dict()["prompt_encoder.no_mask_embed.weight"], sam.prompt_encoder.no_mask_embed.weight
+    )
