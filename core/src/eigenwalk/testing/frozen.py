@@ -143,7 +143,7 @@ def clip(s: FeatureSubject) -> str:
 
 
 def follow(s: FeatureSubject) -> str:
-    """What it remembers of one waypoint has a row an image, and at the same images leads it to the same values."""
+    """What it remembers of a waypoint has a row an image, and each row is followed by itself, the same every time."""
     if not s.feature.memories:
         raise Inapplicable("it remembers nothing from one waypoint to the next")
     near, away = s.near(s.inputs.clone()), s.near(s.others())
@@ -157,10 +157,13 @@ def follow(s: FeatureSubject) -> str:
     if [tuple(one.shape) for one in away.remembered] != kept:
         fail("at other images it remembers other shapes", "remember what has the same shape whatever the image")
     with torch.no_grad():
-        again = s.feature.follow(s.inputs.clone(), near.remembered)(s.inputs.clone())
         following = s.feature.follow(s.others(), near.remembered)
-        following(s.others())
+        values = following(s.others())
+        again = s.feature.follow(s.others(), near.remembered)(s.others())
+        first = tuple(one[:1] for one in near.remembered)
+        alone = s.feature.follow(s.others()[:1], first)(s.others()[:1])
     if [tuple(one.shape) for one in following.remembered] != kept:
         fail("what follow() returns does not remember as at() does", "let follow() set `remembered` too")
-    remedy = "let follow() find in an image what at() found there, when that is what it remembers"
-    return same(s.reference, again, "following what it remembers of the same images, values differ", remedy)
+    same(values, again, "followed twice, values differ", "let follow() change nothing on self", 1e-6)
+    remedy = "let row i follow what was remembered of row i alone"
+    return same(values[:1], alone, "followed alone, a row's value differs", remedy)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -129,10 +129,9 @@ def check_feature(
         InputError: `images` are of another shape, or fewer than two.
     """
     case = _case(feature, golden, expected)
-    with prepared(case) as case, _quiet():
-        what = case.expression if isinstance(feature, (str, Case)) else feature
-        subject = feature_subject(what, images if images is not None else _images(case), registry)
-        subject.golden = case.golden
+    with prepared(case) as ready, _quiet():
+        named = isinstance(feature, (str, Case))
+        subject = feature_subject(ready.expression if named else feature, _images(ready, images), registry)
         return _report("feature", FEATURE, subject, case)
 
 
@@ -145,10 +144,9 @@ def check_generator(
 ) -> Report:
     """The report on a generator; arguments and errors as of `check_feature`."""
     case = _case(generator, golden, expected)
-    with prepared(case) as case, _quiet():
-        what = case.expression if isinstance(generator, (str, Case)) else generator
-        subject = generator_subject(what, registry)
-        subject.golden = case.golden
+    with prepared(case) as ready, _quiet():
+        named = isinstance(generator, (str, Case))
+        subject = generator_subject(ready.expression if named else generator, registry)
         return _report("generator", GENERATOR, subject, case)
 
 
@@ -191,7 +189,7 @@ def save_golden(case: Case, path: Path, registry: Registry | None = None) -> Non
         if _kind(ready, registry) == "generator":
             subject: Subject = generator_subject(ready.expression, registry)
         else:
-            subject = feature_subject(ready.expression, _images(ready), registry)
+            subject = feature_subject(ready.expression, _images(ready, None), registry)
         save(subject, path, case.expression)
 
 
@@ -207,20 +205,24 @@ def _kind(case: Case, registry: Registry) -> str:
 
 
 def _case(what: Any, golden: Path | None, expected: Mapping[str, str] | None) -> Case:
-    case = what if isinstance(what, Case) else Case(what if isinstance(what, str) else "object")
+    case = what if isinstance(what, Case) else Case(what if isinstance(what, str) else "")
     return replace(case, golden=golden or case.golden, expected=expected or case.expected)
 
 
-def _images(case: Case) -> Tensor:
+def _images(case: Case, given: Tensor | None) -> Tensor:
+    if given is not None:
+        return given
     return smooth_images(3, case.resolution) if case.images is None else case.images()
 
 
-def _report(kind: Any, checks: tuple[Check, ...], subject: Subject, case: Case) -> Report:
-    return Report(subject.name, kind, tuple(findings(checks, subject, case.expected)))
+def _report(kind: Literal["feature", "generator"], checks: tuple[Check, ...], subject: Subject, case: Case) -> Report:
+    subject.golden = case.golden
+    found = tuple(findings(checks, subject, case.expected))
+    return Report(case.expression or subject.name, kind, found)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Gradients are on, and the random state is afterwards as it was."""
+    """Gradients are on, and torch's random state is afterwards as it was."""
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -84,27 +85,29 @@ def _on_accelerator(s: Subject, there: torch.device) -> str:
 
 
 def _on_meta(s: Subject) -> str:
-    """Meta tensors have shape and device and no numbers: what mixes them with the CPU's would fail on a GPU too."""
+    """Meta tensors have shape and device and no numbers: what mixes them with the CPU's would fail on a GPU too.
+
+    A feature whose at() asks for the numbers themselves (is the mask empty?) is called without it.
+    """
     kept: dict[int, Any] = {}
-    try:
-        with _copied(s, kept) as copied, _only(kept), _Together(), torch.no_grad():
-            copied.to("meta", torch.float32)
-            inputs = s.inputs.to("meta")
-            near = copied.at(inputs) if hasattr(copied, "at") else copied
-            values = near(inputs)
-    except Failed:
-        raise
-    except Exception as error:  # the numbers themselves were asked for, or anything that meta tensors cannot do
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise Inapplicable(f"there is no accelerator here, and without numbers it cannot run ({reason:.90})") from None
-    if isinstance(values, Tensor) and values.device.type != "meta":
-        fail(f"inputs on another device give values on {values.device}", REMEDY)
-    return "on torch's meta device (there is no accelerator here) values are where the inputs are"
-
-
-@contextmanager
-def _copied(s: Subject, memo: dict[int, Any]) -> Iterator[Any]:
-    yield copy.deepcopy(s.object, memo)
+    copied: Any = copy.deepcopy(s.object, kept)
+    inputs, reason = s.inputs.to("meta"), ""
+    ways = [lambda: copied.at(inputs)(inputs)] if hasattr(copied, "at") else []
+    for way in (*ways, lambda: copied(inputs)):
+        try:
+            with _only(kept), _Together(), torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of modules that torch imports for it
+                copied.to("meta", torch.float32)
+                values = way()
+        except Failed:
+            raise
+        except Exception as error:  # whatever cannot go on without numbers
+            reason = reason or f"{type(error).__name__}: {error}".partition("\n")[0][:90]
+            continue
+        if isinstance(values, Tensor) and values.device.type != "meta":
+            fail(f"inputs on another device give values on {values.device}", REMEDY)
+        return "on torch's meta device (there is no accelerator here) values are where the inputs are"
+    raise Inapplicable(f"there is no accelerator here, and without numbers it cannot run ({reason})")
 
 
 @contextmanager
