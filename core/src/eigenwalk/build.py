@@ -41,7 +41,7 @@ class Used:
     files: tuple[tuple[str, str], ...] = ()
 
 
-def made(offer: Offer[Any], call: Call | None, kind: type[T], **options: Any) -> tuple[T, Used]:
+def made(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any) -> tuple[T, Used]:
     """The object of type `kind` that `offer`'s factory makes with `options`, and what was used.
 
     `call`, with its options by keyword, tells which of them are files of the user.

@@ -98,7 +98,7 @@ def _torch(path: Path) -> Any:
             "save the tensors alone, as safetensors or by torch.save(net.state_dict(), …)"
         ) from error
     except Exception as error:  # a damaged file makes the reader of pickles and archives raise anything
-        told = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}".removesuffix(": ")
+        told = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
         raise FileError(f"{path} cannot be opened as weights, it is truncated or no PyTorch file ({told})") from error
 
 
