@@ -4,7 +4,7 @@
 >>> from eigenwalk_identity.crop import Crop
 >>> images = torch.rand(2, 3, 48, 64)
 >>> boxes = torch.tensor([[0.1, 0.2, 0.6, 0.9], [0.0, 0.0, 1.0, 1.0]])
->>> Crop(boxes, 48, 64, 160)(images).shape
+>>> Crop(boxes, images, 160)(images).shape
 torch.Size([2, 3, 160, 160])
 """
 
@@ -17,18 +17,19 @@ from eigenwalk.shapes import Images
 
 
 class Crop:
-    """One box of each image of `height` x `width`, resized to `size` x `size`: ``Y image Xᵀ``.
+    """One box of each image of the size of `images`, resized to `size` x `size`: ``Y image Xᵀ``.
 
-    `boxes` ``(batch, 4)`` are (x0, y0, x1, y1) in shares of width and height. Y and X are the weights of Pillow's
-    bilinear `resize` (a triangle that widens where the box is larger than the crop, so that nothing aliases), to which
-    `facenet_pytorch.MTCNN` hands its crops. A pixel that the box cuts counts by its share inside, so that the crop
-    follows the box without jumps. Two matrix products have every derivative that torch knows.
+    `boxes` ``(batch, 4)``, on the CPU, are (x0, y0, x1, y1) in shares of width and height. Y and X are the weights of
+    Pillow's bilinear `resize` (a triangle that widens where the box is larger than the crop, so that nothing aliases),
+    to which `facenet_pytorch.MTCNN` hands its crops. A pixel that the box cuts counts by its share inside, so that the
+    crop follows the box without jumps. Two matrix products have every derivative that torch knows.
     """
 
-    def __init__(self, boxes: Tensor, height: int, width: int, size: int):
+    def __init__(self, boxes: Tensor, images: Images, size: int):
+        height, width = images.shape[-2:]
         x0, y0, x1, y1 = boxes.double().unbind(1)
-        self.y = resampling(y0 * height, y1 * height, height, size)
-        self.x = resampling(x0 * width, x1 * width, width, size)
+        self.y = resampling(y0 * height, y1 * height, height, size).to(images.device)
+        self.x = resampling(x0 * width, x1 * width, width, size).to(images.device)
 
     def __call__(self, images: Images) -> Images:
         """The crops ``(batch, 3, size, size)`` of images ``(batch, 3, height, width)``."""
@@ -42,8 +43,8 @@ def resampling(start: Tensor, end: Tensor, pixels: int, size: int) -> Tensor:
     ``max(0, 1 - |j + ½ - c_k| / max(1, s))`` times the share of it that lies in the stretch; rows add up to 1.
     """
     s = ((end - start) / size)[:, None, None]
-    left = torch.arange(pixels, dtype=start.dtype, device=start.device)
-    middles = start[:, None, None] + (torch.arange(size, dtype=start.dtype, device=start.device)[:, None] + 0.5) * s
+    left = torch.arange(pixels, dtype=start.dtype)
+    middles = start[:, None, None] + (torch.arange(size, dtype=start.dtype)[:, None] + 0.5) * s
     weights = (1 - (left + 0.5 - middles).abs() / s.clamp(min=1)).clamp(min=0)
     inside = ((left + 1).minimum(end[:, None]) - left.maximum(start[:, None])).clamp(min=0)
     weights = weights * inside[:, None]

@@ -116,17 +116,17 @@ class Identity(Embedding):
         self.move(images)
         with torch.inference_mode(False), torch.no_grad():  # kept, and later differentiated through
             if self.detector is None:
-                faces, crops = None, torch.tensor([self.box] * len(images), device=images.device)
+                faces, crops = None, torch.tensor([self.box] * len(images))
             else:
                 faces = self._faces(self.detector, images, before)
-                crops = self._widened(faces)
-            extent = torch.tensor([width, height], device=images.device)
+                crops, faces = self._widened(faces), faces.to(images.device)
+            extent = torch.tensor([width, height])
             small = ((crops[:, 2:] - crops[:, :2]) * extent < LEAST_PIXELS).any(1).nonzero().flatten().tolist()
             if small:
                 raise Undefined(
                     f"identity: the face spans less than {LEAST_PIXELS} of {width} x {height} pixels", rows=tuple(small)
                 )
-            return FrozenIdentity(self.network, Crop(crops, height, width, self.size), faces)
+            return FrozenIdentity(self.network, Crop(crops, images, self.size), faces)
 
     def _faces(self, detector: Detector, images: Images, before: Tensor | None) -> Tensor:
         """The box ``(batch, 4)`` of the face in each image, in shares of width and height."""

@@ -4,7 +4,7 @@
 >>> from eigenwalk_landmarks.crop import Crop
 >>> images = torch.rand(2, 3, 48, 64)
 >>> boxes = torch.tensor([[-10.0, 5.0, 30.0, 45.0], [0.0, 0.0, 48.0, 48.0]])
->>> Crop(boxes, 48, 64, 256)(images).shape
+>>> Crop(boxes, images, 256)(images).shape
 torch.Size([2, 3, 256, 256])
 """
 
@@ -19,16 +19,18 @@ from eigenwalk.shapes import Images
 
 
 class Crop:
-    """One box of each image of `height` x `width`, resized to `size` x `size`: ``Y image Xᵀ``.
+    """One box of each image of the size of `images`, resized to `size` x `size`: ``Y image Xᵀ``.
 
-    `boxes` ``(batch, 4)`` are (x0, y0, x1, y1) in pixels. Two matrix products have every derivative that torch knows,
-    and nothing aliases: where the box is larger than the crop, the triangle of bilinear resizing widens with it.
+    `boxes` ``(batch, 4)``, on the CPU, are (x0, y0, x1, y1) in pixels. Two matrix products have every derivative that
+    torch knows, and nothing aliases: where the box is larger than the crop, the triangle of bilinear resizing widens.
     """
 
-    def __init__(self, boxes: Tensor, height: int, width: int, size: int):
-        self.boxes = boxes.double()
-        x0, y0, x1, y1 = self.boxes.unbind(1)
-        self.y, self.x = resampling(y0, y1, height, size), resampling(x0, x1, width, size)
+    def __init__(self, boxes: Tensor, images: Images, size: int):
+        height, width = images.shape[-2:]
+        x0, y0, x1, y1 = boxes.double().unbind(1)
+        self.boxes = boxes.double().to(images.device)
+        self.y = resampling(y0, y1, height, size).to(images.device)
+        self.x = resampling(x0, x1, width, size).to(images.device)
 
     def __call__(self, images: Images) -> Images:
         """The crops ``(batch, 3, size, size)`` of images ``(batch, 3, height, width)``."""
@@ -50,7 +52,7 @@ def resampling(start: Tensor, end: Tensor, pixels: int, size: int) -> Tensor:
     reach = float(s.clamp(min=1).max())
     before = max(0, math.ceil(reach - float(start.min())))
     after = max(0, math.ceil(float(end.max()) + reach) - pixels)
-    j = torch.arange(-before, pixels + after, dtype=start.dtype, device=start.device)
-    middles = start[:, None, None] + (torch.arange(size, dtype=start.dtype, device=start.device)[:, None] + 0.5) * s
+    j = torch.arange(-before, pixels + after, dtype=start.dtype)
+    middles = start[:, None, None] + (torch.arange(size, dtype=start.dtype)[:, None] + 0.5) * s
     weights = (1 - (j + 0.5 - middles).abs() / s.clamp(min=1)).clamp(min=0)
     return (weights / weights.sum(2, keepdim=True))[:, :, before : before + pixels]

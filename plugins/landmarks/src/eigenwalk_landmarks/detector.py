@@ -26,7 +26,7 @@ class Detector:
         self.mtcnn.requires_grad_(False)
 
     def __call__(self, image: Tensor) -> Tensor:
-        """The boxes ``(faces, 4)`` of `image` ``(3, height, width)``: (x0, y0, x1, y1) in shares of width and height.
+        """The boxes ``(faces, 4)`` in `image` ``(3, height, width)``: (x0, y0, x1, y1), shares of its sides; on the CPU.
 
         The first is the one that facenet-pytorch would take ("center_weighted_size"): the largest area, less twice the
         squared distance of its middle from the image's.
@@ -39,10 +39,10 @@ class Detector:
             levels = (seen.clamp(0, 1) * 255).round()  # what MTCNN would read from a file
             self.mtcnn.device = levels.device
             found = self.mtcnn.to(levels.device).detect(levels.permute(1, 2, 0))[0]
-        extent = torch.tensor([size[1], size[0]] * 2, dtype=torch.float32, device=image.device)
         if found is None:
-            return extent.new_zeros(0, 4)
-        boxes = torch.as_tensor(found.astype("float32"), device=image.device)
+            return torch.zeros(0, 4)
+        extent = torch.tensor([size[1], size[0]] * 2).float()
+        boxes = torch.from_numpy(found.astype("float32"))
         area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
         aside = ((boxes[:, :2] + boxes[:, 2:] - extent[2:]) / 2).square().sum(1)
         return boxes[(area - 2 * aside).argsort(descending=True, stable=True)] / extent

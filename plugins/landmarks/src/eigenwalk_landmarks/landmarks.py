@@ -80,7 +80,7 @@ class Landmarks(Feature):
     def _frozen(self, images: Images, before: Tensor | None) -> FrozenLandmarks:
         with torch.inference_mode(False), torch.no_grad():  # kept, and later differentiated through
             if self.detector is None:
-                faces = torch.tensor([self.box] * len(images), device=images.device)
+                faces = torch.tensor([self.box] * len(images))
             else:
                 faces = self._faces(self.detector, images, before)
             return FrozenLandmarks(self, images, faces)
@@ -115,11 +115,10 @@ class FrozenLandmarks(Feature):
         self.model, self.aligned, self.unit = owner.model, owner.aligned, owner.unit
         self.chosen = [i for group in owner.groups for i in self.model.groups[group]]
         if owner.memories:
-            self.memories, self.remembered = 1, (faces,)
+            self.memories, self.remembered = 1, (faces.to(images.device),)
         height, width = images.shape[-2:]
         self.short = min(height, width)
-        extent = torch.tensor([width, height] * 2, dtype=torch.float64, device=faces.device)
-        self.crop = Crop(self.model.region(faces * extent), height, width, self.model.size)
+        self.crop = Crop(self.model.region(faces * torch.tensor([width, height] * 2)), images, self.model.size)
         exact = _exact(images)
         self.model.move(exact)
         crops = self.crop(exact)
