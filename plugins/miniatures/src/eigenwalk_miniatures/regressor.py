@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import timm
-from timm.layers import BatchNormAct2d
+from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn import functional as F
 

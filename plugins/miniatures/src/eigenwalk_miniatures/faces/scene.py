@@ -193,13 +193,13 @@ def _skin(head: Grid, p: Portrait) -> list[Layer | Shade]:
     face = _turned(head, p, 0.044, 0.018)
     side = 1 + 0.17 * p["light_direction"] * head.x / 0.22
     rim = 1 - 0.16 * torch.exp(outline.clamp(max=0) / 0.03)
-    sockets = sum(glow(face, s * p["eye_spacing"], -0.045, 0.05, 0.03) for s in (-1, 1))
-    shade = (side * rim * (1 - 0.10 * sockets)).unsqueeze(1)
-    cheeks = sum(glow(face, s * 0.125, 0.085, 0.045, 0.035) for s in (-1, 1)).unsqueeze(1)
+    left, right = (glow(face, s * p["eye_spacing"], -0.045, 0.05, 0.03) for s in (-1, 1))
+    shade = (side * rim * (1 - 0.10 * (left + right))).unsqueeze(1)
+    left, right = (glow(face, s * 0.125, 0.085, 0.045, 0.035) for s in (-1, 1))
     blush = torch.tensor([0.02, -0.09, -0.08], dtype=head.x.dtype, device=head.x.device).view(1, 3, 1, 1)
     return [
         Shade(1 - 0.22 * torch.exp(-outline.clamp(min=0) / 0.02).unsqueeze(1)),
-        Layer("skin", head.cover(outline), _skin_colour(head, p) * shade * (1 + cheeks * blush)),
+        Layer("skin", head.cover(outline), _skin_colour(head, p) * shade * (1 + (left + right).unsqueeze(1) * blush)),
     ]
 
 

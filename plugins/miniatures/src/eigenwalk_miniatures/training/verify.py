@@ -59,8 +59,11 @@ def figures(same: Tensor, different: Tensor) -> dict[str, float]:
 @torch.no_grad()
 def distances(embedder: Callable[[Tensor], Tensor], draw: Draw, one: Tensor, two: Tensor, chunk: int = 50) -> Tensor:
     """Cosine distances `(n,)` between the pictures that `draw` makes of factor values `one` and `two`."""
-    pairs = zip(one.split(chunk), two.split(chunk), strict=True)
-    return torch.cat([(embedder(draw(a)) - embedder(draw(b))).square().sum(1) / 2 for a, b in pairs])
+    apart = [
+        (embedder(draw(a)) - embedder(draw(b))).square().sum(1) / 2
+        for a, b in zip(one.split(chunk), two.split(chunk), strict=True)
+    ]
+    return torch.cat(apart)
 
 
 def told_apart(
@@ -84,7 +87,8 @@ def moved_by(world: Miniature, embedder: Callable[[Tensor], Tensor], draw: Draw,
     for column, name in enumerate(world.factors.names):
         ends = [shares.clone(), shares.clone()]
         ends[0][:, column], ends[1][:, column] = 0.1, 0.9
-        found[name] = float(distances(embedder, draw, *(world.factors.scale(end) for end in ends)).mean())
+        low, high = (world.factors.scale(end) for end in ends)
+        found[name] = float(distances(embedder, draw, low, high).mean())
     return found
 
 
