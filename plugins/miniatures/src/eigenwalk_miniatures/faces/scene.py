@@ -138,7 +138,7 @@ def _neck(g: Grid, p: Portrait) -> list[Layer | Shade]:
 def _clothes(g: Grid, p: Portrait) -> list[Layer | Shade]:
     shoulders = torch.minimum(ellipse(g, 0.5, 1.08, 0.43, 0.235), box(g, 0.5, 1.06, 0.43, 0.14, 0.10))
     depth = 0.872 + 0.105 * p["neckline"]
-    opening = torch.maximum((g.x - 0.5).abs() * 1.0 - 0.125 - 0.02 * p["neckline"], -torch.ones_like(g.y))
+    opening = (g.x - 0.5).abs() - 0.125 - 0.02 * p["neckline"]
     cut = torch.maximum(opening, g.y - depth + 1.6 * (g.x - 0.5) ** 2 / 0.125)
     cloth = torch.maximum(shoulders, -cut)
     fold = 1.05 - 0.5 * (g.y - 0.85).clamp(min=0) + 0.12 * p["light_direction"] * (g.x - 0.5) / 0.3
