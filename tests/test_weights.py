@@ -25,6 +25,7 @@ from eigenwalk.expression import Node, parse
 from eigenwalk.registry import Registry
 from publisher import Publisher
 
+ROOT = Path(__file__).parents[1]
 SHIPPED = b"inside the package"
 PLUGIN = """
 from eigenwalk.hookspecs import hookimpl
@@ -422,3 +423,15 @@ def test_describe_says_what_is_here(toy, capfd):
     said = capfd.readouterr().out
     assert "present, needed by toy(kind=a)" in said and "missing, needed by toy(kind=b)" in said
     assert "not published" in said
+
+
+def test_the_guide_lists_every_file_of_this_repository():
+    page = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
+    told = [line.split("  ") for line in page.splitlines()]
+    ours = {folder.name for folder in (ROOT / "plugins").iterdir()}
+    items = [item for item in weights.every() if item.distribution.removeprefix("eigenwalk-") in ours]
+    for item in items:
+        one = item.weights
+        assert not item.fetchable or [one.sha256 or "(not published)", one.file] in told, one
+        assert not item.fetchable or f"[{one.file}]({one.url}) | {one.size:,} | {one.licence} |" in page, one
+    assert len([item for item in items if item.fetchable]) == page.count("](https://"), "and no other"
