@@ -179,9 +179,11 @@ def identity(
         raise OptionError(f"margin must be from 0 to half the crop's size, {size / 2:g} pixels, got {margin}")
     if not 0 < least < 1:
         raise OptionError(f"least must be a probability between 0 and 1, got {least}")
-    path = (
-        find(WEIGHTS[pretrained], f"identity(pretrained={pretrained!r})") if file is None else Path(file).expanduser()
-    )
+    if file is None:
+        word = pretrained if pretrained.isidentifier() else f'"{pretrained}"'
+        path = find(WEIGHTS[pretrained], f"identity(pretrained={word})")
+    else:
+        path = Path(file).expanduser()
     return Identity(recogniser(path), None if box else Detector(least), box, margin, size)
 
 

@@ -26,7 +26,7 @@ class Detector:
         self.mtcnn.requires_grad_(False)
 
     def __call__(self, image: Tensor) -> Tensor:
-        """The boxes ``(faces, 4)`` in `image` ``(3, height, width)``: (x0, y0, x1, y1), shares of its sides; on the CPU.
+        """The boxes ``(faces, 4)`` in `image` ``(3, height, width)``, on the CPU: x0, y0, x1, y1 in shares of its sides.
 
         The first is the one that facenet-pytorch would take ("center_weighted_size"): the largest area, less twice the
         squared distance of its middle from the image's.
