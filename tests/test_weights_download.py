@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,12 +33,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "store"
 
 
-@pytest.fixture
-def publisher(folder: Path) -> Iterator[Publisher]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[HTTPServer]:
     with HTTPServer(threaded=True) as server:
-        published = Publisher(server)
-        yield published
-        published.gate.set()
+        yield server
+
+
+@pytest.fixture
+def publisher(server: HTTPServer, folder: Path) -> Iterator[Publisher]:
+    published = Publisher(server)
+    yield published
+    published.gate.set()
+    server.clear()
 
 
 def lying(folder: Path) -> set[str]:
@@ -143,9 +152,7 @@ def test_a_file_of_another_size_is_not_even_fetched(publisher, folder, more):
     assert lying(folder) == set()
 
 
-@pytest.mark.parametrize(
-    ("changes", "limit"), [({"size": 100_000}, 100_000), ({"size": 100_000, "sha256": None}, 125_000)]
-)
+@pytest.mark.parametrize(("changes", "limit"), [({}, 100_000), ({"sha256": None}, 125_000)])
 def test_a_body_without_end_is_stopped_at_the_declared_size(publisher, folder, changes, limit):
     publisher.length = False
     most = []
@@ -277,12 +284,56 @@ def test_a_mirror_that_lacks_the_file_or_is_none(publisher, tmp_path, monkeypatc
     assert not publisher.asked
 
 
-def test_a_password_of_the_mirror_is_not_told(publisher, monkeypatch):
-    publisher.server.expect_request("/toy/w.pt").respond_with_data("", 404)
+def test_a_password_of_the_mirror_is_sent_and_not_told(publisher, folder, monkeypatch):
+    publisher.server.expect_request("/toy/w.pt").respond_with_handler(publisher.answer)
     monkeypatch.setenv("EIGENWALK_MIRROR", publisher.server.url_for("").replace("://", "://me:secret@"))
+    publisher.cuts = [100_000]
+    fetched(publisher)
+    assert {asked["Authorization"] for asked in publisher.asked} == {f"Basic {b64encode(b'me:secret').decode()}"}
+    (folder / "toy" / "w.pt").unlink()
+    publisher.statuses = [404]
     with pytest.raises(WeightsError, match="is not there") as told:
         obtain(publisher.item())
     assert "secret" not in str(told.value)
+
+
+def test_a_store_that_this_user_cannot_write_serves_what_it_has(publisher, folder, monkeypatch):
+    fetched(publisher)
+
+    def refuse(*words, **named):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.replace", refuse)
+    monkeypatch.setattr("pathlib.Path.mkdir", refuse)
+    assert obtain(publisher.item()) == folder / "toy" / "w.pt"
+    (folder / "toy" / "w.pt").unlink()
+    with pytest.raises(WeightsError, match=r"cannot be put into .*: this user may not"):
+        obtain(publisher.item())
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate with openssl")
+def test_a_certificate_that_nobody_vouches_for(tmp_path, folder, monkeypatch):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    words += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(words, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with HTTPServer(threaded=True, ssl_context=context) as server:
+        publisher = Publisher(server)
+        with pytest.raises(WeightsError, match=r"certificate is not trusted .*SSL_CERT_FILE"):
+            obtain(publisher.item())
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        fetched(publisher)
+        plain = HTTPServer(threaded=True)
+        with plain:
+            item = publisher.item(sha256=None, url=server.url_for("/moved"))
+            other = Publisher(plain)
+            server.expect_request("/moved").respond_with_data("", 302, {"Location": other.url})
+            (folder / "toy" / "w.pt").unlink()
+            with pytest.raises(WeightsError, match="is not encrypted, so that the file cannot be trusted"):
+                obtain(item, trust=True)
+    assert not (folder / "toy" / "w.pt").exists()
 
 
 CHILD = """
