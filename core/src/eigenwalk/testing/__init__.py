@@ -14,7 +14,7 @@ A package of plugins lists its cases, and one parametrised test checks them all;
 
 from eigenwalk.testing.case import Case
 from eigenwalk.testing.images import smooth_images
-from eigenwalk.testing.kit import FEATURE, GENERATOR, check, check_feature, check_generator
+from eigenwalk.testing.kit import FEATURE, GENERATOR, check, check_feature, check_generator, names, save_golden
 from eigenwalk.testing.report import Finding, Report
 
 __all__ = [
@@ -26,5 +26,7 @@ __all__ = [
     "check",
     "check_feature",
     "check_generator",
+    "names",
+    "save_golden",
     "smooth_images",
 ]

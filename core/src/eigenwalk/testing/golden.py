@@ -40,7 +40,12 @@ def golden(s: Subject) -> str:
     """The values that were saved once come out again."""
     if s.golden is None:
         raise Inapplicable("no golden file is given")
-    saved = read(s.golden)
+    try:
+        saved = read(s.golden)
+    except FileError as error:
+        fail(
+            str(error), "write it with eigenwalk check NAME --save-golden FILE, or eigenwalk.testing.save_golden(case)"
+        )
     where = f"of {s.golden.name}"
     tolerance = float(saved["tolerance"])
     if (gap := _gap(saved["inputs"], summary(s.inputs))) > 1e-4:
@@ -66,9 +71,9 @@ def read(path: Path) -> dict[str, Any]:
         saved = json.loads(path.read_text(encoding="utf-8"))
         return {name: saved[name] for name in ("expression", "inputs", "values", "tolerance")}
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}; eigenwalk check --save-golden writes it") from error
+        raise FileError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise FileError(f"{path} is not a golden file: eigenwalk check --save-golden writes one") from error
+        raise FileError(f"{path} is not a golden file") from error
 
 
 def save(s: Subject, path: Path, expression: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from eigenwalk.errors import InputError
 from eigenwalk.expression import parse, parse_generator
 from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
@@ -178,13 +179,15 @@ def check_declarations(registry: Registry | None = None) -> Iterator[Report]:
         yield Report(offer.name, kind, tuple(findings(DECLARED, Declaration((offer,)), {})))
 
 
-def save_golden(case: Case, path: Path, registry: Registry | None = None) -> None:
-    """Writes the golden file of `case` to `path`.
+def save_golden(case: Case, path: Path | None = None, registry: Registry | None = None) -> None:
+    """Writes the values that `case` gives to `path`, by default to its own golden file.
 
     Raises:
         EigenwalkError: it cannot be built, or the file cannot be written.
     """
-    registry = registry or Registry.discover()
+    registry, path = registry or Registry.discover(), path or case.golden
+    if path is None:
+        raise InputError(f"the case {case.expression} names no golden file: Case(…, golden=Path('golden/x.json'))")
     with prepared(case) as ready, _quiet():
         if _kind(ready, registry) == "generator":
             subject: Subject = generator_subject(ready.expression, registry)
