@@ -21,7 +21,7 @@ CASIA = 'identity(pretrained="casia-webface")'
 def fetch(server: HTTPServer, store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """``eigenwalk weights fetch`` from `server` into `store`."""
     return subprocess.run(
-        [sys.executable, "-m", "eigenwalk", "weights", "fetch", "--yes", *arguments],
+        [Path(sys.executable).with_name("eigenwalk"), "weights", "fetch", "--yes", *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, "EIGENWALK_WEIGHTS": str(store), "EIGENWALK_MIRROR": server.url_for("/mirror")},

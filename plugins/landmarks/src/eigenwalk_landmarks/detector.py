@@ -22,11 +22,12 @@ class Detector:
 
     def __init__(self, least: float):
         self.least = least
-        self.mtcnn = MTCNN(min_face_size=round(SIDE * SMALLEST), thresholds=[0.6, 0.7, least], keep_all=True)
+        with torch.random.fork_rng(devices=[]):  # the networks draw the weights that their files replace
+            self.mtcnn = MTCNN(min_face_size=round(SIDE * SMALLEST), thresholds=[0.6, 0.7, least], keep_all=True)
         self.mtcnn.requires_grad_(False)
 
     def __call__(self, image: Tensor) -> Tensor:
-        """The boxes ``(faces, 4)`` in `image` ``(3, height, width)``, on the CPU: x0, y0, x1, y1 in shares of its sides.
+        """The boxes ``(faces, 4)`` in `image` ``(3, height, width)``, on the CPU: x0, y0, x1, y1, shares of its sides.
 
         The first is the one that facenet-pytorch would take ("center_weighted_size"): the largest area, less twice the
         squared distance of its middle from the image's.

@@ -62,7 +62,9 @@ class FivePoints(Model):
     groups: Mapping[str, range] = {"eyes": range(2), "nose": range(2, 3), "mouth": range(3, 5)}
 
     def __init__(self):
-        super().__init__(ONet())
+        with torch.random.fork_rng(devices=[]):  # the network draws the weights that its file replaces
+            network = ONet()
+        super().__init__(network)
 
     def region(self, faces: Tensor) -> Tensor:
         """Squares with the boxes' middles and their longer sides, as MTCNN makes them."""
