@@ -253,10 +253,17 @@ def test_a_file_without_a_published_sum(command, toy):
     assert command("fetch", "toy(kind=c)", "--yes", "--sha256", toy.publisher.sha256).code == 0
     assert listed(command("list", "--json"))["toy/c.pt"]["sha256"] == toy.publisher.sha256
     assert eigenwalk.load_feature("toy(kind=c)")
-    (toy.store / "toy" / "c.pt").unlink()
     toy.publisher.data = toy.publisher.data[::-1]
+    assert command("fetch", "toy(kind=c)", "--yes", "--trust").code == 0 and len(toy.publisher.asked) == 2
+    (toy.store / "toy" / "c.pt").unlink()
     said = command("fetch", "toy(kind=c)", "--yes", "--trust")
     assert said.code == 4 and "remove c.pt.sha256" in said.err, "trusted once is not trusted whatever comes"
+    assert command("fetch", "toy(kind=c)", "--yes", "--sha256", toy.publisher.sha256).code == 0, (
+        "but a new sum may be given"
+    )
+    toy.publisher.data = toy.publisher.data[1:] + b"?"
+    assert command(*given, toy.publisher.sha256).code == 0, "with a file here, too"
+    assert (toy.store / "toy" / "c.pt").read_bytes() == toy.publisher.data
 
 
 def test_trust_records_what_was_put_there_by_hand(command, toy):
@@ -264,7 +271,8 @@ def test_trust_records_what_was_put_there_by_hand(command, toy):
     (toy.store / "toy" / "c.pt").write_bytes(b"by hand")
     with pytest.raises(WeightsError, match="no sum was recorded"):
         eigenwalk.load_feature("toy(kind=c)")
-    assert command("fetch", "toy(kind=c)", "--yes", "--trust").code == 0 and not toy.publisher.asked
+    said = command("fetch", "toy(kind=c)", "--yes", "--trust")
+    assert said.code == 0 and "nothing is fetched" in said.err and not toy.publisher.asked
     assert eigenwalk.load_feature("toy(kind=c)")
     (toy.store / "toy" / "c.pt").write_bytes(b"another")
     with pytest.raises(WeightsError, match="is damaged, or another file"):

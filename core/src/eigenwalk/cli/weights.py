@@ -66,7 +66,7 @@ def fetch(
     items = wanted(names, registry, whole)
     fetchable = [item for item in items if item.fetchable]
     check_sums(fetchable, sha256, trust)
-    missing = [item for item in fetchable if not _here(item)]
+    missing = [item for item in fetchable if not _here(item, sha256)]
     _explain(names, items, missing, registry)
     if not missing:
         return
@@ -112,9 +112,9 @@ def path(names: MaybeNames = None, whole: All = False) -> None:
         print(place)
 
 
-def _here(item: Item) -> bool:
-    """Whether the file is here with its sum; it is hashed unless that was done before."""
-    place, expected = store.place(item.weights), store.sum_of(item.weights)
+def _here(item: Item, sha256: str | None) -> bool:
+    """Whether the file is here with its sum, or with the given one; it is hashed unless that was done before."""
+    place, expected = store.place(item.weights), item.weights.sha256 or sha256 or store.sum_of(item.weights)
     return expected is not None and place.is_file() and store.checked(place) == expected
 
 
@@ -155,8 +155,11 @@ def _show(missing: Sequence[Item]) -> None:
         facts.add_row("file", Text(one.file, style="bold"))
         facts.add_row("licence", Text(one.licence))
         facts.add_row("size", store.megabytes(one.size))
-        facts.add_row("from", Text(shown(source(one.file, one.url or ""))))
-        facts.add_row("to", Text(str(item.place)))
+        if item.state() == "unchecked" and store.sum_of(one) is None:
+            facts.add_row("here", Text(f"{item.place}: its sum is recorded, and nothing is fetched if you trust it"))
+        else:
+            facts.add_row("from", Text(shown(source(one.file, one.url or ""))))
+            facts.add_row("to", Text(str(item.place)))
         facts.add_row("SHA-256", store.sum_of(one) or "not published")
         facts.add_row("", "")
     out.print(facts)
