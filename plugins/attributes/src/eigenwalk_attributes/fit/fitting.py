@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,7 @@ def fit(
         for rows, images in seen(examples, preprocessing, skipped):
             kept += rows
             inputs.append(body(images))
-            told(
-                "reading images" if backbone == SCRATCH else "features of images", (rows[-1] + 1) / len(examples.paths)
-            )
+            told("reading images", (rows[-1] + 1) / len(examples.paths))
         examples = examples.rows(kept)
         examples.check()
         parts = split(examples.values[:, 0], torch.Generator().manual_seed(seed))
@@ -199,7 +198,7 @@ def _scratch(
         binary,
         validation,
         mirror,
-        lambda share: told("training", share),
+        partial(told, "training"),
     )
     found = scratch.outputs(model, validation[0])
     heat = [temperature(found[:, i], validation[1][:, i]) if logit else 1.0 for i, logit in enumerate(binary.tolist())]

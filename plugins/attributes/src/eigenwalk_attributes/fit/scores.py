@@ -96,7 +96,7 @@ def regressed(values: Tensor, truth: Tensor) -> Regressed:
 
 
 def auc(scores: Tensor, truth: Tensor) -> float:
-    """The share of pairs of a positive and a negative in which the positive scores higher; ties count a half; NaN without both.
+    """The share of pairs of a positive and a negative in which the positive scores higher, ties a half; NaN of none.
 
     >>> auc(torch.tensor([0.1, 0.4, 0.35, 0.8]), torch.tensor([0, 0, 1, 1]))
     0.75
