@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -50,7 +51,7 @@ def portraits() -> Tensor:
 
 
 CASES = [
-    Case("landmarks", images=portraits),
+    Case("landmarks", images=portraits, golden=Path(__file__).with_name("golden.json")),
     Case("landmarks(points=(nose, mouth), aligned=true)", images=portraits),
     Case("landmarks(points=mouth, box=(0.2, 0.15, 0.8, 0.9))", images=portraits),
 ]
