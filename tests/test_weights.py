@@ -258,9 +258,8 @@ def test_a_file_without_a_published_sum(command, toy):
     (toy.store / "toy" / "c.pt").unlink()
     said = command("fetch", "toy(kind=c)", "--yes", "--trust")
     assert said.code == 4 and "remove c.pt.sha256" in said.err, "trusted once is not trusted whatever comes"
-    assert command("fetch", "toy(kind=c)", "--yes", "--sha256", toy.publisher.sha256).code == 0, (
-        "but a new sum may be given"
-    )
+    given = ("fetch", "toy(kind=c)", "--yes", "--sha256")
+    assert command(*given, toy.publisher.sha256).code == 0, "but a new sum may be given"
     toy.publisher.data = toy.publisher.data[1:] + b"?"
     assert command(*given, toy.publisher.sha256).code == 0, "with a file here, too"
     assert (toy.store / "toy" / "c.pt").read_bytes() == toy.publisher.data

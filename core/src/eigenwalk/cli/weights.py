@@ -29,10 +29,10 @@ weights = typer.Typer(
 )
 
 Names = Annotated[
-    list[str], typer.Argument(metavar="NAME...", help='Features or generators: identity, "mask(sam=vit_b)".')
+    list[str], typer.Argument(metavar="NAME", help='Features or generators: identity, "mask(sam=vit_b)".')
 ]
 MaybeNames = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME...]", help='Features or generators: identity, "mask(sam=vit_b)".')
+    list[str] | None, typer.Argument(metavar="[NAME]", help='Features or generators: identity, "mask(sam=vit_b)".')
 ]
 All = Annotated[bool, typer.Option("--all", help="Every file of each name, not those alone that its options need.")]
 
