@@ -113,7 +113,8 @@ def test_a_missing_file_says_everything(path):
 
 
 def test_the_command_survives_a_shell():
-    for name in ("toy", 'toy(kind="a b", package="x")', "toy(kind=a) | low", 'toy(kind="$HOME`ls`!")', "it's"):
+    odd = ("toy(kind=$HOME)", "toy(kind=`ls`)", "toy(kind=a\\$b)")
+    for name in (*odd, "toy", 'toy(kind="a b", package="x")', "toy(kind=a) | low", 'toy(kind="$HOME`ls`!")', "it's"):
         words = store.command(name)
         said = subprocess.run(
             ["sh", "-c", f"printf '%s\\n' {words}"], capture_output=True, text=True, check=True
