@@ -18,7 +18,7 @@ from eigenwalk.testing import Case
 LABELS = ("wall", "sofa, couch", "lamp")
 
 
-def small_sam() -> Any:
+def small_sam(checkpoint: None = None) -> Any:
     """A network of segment-anything for images of 128 pixels: made as its registry makes the published ones."""
     from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
@@ -71,6 +71,7 @@ def save_segformer(folder: Path, labels: tuple[str, ...] = LABELS, **facts: Any)
             weight.mul_(8 if weight.ndim > 1 and "segformer" in name else 1)
         logits = network(torch.randn(4, 3, 64, 64)).logits
         head, spread = network.decode_head.classifier, 6 / logits.std((0, 2, 3))
+        assert head.bias is not None
         head.bias.copy_(-spread * logits.mean((0, 2, 3)))
         head.weight.mul_(spread[:, None, None, None])
     network.save_pretrained(folder)

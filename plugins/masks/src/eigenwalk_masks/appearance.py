@@ -10,7 +10,7 @@ from torch import Tensor
 from eigenwalk.errors import OptionError
 from eigenwalk.feature import Feature, Projection
 from eigenwalk.shapes import Distances, Images, Values
-from eigenwalk_masks.position import moments, traced, visible
+from eigenwalk_masks.position import asked, moments, seen
 
 MARGIN = 1.5
 """The frame's sides over the object's, as `moments` measures it: what is no box reaches beyond."""
@@ -47,19 +47,22 @@ def _resampling(centre: Tensor, extent: Tensor, pixels: int, size: int) -> Tenso
 class Appearance(Feature):
     """The pixels of what a projection covers, in its own frame: unchanged where it moves or grows.
 
+    Attributes:
+        still: frozen, the coverage ``(batch, 1, height, width)`` where it has no gradient: the frame then stands still.
+        area: frozen, ``3 Σ c²`` of each image, ``(batch,)``.
+
     The distance of two is ``√(Σ (a - b)² / (3 Σ c²))``, c the coverage in the frame: a change of all of the object's
     pixels by δ is a distance δ.
-
-    Where the coverage has no gradient, the frame stands still between two waypoints.
     """
 
     unit = "RMS pixel of the object"
 
-    def __init__(self, projection: Projection, size: int = 32, still: Tensor | None = None, area: Tensor | None = None):
+    def __init__(self, projection: Projection, size: int = 32):
         if size < 2:
             raise OptionError(f"size of appearance must be at least 2 pixels, got {size}")
-        self.projection, self.size, self.still = projection, size, still
-        self.area = area
+        self.projection, self.size = projection, size
+        self.still: Tensor | None = None
+        self.area: Tensor | None = None
         self.memories, self.remembered = projection.memories, projection.remembered
 
     def __call__(self, images: Images) -> Values:
@@ -79,10 +82,12 @@ class Appearance(Feature):
         return self._near(self.projection.follow(images, remembered), images)
 
     def _near(self, frozen: Projection, images: Images) -> Appearance:
-        with torch.no_grad():
-            coverage = visible(frozen, images).coverage(images)
-            area = 3 * frame(coverage, images, self.size)[1].flatten(1).square().sum(1)
-        return Appearance(frozen, self.size, None if traced(frozen) else coverage, area)
+        near = Appearance(asked(self.projection, frozen), self.size)
+        near.remembered = frozen.remembered
+        coverage, traced = seen(near.projection, images)
+        near.still = None if traced else coverage
+        near.area = 3 * frame(coverage, images, self.size)[1].flatten(1).square().sum(1)
+        return near
 
     def _frame(self, images: Images) -> tuple[Tensor, Tensor]:
         coverage = self.projection.coverage(images) if self.still is None else self.still.to(images)

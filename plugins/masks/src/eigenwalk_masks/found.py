@@ -23,7 +23,8 @@ class Frozen(Masked):
 
     Attributes:
         frozen: the masks ``(batch, 1, height, width)`` in [0, 1].
-        live: from images to their own masks, found in the way that these were: `coverage`. None: they stand still.
+        live: from images to their own masks, found in the way that these were, which `coverage` then gives. None: it
+            gives the frozen ones.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Frozen(Masked):
         return self.frozen.to(images)
 
     def coverage(self, images: Images) -> Images:
-        """The masks of these images, found anew; the frozen ones where a mask is kept for good."""
+        """The frozen masks, or those of these images, found anew."""
         return self.masks(images) if self.live is None else self.live(images)
 
     def complement(self) -> Frozen:

@@ -49,7 +49,7 @@ class LabelMask(Found):
         self.segmenter.follow(images)
         with torch.no_grad():
             masks = self.coverage(images.detach())
-        return self.freeze(masks, live=self.coverage) if self.following else self.freeze(masks, (masks,))
+        return self.freeze(masks, () if self.following else (masks,))
 
     def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> Frozen:
         """The masks of these images; with `follow` false, those that were found at the first waypoint."""

@@ -61,7 +61,6 @@ class ObjectMask(Found):
     Masks carry no gradient.
     """
 
-    coverage_differentiable = False
     memories = 1
 
     def __init__(

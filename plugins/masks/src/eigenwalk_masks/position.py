@@ -44,13 +44,15 @@ def _along(mass: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Position(Feature):
-    """Centre and size of what a projection covers: (x, y, width, height), shares of the image's sides."""
+    """Centre and size of what a projection covers: (x, y, width, height), shares of the image's sides.
+
+    Frozen, it is differentiable where the projection's coverage is.
+    """
 
     unit = SIDE
 
     def __init__(self, projection: Projection):
         self.projection = projection
-        self.differentiable = traced(projection)
         self.memories, self.remembered = projection.memories, projection.remembered
 
     def __call__(self, images: Images) -> Values:
@@ -63,28 +65,39 @@ class Position(Feature):
         Raises:
             Undefined: it covers too little of some of them.
         """
-        return Position(visible(self.projection.at(images), images))
+        return self._near(self.projection.at(images), images)
 
     def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> Feature:
         """The feature of the projection, followed; raises as `at`."""
-        return Position(visible(self.projection.follow(images, remembered), images))
+        return self._near(self.projection.follow(images, remembered), images)
+
+    def _near(self, frozen: Projection, images: Images) -> Position:
+        near = Position(asked(self.projection, frozen))
+        near.remembered = frozen.remembered
+        near.differentiable = seen(near.projection, images)[1]
+        return near
 
 
-def traced(projection: Projection) -> bool:
-    """Whether the gradient goes through the projection's coverage: False of objects that Segment Anything finds."""
-    return getattr(projection, "coverage_differentiable", True)
+def asked(projection: Projection, frozen: Projection) -> Projection:
+    """The projection whose coverage changes with the image, near those that it is `frozen` near.
+
+    One that remembers nothing is as good as ever; one that follows an object knows which when it is frozen.
+    """
+    return frozen if projection.memories else projection
 
 
-def visible(frozen: Projection, images: Images) -> Projection:
-    """The projection `frozen` near the images.
+@torch.enable_grad()
+def seen(projection: Projection, images: Images) -> tuple[Tensor, bool]:
+    """The coverage ``(batch, 1, height, width)`` of the images, and whether the gradient goes through it.
 
     Raises:
         Undefined: it covers too little of some of them to say where it is.
     """
-    rows = little(frozen.coverage(images).detach())
+    coverage = projection.coverage(images.detach().requires_grad_())
+    rows = little(coverage.detach())
     if rows:
         raise Undefined(f"less than {LEAST:.1%} of the image is covered: there is no object to measure", rows=rows)
-    return frozen
+    return coverage.detach(), coverage.requires_grad
 
 
 def position(of: Projection) -> Position:
