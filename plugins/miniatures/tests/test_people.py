@@ -6,24 +6,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from eigenwalk_miniatures import load
-from eigenwalk_miniatures.embedder import DIMENSIONS, Embedder
+from eigenwalk_miniatures.embedder import Embedder, code
 from eigenwalk_miniatures.miniature import Miniature
 from eigenwalk_miniatures.training import embedder, verify
-from eigenwalk_miniatures.training.people import RELATIVES, differing, drawn, families
+from eigenwalk_miniatures.training.data import CHUNK, SEED, render_to
+from eigenwalk_miniatures.training.people import differing, drawn
 
 
 def random(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def test_relatives_share_some_factors_and_are_still_two_people(people: Miniature) -> None:
-    shares = families(people, 400, random())
-    assert shares.shape == (400, RELATIVES, len(people.identity))
-    common = (shares[:, 0] == shares[:, 1]).sum(1)
-    assert common.min() == 0 and common.max() == len(people.identity) - 1
-    assert abs(common.float().mean() - (len(people.identity) - 1) / 2) < 1
 
 
 def test_a_picture_of_a_person_has_the_persons_factors_and_no_other_in_common(people: Miniature) -> None:
@@ -42,17 +36,11 @@ def test_people_differ_in_as_many_factors_as_asked(people: Miniature, factors: i
     assert ((one != two).sum(1) == factors).all()
 
 
-def test_contrastive_loss_is_its_formula() -> None:
-    vectors = torch.nn.functional.normalize(torch.randn(6, 4, generator=random()), dim=1).double()
-    numbers = torch.tensor([0, 0, 1, 1, 1, 2]).repeat_interleave(1)
-    numbers[5] = 0
-    expected = 0.0
-    for i in range(6):
-        friends = [p for p in range(6) if p != i and numbers[p] == numbers[i]]
-        all_others = sum(torch.exp(vectors[i] @ vectors[a] / 0.2) for a in range(6) if a != i)
-        terms = [torch.log(torch.exp(vectors[i] @ vectors[p] / 0.2) / all_others) for p in friends]
-        expected -= sum(terms) / len(terms) / 6
-    torch.testing.assert_close(embedder.contrastive(vectors, numbers, 0.2), torch.as_tensor(expected))
+def test_distances_of_codes_are_their_formula(people: Miniature) -> None:
+    one, two = torch.rand(2, 50, len(people.identity), generator=random())
+    expected = (1 - torch.cos(torch.pi * (one - two))).mean(1)
+    torch.testing.assert_close((code(one) - code(two)).square().sum(1) / 2, expected)
+    torch.testing.assert_close(code(one).norm(dim=1), torch.ones(50))
 
 
 def test_verification_counts_as_defined() -> None:
@@ -68,17 +56,16 @@ def test_verification_counts_as_defined() -> None:
 def test_embedder_training_saves_what_the_package_opens(
     tmp_path: Path, people: Miniature, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    render_to(tmp_path, people, CHUNK, 64, SEED)
     before = torch.get_num_threads()
-    arguments = ["x", "faces", "--out", str(tmp_path), "--images", "384", "--people", "80", "--threads", "1"]
+    arguments = ["x", "faces", "--out", str(tmp_path), "--images", "256", "--threads", "1"]
     monkeypatch.setattr("sys.argv", arguments)
     embedder.main()
     torch.set_num_threads(before)
-    from safetensors.torch import load_file
-
-    trained = Embedder()
+    trained = Embedder(len(people.identity))
     trained.load_state_dict(load_file(tmp_path / "embedder.safetensors"))
     vectors = trained.eval()(torch.rand(2, 3, 64, 64))
-    assert vectors.shape == (2, DIMENSIONS)
+    assert vectors.shape == (2, 2 * len(people.identity))
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
 
 
@@ -88,7 +75,7 @@ def test_the_shipped_embedding_tells_unseen_people_apart(people: Miniature) -> N
     assert told["equal_error"] < 0.1, told
 
 
-def test_relatives_are_told_apart_too(people: Miniature) -> None:
+def test_people_that_differ_in_four_factors_are_told_apart_too(people: Miniature) -> None:
     told = verify.told_apart(people, load.embedder(people), verify.painted(people), 150, factors=4)
     assert told["auc"] > 0.8, told
 

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+import math
+
 import timm
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-DIMENSIONS = 64
-
 
 class Embedder(nn.Module):
-    """Images in [0, 1] to unit vectors `(batch, 64)`: near for one person, far for two.
+    """Images in [0, 1] to unit vectors `(batch, 2 factors)`: near for one person, far for two.
 
-    The network is timm's `resnet10t` narrowed, with a smooth activation, without pretrained weights.
+    The network is timm's `resnet10t` narrowed, with a smooth activation, without pretrained weights. `factors` is how
+    many of the scene's factors make a person; see `code` for what it is trained to give.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, factors: int) -> None:
         super().__init__()
         self.net = timm.create_model(
             "resnet10t",
             pretrained=False,
-            num_classes=DIMENSIONS,
+            num_classes=2 * factors,
             channels=(24, 48, 88, 104),
             stem_width=16,
             act_layer=nn.SiLU,
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Unit vectors `(batch, 64)`. Images of any size, seen in 64 x 64."""
+        """Unit vectors `(batch, 2 factors)`. Images of any size, seen in 64 x 64."""
         if images.shape[-2:] != (64, 64):
             images = F.interpolate(images, (64, 64), mode="bilinear", antialias=True)
         return F.normalize(self.net(images * 2 - 1), dim=1)
+
+
+def code(shares: Tensor) -> Tensor:
+    """The unit vectors `(batch, 2 factors)` of people, given as shares `(batch, factors)` in [0, 1].
+
+    Every factor has a half circle of its own, so that each counts alike: 1 - cos between two people is the mean over
+    the factors of 1 - cos(π Δ), Δ the difference of the two shares; 0.595 between people drawn at random.
+    """
+    angle = math.pi * shares
+    return torch.cat([angle.cos(), angle.sin()], dim=1) / math.sqrt(shares.shape[1])

@@ -13,7 +13,7 @@ UNIT = "cosine distance"
 
 
 class Identity(Feature):
-    """Unit vectors `(batch, 64)` of the miniature's identity embedding.
+    """Unit vectors `(batch, dimensions)` of the miniature's identity embedding.
 
     Distance: 1 - cos of the angle between two vectors: 0 for the same, 1 for vectors at a right angle.
     """

@@ -79,7 +79,7 @@ def attributes(world: Miniature) -> Attributes:
 
 def embedder(world: Miniature) -> Embedder:
     """The miniature's trained identity embedding."""
-    return network(world, "embedder", Embedder())
+    return network(world, "embedder", Embedder(len(world.identity)))
 
 
 def follow(module: Network, images: torch.Tensor) -> Network:

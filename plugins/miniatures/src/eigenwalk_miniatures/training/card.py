@@ -83,8 +83,8 @@ PEOPLE = """
 ## Identity
 
 A person is {size} of the factors ({identity}); no other factor is a property of the
-person. The embedding maps a picture to 64 numbers of length 1; distance is 1 - cos. It was trained on {trained}
-people, each drawn four times with all that is not identity drawn anew, a part of them relatives that share some factors.
+person. The embedding maps a picture to {dimensions} numbers of length 1; distance is 1 - cos. It was trained to give a
+picture of one of {trained} people that person's code (`embedder.code`), in which every factor of identity counts alike.
 Verified on people that it never saw, each pair of pictures with all else drawn anew: AUC (how often a pair of one
 person lies nearer than a pair of two), equal error rate, and the share of pairs of one person accepted where 1 % of the
 pairs of two are.
@@ -179,6 +179,7 @@ def _people(world: Miniature, figures: dict[str, Any], trained: str) -> str:
     beside = zip_longest(world.identity, others)
     return PEOPLE.format(
         size=len(world.identity),
+        dimensions=2 * len(world.identity),
         identity=", ".join(world.identity),
         trained=f"{int(trained):,}",
         verified="\n".join(

@@ -7,27 +7,9 @@ from torch import Tensor
 
 from eigenwalk_miniatures.miniature import Miniature
 
-RELATIVES = 4
-"""People of a family: they share some factors, and are told apart by the others."""
-
-
 def identity_columns(world: Miniature) -> list[int]:
     """The columns of a factor tensor that make a person."""
     return [world.factors.index(name) for name in world.identity]
-
-
-def families(world: Miniature, n: int, random: torch.Generator) -> Tensor:
-    """Shares `(n, RELATIVES, identity)` of people, n families.
-
-    Every family draws how many of the identity factors its members have in common, from none to all but one,
-    and which: without such relatives a few factors that are easily seen are enough to tell people apart.
-    """
-    size = len(world.identity)
-    first = torch.rand(n, 1, size, generator=random)
-    own = torch.rand(n, RELATIVES, size, generator=random)
-    common = torch.randint(size, (n, 1, 1), generator=random)
-    order = torch.rand(n, 1, size, generator=random).argsort(2)
-    return torch.where(order < common, first, own)
 
 
 def drawn(world: Miniature, people: Tensor, random: torch.Generator) -> Tensor:
