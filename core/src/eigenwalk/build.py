@@ -44,7 +44,7 @@ class Used:
 def made(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any) -> tuple[T, Used]:
     """The object of type `kind` that `offer`'s factory makes with `options`, and what was used.
 
-    `call`, with its options by keyword, tells which of them are files of the user.
+    `call`, with its options by keyword, tells which of them are files of the user; a feature tells of others.
 
     Raises:
         PluginError: the factory cannot be imported, or raises; eigenwalk's own errors pass through.
@@ -70,6 +70,7 @@ def made(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any)
         raise ContractError(f"{who} is declared a projection: {spec.load} must return a Projection, got {_a(result)}")
     paths = [option.name for option in spec.options if option.type == "path"]
     files = [str(value) for name, value in (call.options if call else ()) if name in paths]
+    files += [str(file) for file in result.files] if isinstance(result, Feature) else []
     inside = ((one.file, one.sha256) for one in spec.needed(options) if one.url is None and one.sha256)
     return result, Used(
         offer.name,

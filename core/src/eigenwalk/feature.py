@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -35,8 +36,10 @@ class Feature(ABC):
         memories: how many tensors the feature, frozen at one waypoint, hands to itself at the next: none for most.
         remembered: of a frozen feature, those tensors, each ``(batch, ...)``, floating point, of a shape that
             does not depend on the images.
+        files: the user's files that it opened and that none of its options names; their SHA-256 goes into recipes.
     """
 
+    files: tuple[Path, ...] = ()
     unit: str = "RMS pixel"
     differentiable: bool = True
     step: float = 0.02

@@ -36,8 +36,9 @@ def test_a_layer_is_what_timm_gives_there(nets, tmp_path, architecture, layer):
     images = torch.rand(2, 3, 160, 160)
     whole = embedding(architecture, weights, layer, "none")
     model, index = nets.network(architecture, 0), int(layer[-1])
+    tokens = {"return_prefix_tokens": True} if architecture == "test_vit" else {}
     theirs = model.forward_intermediates(  # type: ignore[operator]
-        whole.preprocessing(images), indices=[index], intermediates_only=True, return_prefix_tokens=True
+        whole.preprocessing(images), indices=[index], intermediates_only=True, **tokens
     )[0]
     theirs, prefix = theirs if isinstance(theirs, tuple) else (theirs, None)
     means = theirs.mean((2, 3))

@@ -16,7 +16,7 @@ from eigenwalk.checkpoint import state_dict
 from eigenwalk.errors import FileError, OptionError
 from eigenwalk.feature import Feature
 from eigenwalk.shapes import Distances, Images, Values
-from eigenwalk_attributes.labels import Labels, own, read
+from eigenwalk_attributes.labels import Labels, beside, own, read
 from eigenwalk_attributes.network import filled, follow, frozen, made
 from eigenwalk_attributes.preprocessing import Preprocessing
 
@@ -57,14 +57,13 @@ class Attributes(Feature):
     each is first divided by its scale, and the unit is the standard deviation of an output.
     """
 
-    def __init__(self, chosen: Sequence[tuple[Reader, int]]) -> None:
-        self.chosen = tuple(chosen)
+    def __init__(self, chosen: Sequence[tuple[Reader, int]], files: Sequence[Path] = ()) -> None:
+        self.chosen, self.files = tuple(chosen), tuple(files)
         units = [reader.labels.units[column] for reader, column in chosen]
         scales = [reader.labels.scale[column] for reader, column in chosen]
         mixed = len(set(units)) > 1
         self.unit = MIXED if mixed else units[0]
         self.scales = tuple(scales) if mixed else (1.0,) * len(scales)
-        self.files = tuple(dict.fromkeys(reader.path for reader, _ in chosen))
 
     def __call__(self, images: Images) -> Values:
         """The outputs ``(batch, labels)`` of images ``(batch, 3, height, width)``."""
@@ -106,7 +105,11 @@ def attributes(label: Sequence[str], model: str | None = None, labels: str | Non
         if path not in opened:
             opened[path] = Reader.open(path, Path(labels).expanduser() if labels else None)
         chosen.append((opened[path], _column(name, opened[path])))
-    return Attributes(chosen)
+    if model is None:
+        return Attributes(chosen, tuple(opened))
+    # The options name the weights, and perhaps the labels.
+    unnamed = [beside(path) for path in opened if labels is None and own(path) is None]
+    return Attributes(chosen, unnamed)
 
 
 def folder() -> Path:

@@ -95,7 +95,7 @@ def read(weights: Path, labels: Path | None = None) -> Labels:
     if labels is None:
         if (entries := own(weights)) is not None:
             return Labels.of(entries, f"the metadata of {weights}")
-        labels = weights.with_name(weights.stem + SUFFIX)
+        labels = beside(weights)
         if not labels.is_file():
             raise FileError(
                 f"{weights} does not say what its outputs are: write {labels} with at least\n  {EXAMPLE}\n"
@@ -107,6 +107,11 @@ def read(weights: Path, labels: Path | None = None) -> Labels:
         raise FileError(f"{labels} is no labels file, which is TOML: {error}") from None
     except OSError as error:
         raise FileError(f"the labels file {labels} cannot be read: {error.strerror or error}") from error
+
+
+def beside(weights: Path) -> Path:
+    """Where the labels of the network whose weights lie at `weights` stand, if they are not in that file itself."""
+    return weights.with_name(weights.stem + SUFFIX)
 
 
 def own(weights: Path) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save as packed
 from torch import Tensor, nn
 
 from eigenwalk.errors import OptionError, OutputError
@@ -136,7 +136,7 @@ def save(fitted: Fitted, file: Path) -> None:
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        save_file(state, part, fitted.labels.metadata())
+        part.write_bytes(packed(state, fitted.labels.metadata()))
         os.replace(part, file)
     except OSError as error:
         raise OutputError(f"{file} cannot be written: {error.strerror or error}") from error
