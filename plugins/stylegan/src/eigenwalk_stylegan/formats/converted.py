@@ -1,0 +1,60 @@
+"""What ``eigenwalk convert`` writes: the tensors in safetensors, the configuration in its metadata. No pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from eigenwalk.errors import FileError, OutputError
+from eigenwalk_stylegan.configuration import as_data, from_data
+from eigenwalk_stylegan.description import Description, Network
+from eigenwalk_stylegan.heads import CONVERTED
+
+VERSION = "1"
+"""Of this layout: the names of tensors and of the configuration's parts."""
+
+
+def read(path: Path) -> Description:
+    """The generator in the file at `path`.
+
+    Raises:
+        FileError: truncated, written by a later version, or not what it claims.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata()
+            if metadata["version"] != VERSION:
+                raise ValueError(
+                    f"its layout has version {metadata['version'][:20]}: a newer eigenwalk-stylegan opens it"
+                )
+            configuration = from_data(json.loads(metadata["configuration"]))
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise FileError(f"{path} cannot be opened as a converted generator: {error}") from error
+    return Description(configuration, state, metadata.get("source", "StyleGAN")[:200])
+
+
+def write(network: Network, source: str, path: Path) -> None:
+    """Writes `network` to `path`, whole or not at all.
+
+    Raises:
+        OutputError: the folder is missing, or cannot be written to.
+    """
+    metadata = {
+        "format": CONVERTED,
+        "version": VERSION,
+        "configuration": json.dumps(as_data(network.sizes)),
+        "source": source,
+    }
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, beside, metadata)
+        os.replace(beside, path)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"{path} cannot be written: {error}") from error
+    finally:
+        beside.unlink(missing_ok=True)

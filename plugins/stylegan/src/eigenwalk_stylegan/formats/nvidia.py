@@ -1,0 +1,241 @@
+"""NVIDIA's pickles of PyTorch: StyleGAN2, StyleGAN2-ADA, StyleGAN3.
+
+A dictionary of networks, of which ``G_ema`` is the one with averaged weights. Each module is a record: the name of
+its class and its attributes, among them ``_parameters``, ``_buffers`` and ``_modules``. The attributes tell what
+the source, which is not looked at, made of its arguments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eigenwalk.errors import FileError
+from eigenwalk_stylegan.configuration import Mapping, StyleGAN2, StyleGAN3
+from eigenwalk_stylegan.description import Description
+from eigenwalk_stylegan.inert import Record
+from eigenwalk_stylegan.listed import unpickled
+from eigenwalk_stylegan.stylegan3 import design
+
+MODULES = 10_000
+"""Modules of one network at most: StyleGAN2 has about 100."""
+
+
+@dataclass
+class Saved:
+    """A network's records side by side, by their dotted names: attributes of modules, and tensors."""
+
+    attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    def of(self, module: str, name: str) -> Any:
+        """An attribute of a module; raises KeyError."""
+        return self.attributes[module][name]
+
+    def asked(self, module: str) -> dict[str, Any]:
+        """The arguments by name that the module was made with."""
+        found = self.attributes[module].get("_init_kwargs", {})
+        if not isinstance(found, dict):
+            raise TypeError(f"the arguments of {module} are no dictionary")
+        return found
+
+
+def read(path: Path) -> Description:
+    """The generator ``G_ema`` of the pickle at `path`.
+
+    Raises:
+        FileError: the pickle is not opened (see `unpickled`), has no ``G_ema``, or one of another architecture.
+    """
+    found = unpickled(path)
+    generator = found.get("G_ema") if isinstance(found, dict) else None
+    if not isinstance(generator, Record):
+        holds = ", ".join(map(str, found))[:200] if isinstance(found, dict) else type(found).__name__
+        raise FileError(f"{path} has no generator G_ema: it holds {holds}")
+    try:
+        saved = flat(generator)
+        if "synthesis.input" in saved.attributes:
+            configuration, names = _stylegan3(saved), _names3(saved)
+            _check_filters(configuration, saved)
+        elif "synthesis.b4" in saved.attributes:
+            configuration, names = _stylegan2(saved), _name2
+        else:
+            raise ValueError(f"a generator of class {generator.kind} without layers of StyleGAN2 or StyleGAN3")
+        state = {ours: tensor for name, tensor in saved.tensors.items() if (ours := names(name))}
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
+        raise FileError(f"{path} holds no StyleGAN that is known here ({type(error).__name__}: {error})") from error
+    number = 2 if isinstance(configuration, StyleGAN2) else 3
+    return Description(configuration, state, f"StyleGAN{number}, a pickle of PyTorch")
+
+
+def flat(generator: Record) -> Saved:
+    """The record of a module and all inside it, by their names.
+
+    Raises:
+        ValueError, TypeError: it is no module, or one with itself inside.
+    """
+    saved, waiting = Saved(), [("", generator)]
+    while waiting:
+        name, record = waiting.pop()
+        if len(saved.attributes) > MODULES or name.count(".") > 20:
+            raise ValueError(f"more than {MODULES} modules, or one inside itself")
+        if not isinstance(record, Record) or not isinstance(record.state, dict):
+            raise TypeError(f"{name or 'the generator'} is no module")
+        saved.attributes[name] = record.state
+        prefix = f"{name}." if name else ""
+        for kind in ("_parameters", "_buffers"):
+            for key, tensor in record.state[kind].items():
+                if isinstance(tensor, Tensor):
+                    saved.tensors[prefix + str(key)] = tensor
+        for key, inner in record.state["_modules"].items():
+            if inner is not None:
+                waiting.append((prefix + str(key), inner))
+    return saved
+
+
+def _mapping(saved: Saved) -> Mapping:
+    layers = int(saved.of("mapping", "num_layers"))
+    first = saved.tensors["mapping.fc0.weight"]
+    _leaky(saved, "mapping.fc0")
+    labels = int(saved.of("mapping", "c_dim"))
+    return Mapping(
+        z_dim=int(saved.of("mapping", "z_dim")),
+        w_dim=int(saved.of("mapping", "w_dim")),
+        hidden=first.shape[0],
+        layers=layers,
+        labels=labels,
+        embedding=saved.tensors["mapping.embed.weight"].shape[0] if labels else 0,
+        rate=float(saved.of("mapping.fc0", "bias_gain")),
+    )
+
+
+def _leaky(saved: Saved, module: str) -> None:
+    if (kind := saved.of(module, "activation")) != "lrelu":
+        raise ValueError(f"activation {str(kind)[:20]!r} of {module}: lrelu alone is known")
+
+
+def _colours(saved: Saved) -> int:
+    """The resolution, where images have three channels."""
+    if (channels := saved.of("synthesis", "img_channels")) != 3:
+        raise ValueError(f"images of {str(channels)[:20]} channels: RGB, of three, is expected")
+    return int(saved.of("synthesis", "img_resolution"))
+
+
+def _stylegan2(saved: Saved) -> StyleGAN2:
+    side = _colours(saved)
+    sides = [4 << k for k in range(max(side, 4).bit_length() - 2)]
+    if sides[-1] != side:
+        raise ValueError(f"images of {side} pixels: 4, 8, 16, … are known")
+    _leaky(saved, "synthesis.b4.conv1")
+    clamp = saved.of("synthesis.b4.conv1", "conv_clamp")
+    return StyleGAN2(
+        _mapping(saved),
+        tuple(saved.tensors[f"synthesis.b{one}.conv1.weight"].shape[0] for one in sides),
+        saved.of("synthesis.b4", "architecture"),
+        taps(saved.tensors["synthesis.b4.resample_filter"]),
+        None if clamp is None else float(clamp),
+        bool(saved.of("synthesis.b4.conv1", "use_noise")),
+    )
+
+
+def taps(square: Tensor) -> tuple[float, ...]:
+    """The filter whose product with itself the normalised `square` is."""
+    if square.ndim != 2 or square.shape[0] != square.shape[1] or square.shape[0] > 32:
+        raise ValueError(f"a filter of shape {tuple(square.shape)}: a square is expected")
+    line = square.double().sum(0) / square.double().sum()
+    if not torch.allclose(torch.outer(line, line), square.double() / square.double().sum(), atol=1e-6):
+        raise ValueError("a filter that is not the same along both axes")
+    return tuple(line.tolist())
+
+
+_LAYER2 = {"weight": "weight", "bias": "bias", "affine.weight": "style.weight", "affine.bias": "style.bias",
+           "noise_const": "noise", "noise_strength": "strength"}  # fmt: skip
+
+
+def _name2(name: str) -> str | None:
+    """Our name of a tensor of StyleGAN2; None for filters, which the configuration holds."""
+    if name.endswith("resample_filter"):
+        return None
+    if mapping := _name_mapping(name):
+        return mapping
+    found = re.fullmatch(r"synthesis\.b(\d{1,5})\.(const|conv0|conv1|torgb|skip)\.?(.*)", name)
+    if not found:
+        return name
+    k, part, rest = int(found[1]).bit_length() - 3, found[2], _LAYER2.get(found[3], found[3])
+    if part == "const":
+        return "constant"
+    if part == "skip":
+        return f"shortcuts.{k - 1}.{rest}"
+    return f"rgbs.{k}.{rest}" if part == "torgb" else f"convs.{2 * k - (part == 'conv0')}.{rest}"
+
+
+def _name_mapping(name: str) -> str | None:
+    if name == "mapping.w_avg":
+        return "mapping.mean"
+    return re.sub(r"^mapping\.fc(\d+)\.", r"mapping.layers.\1.", name) if name.startswith("mapping.") else None
+
+
+_DEFAULTS3 = {
+    "channel_base": "channel_base",
+    "channel_max": "channel_max",
+    "first_cutoff": "first_cutoff",
+    "first_stopband": "first_stopband",
+    "last_stopband_rel": "last_stopband",
+    "filter_size": "taps",
+    "lrelu_upsampling": "oversampling",
+    "use_radial_filters": "radial",
+}
+"""Arguments of StyleGAN3's synthesis that leave no attribute behind, and ours; those not given have the defaults."""
+
+
+def _stylegan3(saved: Saved) -> StyleGAN3:
+    given = saved.asked("synthesis")
+    first, last = _layers3(saved)[0], _layers3(saved)[-1]
+    clamp = saved.of(last, "conv_clamp")
+    return StyleGAN3(
+        _mapping(saved),
+        _colours(saved),
+        **{ours: given[theirs] for theirs, ours in _DEFAULTS3.items() if theirs in given},
+        layers_between=saved.of("synthesis", "num_layers"),
+        critical=saved.of("synthesis", "num_critical"),
+        margin=saved.of("synthesis", "margin_size"),
+        scale=float(saved.of("synthesis", "output_scale")),
+        kernel=saved.of(first, "conv_kernel"),
+        clamp=None if clamp is None else float(clamp),
+    )
+
+
+def _layers3(saved: Saved) -> list[str]:
+    return [f"synthesis.{name}" for name in saved.of("synthesis", "layer_names")]
+
+
+def _names3(saved: Saved) -> Callable[[str], str | None]:
+    layers = {name: i for i, name in enumerate(_layers3(saved))}
+    parts = {"affine.weight": "style.weight", "affine.bias": "style.bias", "magnitude_ema": "magnitude"}
+    parts |= {"freqs": "frequencies"}
+
+    def ours(name: str) -> str | None:
+        if name.endswith((".up_filter", ".down_filter")):
+            return None
+        if mapping := _name_mapping(name):
+            return mapping
+        layer, _, part = name.removeprefix("synthesis.").partition(".")
+        part = parts.get(part, part)
+        return f"input.{part}" if layer == "input" else f"layers.{layers[f'synthesis.{layer}']}.{part}"
+
+    return ours
+
+
+def _check_filters(configuration: StyleGAN3, saved: Saved) -> None:
+    """Nothing, where the file's filters are those that the paper's formulas give for its configuration."""
+    for name, at in zip(_layers3(saved), configuration.plan, strict=True):
+        _, _, *ours = design(configuration, at)
+        for part, filter in zip(("up_filter", "down_filter"), ours, strict=True):
+            theirs = saved.tensors.get(f"{name}.{part}", torch.ones(1)).double()
+            if theirs.shape != filter.shape or not torch.allclose(theirs, filter, atol=1e-6):
+                raise ValueError(f"{part} of {name} is another than the paper's")

@@ -1,0 +1,87 @@
+"""Checkpoints of rosinality's StyleGAN2: ``{g_ema, latent_avg}`` converted, ``{g, d, g_ema, args, …}`` from training.
+
+Sizes are those of the tensors. What leaves no trace in them is what that code always has: a mapping rate of 0.01,
+no clamp, one width from z to w.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from torch import Tensor
+
+from eigenwalk.errors import FileError
+from eigenwalk_stylegan.configuration import Mapping, StyleGAN2
+from eigenwalk_stylegan.description import MEAN, Description
+from eigenwalk_stylegan.formats.nvidia import taps
+from eigenwalk_stylegan.torchfile import opened
+
+_PARTS = {
+    "conv.weight": "weight",
+    "conv.modulation.weight": "style.weight",
+    "conv.modulation.bias": "style.bias",
+    "activate.bias": "bias",
+    "bias": "bias",
+    "noise.weight": "strength",
+}
+
+
+def read(path: Path) -> Description:
+    """The generator ``g_ema`` of the checkpoint at `path`.
+
+    Raises:
+        FileError: the file is not opened (see `torchfile.opened`), or holds another network.
+    """
+    found = opened(path)
+    tensors = found.get("g_ema")
+    try:
+        if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+            raise TypeError(f"no state dict g_ema, but {', '.join(map(str, found))[:200]}")
+        noise = "noises.noise_0" in tensors
+        state = {name: part for key, tensor in tensors.items() for name, part in _ours(key, tensor, noise)}
+        if isinstance(found.get("latent_avg"), Tensor):
+            state[MEAN] = found["latent_avg"].reshape(-1)
+        sizes = _sizes(tensors, state, noise)
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+        raise FileError(f"{path} holds no StyleGAN2 of rosinality's ({type(error).__name__}: {error})") from error
+    kind = "a converted checkpoint" if MEAN in state else "a training checkpoint"
+    return Description(sizes, state, f"StyleGAN2 of rosinality, {kind}")
+
+
+def _sizes(tensors: dict[str, Tensor], state: dict[str, Tensor], noise: bool) -> StyleGAN2:
+    layers = sum(bool(re.fullmatch(r"mapping\.layers\.\d+\.weight", name)) for name in state)
+    convs = sum(bool(re.fullmatch(r"convs\.\d+\.weight", name)) for name in state)
+    width = state["mapping.layers.0.weight"].shape
+    blur = tensors.get("convs.0.conv.blur.kernel")
+    return StyleGAN2(
+        Mapping(width[1], state["convs.0.style.weight"].shape[1], width[0], layers),
+        tuple(state[f"convs.{i}.weight"].shape[0] for i in range(0, convs, 2)),
+        filter=(1.0, 3.0, 3.0, 1.0) if blur is None else taps(blur),
+        noise=noise,
+    )
+
+
+def _ours(key: str, tensor: Tensor, noise: bool) -> list[tuple[str, Tensor]]:
+    """The tensor by our name, in our shape; nothing for filters, which the configuration holds."""
+    if key.endswith(".kernel") or (key.endswith("noise.weight") and not noise):
+        return []
+    if key == "input.input":
+        return [("constant", tensor[0])]
+    if found := re.fullmatch(r"style\.(\d+)\.(weight|bias)", key):
+        return [(f"mapping.layers.{int(found[1]) - 1}.{found[2]}", tensor)]
+    if found := re.fullmatch(r"noises\.noise_(\d+)", key):
+        return [(f"convs.{found[1]}.noise", tensor[0, 0])]
+    found = re.fullmatch(r"(conv1|convs\.\d+|to_rgb1|to_rgbs\.\d+)\.(.+)", key)
+    if not found:
+        return [(key, tensor)]
+    group, _, number = found[1].partition(".")
+    place = int(number) + 1 if number else 0
+    part = _PARTS.get(found[2], found[2])
+    if part == "weight":
+        tensor = tensor[0]
+    elif part == "strength":
+        tensor = tensor.reshape(())
+    elif group.startswith("to_rgb") and part == "bias":
+        tensor = tensor.reshape(-1)
+    return [(f"{'rgbs' if group.startswith('to_rgb') else 'convs'}.{place}.{part}", tensor)]

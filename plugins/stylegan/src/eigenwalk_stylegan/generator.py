@@ -1,0 +1,221 @@
+"""The generator that eigenwalk walks in: one network, one of its latent spaces, some of its layers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from eigenwalk.errors import OptionError
+from eigenwalk.generator import Generator
+from eigenwalk_stylegan.description import Network
+from eigenwalk_stylegan.load import opened
+
+SPACES = ("z", "w", "w+", "s")
+
+
+class StyleGAN(Generator):
+    """Latents to images ``(batch, 3, side, side)``, nominally in [0, 1], not clipped.
+
+    A latent is, by `space`:
+
+    - ``z``: the standard normal input, ``(batch, z_dim)``;
+    - ``w``: what the mapping network makes of it, the same for all layers, ``(batch, w_dim)``;
+    - ``w+``: one w for each layer, side by side, ``(batch, layers w_dim)``;
+    - ``s``: StyleSpace (Wu et al. 2020, arXiv 2011.12799), the styles of all modulated convolutions, those of the
+      images among them, side by side in the order of computation.
+
+    With `layers`, such as ``4-7``, they alone follow the latent; the others stay those of sample `base`, so that
+    a walk from that seed begins at its very image. Truncation draws w towards its mean,
+    w' = mean + truncation (w - mean) (arXiv 1812.04948, section B), in layers below `cutoff` where that is given. In
+    ``z`` it belongs to the map from latents to images; in the other spaces to `sample`, so that a walk may leave it.
+
+    Noise inputs are those that the file holds, always the same, or none.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        space: str = "z",
+        layers: str | None = None,
+        base: int = 0,
+        truncation: float = 1.0,
+        cutoff: int | None = None,
+        label: int | None = None,
+        noise: str = "const",
+        source: str = "StyleGAN",
+    ) -> None:
+        sizes = network.sizes
+        if space not in SPACES:
+            raise OptionError(f"space must be one of {', '.join(SPACES)}, got {space!r}")
+        if not 0 <= truncation <= 2:
+            raise OptionError(f"truncation must be from 0 to 2, got {truncation}")
+        if cutoff is not None and not 0 <= cutoff <= sizes.layers:
+            raise OptionError(f"cutoff must be from 0 to {sizes.layers}, the number of layers, got {cutoff}")
+        if cutoff is not None and space == "w":
+            raise OptionError("cutoff must be left out in space w, where all layers share one w; take w+ instead")
+        if noise not in ("const", "none"):
+            raise OptionError(f"noise must be const or none, got {noise!r}")
+        self.network, self.space, self.truncation, self.noise, self.source = network, space, truncation, noise, source
+        self.cutoff = sizes.layers if cutoff is None else cutoff
+        self.label = _label(label, sizes.mapping.labels)
+        self.layers = chosen(layers, sizes.layers)
+        self.resolution = (sizes.resolution, sizes.resolution)
+        self._styled = network.styled()
+        self._moving = [i for i, (layer, _) in enumerate(self._styled) if layer in self.layers]
+        if not self._moving:
+            raise OptionError(f"layers must name some that have a style of their own, got {layers!r}")
+        widths = [affine.weight.shape[0] for _, affine in self._styled]
+        self._widths = [widths[i] for i in self._moving]
+        self.latent_dim = {
+            "z": sizes.mapping.z_dim,
+            "w": sizes.mapping.w_dim,
+            "w+": len(self.layers) * sizes.mapping.w_dim,
+            "s": sum(self._widths),
+        }[space]
+        self._base: Tensor | None = None
+        if len(self.layers) < sizes.layers:
+            self._base = self._sampled(1, base)[0]
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        """Images ``(batch, 3, side, side)`` of latents ``(batch, latent_dim)``, in their dtype."""
+        self._follow(latents)
+        styles = self._from_s(latents) if self.space == "s" else self._styles(self._all(latents))
+        return self.network.synthesise(styles, self.noise == "const") * 0.5 + 0.5
+
+    def sample(self, n: int, seed: int) -> Tensor:
+        """`n` latents of the space, float32: the first m of n are those of ``sample(m, seed)``."""
+        if self.space == "z":
+            return torch.randn(n, self.latent_dim, generator=torch.Generator().manual_seed(seed))
+        w = self._sampled(n, seed)
+        if self.space == "w":
+            return w[:, 0]
+        if self.space == "w+":
+            return w[:, list(self.layers)].flatten(1)
+        with torch.no_grad():
+            styles = self._styles(w)
+            return torch.cat([styles[i] for i in self._moving], 1)
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> StyleGAN:
+        """This generator on `device`, in `dtype`."""
+        self.network.to(device, dtype)
+        return self
+
+    def __repr__(self) -> str:
+        side = self.resolution[0]
+        return f"<{self.source}, {side} x {side} pixels, space {self.space} of {self.latent_dim} coordinates>"
+
+    def _sampled(self, n: int, seed: int) -> Tensor:
+        """The truncated w ``(n, layers, w_dim)`` of `n` random latents, float32 on the CPU's random numbers."""
+        sizes = self.network.sizes
+        z = torch.randn(n, sizes.mapping.z_dim, generator=torch.Generator().manual_seed(seed))
+        self._follow(z.to(self.network.mapping.mean.device))
+        with torch.no_grad():
+            # Row by row: a matrix product over more rows may round the first ones differently.
+            rows = [
+                self._truncated(self.network.mapping(row[None].to(self.network.mapping.mean.device), self.label))
+                for row in z
+            ]
+        return torch.cat(rows) if rows else z.new_empty(0, sizes.layers, sizes.mapping.w_dim)
+
+    def _all(self, latents: Tensor) -> Tensor:
+        """The w of every layer ``(batch, layers, w_dim)`` that latents of z, w or w+ stand for."""
+        sizes = self.network.sizes
+        if self.space == "z":
+            w = self._truncated(self.network.mapping(latents, self.label))[:, list(self.layers)]
+        elif self.space == "w":
+            w = latents[:, None].expand(-1, len(self.layers), -1)
+        else:
+            w = latents.unflatten(1, (len(self.layers), sizes.mapping.w_dim))
+        if self._base is None:
+            return w
+        moving = iter(range(len(self.layers)))
+        base = self._base.to(w)
+        columns = [w[:, next(moving)] if i in self.layers else base[i].expand(len(w), -1) for i in range(sizes.layers)]
+        return torch.stack(columns, 1)
+
+    def _truncated(self, w: Tensor) -> Tensor:
+        """`w` ``(batch, w_dim)`` for every layer, drawn towards the mean below the cut-off."""
+        layers = self.network.sizes.layers
+        near = w if self.truncation == 1 else torch.lerp(self.network.mapping.mean, w, self.truncation)
+        parts = [near[:, None].expand(-1, self.cutoff, -1), w[:, None].expand(-1, layers - self.cutoff, -1)]
+        return torch.cat(parts, 1)
+
+    def _styles(self, w: Tensor) -> list[Tensor]:
+        return [affine(w[:, layer]) for layer, affine in self._styled]
+
+    def _from_s(self, latents: Tensor) -> list[Tensor]:
+        """All styles, of which the latents are those that move."""
+        moving = dict(zip(self._moving, latents.split(self._widths, 1), strict=True))
+        if self._base is None:
+            return list(moving.values())
+        base = self._base.to(latents)[None]
+        held = self._styles(base)
+        return [moving.get(i, style.expand(len(latents), -1)) for i, style in enumerate(held)]
+
+    def _follow(self, latents: Tensor) -> None:
+        mean = self.network.mapping.mean
+        if mean.dtype != latents.dtype or mean.device != latents.device:
+            self.network.to(latents.device, latents.dtype)
+
+
+def chosen(text: str | None, layers: int) -> tuple[int, ...]:
+    """The layers that `text` names, numbered from 0 as in w+: ``4-7``, ``0-3,8``; all of them for None.
+
+    Raises:
+        OptionError: it names none, or one that there is not.
+
+    >>> chosen("0-2,5", 8)
+    (0, 1, 2, 5)
+    """
+    if text is None:
+        return tuple(range(layers))
+    found: set[int] = set()
+    for part in text.replace(" ", "").split(","):
+        match = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not first <= last < layers:
+            raise OptionError(f'layers must be such as "4-7" or "0-3,8", from 0 to {layers - 1}, got {text!r}')
+        found |= set(range(first, last + 1))
+    return tuple(sorted(found))
+
+
+def _label(label: int | None, labels: int) -> int | None:
+    if not labels and label is not None:
+        raise OptionError(f"label must be left out: the model has no classes, got {label}")
+    if labels and (label is None or not 0 <= label < labels):
+        raise OptionError(f"label must be a class of the model, from 0 to {labels - 1}, got {label}")
+    return label
+
+
+def stylegan(
+    path: str | Path,
+    space: str = "z",
+    layers: str | None = None,
+    base: int = 0,
+    truncation: float = 1.0,
+    cutoff: int | None = None,
+    label: int | None = None,
+    noise: str = "const",
+) -> StyleGAN:
+    """The generator in the file at `path`; see `StyleGAN`.
+
+    Raises:
+        FileError: the file is of no known format, or is not opened.
+        OptionError: an option that the model does not have.
+    """
+    network, description = opened(Path(path).expanduser())
+    return StyleGAN(
+        network,
+        space=space,
+        layers=layers,
+        base=base,
+        truncation=truncation,
+        cutoff=cutoff,
+        label=label,
+        noise=noise,
+        source=description.source,
+    )
