@@ -39,15 +39,14 @@ class Embedding(Feature):
 
     def embed(self, crops: Images) -> Values:
         """The embeddings ``(batch, 512)`` of `crops` ``(batch, 3, size, size)``, nominally in [0, 1]."""
-        exact = _exact(crops)
-        self.move(exact)
-        return self.network((exact * 255 - 127.5) / 128).to(crops.dtype)
+        self.move(crops)
+        return self.network((crops * 255 - 127.5) / 128)
 
     def move(self, images: Images) -> None:
-        """Takes the network to the device and precision of `images`, single at least."""
-        first, exact = next(self.network.parameters()), _exact(images[:0])
-        if (first.dtype, first.device) != (exact.dtype, exact.device):  # a needless `to` breaks the network under jvp
-            self.network.to(exact.device, exact.dtype)
+        """Takes the network to the device and dtype of `images`."""
+        first = next(self.network.parameters())
+        if (first.dtype, first.device) != (images.dtype, images.device):  # a needless `to` breaks it under jvp
+            self.network.to(images.device, images.dtype)
 
     def distance(self, a: Values, b: Values) -> Distances:
         """1 - cosine ``(batch,)``: half the squared length of a - b, which does not cancel where they are close."""
@@ -69,7 +68,7 @@ class FrozenIdentity(Embedding):
 
     def __call__(self, images: Images) -> Values:
         """The embeddings ``(batch, 512)``, unit vectors."""
-        return self.embed(self.crop(images))
+        return self.embed(self.crop(_exact(images))).to(images.dtype)
 
 
 class Identity(Embedding):
@@ -113,7 +112,7 @@ class Identity(Embedding):
 
     def _frozen(self, images: Images, before: Tensor | None) -> FrozenIdentity:
         height, width = images.shape[-2:]
-        self.move(images)
+        self.move(_exact(images[:0]))
         with torch.inference_mode(False), torch.no_grad():  # kept, and later differentiated through
             if self.detector is None:
                 faces, crops = None, torch.tensor([self.box] * len(images))
