@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from eigenwalk import store
 from eigenwalk.errors import FileError, OptionError, Undefined, WeightsError
 from eigenwalk_masks import presets as known
+from eigenwalk_masks.labels import LabelMask
 from eigenwalk_masks.mask import mask
 from eigenwalk_masks.presets import presets
 from eigenwalk_masks.segformer import from_folder

@@ -1,0 +1,138 @@
+"""Objects in whole walks: what they look like apart from where they stand, chains of found masks, and their weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import torch
+from pytest_httpserver import HTTPServer
+
+import eigenwalk
+from eigenwalk import store
+from eigenwalk.errors import WeightsError
+from eigenwalk.registry import Registry
+from eigenwalk.weights import fetching, items
+
+PAINTER = """
+import torch
+from eigenwalk.generator import FunctionGenerator
+
+def paint(z):
+    at = (torch.arange(48, dtype=z.dtype) + 0.5) / 48
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    v = z[:, :, None, None]
+    u, w = (x - 0.5 - 0.08 * v[:, 0]) / 0.5, (y - 0.5 - 0.08 * v[:, 1]) / 0.4
+    inside = torch.sigmoid(12 * (0.5 - (u**2 + w**2 + 1e-6).sqrt()))
+    red = 0.8 + 0.1 * torch.tanh(v[:, 2]) + 0 * u
+    colour = torch.stack([red, 0.4 + 0.2 * torch.tanh(v[:, 3]) + 0 * u, 0 * red], 1)
+    ground = torch.stack([0.05 + 0 * red, 0.2 + 0.1 * torch.tanh(v[:, 4]) + 0 * red, 0.7 + 0 * red], 1)
+    return ground + inside[:, None] * (colour - ground)
+
+def build():
+    return FunctionGenerator(paint, latent_dim=5, resolution=(48, 48))
+"""
+ORANGE = """
+import torch
+from eigenwalk.feature import Projection
+
+class Orange(Projection):
+    def coverage(self, images):
+        return torch.sigmoid(10 * (images[:, :1] - images[:, 2:]))
+
+    def __call__(self, images):
+        return images * self.coverage(images).detach()
+"""
+LOOKS, STANDS = "appearance(./orange.py:Orange, size=12)", "position(./orange.py:Orange)"
+
+
+@pytest.fixture
+def painter(tmp_path, monkeypatch) -> str:
+    (tmp_path / "painter.py").write_text(PAINTER)
+    (tmp_path / "orange.py").write_text(ORANGE)
+    monkeypatch.chdir(tmp_path)
+    return "./painter.py:build"
+
+
+def walked(generator: str, fix: list[str], vary: list[str], **options) -> list[dict[str, float]]:
+    """How far every feature moved from its start on each path."""
+    paths = eigenwalk.run(generator, fix=fix, vary=vary, **{"steps": 4, "paths": 2, **options})
+    assert all(path.status.reason == "length" for path in paths), [path.status for path in paths]
+    return [path.waypoints[-1].changes for path in paths]
+
+
+def names(changes: dict[str, float], word: str) -> float:
+    return next(value for name, value in changes.items() if name.startswith(word))
+
+
+def test_a_painted_object_moves_and_looks_as_it_did(painter):
+    for changes in walked(painter, [LOOKS], [STANDS]):
+        assert names(changes, "position") > 0.015
+        assert names(changes, "appearance") < 0.01
+
+
+def test_a_painted_object_changes_and_stands_where_it_stood(painter):
+    for changes in walked(painter, [STANDS], [LOOKS]):
+        assert names(changes, "appearance") > 0.015
+        assert names(changes, "position") < 0.003
+
+
+@pytest.fixture
+def networks(tmp_path) -> str:
+    """A small SegFormer of random weights, in a folder."""
+    import importlib.util
+
+    file = Path(__file__).parents[1] / "plugins" / "masks" / "tests" / "cases.py"
+    spec = importlib.util.spec_from_file_location("cases_of_masks", file)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.small_segformer(tmp_path)
+    module.save_sam(tmp_path / "sam.pth")
+    return str(tmp_path)
+
+
+def test_the_low_band_of_what_a_word_names(networks):
+    held = f'mask(label=sofa, model="{networks}/net") | fourier.low(cycles=8)'
+    (changes,) = walked("rooms", [held], [f'~mask(label=sofa, model="{networks}/net")'], steps=2, paths=1)
+    assert all(0 <= value < 1 for value in changes.values())
+
+
+def test_an_object_is_followed_through_a_walk_and_one_that_is_kept_is_not(networks):
+    for follow in ("true", "false"):
+        text = f'mask(sam=vit_small, weights="{networks}/sam.pth", point=(0.5, 0.7), follow={follow})'
+        paths = eigenwalk.run("rooms", fix=[f"{text} < 5"], vary=["pixels"], steps=2, paths=1)
+        assert paths[0].status.reason in ("length", "undefined"), paths[0].status
+
+
+def test_weights_are_fetched_checked_and_opened(networks, monkeypatch, tmp_path):
+    """What the published file is to `mask(label=…)`, from a server on this machine to the mask."""
+    from eigenwalk_masks import presets, segformer
+    from eigenwalk_masks.mask import mask
+
+    data = (Path(networks) / "net" / "model.safetensors").read_bytes()
+    offer = Registry.discover().feature("mask")
+    preset = presets.presets()["ade20k"]
+    monkeypatch.setenv("EIGENWALK_WEIGHTS", str(tmp_path / "store"))
+    monkeypatch.delenv("EIGENWALK_MIRROR", raising=False)
+    with HTTPServer() as server:
+        server.expect_request("/w").respond_with_data(data)
+        made = replace(preset.weights, url=server.url_for("/w"), sha256=sha256(data).hexdigest(), size=len(data))
+        facts = {"depths": [1] * 4, "hidden_sizes": [8, 16, 24, 32], "num_attention_heads": [1, 2, 3, 4]}
+        small = replace(
+            preset,
+            weights=made,
+            labels=("wall", "sofa", "lamp"),
+            vocabulary=presets.vocabulary(("wall", "sofa", "lamp")),
+            network={**facts, "decoder_hidden_size": 16},
+        )
+        monkeypatch.setattr(segformer, "presets", lambda: {"ade20k": small})
+        with pytest.raises(WeightsError, match="weights fetch"):
+            mask(label=("sofa",), model="ade20k")
+        item = next(one for one in items.declared(offer) if one.weights.file == made.file)
+        fetching.obtain(replace(item, weights=made))
+    assert store.find(made, "mask").read_bytes() == data
+    projection = mask(label=("sofa",), model="ade20k")
+    assert projection.coverage(torch.rand(1, 3, 32, 32)).shape == (1, 1, 32, 32)
