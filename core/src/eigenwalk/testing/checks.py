@@ -63,11 +63,12 @@ def findings(checks: Sequence[Check], subject: Any, expected: Mapping[str, str])
         if name not in names:
             near = difflib.get_close_matches(name, names, 1) or names
             raise ValueError(f"expected names the check {name!r}; did you mean {' or '.join(near)}?")
-    failed: set[str] = set()
+    failed: set[str] = set()  # and those that mean nothing because of one
     for check in checks:
         missing = next((name for name in check.needs if name in failed), None)
         if missing and check.name not in expected:
-            found = Finding(check.name, "skipped", f"means nothing while {missing} fails")
+            found = Finding(check.name, "skipped", f"means nothing without {missing}")
+            failed.add(check.name)
         else:
             found = _judged(_found(check, subject), expected.get(check.name))
         if found.outcome in ("failed", "expected"):

@@ -105,7 +105,7 @@ def projection(s: FeatureSubject) -> str:
 
 
 def complement(s: FeatureSubject) -> str:
-    """A projection and its complement add up to the image, or repeat to no effect; the complement's own is itself."""
+    """A projection and its complement add up to the image, or each keeps what it kept and nothing of the other's."""
     _projection(s)
     near = s.near(s.inputs.clone())
     assert isinstance(near, Projection)
@@ -119,14 +119,15 @@ def complement(s: FeatureSubject) -> str:
     with torch.no_grad():
         inside, rest = near(s.inputs.clone()), outside(s.inputs.clone())
         early, again = unfrozen(s.inputs.clone()), outside.complement()(s.inputs.clone())
-        repeats = max(apart(near(inside), inside), apart(outside(rest), rest)) if inside.shape == s.inputs.shape else 1
+        # What either keeps, it keeps again, and the other keeps nothing of it.
+        repeats = max(apart(near(inside), inside), apart(outside(rest), rest), float(near(rest.clone()).abs().max()))
     remedy = "~p is the image less what p keeps: images - p(images); frozen where p is"
     same(inside, again, "twice complemented, values differ", remedy)
     same(rest, early, "complemented before at() and after it, values differ", remedy)
     gap = apart(inside + rest, s.inputs) if inside.shape == rest.shape else float("inf")
     if not min(gap, repeats) <= SAME:
         fail(f"projection and complement add up to the image but for {gap:.2g} of its largest value", remedy)
-    return "both add up to the image" if gap <= SAME else "either repeats to no effect"
+    return "both add up to the image" if gap <= SAME else "each keeps what it kept, and nothing of the other's"
 
 
 def coverage(s: FeatureSubject) -> str:

@@ -25,7 +25,7 @@ TINY = 1e-9
 
 def dtype(s: Subject) -> str:
     """float32 inputs give float32 values, and float64 inputs float64 ones that were computed in float64."""
-    remedy = "let networks and constants follow the input: module.to(images.device, images.dtype), constant.to(images)"
+    remedy = "write constant.to(images), and keep networks as attributes: they are moved before a walk starts"
     if s.reference.dtype != torch.float32:
         fail(f"float32 inputs give {_short(s.reference.dtype)} values", remedy)
     with s.precisely(torch.float64):
@@ -36,6 +36,7 @@ def dtype(s: Subject) -> str:
         fail(f"float64 inputs give {_short(values.dtype)} values", remedy)
     told = values[values != 0]
     if len(told) and torch.equal(told, told.float().double()) and _computes(s):
+        s.follows = False
         fail("float64 inputs give values that were computed in float32", remedy)
     return "float32 from float32, float64 from float64"
 

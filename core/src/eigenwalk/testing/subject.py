@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,6 @@ class Subject(ABC):
     golden: Path | None = None
     rebuilt: Callable[..., Any] | None = None
     """Builds the same again with other options, where a name leads to it."""
-    _kept: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     @abstractmethod
@@ -93,33 +93,27 @@ class Subject(ABC):
             return self.object(inputs.clone())
         return self.values(inputs)
 
-    @property
+    @cached_property
     def calls_unfrozen(self) -> bool:
         """Whether it can be called as it is, without being frozen first."""
-        if "calls" not in self._kept:
-            try:
-                with torch.no_grad():
-                    self.object(self.inputs.clone())
-                self._kept["calls"] = True
-            except EigenwalkError:
-                self._kept["calls"] = False
-        return self._kept["calls"]
+        try:
+            with torch.no_grad():
+                self.object(self.inputs.clone())
+        except EigenwalkError:
+            return False
+        return True
 
-    @property
+    @cached_property
     def reference(self) -> Tensor:
         """The values of `inputs`, computed once."""
-        if "reference" not in self._kept:
-            self._kept["reference"] = self.values(self.inputs)
-        return self._kept["reference"].clone()
+        return self.values(self.inputs)
 
-    @property
+    @cached_property
     def follows(self) -> bool:
         """Whether float64 inputs give float64 values."""
-        if "follows" not in self._kept:
-            self._kept["follows"] = False
-            with suppress(Exception), self.precisely(torch.float64):  # the check of the dtype says what was raised
-                self._kept["follows"] = self.values(self.inputs[:1].double()).dtype == torch.float64
-        return self._kept["follows"]
+        with suppress(Exception), self.precisely(torch.float64):  # the check of the dtype says what was raised
+            return self.values(self.inputs[:1].double()).dtype == torch.float64
+        return False
 
     @contextmanager
     def precisely(self, dtype: torch.dtype) -> Iterator[None]:
