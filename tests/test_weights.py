@@ -44,6 +44,7 @@ def eigenwalk_features():
         FeatureSpec("toy", "eigenwalk_toy.load:toy", "", (kind,), (weights("a"), weights("b"), weights("c"))),
         FeatureSpec("toy.part", "eigenwalk_toy.load:part", "", (Option("part", required=True), kind), (weights("b"),),
                     kind="projection"),
+        FeatureSpec("toy.of", "eigenwalk_toy.load:of", "", (Option("of", "projection", required=True),)),
         FeatureSpec("toy.bare", "eigenwalk_toy.load:bare", "", (kind,), (INSIDE,)),
     ]
 
@@ -162,6 +163,7 @@ def test_the_options_say_which_files_are_needed():
     assert files("toy", whole=True) == ["toy/a.pt", "toy/b.pt", "toy/c.pt"]
     assert files("toy.part") == [] and files("toy.part(kind=b)") == ["toy/b.pt"], "required options may be left out"
     assert files("~toy.part(sofa, kind=b) | toy < 3") == ["toy/b.pt", "toy/a.pt"]
+    assert files("toy.of(toy.part(sofa, kind=b))") == ["toy/b.pt"], "those of a projection that is an option, too"
     assert files("toys") == files("toy.bare") == files("toys", "toy.bare") == ["data/inside.pt"]
     assert files("toy", "toy(kind=a)") == ["toy/a.pt"]
     assert files('file("./my.py:fn")') == files("pixels") == []
