@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
 import nonconforming as bad
-from eigenwalk.cli.app import command
+from eigenwalk.cli import main
 from eigenwalk.errors import InputError
 from eigenwalk.registry import Registry
 from eigenwalk.testing import (
@@ -151,7 +150,7 @@ def test_images_are_two_or_more():
 
 
 def test_random_state_and_feature_are_as_before():
-    state, feature = torch.get_rng_state(), bad.Training()
+    feature, state = bad.Training(), torch.get_rng_state()
     check_feature(feature)
     assert torch.equal(state, torch.get_rng_state())
     assert feature.network.weight.dtype == torch.float32 and feature.network.weight.device.type == "cpu"
@@ -162,39 +161,47 @@ def test_names_in_a_case():
     assert names(Case("rooms(space=w)")) == {"rooms"}
 
 
-def run(*words: str):
-    return CliRunner().invoke(command(), list(words), obj={"traceback": False})
+@pytest.fixture
+def run(capsys):
+    """Runs ``eigenwalk`` with the words that it is called with; its exit code and standard output."""
+
+    def ran(*words: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        return int(ended.value.code or 0), capsys.readouterr().out
+
+    return ran
 
 
-def test_from_a_shell(tmp_path):
+def test_from_a_shell(tmp_path, run):
     (tmp_path / "mine.py").write_text("def bright(images):\n    return images.clamp(0, 1).mean((1, 2, 3))\n")
-    done = run("check", f"{tmp_path}/mine.py:bright", "pixels")
-    assert done.exit_code == 1
-    assert "FAIL      clip" in done.stdout and "leave out clamp" in done.stdout and "feature pixels:" in done.stdout
-    told = json.loads(run("check", f"{tmp_path}/mine.py:bright", "--json").stdout)
+    code, out = run("check", f"{tmp_path}/mine.py:bright", "pixels")
+    assert code == 1
+    assert "FAIL      clip" in out and "leave out clamp" in out and "feature pixels:" in out
+    told = json.loads(run("check", f"{tmp_path}/mine.py:bright", "--json")[1])
     assert [finding["check"] for finding in told[0]["findings"] if finding["outcome"] == "failed"] == ["clip"]
 
 
-def test_a_generator_in_a_file_is_told_from_a_feature(tmp_path):
+def test_a_generator_in_a_file_is_told_from_a_feature(tmp_path, run):
     text = "from nonconforming import Bytes\ndef build(scale: int = 1):\n    return Bytes()\n"
     (tmp_path / "mine.py").write_text(text)
-    done = run("check", f"{tmp_path}/mine.py:build")
-    assert done.exit_code == 1 and "FAIL      range" in done.stdout and done.stdout.startswith("generator ")
+    code, out = run("check", f"{tmp_path}/mine.py:build")
+    assert code == 1 and "FAIL      range" in out and out.startswith("generator ")
 
 
-def test_images_and_golden_values_from_a_shell(tmp_path):
+def test_images_and_golden_values_from_a_shell(tmp_path, run):
     for i, image in enumerate(smooth_images(3, 24)):
         Image.fromarray((255 * image.permute(1, 2, 0)).byte().numpy()).save(tmp_path / f"{i}.png")
     golden = str(tmp_path / "golden.json")
-    assert run("check", "luminance", "--images", str(tmp_path), "--save-golden", golden).exit_code == 0
-    assert run("check", "luminance", "--images", str(tmp_path), "--golden", golden).exit_code == 0
-    assert run("check", "luminance", "--generator", "rooms", "--golden", golden).exit_code == 1
-    assert run("check", "luminance", "pixels", "--golden", golden).exit_code == InputError.exit_code
+    assert run("check", "luminance", "--images", str(tmp_path), "--save-golden", golden)[0] == 0
+    assert run("check", "luminance", "--images", str(tmp_path), "--golden", golden)[0] == 0
+    assert run("check", "luminance", "--generator", "rooms", "--golden", golden)[0] == 1
+    assert run("check", "luminance", "pixels", "--golden", golden)[0] == InputError.exit_code
 
 
-def test_without_a_name_what_is_declared_is_checked():
-    done = run("check")
-    assert "feature fourier.low: 3 passed" in done.stdout and "generator rooms: 3 passed" in done.stdout
+def test_without_a_name_what_is_declared_is_checked(run):
+    out = run("check")[1]
+    assert "feature fourier.low: 3 passed" in out and "generator rooms: 3 passed" in out
 
 
 def test_the_guide_names_every_check():

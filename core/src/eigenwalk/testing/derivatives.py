@@ -92,7 +92,7 @@ def pushforward(s: Subject) -> str:
         worst = 0.0
         for how, some in (("one tangent", tangents[:, :1]), (f"{MANY} tangents together", tangents)):
             pushed = point.push(some)[0]
-            left = (u.flatten(1)[:, None] * pushed).sum((0, 2))
+            left = (u.reshape(len(u), 1, -1) * pushed).sum((0, 2))
             right = (pulled[:, None] * some).sum((0, 2))
             error = float(((left - right).abs() / right.abs()).max())
             if not error <= EXACT[pulled.dtype]:
@@ -148,7 +148,7 @@ def step(s: FeatureSubject) -> str:
         v = _smooth(s.inputs, seed)
         with torch.no_grad():
             difference = near(s.inputs + feature.step * v) - near(s.inputs - feature.step * v)
-        change = change.maximum(difference.flatten(1).norm(dim=1))
+        change = change.maximum(difference.reshape(len(difference), -1).norm(dim=1))
     if not bool(change.isfinite().all()):
         fail("a central difference is NaN or infinite", "at() says where there is no value; near it there is one")
     if not bool((change > 0).all()):

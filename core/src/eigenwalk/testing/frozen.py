@@ -99,7 +99,7 @@ def undefined(s: FeatureSubject) -> str:
         return f"it raises Undefined: {error}"
     except EigenwalkError as error:
         fail(f"it raises {type(error).__name__}: {error}", remedy)
-    bad = (~values.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
+    bad = (~values.reshape(len(values), -1).isfinite().all(1)).nonzero().flatten().tolist()
     if bad:
         fail(f"values at rows {bad} are NaN or infinite", remedy)
     return "it has finite values there"

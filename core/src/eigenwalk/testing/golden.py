@@ -27,7 +27,7 @@ def summary(tensor: Tensor) -> dict[str, Any]:
     """What is remembered of a tensor.
 
     >>> summary(torch.tensor([[3.0, 4.0]]))
-    {'shape': [1, 2], 'first': [3.0, 4.0], 'norm': 5.0, 'moment': 3.649533604}
+    {'shape': [1, 2], 'first': [3.0, 4.0], 'norm': 5.0, 'moment': 3.649526041}
     """
     x = tensor.detach().cpu().double().flatten()
     weights = torch.cos(torch.arange(len(x), dtype=torch.float64))

@@ -86,7 +86,7 @@ def _ratio(s: FeatureSubject, near: Any, images: Tensor, a: Tensor, seed: int) -
     v = normal(images, seed)
     h = 1e-4 if s.follows and s.feature.differentiable else s.feature.step
     b = near(images + h * v)
-    t, length = near.distance(a, b), (b - a).flatten(1).norm(dim=1)
+    t, length = near.distance(a, b), (b - a).reshape(len(a), -1).norm(dim=1)
     moved = (t > 0) & (length > 0)
     wanted = torch.stack([near.radius(float(one), a)[i] for i, one in enumerate(t)])
     return (length / wanted)[moved]

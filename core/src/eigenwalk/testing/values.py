@@ -27,7 +27,7 @@ def same(a: Tensor, b: Tensor, what: str, remedy: str, within: float = SAME) -> 
 
 def finite(s: Subject) -> str:
     """Values are neither NaN nor infinite."""
-    good = s.reference.flatten(1).isfinite().all(1)
+    good = s.reference.reshape(len(s.reference), -1).isfinite().all(1)
     if not bool(good.all()):
         rows = (~good).nonzero().flatten().tolist()
         fail(
