@@ -92,11 +92,15 @@ def tensor(image: Image.Image) -> torch.Tensor:
 
 CASES = [
     Case('attributes(smile, model="{folder}/net.safetensors")', prepare=classifier),
-    Case('attributes((age, smile), model="{folder}/net.safetensors")', prepare=mixed),
+    Case(
+        'attributes((age, smile), model="{folder}/net.safetensors")',
+        prepare=mixed,
+        expected={"declared": "the unit is the labels' own, which the labels file tells and the spec cannot"},
+    ),
     Case("attributes(smile)", prepare=fitted),
     Case('embedding(test_resnet, weights="{folder}/weights.pth", size=64)', prepare=convolutions),
     Case('embedding(test_vit, weights="{folder}/weights.pth", size=48)', prepare=transformer),
-    Case('embedding(test_vit, weights="{folder}/weights.pth", layer=blocks.1, size=48)', prepare=transformer),
+    Case('embedding(test_vit, weights="{folder}/weights.pth", layer="blocks.1", size=48)', prepare=transformer),
     Case(
         'embedding(test_resnet, weights="{folder}/weights.pth", layer=layer2, pool=none, size=64)', prepare=convolutions
     ),

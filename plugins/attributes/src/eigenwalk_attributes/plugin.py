@@ -17,7 +17,7 @@ def eigenwalk_features():
                 Option("model", "path", None, "a network's weights; left out: what 'attributes fit' has made"),
                 Option("labels", "path", None, "its labels file, where it is not FILE.labels.toml beside the weights"),
             ),
-            unit="logit, or the value's own unit",
+            unit="logit",
         ),
         FeatureSpec(
             name="embedding",
@@ -26,7 +26,12 @@ def eigenwalk_features():
             options=(
                 Option("model", "str", None, "a network of timm, such as vit_small_patch16_224.dino", required=True),
                 Option("weights", "path", None, "a file of its weights; left out: the published ones, fetched before"),
-                Option("layer", "str", None, "a module of it, such as blocks.5; left out: what its head would see"),
+                Option(
+                    "layer",
+                    "str",
+                    None,
+                    "a module of it, such as layer2 or 'blocks.5'; left out: what its head would see",
+                ),
                 Option(
                     "pool",
                     "str",
@@ -37,7 +42,7 @@ def eigenwalk_features():
                 Option("size", "int", None, "pixels of the side that it sees, where not its own: fewer are quicker"),
             ),
             weights=tuple(BACKBONES.values()),
-            unit="cosine distance, or RMS value of a map",
+            unit="cosine distance",
             cites=(
                 "Caron et al., Emerging Properties in Self-Supervised Vision Transformers, ICCV 2021",
                 "Oquab et al., DINOv2: Learning Robust Visual Features without Supervision, TMLR 2024",
