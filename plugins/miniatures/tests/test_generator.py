@@ -86,13 +86,15 @@ def test_bad_options_are_told(options: dict) -> None:
 
 
 def test_weights_in_the_package_are_those_that_the_specs_name(world: Miniature) -> None:
-    total = 0
+    total: dict[str, int] = {}
     for spec in (*eigenwalk_generators(), *eigenwalk_features()):
         for weights in spec.weights:
             held = (files("eigenwalk_miniatures") / weights.file).read_bytes()
             assert (len(held), hashlib.sha256(held).hexdigest()) == (weights.size, weights.sha256)
-            total += len(held)
-    assert 0 < total <= 10_000_000
+            name = weights.file.partition("/")[0]
+            total[name] = total.get(name, 0) + len(held)
+    assert total.keys() == {"rooms", "faces"}
+    assert total["rooms"] <= 10_000_000 and total["faces"] <= 12_000_000
 
 
 def test_missing_weights_say_what_to_do(world: Miniature) -> None:

@@ -21,10 +21,18 @@ def test_import_and_hooks_bring_no_torch() -> None:
 
 def test_every_spec_loads_a_factory_of_its_options() -> None:
     specs = (*plugin.eigenwalk_features(), *plugin.eigenwalk_generators())
-    assert [spec.name for spec in specs] == ["rooms.part", "rooms.factor", "rooms"]
-    options = {"part": ("sofa",), "factor": ("sofa_x",)}
+    assert [spec.name for spec in specs] == [
+        "rooms.part",
+        "rooms.factor",
+        "faces.part",
+        "faces.factor",
+        "faces.attribute",
+        "faces.identity",
+        "rooms",
+        "faces",
+    ]
     for spec in specs:
-        needed = {o.name: options[o.name] for o in spec.options if o.required}
+        needed = {o.name: (o.choices[-1],) for o in spec.options if o.required}
         built = spec.factory()(**needed)
         if isinstance(spec, FeatureSpec):
             assert built.unit == spec.unit

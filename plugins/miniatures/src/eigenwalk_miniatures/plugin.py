@@ -7,11 +7,12 @@ from pathlib import Path
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import FeatureSpec, GeneratorSpec, Option
 from eigenwalk_miniatures.checkpoint import is_generator
-from eigenwalk_miniatures.miniature import Miniature, miniature
+from eigenwalk_miniatures.miniature import NAMES, Miniature, miniature
 from eigenwalk_miniatures.shipped import shipped
 
 LICENCE = "Apache-2.0"
 STYLEGAN2 = "Karras et al. 2020, arXiv 1912.04958"
+RESNETV2 = "He et al. 2016, arXiv 1603.05027"
 UNET = "Ronneberger et al. 2015, arXiv 1505.04597"
 OPTIONS = (
     Option("space", "str", "z", "where the walk happens: before (z) or after (w) the mapping", ("z", "w")),
@@ -36,14 +37,19 @@ def eigenwalk_open(path: Path) -> GeneratorSpec | None:
 
 @hookimpl
 def eigenwalk_generators() -> list[GeneratorSpec]:
-    """One generator a miniature: `rooms`."""
-    return [_generator(miniature(name)) for name in ("rooms",)]
+    """One generator a miniature: `rooms`, `faces`."""
+    return [_generator(miniature(name)) for name in NAMES]
 
 
 @hookimpl
 def eigenwalk_features() -> list[FeatureSpec]:
-    """Parts and factors of every miniature: `rooms.part`, `rooms.factor`."""
-    return [spec for name in ("rooms",) for spec in (_part(miniature(name)), _factor(miniature(name)))]
+    """Parts and factors of every miniature; where it shows people, also attributes and identity."""
+    specs = []
+    for world in map(miniature, NAMES):
+        specs += [_part(world), _factor(world)]
+        if world.identity:
+            specs += [_attribute(world), _identity(world)]
+    return specs
 
 
 def _generator(world: Miniature) -> GeneratorSpec:
@@ -83,4 +89,29 @@ def _factor(world: Miniature) -> FeatureSpec:
         weights=shipped(world, "regressor", LICENCE),
         licence=LICENCE,
         unit="share of the factor's range",
+    )
+
+
+def _attribute(world: Miniature) -> FeatureSpec:
+    names = world.factors.names
+    return FeatureSpec(
+        name=f"{world.name}.attribute",
+        load=f"eigenwalk_miniatures.reading:{world.name}_attributes",
+        summary=f"named factors of {world.name}, read by a second network, so that {world.name}.factor can judge",
+        options=(Option("attribute", "words", summary="one attribute or several", choices=names, required=True),),
+        weights=shipped(world, "attributes", LICENCE),
+        licence=LICENCE,
+        cites=(RESNETV2,),
+        unit="share of the factor's range",
+    )
+
+
+def _identity(world: Miniature) -> FeatureSpec:
+    return FeatureSpec(
+        name=f"{world.name}.identity",
+        load=f"eigenwalk_miniatures.identity:{world.name}",
+        summary=f"who is on the picture, whatever the hair, expression, pose, clothes and light of {world.name}",
+        weights=shipped(world, "embedder", LICENCE),
+        licence=LICENCE,
+        unit="cosine distance",
     )

@@ -170,12 +170,12 @@ def _people(world: Miniature, figures: dict[str, Any], trained: str) -> str:
     told, r2 = figures["verification"], figures["explained_attributes"]
     moved = told["moved"]
     others = [name for name in world.factors.names if name not in world.identity]
-    rows = {"renders": (told["pairs"], told["renders"])}
+    rows = {"renders": told["renders"]}
     rows |= {
-        f"renders, people that differ in {k} factor{'s' * (k != '1')}": (told["pairs"] // 2, values)
+        f"renders, people that differ in {k} factor{'s' * (k != '1')}": values
         for k, values in told["hard"].items()
     }
-    rows["samples"] = (told["pairs"] // 2, told["samples"])
+    rows["samples"] = told["samples"]
     beside = zip_longest(world.identity, others)
     return PEOPLE.format(
         size=len(world.identity),
@@ -183,12 +183,12 @@ def _people(world: Miniature, figures: dict[str, Any], trained: str) -> str:
         identity=", ".join(world.identity),
         trained=f"{int(trained):,}",
         verified="\n".join(
-            f"| {name} | {n} + {n} | {v['auc']:.3f} | {v['equal_error']:.1%} | {v['accepted']:.1%} | "
+            f"| {name} | {v['pairs']} + {v['pairs']} | {v['auc']:.3f} | {v['equal_error']:.1%} | {v['accepted']:.1%} | "
             f"{v['mean_same']:.3f} | {v['mean_different']:.3f} |"
-            for name, (n, v) in rows.items()
+            for name, v in rows.items()
         ),
         threshold=told["renders"]["threshold"],
-        moved_number=max(2, told["pairs"] // 20),
+        moved_number=told["moved_images"],
         moved="\n".join(
             "| " + " | ".join(f"{name} | {moved[name]:.3f}" if name else " | " for name in pair) + " |"
             for pair in beside

@@ -47,6 +47,7 @@ def figures(same: Tensor, different: Tensor) -> dict[str, float]:
     """What is reported of two sets of distances."""
     error, threshold = equal_error(same, different)
     return {
+        "pairs": len(same),
         "auc": area(same, different),
         "equal_error": error,
         "threshold": threshold,
@@ -112,9 +113,9 @@ def verification(world: Miniature, embedder: Callable[[Tensor], Tensor], samples
     """All figures of the card: renders, people that differ in few factors, `samples`, and what moves the vector."""
     renders = painted(world)
     return {
-        "pairs": n,
         "renders": told_apart(world, embedder, renders, n),
-        "hard": {str(k): told_apart(world, embedder, renders, n // 2, k) for k in (1, 2, 4, 8)},
+        "hard": {str(k): told_apart(world, embedder, renders, n // 4, k) for k in (1, 2, 4, 8)},
         "samples": told_apart(world, embedder, samples, n // 2),
-        "moved": moved_by(world, embedder, renders, max(2, n // 20)),
+        "moved": moved_by(world, embedder, renders, n // 40),
+        "moved_images": n // 40,
     }
