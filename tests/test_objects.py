@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -100,11 +101,27 @@ def test_the_low_band_of_what_a_word_names(networks):
     assert all(0 <= value < 1 for value in changes.values())
 
 
-def test_an_object_is_followed_through_a_walk_and_one_that_is_kept_is_not(networks):
-    for follow in ("true", "false"):
-        text = f'mask(sam=vit_small, weights="{networks}/sam.pth", point=(0.5, 0.7), follow={follow})'
-        paths = eigenwalk.run("rooms", fix=[f"{text} < 5"], vary=["pixels"], steps=2, paths=1)
-        assert paths[0].status.reason in ("length", "undefined"), paths[0].status
+@pytest.mark.parametrize(("follow", "encoded"), [(True, True), (False, False)])
+def test_an_object_is_looked_for_at_each_waypoint_unless_it_is_kept(networks, follow, encoded):
+    from eigenwalk_masks.mask import mask
+    from eigenwalk_masks.objects import ObjectMask
+
+    held = mask(sam="vit_small", weights=f"{networks}/sam.pth", point=(0.5, 0.7), follow=follow)
+    assert isinstance(held, ObjectMask)
+    runs: list[int] = []
+    held.network.sam.image_encoder.register_forward_hook(lambda *_: runs.append(1))
+    so_far: list[int] = []
+    paths = eigenwalk.run(
+        "rooms",
+        fix=[held],
+        vary=["pixels"],
+        steps=2,
+        paths=1,
+        tolerance=9.0,
+        progress=lambda front: so_far.append(len(runs)),
+    )
+    assert paths[0].status.reason == "length", paths[0].status
+    assert [later > sooner for sooner, later in pairwise(so_far)] == [encoded, encoded]
 
 
 def test_weights_are_fetched_checked_and_opened(networks, monkeypatch, tmp_path):
