@@ -25,7 +25,7 @@ def _mask() -> FeatureSpec:
     return FeatureSpec(
         name="mask",
         load="eigenwalk_masks.mask:mask",
-        summary="the pixels inside a box, a mask image, an object (SAM), or what a word names (SegFormer)",
+        summary="the pixels inside a box, a mask image, an object, or what a word names",
         options=(
             Option("box", "numbers", None, "(x0, y0, x1, y1) as shares of width and height, from the top left"),
             Option("file", "path", None, "an image of the mask, white inside; stretched to the image's size"),
@@ -55,7 +55,7 @@ def _appearance() -> FeatureSpec:
     return FeatureSpec(
         name="appearance",
         load="eigenwalk_masks.appearance:appearance",
-        summary="the pixels of what a mask covers, in its own frame: the same wherever it stands, however large",
+        summary="the pixels of an object in its own frame, wherever it stands",
         options=(
             Option("of", "projection", None, "what is looked at, such as mask(label=sofa)", required=True),
             Option("size", "int", 32, "pixels of the frame's side"),
@@ -68,7 +68,7 @@ def _position() -> FeatureSpec:
     return FeatureSpec(
         name="position",
         load="eigenwalk_masks.position:position",
-        summary="where what a mask covers stands, and how large it is: centre (x, y), width and height",
+        summary="where an object stands, and how large it is",
         options=(Option("of", "projection", None, "what is looked at, such as mask(label=sofa)", required=True),),
         unit=SIDE,
     )
