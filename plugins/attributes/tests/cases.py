@@ -56,6 +56,11 @@ def state(folder: Path, architecture: str, outputs: int = 0, name: str = "weight
     return folder / name
 
 
+def labelled(folder: Path) -> None:
+    """A network of two labels."""
+    classifier(folder)
+
+
 def mixed(folder: Path) -> None:
     """A network whose labels have different units."""
     classifier(folder, ("smile", "age"), units=["logit", "years"], scale=[2.0, 10.0])
@@ -91,7 +96,7 @@ def tensor(image: Image.Image) -> torch.Tensor:
 
 
 CASES = [
-    Case('attributes(smile, model="{folder}/net.safetensors")', prepare=classifier),
+    Case('attributes(smile, model="{folder}/net.safetensors")', prepare=labelled),
     Case(
         'attributes((age, smile), model="{folder}/net.safetensors")',
         prepare=mixed,
@@ -102,6 +107,8 @@ CASES = [
     Case('embedding(test_vit, weights="{folder}/weights.pth", size=48)', prepare=transformer),
     Case('embedding(test_vit, weights="{folder}/weights.pth", layer="blocks.1", size=48)', prepare=transformer),
     Case(
-        'embedding(test_resnet, weights="{folder}/weights.pth", layer=layer2, pool=none, size=64)', prepare=convolutions
+        'embedding(test_resnet, weights="{folder}/weights.pth", layer=layer2, pool=none, size=64)',
+        prepare=convolutions,
+        expected={"declared": "without pooling there is no direction to compare: the distance is the RMS value"},
     ),
 ]

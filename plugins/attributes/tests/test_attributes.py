@@ -6,7 +6,8 @@ import pytest
 import timm
 import torch
 from safetensors.torch import load_file
-from timm.data import create_transform
+from timm.data.transforms_factory import create_transform
+from timm.layers.config import use_fused_attn
 from torch.func import jvp, vjp, vmap
 
 from eigenwalk import store
@@ -54,9 +55,9 @@ def test_derivatives(nets, tmp_path, architecture):
 
 
 def test_fused_attention_is_left_as_it_was_elsewhere(nets, tmp_path):
-    before = timm.layers.use_fused_attn()
+    before = use_fused_attn()
     attributes(("smile",), str(nets.classifier(tmp_path, architecture="test_vit")))
-    assert timm.layers.use_fused_attn() == before
+    assert use_fused_attn() == before
     others = [one for one in nets.network("test_vit", 2).modules() if hasattr(one, "fused_attn")]
     assert others and all(one.fused_attn == bool(before) for one in others)
 

@@ -204,7 +204,7 @@ def test_one_image_with_two_values_is_an_error(nets, tmp_path):
     (tmp_path / "values.csv").write_text("image,value\na.png,0\nb.png,1\n")
     from eigenwalk_attributes.preprocessing import Preprocessing
 
-    sees = Preprocessing((3, 16, 16), "bilinear", 1.0, "center", (0.5,) * 3, (0.5,) * 3)
+    sees = Preprocessing((3, 16, 16), "bilinear", 1.0, "center", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     with pytest.raises(InputError, match="with another value"):
         list(seen(from_csv("x", tmp_path / "values.csv"), sees, Skipped()))
 

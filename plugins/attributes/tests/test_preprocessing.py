@@ -7,7 +7,8 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
-from timm.data import create_transform, resolve_model_data_config
+from timm.data.config import resolve_model_data_config
+from timm.data.transforms_factory import create_transform
 from torch.func import jvp, vjp, vmap
 
 from eigenwalk.errors import InputError, OptionError
