@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from eigenwalk.compose import Used, build_generator, compose
+from eigenwalk.compose import Used, build_feature, build_generator, compose
 from eigenwalk.errors import (
     CompositionError,
     ContractError,
@@ -22,6 +22,7 @@ from eigenwalk.errors import (
     Undefined,
     UnknownName,
 )
+from eigenwalk.expression import parse
 from eigenwalk.feature import Chain, Complement, Feature, FunctionFeature, Projection, ProjectionChain
 from eigenwalk.generator import FunctionGenerator, Generator
 from eigenwalk.hookspecs import hookimpl
@@ -463,3 +464,17 @@ def test_the_names_of_this_repository(text, canonical):
     values = term.feature.at(images)(images)
     assert (values.shape[:2], values.isfinite().all()) == ((2, 3), True)
     assert {used.version for used in term.used} == {"0.1.0"}
+
+
+def test_a_complement_of_another_size_says_so():
+    node: Any = parse("~(luminance | pixels(size=8))")
+    feature, _ = build_feature(node, Registry.discover())
+    with pytest.raises(CompositionError, match="gives images of"):
+        feature(torch.rand(2, 3, 16, 16))
+
+
+@pytest.mark.parametrize("dim", [1, 3, 16, 100])
+def test_the_first_samples_are_those_of_a_smaller_call(dim):
+    generator = FunctionGenerator(lambda z: z[:, :1, None, None].expand(-1, 3, 8, 8), dim, (8, 8))
+    assert torch.equal(generator.sample(5, 1)[:2], generator.sample(2, 1))
+    assert generator.sample(0, 1).shape == (0, dim)

@@ -143,8 +143,18 @@ class Complement(Projection):
         self.memories, self.remembered = inner.memories, inner.remembered
 
     def __call__(self, images: Images) -> Images:
-        """The images less their projection, ``(batch, 3, height, width)``."""
-        return images - self.inner(images)
+        """The images less their projection, ``(batch, 3, height, width)``.
+
+        Raises:
+            CompositionError: the projection gives images of another size.
+        """
+        kept = self.inner(images)
+        if kept.shape != images.shape:
+            raise CompositionError(
+                f"{type(self.inner).__name__} gives images of {tuple(kept.shape[1:])} for {tuple(images.shape[1:])}: "
+                "'~' takes what a projection of the same size leaves out"
+            )
+        return images - kept
 
     def at(self, images: Images) -> Projection:
         """The complement of the inner projection near these images."""

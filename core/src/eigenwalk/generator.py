@@ -43,7 +43,10 @@ class Generator(ABC):
 
         Drawn one after another on the CPU, so that the first m of n are the m that a smaller call gives.
         """
-        return torch.randn(n, self.latent_dim, generator=torch.Generator().manual_seed(seed))
+        random = torch.Generator().manual_seed(seed)
+        # Row by row: torch draws the tail of a tensor again where its size is no multiple of 16.
+        rows = [torch.randn(self.latent_dim, generator=random) for _ in range(n)]
+        return torch.stack(rows) if rows else torch.empty(0, self.latent_dim)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Generator:
         """This generator on `device`, in `dtype`: by default every module among its attributes is moved."""
