@@ -15,8 +15,8 @@ from eigenwalk_miniatures.training.measures import one
 
 def test_one_face_in_97_of_100_samples(people: Miniature, faces: torch.Tensor) -> None:
     masks = load.segmenter(people).masks(faces)
-    subject = people.parts.index(people.subject)
-    assert sum(one(mask) for mask in masks[:, subject]) >= 97
+    face = masks[:, [people.parts.index(part) for part in people.subject_parts]].sum(1)
+    assert sum(one(mask) for mask in face) >= 97
     shares = dict(zip(people.parts, masks.mean((0, 2, 3)).tolist(), strict=True))
     assert all(shares[part] > 0.003 for part in ("eyes", "brows", "nose", "mouth", "hair")), shares
 
@@ -41,8 +41,11 @@ def test_both_networks_read_fresh_portraits(people: Miniature, portraits: tuple,
     factors, images, _ = portraits
     read = getattr(load, network)(people)(images)
     r2 = dict(zip(people.factors.names, measures.explained(read, people.factors.share(factors)).tolist(), strict=True))
-    assert sum(r2.values()) / len(r2) > 0.85, r2
-    assert min(r2[name] for name in ("hair_length", "hair_lightness", "smile", "yaw", "skin_lightness")) > 0.9, r2
+    assert sum(r2.values()) / len(r2) > 0.9, r2
+    assert min(r2[name] for name in ("hair_length", "hair_lightness", "yaw", "skin_lightness")) > 0.95, r2
+    # Waves show on long hair alone, and ears hardly.
+    assert all(value > 0.75 for name, value in r2.items() if name not in ("hair_wave", "ear_size")), r2
+    assert min(r2["hair_wave"], r2["ear_size"]) > 0.3, r2
 
 
 def test_the_readers_are_two_networks(people: Miniature, portraits: tuple) -> None:

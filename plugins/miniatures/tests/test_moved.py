@@ -30,7 +30,7 @@ def test_the_factor_that_moved_is_told(people: Miniature) -> None:
     found = moved.moved([path(people, "hair_length", seed) for seed in range(6)])
     change = found.change
     assert change["hair_length"] == pytest.approx(0.6, abs=0.1)
-    assert all(value < 0.12 for name, value in change.items() if name != "hair_length"), change
+    assert all(value < 0.15 for name, value in change.items() if name != "hair_length"), change
     assert found.features == {
         "faces.identity": ("fixed", pytest.approx(0.05)),
         "faces.part(hair)": ("varied", pytest.approx(1.0)),

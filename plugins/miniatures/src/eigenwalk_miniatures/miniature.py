@@ -27,7 +27,9 @@ class Miniature:
     factors: FactorTable
     parts: tuple[str, ...]
     subject: str
-    """The part of which every image shows exactly one."""
+    """What every image shows exactly one of."""
+    subject_parts: tuple[str, ...]
+    """The parts that it is made of."""
     identity: tuple[str, ...] = ()
     """The factors that make a person, where the miniature shows people."""
 
@@ -57,5 +59,11 @@ def miniature(name: str) -> Miniature:
         raise ValueError(f"miniature {name!r} is unknown; known: {', '.join(NAMES)}")
     module = import_module(f"eigenwalk_miniatures.{name}.factors")
     return Miniature(
-        name, module.SUMMARY, module.FACTORS, module.PARTS, module.SUBJECT, getattr(module, "IDENTITY", ())
+        name,
+        module.SUMMARY,
+        module.FACTORS,
+        module.PARTS,
+        module.SUBJECT,
+        module.SUBJECT_PARTS,
+        getattr(module, "IDENTITY", ()),
     )

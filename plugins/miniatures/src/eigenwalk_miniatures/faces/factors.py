@@ -14,7 +14,7 @@ SUMMARY = "portraits drawn by a small GAN that ships with its package"
 PARTS = ("background", "hair", "skin", "brows", "eyes", "nose", "mouth", "neck", "clothes")
 """What a pixel can belong to, in the order of the mask channels; `skin` is that of face and ears."""
 
-SUBJECT = "skin"
+SUBJECT, SUBJECT_PARTS = "face", ("skin", "brows", "eyes", "nose", "mouth")
 
 PERSON = (
     Factor("face_width", 0.185, 0.245, "half the width of the face"),

@@ -12,7 +12,7 @@ SUMMARY = "living rooms drawn by a small GAN that ships with its package"
 PARTS = ("wall", "floor", "window", "picture", "rug", "lamp", "sofa", "cushion")
 """What a pixel can belong to, in the order of the mask channels."""
 
-SUBJECT = "sofa"
+SUBJECT, SUBJECT_PARTS = "sofa", ("sofa",)
 
 FACTORS = FactorTable(
     (

@@ -159,7 +159,7 @@ def _commands(world: Miniature, notes: dict[str, dict[str, Any]], renders: int) 
     for network, note in notes.items():
         command = {"generator": "gan", "attributes": "regressor"}.get(network, network)
         kind = " --network attributes" if network == "attributes" else ""
-        kept = "".join(f" --{name} {note[name]}" for name in ("warm", "renders", "people") if name in note)
+        kept = "".join(f" --{name} {note[name]}" for name in ("warm", "renders") if name in note)
         lines.append(f"{command} {world.name} --out DIR{kind} --images {note['images']}{kept} --seed {note['seed']}")
     lines.append(f"export {world.name} --from DIR")
     return "\n".join(f"    python -m eigenwalk_miniatures.training.{line}" for line in lines)

@@ -78,13 +78,14 @@ def measure(world: Miniature, n: int) -> tuple[dict, Judged, Judged]:
     images, true_masks, true_shares = rendered(world, n)
     renders = look(world, images)
     samples = look(world, sampled(generator, n).clamp(0, 1))
-    subject = world.parts.index(world.subject)
+    rows = [world.parts.index(part) for part in world.subject_parts]
+    subject, subject_rendered, subject_true = (m[:, rows].sum(1) for m in (samples.masks, renders.masks, true_masks))
     figures = {
         "judged": n,
-        "one_in_samples": measures.share_with_one(samples.masks[:, subject]),
-        "one_in_first_100": measures.share_with_one(samples.masks[:100, subject]),
-        "one_in_renders": measures.share_with_one(renders.masks[:, subject]),
-        "one_in_exact_masks": measures.share_with_one(true_masks[:, subject]),
+        "one_in_samples": measures.share_with_one(subject),
+        "one_in_first_100": measures.share_with_one(subject[:100]),
+        "one_in_renders": measures.share_with_one(subject_rendered),
+        "one_in_exact_masks": measures.share_with_one(subject_true),
         "overlap": dict(zip(world.parts, measures.overlap(renders.masks, true_masks).tolist(), strict=True)),
         "explained": dict(
             zip(world.factors.names, measures.explained(renders.shares, true_shares).tolist(), strict=True)
