@@ -13,9 +13,9 @@ from pytest_httpserver import HTTPServer
 
 import eigenwalk
 from eigenwalk import store
-from eigenwalk.errors import WeightsError
+from eigenwalk.errors import OptionError, WeightsError
 from eigenwalk.registry import Registry
-from eigenwalk.weights import fetching, items
+from eigenwalk.weights import fetching, items, wanted
 
 PAINTER = """
 import torch
@@ -153,3 +153,22 @@ def test_weights_are_fetched_checked_and_opened(networks, monkeypatch, tmp_path)
     assert store.find(made, "mask").read_bytes() == data
     projection = mask(label=("sofa",), model="ade20k")
     assert projection.coverage(torch.rand(1, 3, 32, 32)).shape == (1, 1, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [
+        ("mask(label=hair)", ["masks/segformer-b5-celebamask.safetensors"]),
+        ("position(mask(label=(sofa, lamp)))", ["masks/segformer-b0-ade20k.safetensors"]),
+        ("mask(label=sofa, model=ade20k)", ["masks/segformer-b0-ade20k.safetensors"]),
+        ("~mask(sam=vit_b, point=(0.5, 0.5)) | fourier.low", ["masks/sam_vit_b_01ec64.pth"]),
+        ("mask(box=(0, 0, 1, 0.5))", []),
+    ],
+)
+def test_an_expression_says_which_weights_it_needs(text, files):
+    assert [item.weights.file for item in wanted(text)] == files
+
+
+def test_words_that_name_no_network_are_answered_before_a_download():
+    with pytest.raises(OptionError, match="did you mean sofa"):
+        wanted("mask(label=sofaa)")

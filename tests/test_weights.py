@@ -290,7 +290,7 @@ def test_what_ships_and_what_needs_nothing(command, toy):
     said = command("fetch", "toys")
     assert said.code == 0 and "inside eigenwalk-toy" in said.err
     said = command("fetch", "toy.part")
-    assert said.code == 0 and "toy.part(kind=b)" in said.err and "--all" in said.err
+    assert said.code == 2 and "toy.part(kind=b)" in said.err and "--all" in said.err
     assert "pixels needs no weights" in command("fetch", "pixels").err
     assert not toy.publisher.asked
 

@@ -84,6 +84,13 @@ class Weights:
 
 @dataclass(frozen=True)
 class _Spec:
+    """What all specs have.
+
+    `implied` is text of the form ``package.module:function``, for an option that others decide: called with the
+    options given, by name, the function returns those that they imply (``label=sofa`` implies ``model=ade20k``). Its
+    module is as light as the one that declares the spec.
+    """
+
     name: str
     load: str
     summary: str
@@ -92,12 +99,15 @@ class _Spec:
     licence: str = ""
     cites: tuple[str, ...] = ()
     api: int = API
+    implied: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"name must be dotted words such as 'fourier.low', got {self.name!r}")
         if not _LOAD.fullmatch(self.load):
             raise ValueError(f"load of {self.name!r} must be 'package.module:factory', got {self.load!r}")
+        if self.implied and not _LOAD.fullmatch(self.implied):
+            raise ValueError(f"implied of {self.name!r} must be 'package.module:function', got {self.implied!r}")
         names = [option.name for option in self.options]
         if len(set(names)) < len(names):
             raise ValueError(f"options of {self.name!r} repeat a name: {names}")
@@ -111,12 +121,17 @@ class _Spec:
     def needed(self, options: Mapping[str, Any]) -> tuple[Weights, ...]:
         """The files that `options`, by name, need; an option that is not among them has its default.
 
+        Raises:
+            OptionError: as `implied` does, of options that contradict each other.
+
         >>> files = [Weights(f"x/{word}.pt", "0" * 64, 1, "MIT", option=("kind", word)) for word in ("a", "b")]
         >>> spec = FeatureSpec("x", "x:X", "", options=(Option("kind", default="a"),), weights=tuple(files))
         >>> [one.file for one in spec.needed({})], [one.file for one in spec.needed({"kind": "b"})]
         (['x/a.pt'], ['x/b.pt'])
         """
         values = {option.name: option.default for option in self.options} | dict(options)
+        if self.implied:
+            values |= _imported(self.implied)(dict(options))
         return tuple(one for one in self.weights if one.option is None or values[one.option[0]] == one.option[1])
 
     def factory(self) -> Callable[..., Any]:
@@ -125,11 +140,16 @@ class _Spec:
         Raises:
             ImportError, AttributeError: as the plugin's module raises them; the registry names the plugin.
         """
-        module, _, attribute = self.load.partition(":")
-        found: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-        return found
+        return _imported(self.load)
+
+
+def _imported(text: str) -> Callable[..., Any]:
+    """What ``package.module:attribute`` names."""
+    module, _, attribute = text.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in attribute.split("."):
+        found = getattr(found, part)
+    return found
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from rich.text import Text
 from eigenwalk import store
 from eigenwalk.cli import inventory
 from eigenwalk.cli.errors import console, show
-from eigenwalk.errors import InputError, WeightsError
+from eigenwalk.errors import InputError, OptionError, WeightsError
 from eigenwalk.registry import Registry
 from eigenwalk.weights import Item, every, verify, wanted
 
@@ -138,9 +138,12 @@ def _explain(names: Sequence[str], items: Sequence[Item], missing: Sequence[Item
     if not others:
         out.print(f"{' and '.join(names)} needs no weights")
         return
-    out.print(f"no file is tied to the options of {' and '.join(names)}; --all fetches all of these, or name one:")
-    for item in others:
-        out.print(f"  {', '.join(item.names)}  {item.weights.file}, {store.megabytes(item.weights.size)}")
+    told = [f"  {', '.join(item.names)}  {item.weights.file}, {store.megabytes(item.weights.size)}" for item in others]
+    raise OptionError(
+        "\n".join(
+            [f"{' and '.join(names)} does not say which file it needs: name one of these, or all with --all", *told]
+        )
+    )
 
 
 def _show(missing: Sequence[Item]) -> None:

@@ -25,6 +25,7 @@ def _mask() -> FeatureSpec:
     return FeatureSpec(
         name="mask",
         load="eigenwalk_masks.mask:mask",
+        implied="eigenwalk_masks.presets:implied",
         summary="the pixels inside a box, a mask image, an object, or what a word names",
         options=(
             Option("box", "numbers", None, "(x0, y0, x1, y1) as shares of width and height, from the top left"),

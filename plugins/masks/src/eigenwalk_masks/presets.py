@@ -118,6 +118,19 @@ def choose(words: Sequence[str]) -> Preset:
     raise OptionError(f"the labels {told} are of different networks ({owners}): take one mask for each")
 
 
+def implied(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``model`` that the words of ``label`` pick where none is given.
+
+    >>> implied({"label": ("hair",)}), implied({"label": ("sofa",), "model": "mine/"})
+    ({'model': 'faces'}, {})
+
+    Raises:
+        OptionError: as `choose`.
+    """
+    label = options.get("label")
+    return {"model": choose(label).name} if label and not options.get("model") else {}
+
+
 def _owner(word: str) -> str:
     return _alternatives([preset.name for preset in presets().values() if plain(word) in preset.vocabulary])
 
