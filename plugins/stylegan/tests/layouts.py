@@ -11,6 +11,7 @@ import argparse
 import importlib.util
 import json
 import pickle
+import re
 import sys
 import zlib
 from collections import OrderedDict
@@ -25,24 +26,26 @@ import torch
 from torch import Tensor, nn
 
 REFERENCES = Path(__file__).with_name("references")
+MAPPING = re.compile(r"(mapping[./](fc|dense|Dense)\d+|style\.\d+)[./](weight|bias)$")
 SUFFIXES = {"nvidia": "pkl", "tensorflow": "pkl", "rosinality": "pt", "genforce": "pth", "hammer": "pth"}
 
 
-def filled(name: str, shape: tuple[int, ...] | list[int]) -> Tensor:
+def filled(name: str, shape: tuple[int, ...] | list[int], rate: float = 0.01) -> Tensor:
     """A tensor whose numbers depend on its `name` and `shape` alone, about as large as in a trained network.
 
-    NumPy's `RandomState` gives the same numbers in every version.
+    In the mapping, whose weights and biases are multiplied by its `rate`, they are so much larger. NumPy's
+    `RandomState` gives the same numbers in every version.
     """
     numbers = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(tuple(shape) or (1,))
     drawn = torch.from_numpy(numbers.astype(np.float32)).reshape(tuple(shape))
-    end = name.rsplit(".", 1)[-1]
+    end = re.split(r"[./]", name)[-1]
     if name.endswith(("affine.bias", "modulation.bias", "style.bias")) and "input" not in name:
         return 1 + 0.3 * drawn
     if "magnitude" in end:
         return 1 + 0.3 * drawn.abs()
-    if end in ("noise_strength", "bias", "w_avg", "latent_avg") or name.endswith("noise.weight"):
-        return 0.3 * drawn
-    return drawn
+    if end in ("noise_strength", "bias", "w_avg", "latent_avg", "mod_bias") or name.endswith("noise.weight"):
+        drawn = 0.3 * drawn
+    return drawn / rate if MAPPING.match(name) else drawn
 
 
 def names() -> list[str]:
@@ -73,27 +76,35 @@ def reference(name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return arrays, json.loads(arrays.pop("layout").tobytes())
 
 
+def tensors(arrays: Mapping[str, np.ndarray], layout: Mapping[str, Any]) -> dict[str, Tensor]:
+    """All tensors of a configuration."""
+
+    def of(key: str, shape: list[int]) -> Tensor:
+        if f"tensor:{key}" in arrays:
+            return torch.from_numpy(arrays[f"tensor:{key}"])
+        return (
+            torch.tensor(layout["values"][key])
+            if key in layout.get("values", {})
+            else filled(key, shape, layout["rate"])
+        )
+
+    return {key: of(key, shape) for key, shape in layout["tensors"].items()}
+
+
 def written(name: str, folder: Path, source: str = "") -> Path:
     """The file of configuration `name`, in its format's layout; `source` goes where NVIDIA puts its own."""
     arrays, layout = reference(name)
     kind = layout["format"]
-    tensors = {
-        key: torch.from_numpy(arrays[f"tensor:{key}"])
-        if f"tensor:{key}" in arrays
-        else torch.tensor(layout["values"][key])
-        if key in layout.get("values", {})
-        else filled(key, shape)
-        for key, shape in layout["tensors"].items()
-    }
+    held = tensors(arrays, layout)
     path = folder / f"{name}.{SUFFIXES[kind]}"
     if kind == "nvidia":
-        _nvidia(path, layout, tensors, source)
+        _nvidia(path, layout, held, source)
     elif kind == "tensorflow":
-        _tensorflow(path, layout, {key: tensor.numpy() for key, tensor in tensors.items()}, source)
+        _tensorflow(path, layout, {key: tensor.numpy() for key, tensor in held.items()}, source)
     elif kind == "rosinality":
-        _rosinality(path, layout, OrderedDict(tensors))
+        _rosinality(path, layout, OrderedDict(held))
     else:
-        found: dict[str, Any] = {"generator": {}, "discriminator": {}, "generator_smooth": OrderedDict(tensors)}
+        found: dict[str, Any] = {"generator": {}, "discriminator": {}, "generator_smooth": OrderedDict(held)}
         found = {"models": found, "running_metadata": {"iter": 3}} if layout["models"] else found
         if "asked" in layout:
             found["model_kwargs_init"] = {"generator_smooth": layout["asked"]}

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from eigenwalk.errors import FileError
-from eigenwalk_stylegan import inert
 from eigenwalk_stylegan.heads import recognised
+from eigenwalk_stylegan.inert import Machine
 from eigenwalk_stylegan.load import opened
 
 ROOM = 512 << 20
@@ -46,11 +46,22 @@ def test_the_first_of_them_does_run_where_pickle_opens_it(tmp_path, layouts) -> 
     assert (tmp_path / "ran").is_dir()
 
 
-def test_a_pickle_that_is_too_long_ends(tmp_path, layouts, monkeypatch) -> None:
-    monkeypatch.setattr(inert, "STEPS", 100)
-    path = layouts.hostile().nvidia(b"N0" * 100 + b"N")(tmp_path, "")
+def test_a_pickle_that_is_too_long_ends() -> None:
     with pytest.raises(FileError, match="more than 100 opcodes"):
-        opened(path)
+        Machine(memoryview(b"N0" * 100 + b"N."), {}, "it", 1000, steps=100).load()
+
+
+def test_what_would_never_end_as_text_is_not_shown(tmp_path, layouts) -> None:
+    hostile = layouts.hostile()
+    state = b"}(" + hostile.text("class_name") + hostile.laughs(200) + hostile.text("state") + b"}u"
+    made = hostile.call("torch_utils.persistence._reconstruct_persistent_obj", state)
+    with pytest.raises(FileError, match="holds no StyleGAN"):
+        opened(hostile.nvidia(made)(tmp_path, ""))
+    order = (
+        hostile.call("numpy.dtype", hostile.text("f4"), b"\x89", b"\x88") + b"K\x03" + hostile.laughs(200) + b"\x86b"
+    )
+    with pytest.raises(FileError, match="order of bytes tuple"):
+        opened(hostile.nvidia(order)(tmp_path, ""))
 
 
 @pytest.mark.parametrize("name", ["ada-16", "tf-8-clamp", "ros-8", "ros-32", "genforce-8-labels"])

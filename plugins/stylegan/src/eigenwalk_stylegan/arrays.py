@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from eigenwalk_stylegan.inert import Machine, Make, Record
+from eigenwalk_stylegan.inert import Machine, Make, Record, shown
 
 PLAIN = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248])")
 """Types of plain numbers: no objects, which would be pickles again, and no text or structures."""
@@ -25,7 +25,7 @@ class Dtype(Record):
     def build(self, state: Any) -> None:
         """Takes the order of bytes from ``(version, order, …)``."""
         if state[1] not in ("<", ">", "=", "|"):
-            raise ValueError(f"order of bytes {state[1]!r}")
+            raise ValueError(f"order of bytes {shown(state[1])}")
         self.order = state[1]
 
     @property
@@ -49,7 +49,7 @@ class Array(Record):
 def _dtype(machine: Machine, arguments: tuple[Any, ...]) -> Dtype:
     code = arguments[0]
     if not isinstance(code, str) or not PLAIN.fullmatch(code):
-        raise ValueError(f"type {str(code)[:20]!r} of an array: plain numbers are expected")
+        raise ValueError(f"type {shown(code)} of an array: plain numbers are expected")
     return Dtype("numpy.dtype", code=code)
 
 

@@ -7,18 +7,20 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from eigenwalk_stylegan.inert import shown
+
 LARGEST_SIDE = 1 << 14
 LARGEST_WIDTH = 1 << 16
 
 
 def _whole(value: Any, low: int, high: int, what: str) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(f"{what} must be a whole number from {low} to {high}, got {str(value)[:40]}")
+        raise ValueError(f"{what} must be a whole number from {low} to {high}, got {shown(value)}")
 
 
 def _real(value: Any, low: float, high: float, what: str) -> None:
     if not isinstance(value, (int, float)) or not low <= value <= high:
-        raise ValueError(f"{what} must be a number from {low:g} to {high:g}, got {str(value)[:40]}")
+        raise ValueError(f"{what} must be a number from {low:g} to {high:g}, got {shown(value)}")
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class StyleGAN2:
         for width in self.channels:
             _whole(width, 1, LARGEST_WIDTH, "channels")
         if self.architecture not in ("skip", "resnet", "orig"):
-            raise ValueError(f"architecture must be skip, resnet or orig, got {str(self.architecture)[:40]!r}")
+            raise ValueError(f"architecture must be skip, resnet or orig, got {shown(self.architecture)}")
         if len(self.filter) not in range(2, 33, 2) or not abs(sum(self.filter)) > 0:
             raise ValueError(f"filter must have 2, 4, … up to 32 taps, got {len(self.filter)}")
         if self.clamp is not None:
@@ -171,7 +173,7 @@ class StyleGAN3:
         _whole(self.taps, 1, 64, "taps of a filter")
         _whole(self.oversampling, 1, 16, "oversampling")
         if self.kernel not in (1, 3, 5, 7):
-            raise ValueError(f"kernel must be 1, 3, 5 or 7, got {str(self.kernel)[:40]}")
+            raise ValueError(f"kernel must be 1, 3, 5 or 7, got {shown(self.kernel)}")
         if self.clamp is not None:
             _real(self.clamp, 1e-6, 1e9, "clamp")
 

@@ -48,12 +48,12 @@ def network(description: Description, path: Path) -> Network:
     state = {name: tensor.detach() for name, tensor in description.state.items()}
     if measured := MEAN not in state:
         state[MEAN] = torch.zeros(description.configuration.mapping.w_dim)
-    if sum(tensor.numel() * tensor.element_size() for tensor in state.values()) > path.stat().st_size:
+    if sum(tensor.numel() * tensor.element_size() for tensor in state.values()) > 2 * path.stat().st_size:
         raise FileError(f"{path} was not opened: its tensors are more than the file has room for")
     with torch.device("meta"), warnings.catch_warnings(action="ignore"):
         # First without memory: the configuration may ask for more than the file has tensors for.
-        checkpoint.into(_built(description.configuration), state, str(path))
-    made = checkpoint.into(_built(description.configuration), state, str(path))
+        checkpoint.into(built(description.configuration), state, str(path))
+    made = checkpoint.into(built(description.configuration), state, str(path))
     if measured:
         made.mapping.mean.copy_(_mean(made))
     for name, tensor in made.state_dict().items():
@@ -66,10 +66,11 @@ def network(description: Description, path: Path) -> Network:
 def _mean(made: Network) -> Tensor:
     """The mean w ``(w_dim,)`` of the same random z each time."""
     z = torch.randn(MEASURED, made.sizes.mapping.z_dim, generator=torch.Generator().manual_seed(0))
-    return made.mapping(z, None).mean(0)
+    return made.mapping(z, 0 if made.sizes.mapping.labels else None).mean(0)
 
 
-def _built(configuration: Configuration) -> Network:
+def built(configuration: Configuration) -> Network:
+    """The network of a configuration, its tensors not filled."""
     if isinstance(configuration, StyleGAN2):
         return stylegan2.Network(configuration)
     return stylegan3.Network(configuration)

@@ -81,10 +81,14 @@ class StyleGAN(Generator):
             self._base = self._sampled(1, base)[0]
 
     def __call__(self, latents: Tensor) -> Tensor:
-        """Images ``(batch, 3, side, side)`` of latents ``(batch, latent_dim)``, in their dtype."""
-        self._follow(latents)
-        styles = self._from_s(latents) if self.space == "s" else self._styles(self._all(latents))
-        return self.network.synthesise(styles, self.noise == "const") * 0.5 + 0.5
+        """Images ``(batch, 3, side, side)`` of latents ``(batch, latent_dim)``, in their dtype.
+
+        They are computed in the network's dtype, which `to` sets: moved here, under a transform of torch.func, its
+        tensors would be that transform's.
+        """
+        z = latents.to(self._mean.dtype)
+        styles = self._from_s(z) if self.space == "s" else self._styles(self._all(z))
+        return (self.network.synthesise(styles, self.noise == "const") * 0.5 + 0.5).to(latents.dtype)
 
     def sample(self, n: int, seed: int) -> Tensor:
         """`n` latents of the space, float32: the first m of n are those of ``sample(m, seed)``."""
@@ -92,12 +96,14 @@ class StyleGAN(Generator):
             return torch.randn(n, self.latent_dim, generator=torch.Generator().manual_seed(seed))
         w = self._sampled(n, seed)
         if self.space == "w":
-            return w[:, 0]
-        if self.space == "w+":
-            return w[:, list(self.layers)].flatten(1)
-        with torch.no_grad():
-            styles = self._styles(w)
-            return torch.cat([styles[i] for i in self._moving], 1)
+            w = w[:, 0]
+        elif self.space == "w+":
+            w = w[:, list(self.layers)].flatten(1)
+        else:
+            with torch.no_grad():
+                styles = self._styles(w)
+                w = torch.cat([styles[i] for i in self._moving], 1)
+        return w.to("cpu", torch.float32)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> StyleGAN:
         """This generator on `device`, in `dtype`."""
@@ -108,17 +114,17 @@ class StyleGAN(Generator):
         side = self.resolution[0]
         return f"<{self.source}, {side} x {side} pixels, space {self.space} of {self.latent_dim} coordinates>"
 
+    @property
+    def _mean(self) -> Tensor:
+        return self.network.mapping.mean
+
+    @torch.no_grad()
     def _sampled(self, n: int, seed: int) -> Tensor:
-        """The truncated w ``(n, layers, w_dim)`` of `n` random latents, float32 on the CPU's random numbers."""
+        """The truncated w ``(n, layers, w_dim)`` of `n` random latents, where and in which dtype the network is."""
         sizes = self.network.sizes
-        z = torch.randn(n, sizes.mapping.z_dim, generator=torch.Generator().manual_seed(seed))
-        self._follow(z.to(self.network.mapping.mean.device))
-        with torch.no_grad():
-            # Row by row: a matrix product over more rows may round the first ones differently.
-            rows = [
-                self._truncated(self.network.mapping(row[None].to(self.network.mapping.mean.device), self.label))
-                for row in z
-            ]
+        z = torch.randn(n, sizes.mapping.z_dim, generator=torch.Generator().manual_seed(seed)).to(self._mean)
+        # Row by row: a matrix product over more rows may round the first ones differently.
+        rows = [self._truncated(self.network.mapping(row[None], self.label)) for row in z]
         return torch.cat(rows) if rows else z.new_empty(0, sizes.layers, sizes.mapping.w_dim)
 
     def _all(self, latents: Tensor) -> Tensor:
@@ -140,7 +146,7 @@ class StyleGAN(Generator):
     def _truncated(self, w: Tensor) -> Tensor:
         """`w` ``(batch, w_dim)`` for every layer, drawn towards the mean below the cut-off."""
         layers = self.network.sizes.layers
-        near = w if self.truncation == 1 else torch.lerp(self.network.mapping.mean, w, self.truncation)
+        near = w if self.truncation == 1 else torch.lerp(self._mean, w, self.truncation)
         parts = [near[:, None].expand(-1, self.cutoff, -1), w[:, None].expand(-1, layers - self.cutoff, -1)]
         return torch.cat(parts, 1)
 
@@ -155,11 +161,6 @@ class StyleGAN(Generator):
         base = self._base.to(latents)[None]
         held = self._styles(base)
         return [moving.get(i, style.expand(len(latents), -1)) for i, style in enumerate(held)]
-
-    def _follow(self, latents: Tensor) -> None:
-        mean = self.network.mapping.mean
-        if mean.dtype != latents.dtype or mean.device != latents.device:
-            self.network.to(latents.device, latents.dtype)
 
 
 def chosen(text: str | None, layers: int) -> tuple[int, ...]:

@@ -62,6 +62,16 @@ class Record:
         self.state = state
 
 
+def shown(value: Any) -> str:
+    """`value` for a message: words and numbers as they are, of anything else the kind.
+
+    Whatever else a file may hold can be made so that its text would never end.
+    """
+    if isinstance(value, str):
+        return repr(value[:40])
+    return repr(value) if value is None or isinstance(value, (bool, int, float)) else _kind(value)
+
+
 Make = Callable[["Machine", tuple[Any, ...]], Any]
 """Gives the inert value of a listed global that is called with arguments."""
 
@@ -75,6 +85,7 @@ class Machine:
         listed: what stands for each global, by its full name; None where it may be named but not called.
         what: the file's name, for messages.
         budget: bytes that functions of the list may copy, altogether.
+        steps: opcodes in one pickle at most.
         persistent: gives what stands for a persistent id; None: there are none.
     """
 
@@ -82,6 +93,7 @@ class Machine:
     listed: Mapping[str, Make | None]
     what: str
     budget: int
+    steps: int = STEPS
     persistent: Callable[[Any], Any] | None = None
     place: int = 0
     stack: list[Any] = field(default_factory=list)
@@ -95,7 +107,7 @@ class Machine:
             FileError: it names what is not listed, claims what is not there, or is no pickle; nothing was run.
         """
         self.stack, self.marks, self.memo = [], [], {}
-        for _ in range(STEPS):
+        for _ in range(self.steps):
             code = self.unsigned(1)
             if code == _STOP:
                 if len(self.stack) != 1 or self.marks:
@@ -106,7 +118,7 @@ class Machine:
                 known = next((one.name for one in pickletools.opcodes if one.code == chr(code)), None)
                 self.refuse(f"opcode {known}, which no supported format uses" if known else "it is no pickle")
             step(self)
-        self.refuse(f"the pickle has more than {STEPS} opcodes")
+        self.refuse(f"the pickle has more than {self.steps} opcodes")
 
     def refuse(self, reason: str) -> NoReturn:
         """Raises the error that says why the file is not opened."""

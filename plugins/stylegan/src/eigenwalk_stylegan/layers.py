@@ -1,4 +1,4 @@
-"""What both architectures share: dense layers, the mapping network, modulation, filters."""
+"""What both architectures share: dense layers, the mapping network, modulation."""
 
 from __future__ import annotations
 
@@ -82,25 +82,3 @@ def demodulation(weight: Tensor, style: Tensor) -> Tensor:
     whole batch, which `vmap` can batch too.
     """
     return torch.rsqrt(F.linear(style.square(), weight.square().sum((2, 3))) + EPSILON)
-
-
-def low_pass(x: Tensor, taps: Tensor, pad: int) -> Tensor:
-    """`x` padded by zeros on every side, and convolved with the same one-dimensional filter along both axes."""
-    x = F.pad(x, (pad,) * 4)
-    channels, taps = x.shape[1], taps.flip(0).to(x.dtype)
-    x = F.conv2d(x, taps[None, None, :, None].expand(channels, -1, -1, -1), groups=channels)
-    return F.conv2d(x, taps[None, None, None, :].expand(channels, -1, -1, -1), groups=channels)
-
-
-def enlarged(x: Tensor, taps: Tensor, factor: int, crop: int) -> Tensor:
-    """`x` with ``factor - 1`` zeros after every sample, filtered along both axes; `crop` samples off every side.
-
-    Whole, it has ``(n - 1) factor + taps`` samples on a side.
-    """
-    channels, taps = x.shape[1], taps.to(x.dtype)
-    x = F.conv_transpose2d(
-        x, taps[None, None, :, None].expand(channels, -1, -1, -1), None, (factor, 1), (crop, 0), groups=channels
-    )
-    return F.conv_transpose2d(
-        x, taps[None, None, None, :].expand(channels, -1, -1, -1), None, (1, factor), (0, crop), groups=channels
-    )

@@ -11,14 +11,14 @@ from typing import Any
 
 from eigenwalk.errors import FileError
 from eigenwalk_stylegan.arrays import NUMPY
-from eigenwalk_stylegan.inert import Items, Machine, Make, Record
+from eigenwalk_stylegan.inert import Items, Machine, Make, Record, shown
 from eigenwalk_stylegan.torchfile import rebuilt, storage
 
 
 def _persistent(machine: Machine, arguments: tuple[Any, ...]) -> Record:
     """A module of NVIDIA's: name and state of its class. The source that comes with it is neither run nor kept."""
     (saved,) = arguments
-    return Record(str(saved["class_name"])[:200], saved["state"])
+    return Record(shown(saved["class_name"]), saved["state"])
 
 
 def _encode(machine: Machine, arguments: tuple[Any, ...]) -> memoryview:

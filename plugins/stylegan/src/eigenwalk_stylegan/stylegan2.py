@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eigenwalk_stylegan.configuration import StyleGAN2, pairs
-from eigenwalk_stylegan.layers import GAIN, Dense, MappingNetwork, demodulation, enlarged, low_pass, scaled
+from eigenwalk_stylegan.layers import GAIN, Dense, MappingNetwork, demodulation, scaled
+from eigenwalk_stylegan.resample import enlarged, low_pass
 
 
 class StyledConv(nn.Module):
@@ -75,7 +76,7 @@ class Shortcut(nn.Module):
 
     def forward(self, x: Tensor, taps: Tensor) -> Tensor:
         """``(batch, outputs, 2 side, 2 side)``."""
-        return _double(F.conv2d(x, self.weight * self.scale), taps)
+        return enlarged(F.conv2d(x, self.weight * self.scale), taps * 2)
 
 
 class Network(nn.Module):
@@ -127,11 +128,6 @@ class Network(nn.Module):
                 x = y + self.shortcuts[k - 1](x, self.taps) if self.shortcuts else y
             if k in self.with_image:
                 rgb = self.rgbs[str(k)](x, next(rest))
-                image = rgb if image is None else _double(image, self.taps) + rgb
+                image = rgb if image is None else enlarged(image, self.taps * 2) + rgb
         assert image is not None
         return image
-
-
-def _double(x: Tensor, taps: Tensor) -> Tensor:
-    """`x` enlarged twice by the filter, of the same mean."""
-    return enlarged(x, taps * 2, 2, len(taps) // 2 - 1)

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from eigenwalk_stylegan.configuration import Layer, StyleGAN3
 from eigenwalk_stylegan.filters import jinc, kaiser
-from eigenwalk_stylegan.layers import GAIN, Dense, MappingNetwork, demodulation, enlarged, scaled
+from eigenwalk_stylegan.layers import GAIN, Dense, MappingNetwork, demodulation, scaled
+from eigenwalk_stylegan.resample import lowered, raised
 
 
 class FourierFeatures(nn.Module):
@@ -114,20 +115,14 @@ class FilteredLayer(nn.Module):
         taps = len(self.rising)
         if taps == 1:
             return F.pad(x, (self.before, self.after) * 2)
-        x = enlarged(x, self.rising * self.up, self.up, 0)
+        x = raised(x, self.rising * self.up, self.up)
         # The zeros after the last sample count as samples; the filter takes taps - 1 from what is padded.
         cut = taps - 1
         return F.pad(x, (self.before - cut, self.after - cut + self.up - 1) * 2)
 
     def _lowered(self, x: Tensor) -> Tensor:
         """`x` low-pass filtered, every `down`-th sample."""
-        channels, f = x.shape[1], self.falling.to(x.dtype)
-        if f.ndim == 2:
-            return F.conv2d(x, f[None, None].expand(channels, -1, -1, -1), stride=self.down, groups=channels)
-        if len(f) == 1:
-            return x
-        x = F.conv2d(x, f[None, None, :, None].expand(channels, -1, -1, -1), stride=(self.down, 1), groups=channels)
-        return F.conv2d(x, f[None, None, None, :].expand(channels, -1, -1, -1), stride=(1, self.down), groups=channels)
+        return x if self.falling.shape == (1,) else lowered(x, self.falling, self.down)
 
 
 class Network(nn.Module):

@@ -19,12 +19,14 @@ import torch
 from torch import Tensor
 
 from eigenwalk.errors import FileError
-from eigenwalk_stylegan.inert import Global, Items, Machine, Make, Record
+from eigenwalk_stylegan.inert import STEPS, Global, Items, Machine, Make, Record
 
 MAGIC = 0x1950A86A20F9469CFC6C
 """The first value of a file that `torch.save` wrote before version 1.6, or inside another pickle."""
 LARGEST_HEAD = 256 << 20
 """Bytes of the pickle inside an archive."""
+HEADER = 1000
+"""Opcodes in the pickles of one storage at most: they have about 60."""
 STORAGES = {
     "FloatStorage": 4, "DoubleStorage": 8, "HalfStorage": 2, "BFloat16Storage": 2, "LongStorage": 8, "IntStorage": 4,
     "ShortStorage": 2, "CharStorage": 1, "ByteStorage": 1, "BoolStorage": 1,
@@ -70,7 +72,8 @@ def fits(size: Any, stride: Any, offset: Any, numel: int) -> None:
     Raises:
         ValueError: it does not.
     """
-    if len(size) != len(stride) or len(size) > 8 or min((offset, *size, *stride), default=0) < 0:
+    sides = (offset, *size, *stride)
+    if len(size) != len(stride) or len(size) > 8 or not all(type(side) is int and side >= 0 for side in sides):
         raise ValueError("a tensor of impossible shape")
     last = offset + sum((side - 1) * step for side, step in zip(size, stride, strict=True))
     if math.prod(size) and (math.prod(size) > numel or last >= numel):
@@ -120,13 +123,13 @@ def storage(machine: Machine, arguments: tuple[Any, ...]) -> Any:
         raise TypeError("bytes are expected")
     machine.charge(len(content))
     where = f"a storage inside {machine.what}"
-    if not isinstance(check_legacy(content, where, len(content)), Claim):
+    if not isinstance(check_legacy(content, where, len(content), HEADER), Claim):
         machine.refuse("what should be a storage inside it is none")
     with warnings.catch_warnings(action="ignore"):
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
-def check_legacy(data: memoryview, what: str, budget: int) -> Any:
+def check_legacy(data: memoryview, what: str, budget: int, steps: int = STEPS) -> Any:
     """The inert value of a file in PyTorch's older format, whose claims are no more than it has.
 
     It is five pickles (magic number, version, machine, object, the storages' keys), then each storage: its count of
@@ -136,12 +139,16 @@ def check_legacy(data: memoryview, what: str, budget: int) -> Any:
         FileError: it names what is not listed, or claims more than it has.
     """
     claims: dict[str, Claim] = {}
-    machine = Machine(data, TENSORS, what, budget)
+    claimed = 0
+    machine = Machine(data, TENSORS, what, budget, steps)
 
     def persistent(identity: Any) -> Claim:
+        nonlocal claimed
         claim = _read(machine, identity)
-        claims[claim.key] = claim
-        if sum(one.itemsize * one.numel for one in claims.values()) > len(data):
+        if claim.key not in claims:
+            claims[claim.key] = claim
+            claimed += claim.itemsize * claim.numel
+        if claims[claim.key] != claim or claimed > len(data):
             machine.refuse(f"its storages claim more than the {len(data)} bytes there are")
         return claim
 

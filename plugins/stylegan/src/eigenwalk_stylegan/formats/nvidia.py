@@ -19,7 +19,7 @@ from torch import Tensor
 from eigenwalk.errors import FileError
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN2, StyleGAN3
 from eigenwalk_stylegan.description import Description
-from eigenwalk_stylegan.inert import Record
+from eigenwalk_stylegan.inert import Record, shown
 from eigenwalk_stylegan.listed import unpickled
 from eigenwalk_stylegan.stylegan3 import design
 
@@ -116,13 +116,13 @@ def _mapping(saved: Saved) -> Mapping:
 
 def _leaky(saved: Saved, module: str) -> None:
     if (kind := saved.of(module, "activation")) != "lrelu":
-        raise ValueError(f"activation {str(kind)[:20]!r} of {module}: lrelu alone is known")
+        raise ValueError(f"activation {shown(kind)} of {module}: lrelu alone is known")
 
 
 def _colours(saved: Saved) -> int:
     """The resolution, where images have three channels."""
     if (channels := saved.of("synthesis", "img_channels")) != 3:
-        raise ValueError(f"images of {str(channels)[:20]} channels: RGB, of three, is expected")
+        raise ValueError(f"images of {shown(channels)} channels: RGB, of three, is expected")
     return int(saved.of("synthesis", "img_resolution"))
 
 
@@ -211,7 +211,10 @@ def _stylegan3(saved: Saved) -> StyleGAN3:
 
 
 def _layers3(saved: Saved) -> list[str]:
-    return [f"synthesis.{name}" for name in saved.of("synthesis", "layer_names")]
+    names = saved.of("synthesis", "layer_names")
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("names of layers that are no text")
+    return [f"synthesis.{name}" for name in names]
 
 
 def _names3(saved: Saved) -> Callable[[str], str | None]:

@@ -19,7 +19,7 @@ from eigenwalk.errors import FileError
 from eigenwalk_stylegan.arrays import Array
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN2
 from eigenwalk_stylegan.description import MEAN, Description
-from eigenwalk_stylegan.inert import Record
+from eigenwalk_stylegan.inert import Record, shown
 from eigenwalk_stylegan.listed import unpickled
 
 OLDEST = 4
@@ -58,19 +58,21 @@ def _variables(generator: Any) -> dict[str, np.ndarray]:
     parts = {"": generator} | {f"{name}/": part for name, part in _state(generator)["components"].items()}
     for prefix, part in parts.items():
         for name, array in _state(part)["variables"]:
+            if not isinstance(name, str):
+                raise TypeError("a variable whose name is no text")
             if isinstance(array, Array) and array.numbers is not None:
-                found[prefix + str(name)] = array.numbers
+                found[prefix + name] = array.numbers
             elif isinstance(array, (int, float)):
-                found[prefix + str(name)] = np.float32(array)  # type: ignore[assignment]
+                found[prefix + name] = np.float32(array)  # type: ignore[assignment]
     return found
 
 
 def _sizes(asked: dict[str, Any], arrays: dict[str, np.ndarray], state: dict[str, Tensor]) -> StyleGAN2:
     for name in ("nonlinearity", "mapping_nonlinearity"):
         if (kind := asked.get(name, "lrelu")) != "lrelu":
-            raise ValueError(f"{name} {str(kind)[:20]!r}: lrelu alone is known")
+            raise ValueError(f"{name} {shown(kind)}: lrelu alone is known")
     if (channels := asked.get("num_channels", 3)) != 3:
-        raise ValueError(f"images of {str(channels)[:20]} channels: RGB, of three, is expected")
+        raise ValueError(f"images of {shown(channels)} channels: RGB, of three, is expected")
     layers = sum(bool(re.fullmatch(r"mapping\.layers\.\d+\.weight", name)) for name in state)
     convs = sum(bool(re.fullmatch(r"convs\.\d+\.weight", name)) for name in state)
     first = state["mapping.layers.0.weight"].shape
