@@ -18,7 +18,7 @@ def small(name: str) -> Callable[[Path], None]:
         assert spec.loader is not None
         layouts = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(layouts)
-        layouts.written(name, folder)
+        layouts.written(name, folder, contrast=0.2)
 
     return write
 

@@ -91,11 +91,17 @@ def tensors(arrays: Mapping[str, np.ndarray], layout: Mapping[str, Any]) -> dict
     return {key: of(key, shape) for key, shape in layout["tensors"].items()}
 
 
-def written(name: str, folder: Path, source: str = "") -> Path:
-    """The file of configuration `name`, in its format's layout; `source` goes where NVIDIA puts its own."""
+def written(name: str, folder: Path, source: str = "", contrast: float = 1.0) -> Path:
+    """The file of configuration `name`, in its format's layout; `source` goes where NVIDIA puts its own.
+
+    With less `contrast` images lie about [0, 1], as those of a trained network do.
+    """
     arrays, layout = reference(name)
     kind = layout["format"]
     held = tensors(arrays, layout)
+    for key, tensor in held.items():
+        if re.search(r"rgb(s\.\d|\d)?(\.conv)?\.(weight|bias)$", key):
+            held[key] = contrast * tensor
     path = folder / f"{name}.{SUFFIXES[kind]}"
     if kind == "nvidia":
         _nvidia(path, layout, held, source)

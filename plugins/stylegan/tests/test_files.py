@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+import eigenwalk
 from eigenwalk import load_generator
 from eigenwalk.cli import main
 from eigenwalk.errors import FileError, WeightsError
@@ -44,6 +45,16 @@ def test_a_path_is_a_generator_and_so_is_the_name(file) -> None:
     latents = alone.sample(1, 0)
     assert alone.latent_dim == 32
     assert torch.equal(alone(latents), named(latents))
+
+
+def test_a_walk_from_a_file_holds_a_box_and_moves_the_rest(file) -> None:
+    box, text = "mask(box=(0, 0, 0.5, 1))", f'open("{file("ada-16")}", space="w+", layers="2-4")'
+    (path, *_) = eigenwalk.run(text, fix=[box], vary=[f"~{box}"], steps=2, paths=1)
+    assert path.latents.shape == (3, 3 * 16)
+    fixed, varied = path.roles
+    last = path.waypoints[-1].changes
+    assert last[varied.name] / varied.typical > 0.01
+    assert last[fixed.name] / fixed.typical < last[varied.name] / varied.typical
 
 
 @pytest.mark.parametrize("name", ["ada-32-labels-clamp", "sg3-r-16", "genforce-8-labels", "ros-16-training"])

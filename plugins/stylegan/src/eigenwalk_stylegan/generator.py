@@ -101,8 +101,9 @@ class StyleGAN(Generator):
             w = w[:, list(self.layers)].flatten(1)
         else:
             with torch.no_grad():
-                styles = self._styles(w)
-                w = torch.cat([styles[i] for i in self._moving], 1)
+                rows = [self._styles(row[None]) for row in w]
+            parts = [torch.cat([styles[i] for i in self._moving], 1) for styles in rows]
+            w = torch.cat([w.new_empty(0, self.latent_dim), *parts])
         return w.to("cpu", torch.float32)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> StyleGAN:

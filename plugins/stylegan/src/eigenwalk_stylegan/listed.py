@@ -45,6 +45,7 @@ def _set(machine: Machine, arguments: tuple[Any, ...]) -> set[Any]:
 LISTED: dict[str, Make | None] = {
     **NUMPY,
     "_codecs.encode": _encode,
+    "__builtin__.set": _set,
     "builtins.set": _set,
     "collections.OrderedDict": _items,
     "dnnlib.util.EasyDict": _items,
