@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from eigenwalk.rayleigh import Davidson, Dense, Matrices, Memory, NullSpace, Solution
-from eigenwalk.step import correction, follow, rate, step_size
+from eigenwalk.step import correction, follow, onward, rate, step_size
 from problems import normal
 
 FAR = torch.full((2,), 1e9).double()
@@ -154,6 +154,36 @@ def test_follow_finds_a_direction_where_nothing_of_the_previous_is_left():
     direction, _ = follow(solution, torch.tensor([[0.0, 0.0, -1.0]]).double())
     assert direction.isfinite().all()
     torch.testing.assert_close(direction.norm(dim=1), torch.ones(1).double())
+
+
+def test_onward_takes_one_number_further_whatever_the_path_did():
+    C = normal(1, 1, 5, seed=1)
+    solution = solved(Matrices(C, normal(1, 2, 5, seed=2)))
+    v = solution.vectors[:, 0] * torch.sign((C[:, 0] * solution.vectors[:, 0]).sum())  # the number grows along v
+    across = normalize(normal(1, 5, seed=3) - (normal(1, 5, seed=3) * v).sum() * v, dim=1)
+    for previous, gap, sense, back in (
+        (v, 0.3, 1.0, False),
+        (-v, 0.3, 1.0, True),
+        (v, -0.3, -1.0, True),
+        (across, -0.3, -1.0, False),
+        (across, 0.3, 1.0, False),
+        (v, 0.0, 1.0, False),
+    ):
+        direction, returns = onward(solution, v, previous, torch.tensor([[gap]]).double())
+        torch.testing.assert_close(direction, sense * v)
+        assert bool(returns) == back
+
+
+def test_onward_keeps_the_path_of_many_numbers():
+    C = normal(1, 30, 5, seed=1)
+    solution = solved(Matrices(C, normal(1, 2, 5, seed=2)))
+    v = solution.vectors[:, 0]
+    changed = normalize((C @ v[:, :, None])[:, :, 0], dim=1)
+    other = normalize(normal(1, 30, seed=5) - (normal(1, 30, seed=5) * changed).sum() * changed, dim=1)
+    direction, back = onward(solution, v, v, 0.8 * other - 0.6 * changed)
+    assert torch.equal(direction, v) and not back
+    direction, back = onward(solution, v, v, -changed)  # all of it would be undone
+    assert torch.equal(direction, -v) and back
 
 
 # How far

@@ -382,6 +382,18 @@ def test_fronts_are_one_waypoint_apart():
     assert [front.walking for front in fronts] == [[0, 1]] * 4 + [[]]
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_one_number_never_turns_back(solver):
+    G = Embedding(4, sample=lambda n, seed: 0.3 * normal(n, 4, seed=seed))
+    wave = G.feature(lambda x: (2.5 * x[:, 0]).sin() + 0.1 * x[:, 1])
+    problem = assemble(G, {"rest": (G.feature(lambda x: x[:, 2:]), 1.0)}, {"wave": wave})
+    paths = walked(problem, seeds=(0, 1, 2), steps=14, paths=2, solver=SOLVERS[solver], stride=0.1)
+    for path in paths:
+        change = path.change(path.varied[0])
+        assert change[-1] > change.max() - 0.05  # half a stride may be lost at the crest, and no way leads back
+        assert path.status.reason == "length" or "undo" in path.status.detail or "any further" in path.status.detail
+
+
 # What features remember
 
 

@@ -57,7 +57,7 @@ def _groups(front: Front, options: WalkOptions) -> list[list[int]]:
 def _faint(proposal: Proposal, options: WalkOptions) -> tuple[Proposal, list[Arrival]]:
     """The rows that have something left to vary, and the end of the others."""
     varies = (proposal.varied > FAINT * options.stride).tolist()
-    detail = "no direction within the longest step allowed varies what should vary while the rest holds"
+    detail = "no step within the longest allowed takes what should vary any further while the rest holds"
     ended = [
         Arrival(i, None, Status("nothing to vary", detail))
         for i, ok in zip(proposal.paths, varies, strict=True)

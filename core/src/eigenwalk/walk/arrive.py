@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -15,7 +17,9 @@ from eigenwalk.walk.rows import status, surviving
 from eigenwalk.walk.start import picture
 
 SHORTENINGS = (1.0, 0.5, 0.25, 0.125)
-"""Shares of a step that are tried in turn, until every fixed feature is within its tolerance."""
+"""Shares of a step that are tried in turn, until every fixed feature is within its tolerance and nothing is undone."""
+UNDONE = 0.5
+"""A step that brings varied features nearer to the start by this share of what it promised went over a crest."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def _reach(problem: Problem, proposal: Proposal, rows: list[int], share: float) 
 def _judged(
     problem: Problem, front: Front, proposal: Proposal, rows: list[int], point: Point, share: float, attempt: int
 ) -> dict[int, Arrival]:
-    """A waypoint for each of `rows` where every fixed feature is within its tolerance, else which is not."""
+    """A waypoint for each of `rows` that keeps every tolerance and undoes nothing, else what stands against it."""
     assert front.origin is not None  # set before a step is tried
     paths = [proposal.paths[row] for row in rows]
     changes = problem.changes(point, [start[paths] for start in front.origin])
@@ -65,6 +69,11 @@ def _judged(
         if problem.fixed and float(excess[n].max()) > 1:
             worst = int(excess[n].argmax())
             judged[row] = Arrival(path, None, _broken(problem.roles[worst], changes[n, worst]))
+            continue
+        before = front.paths[path].waypoints[-1].changes
+        undone = _varied(problem, [before[name] for name in names]) - _varied(problem, changes[n].tolist())
+        if undone > UNDONE * float(proposal.varied[row]):
+            judged[row] = Arrival(path, None, Status("nothing to vary", "any further step would undo what has varied"))
             continue
         waypoint = Waypoint(
             index=front.index + 1,
@@ -78,6 +87,12 @@ def _judged(
         )
         judged[row] = Arrival(path, waypoint)
     return judged
+
+
+def _varied(problem: Problem, changes: Sequence[float]) -> float:
+    """How far all varied features together are from the start, in typical distances, of all `changes`."""
+    roles = zip(problem.roles[problem.fixed :], changes[problem.fixed :], strict=True)
+    return math.hypot(*(role.weight * change / role.typical for role, change in roles))
 
 
 def _broken(role: Role, change: Tensor) -> Status:

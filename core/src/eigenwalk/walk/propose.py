@@ -12,7 +12,7 @@ from eigenwalk.linearise import Memories, Meter, Point
 from eigenwalk.path import Cost
 from eigenwalk.quotient import Problem, Scaled
 from eigenwalk.rayleigh import Memory, Solution
-from eigenwalk.step import correction, follow, rate, step_size
+from eigenwalk.step import correction, follow, onward, rate, step_size
 from eigenwalk.walk.front import Front, look
 from eigenwalk.walk.options import WalkOptions
 
@@ -25,7 +25,8 @@ class Proposal:
         paths: by index in the front.
         latents, direction, pull: ``(rows, latent)``.
         step: ``(rows,)``, in the latent's own length.
-        varied: ``(rows,)``, the varied change that the step promises, as a share of typical distances.
+        varied: ``(rows,)``, the varied change that the step promises, as a share of typical distances; 0 where any
+            step would undo what has varied.
         quotient: ``(rows,)``.
         memory: what the solver leaves.
         memories: what the features remember of `latents`, each ``(rows, ...)``.
@@ -73,6 +74,9 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
         pull_back = scaled.pull(None, fixed_gap)
     solution = options.solver.solve(scaled, 1, memory, front.directions[rows], pull_back)
     direction, quotient = follow(solution, front.directions[rows])
+    back = torch.zeros(len(rows), dtype=torch.bool, device=direction.device)
+    if options.correct:  # the published rule has its own continuation
+        direction, back = onward(solution, direction, front.directions[rows], varied_gap)
     varied_rate = rate(solution, direction)
     step = step_size(varied_rate, options.stride, options.longest * problem.latent_scale)
     pull = torch.zeros_like(direction)
@@ -84,7 +88,7 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
         direction=direction,
         pull=pull,
         step=step,
-        varied=varied_rate * step,
+        varied=torch.where(back, 0.0, varied_rate * step),
         quotient=quotient,
         memory=solution.memory,
         memories=point.memories,
