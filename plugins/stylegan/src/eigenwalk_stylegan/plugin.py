@@ -29,7 +29,7 @@ OPTIONS = (
 
 @hookimpl
 def eigenwalk_open(path: Path) -> GeneratorSpec | None:
-    """StyleGAN2 and StyleGAN3: .pkl of NVIDIA's code, .pt of rosinality's, .pth of genforce's and Hammer's, converted."""
+    """StyleGAN2 and StyleGAN3: .pkl of NVIDIA's, .pt of rosinality's, .pth of genforce's and Hammer's, converted."""
     found = recognised(path)
     return None if found is None else _spec(found.words, OPTIONS)
 
