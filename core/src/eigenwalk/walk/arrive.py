@@ -11,6 +11,7 @@ from torch import Tensor
 from eigenwalk.linearise import Point
 from eigenwalk.path import Cost, Role, Status, Waypoint
 from eigenwalk.quotient import Problem
+from eigenwalk.step import HANDFUL
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.propose import Proposal
 from eigenwalk.walk.rows import status, surviving
@@ -19,7 +20,8 @@ from eigenwalk.walk.start import picture
 SHORTENINGS = (1.0, 0.5, 0.25, 0.125)
 """Shares of a step that are tried in turn, until every fixed feature is within its tolerance and nothing is undone."""
 UNDONE = 0.5
-"""A step that brings varied features nearer to the start by this share of what it promised went over a crest."""
+"""A step that brings a handful of varied numbers nearer to the start by this share of what it promised went over a
+crest."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,16 @@ def _judged(
     paths = [proposal.paths[row] for row in rows]
     changes = problem.changes(point, [start[paths] for start in front.origin])
     excess, pictures, names = problem.excess(changes), picture(point.images), [role.name for role in problem.roles]
+    numbers = sum(values[0].numel() for values in point.values[problem.fixed :])
     judged = {}
     for n, (row, path) in enumerate(zip(rows, paths, strict=True)):
         if problem.fixed and float(excess[n].max()) > 1:
             worst = int(excess[n].argmax())
             judged[row] = Arrival(path, None, _broken(problem.roles[worst], changes[n, worst]))
             continue
-        before = front.paths[path].waypoints[-1].changes
-        undone = _varied(problem, [before[name] for name in names]) - _varied(problem, changes[n].tolist())
-        if undone > UNDONE * float(proposal.varied[row]):
+        before = [front.paths[path].waypoints[-1].changes[name] for name in names]
+        undone = _varied(problem, before) - _varied(problem, changes[n].tolist())
+        if numbers <= HANDFUL and undone > UNDONE * float(proposal.varied[row]):
             judged[row] = Arrival(path, None, Status("nothing to vary", "any further step would undo what has varied"))
             continue
         waypoint = Waypoint(
