@@ -47,7 +47,7 @@ def test_a_hostile_pickle_is_not_run(tmp_path, where):
         torch.save(held, path, _use_new_zipfile_serialization=where != "old format")
     with pytest.raises(
         FileError,
-        match="holds more than tensors|it is no PyTorch file, and was not run|cannot be opened as safetensors",
+        match=r"holds more than tensors|it is no PyTorch file, and was not run|cannot be opened as safetensors",
     ) as told:
         state_dict(path)
     assert not mark.exists()
@@ -91,6 +91,13 @@ def test_truncated_files_are_refused_in_words(tmp_path, ending):
         path.write_bytes(whole[:size])
         with pytest.raises(FileError, match="cannot be opened as"):
             state_dict(path)
+
+
+def test_text_is_refused_without_words_of_the_reader(tmp_path):
+    (tmp_path / "x.pt").write_text("hello\n")
+    with pytest.raises(FileError, match="no PyTorch file") as told:
+        state_dict(tmp_path / "x.pt")
+    assert "KeyError" not in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -197,6 +198,31 @@ def test_images_and_golden_values_from_a_shell(tmp_path, run):
     assert run("check", "luminance", "--images", str(tmp_path), "--golden", golden)[0] == 0
     assert run("check", "luminance", "--generator", "rooms", "--golden", golden)[0] == 1
     assert run("check", "luminance", "pixels", "--golden", golden)[0] == InputError.exit_code
+
+
+def test_pixels_that_a_file_made_equal_are_no_fault_of_a_feature(tmp_path, run):
+    text = "import torch\ndef peaks(images):\n    return torch.nn.functional.max_pool2d(images, 2).mean((2, 3))\n"
+    (tmp_path / "mine.py").write_text(text)
+    for i in range(3):
+        Image.new("RGB", (24, 24), (60 + 40 * i, 90, 120)).save(tmp_path / f"{i}.png")
+    code, out = run("check", f"{tmp_path}/mine.py:peaks", "--images", str(tmp_path))
+    assert code == 0 and "ok        pullback" in out, out
+
+
+def test_a_feature_without_a_value_is_told_to_take_other_images(tmp_path, run):
+    text = (
+        "from eigenwalk.errors import Undefined\n"
+        "def faces(images):\n    raise Undefined('no face', feature='faces', rows=(0,))\n"
+    )
+    (tmp_path / "mine.py").write_text(text)
+    code, out = run("check", f"{tmp_path}/mine.py:faces")
+    assert code == 1 and "no face" in out and "--images" in out and "nothing may be raised" not in out
+
+
+def test_warnings_of_torch_about_itself_are_not_shown():
+    words = [sys.executable, "-W", "always", "-c", "from eigenwalk.cli import main; main()", "check", "luminance"]
+    told = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "ok        pushforward" in told.stdout and "torch.jit" not in told.stderr
 
 
 def test_without_a_name_what_is_declared_is_checked(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import pty
@@ -432,6 +433,18 @@ def test_describe_says_what_is_here(toy, capfd):
     said = capfd.readouterr().out
     assert "present, needed by toy(kind=a)" in said and "missing, needed by toy(kind=b)" in said
     assert "not published" in said
+
+
+def test_addresses_and_sums_are_never_folded(monkeypatch, capfd):
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.delenv("EIGENWALK_MIRROR", raising=False)
+    (item,) = weights.wanted("mask(model=ade20k)")
+    for words in (["describe", "mask"], ["weights", "fetch", "mask(model=ade20k)"]):
+        monkeypatch.setattr("sys.stdin", io.StringIO())
+        with pytest.raises(SystemExit):
+            main(words)
+        said = "".join(capfd.readouterr())
+        assert item.weights.url and item.weights.url in said and item.weights.sha256 and item.weights.sha256 in said
 
 
 def test_the_guide_lists_every_file_of_this_repository():

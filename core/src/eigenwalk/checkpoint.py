@@ -98,8 +98,9 @@ def _torch(path: Path) -> Any:
             "save the tensors alone, as safetensors or by torch.save(net.state_dict(), …)"
         ) from error
     except Exception as error:  # a damaged file makes the reader of pickles and archives raise anything
-        told = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
-        raise FileError(f"{path} cannot be opened as weights, it is truncated or no PyTorch file ({told})") from error
+        spoken = isinstance(error, (OSError, RuntimeError, EOFError)) and str(error)  # others tell a byte or an index
+        told = f" ({spoken.splitlines()[0]})" if spoken else ""
+        raise FileError(f"{path} cannot be opened as weights, it is truncated or no PyTorch file{told}") from error
 
 
 def _tensors(found: Mapping[Any, Any]) -> bool:

@@ -24,7 +24,7 @@ STYLES = {"passed": "green", "failed": "bold red", "expected": "yellow", "skippe
 PICTURES = 3
 """Images that a feature is checked on: one against two others."""
 SEED = 0
-"""Of the generator's samples."""
+"""Of the generator's samples, and of what bytes have lost."""
 
 
 def check(
@@ -112,6 +112,9 @@ def _images(generator: str | None, files: list[Path], registry: Registry) -> Cal
 def _read(files: list[Path]) -> Tensor:
     """The first images among `files` and in the folders among them, ``(n, 3, height, width)`` in [0, 1].
 
+    Each pixel is moved within the half grey level that its byte was rounded by: bytes are equal where a generator's
+    pixels are not, and where they are, a max pool has no derivative.
+
     Raises:
         FileError: there is none, or one cannot be read.
         InputError: they are of several sizes.
@@ -120,13 +123,13 @@ def _read(files: list[Path]) -> Tensor:
     import torch
     from PIL import Image
 
-    found = [one for file in files for one in (sorted(file.iterdir()) if file.is_dir() else [file])]
+    named = [one for file in files for one in (sorted(file.iterdir()) if file.is_dir() else [file])]
     readable = set(Image.registered_extensions())
-    found = [one for one in found if one in files or one.suffix.lower() in readable][:PICTURES]
-    if not found:
+    named = [one for one in named if one in files or one.suffix.lower() in readable][:PICTURES]
+    if not named:
         raise FileError(f"there is no image in {', '.join(map(str, files))}")
     arrays = []
-    for file in found:
+    for file in named:
         try:
             with Image.open(file) as image:
                 arrays.append(np.asarray(image.convert("RGB"), np.float32) / 255)
@@ -135,4 +138,6 @@ def _read(files: list[Path]) -> Tensor:
     sizes = {f"{array.shape[1]} x {array.shape[0]}" for array in arrays}
     if len(sizes) > 1:
         raise InputError(f"images must be of one size, got {' and '.join(sorted(sizes))}: resize them, or name others")
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+    rounding = np.random.default_rng(SEED).uniform(-0.5, 0.5, (len(arrays), *arrays[0].shape)) / 255
+    found = np.stack(arrays) + rounding.astype(np.float32)
+    return torch.from_numpy(found).permute(0, 3, 1, 2).contiguous()

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from eigenwalk.cli.facts import facts
 from eigenwalk.errors import ExpressionError, UnknownName
 from eigenwalk.expression import (
     Call,
@@ -120,29 +121,26 @@ def _offer(out: Console, offer: Offer[Any], registry: Registry) -> None:
     if getattr(spec, "kind", "feature") == "projection":
         kind = "projection, a feature whose value is an image: another can follow it after |"
     out.print(Text.assemble((spec.name, "bold"), f"  {spec.summary}"))
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
-    facts.add_row("kind", kind)
+    rows = [("kind", kind)]
     if hasattr(spec, "unit"):
-        facts.add_row("unit", spec.unit)
+        rows.append(("unit", spec.unit))
         if not spec.differentiable:
-            facts.add_row("gradient", "none: central differences along the directions that are needed")
+            rows.append(("gradient", "none: central differences along the directions that are needed"))
     if hasattr(spec, "spaces"):
-        facts.add_row("spaces", ", ".join(spec.spaces))
-    facts.add_row("from", f"{offer.distribution} {offer.version} (plugin {offer.plugin})")
-    facts.add_row("loads", spec.load)
+        rows.append(("spaces", ", ".join(spec.spaces)))
+    rows.append(("from", f"{offer.distribution} {offer.version} (plugin {offer.plugin})"))
+    rows.append(("loads", spec.load))
     if spec.licence:
-        facts.add_row("licence", spec.licence)
+        rows.append(("licence", spec.licence))
     for item in declared(offer):
         weights = item.weights
-        facts.add_row("weights", f"{weights.file}, {megabytes(weights.size)}, {weights.licence}")
-        facts.add_row("", f"{item.state()}{f', needed by {item.names[0]}' if weights.option else ''}")
-        facts.add_row("", weights.url or "inside the package")
-        facts.add_row("", f"SHA-256 {weights.sha256 or 'not published'}")
+        rows.append(("weights", f"{weights.file}, {megabytes(weights.size)}, {weights.licence}"))
+        rows.append(("", f"{item.state()}{f', needed by {item.names[0]}' if weights.option else ''}"))
+        rows.append(("", weights.url or "inside the package"))
+        rows.append(("", f"SHA-256 {weights.sha256 or 'not published'}"))
     for cite in spec.cites:
-        facts.add_row("cites", Text(cite))
-    out.print(facts)
+        rows.append(("cites", cite))
+    facts(out, rows)
     if spec.options:
         out.print("options", style="dim")
         out.print(_options(spec.options))

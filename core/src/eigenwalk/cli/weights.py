@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import TransferSpeedColumn as SpeedColumn
-from rich.table import Table
 from rich.text import Text
 
 from eigenwalk import store
 from eigenwalk.cli import inventory
 from eigenwalk.cli.errors import console, show
+from eigenwalk.cli.facts import facts
 from eigenwalk.errors import InputError, OptionError, WeightsError
 from eigenwalk.registry import Registry
 from eigenwalk.weights import Item, every, verify, wanted
@@ -150,22 +150,16 @@ def _show(missing: Sequence[Item]) -> None:
     """What will be fetched: licence, size, where from and where to."""
     from eigenwalk.weights.download import shown, source
 
-    out, facts = console(), Table.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
+    out = console()
     for item in missing:
         one = item.weights
-        facts.add_row("file", Text(one.file, style="bold"))
-        facts.add_row("licence", Text(one.licence))
-        facts.add_row("size", store.megabytes(one.size))
+        rows = [("file", one.file), ("licence", one.licence), ("size", store.megabytes(one.size))]
         if item.state() == "unchecked" and store.sum_of(one) is None:
-            facts.add_row("here", Text(f"{item.place}: its sum is recorded, and nothing is fetched if you trust it"))
+            rows.append(("here", f"{item.place}: its sum is recorded, and nothing is fetched if you trust it"))
         else:
-            facts.add_row("from", Text(shown(source(one.file, one.url or ""))))
-            facts.add_row("to", Text(str(item.place)))
-        facts.add_row("SHA-256", store.sum_of(one) or "not published")
-        facts.add_row("", "")
-    out.print(facts)
+            rows += [("from", shown(source(one.file, one.url or ""))), ("to", str(item.place))]
+        facts(out, [*rows, ("SHA-256", store.sum_of(one) or "not published")])
+        out.print()
 
 
 def _ask(missing: Sequence[Item]) -> None:

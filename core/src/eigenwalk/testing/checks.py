@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from eigenwalk.discovery import explained
+from eigenwalk.errors import Undefined
 from eigenwalk.testing.report import Finding
 
 
@@ -83,6 +84,9 @@ def _found(check: Check, subject: Any) -> Finding:
         return Finding(check.name, "skipped", str(reason))
     except Failed as failure:
         return Finding(check.name, "failed", failure.measured, failure.remedy)
+    except Undefined as error:
+        remedy = "measure it on images at which it has a value: Case(images=…); --images or --generator in a shell"
+        return Finding(check.name, "failed", f"it has no value at the images of this check: {error}", remedy)
     except Exception as error:  # a third party's code can raise anything
         text = f"it raised {explained(error)}"
         return Finding(check.name, "failed", text, f"nothing may be raised here; asked was: {check.about}")

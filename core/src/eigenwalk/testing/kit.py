@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -226,6 +227,13 @@ def _report(kind: Literal["feature", "generator"], checks: tuple[Check, ...], su
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Gradients are on, and torch's random state is afterwards as it was."""
-    with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
+    """Gradients are on, torch's random state is afterwards as it was, and torch does not complain of itself."""
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        warnings.catch_warnings(),
+    ):
+        # What torch imports for its first forward mode calls what torch deprecates: the feature's maker cannot help it.
+        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", FutureWarning)
         yield
