@@ -55,16 +55,20 @@ def generator(network: str, size: int, space: str, device: str) -> StyleGAN:
     return StyleGAN(made, space=space).to(device)
 
 
-def waypoint(look: Linearisation, z: torch.Tensor, kept: int, expansions: int) -> dict[str, float]:
+Seconds = dict[str, tuple[float, float]]
+"""Of the clock and of the processor, by part."""
+
+
+def waypoint(look: Linearisation, z: torch.Tensor, kept: int, expansions: int) -> Seconds:
     """Seconds of the parts of one waypoint at `z` ``(1, latent)``."""
-    seconds, before = {}, time.perf_counter()
+    seconds, before = {}, (time.perf_counter(), time.process_time())
 
     def note(part: str) -> None:
         nonlocal before
         if z.is_cuda:
             torch.cuda.synchronize()
-        now = time.perf_counter()
-        seconds[part], before = now - before, now
+        now = time.perf_counter(), time.process_time()
+        seconds[part], before = (now[0] - before[0], now[1] - before[1]), now
 
     point = look.at(z)
     note("image and values")
@@ -75,7 +79,7 @@ def waypoint(look: Linearisation, z: torch.Tensor, kept: int, expansions: int) -
         pulled = point.pull([change[:, 0] for change in pushed])
         pushed = point.push(pulled[:, None] / pulled.norm())
     note(f"{expansions} pullbacks, each with a tangent")
-    seconds["waypoint"] = sum(seconds.values())
+    seconds["waypoint"] = (sum(a for a, _ in seconds.values()), sum(b for _, b in seconds.values()))
     return seconds
 
 
@@ -99,12 +103,14 @@ def main() -> None:
     box = "mask(box=(0.25, 0.25, 0.75, 0.75))"
     features = tuple((text, load_feature(text)) for text in (box, f"~{box}"))
     look = Linearisation(made, features, tangents=asked.tangents)
+    seconds: Seconds = {}
     for i in range(asked.waypoints):
         seconds = waypoint(look, made.sample(1, i).to(asked.device), asked.kept, asked.expansions)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if asked.device != "cpu":
         peak = torch.cuda.max_memory_allocated()
-    print(", ".join(f"{part} {value:.2f} s" for part, value in seconds.items()))
+    for part, (clock, processor) in seconds.items():
+        print(f"{part:40} {clock:9.2f} s, {processor:9.2f} s of the processor")
     print(f"largest memory {peak / GIGABYTE:.2f} GB")
 
 

@@ -47,6 +47,7 @@ def test_it_says_what_a_file_is(configuration, file) -> None:
         "ros": "rosinality",
         "genforce": "genforce",
         "hammer": "Hammer",
+        "hammer3": "StyleGAN3 checkpoint of Hammer",
     }
     expected = "StyleGAN2" if configuration == "sg3-sg2-16" else words[configuration.partition("-")[0]]
     assert expected in found.words

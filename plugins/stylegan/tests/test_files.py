@@ -141,6 +141,13 @@ def test_tensors_that_do_not_fit_are_named(layouts, tmp_path) -> None:
         opened(path)
 
 
+def test_a_checkpoint_without_its_arguments_says_so(file, tmp_path) -> None:
+    whole = torch.load(file("hammer3-t-16"), weights_only=True)
+    torch.save({"models": whole["models"]}, tmp_path / "other.pth")
+    with pytest.raises(FileError, match="model_kwargs_init"):
+        opened(tmp_path / "other.pth")
+
+
 def test_a_checkpoint_of_another_network_says_so(tmp_path) -> None:
     names = ("g_ema", "convs.0.conv.modulation.weight", "synthesis.layer0.style.weight")
     torch.save(dict.fromkeys(names, 1), tmp_path / "other.pt")

@@ -45,6 +45,7 @@ FORMATS = (
     ),
     Format("tensorflow", "StyleGAN2 pickle of TensorFlow", (b"dnnlib.tflib.network", b"static_kwargs")),
     Format("rosinality", "StyleGAN2 checkpoint of rosinality", (b"g_ema", b"convs.0.conv.modulation.weight"), True),
+    Format("hammer", "StyleGAN3 checkpoint of Hammer", (b"synthesis.layer0.conv.style.weight",), True),
     Format("genforce", "StyleGAN2 checkpoint of genforce or Hammer", (b"synthesis.layer0.style.weight",), True),
 )
 

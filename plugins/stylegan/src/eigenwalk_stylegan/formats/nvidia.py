@@ -61,7 +61,7 @@ def read(path: Path) -> Description:
         saved = flat(generator)
         if "synthesis.input" in saved.attributes:
             configuration, names = _stylegan3(saved), _names3(saved)
-            _check_filters(configuration, saved)
+            check_filters(configuration, _layers3(saved), saved.tensors)
         elif "synthesis.b4" in saved.attributes:
             configuration, names = _stylegan2(saved), _name2
         else:
@@ -234,11 +234,15 @@ def _names3(saved: Saved) -> Callable[[str], str | None]:
     return ours
 
 
-def _check_filters(configuration: StyleGAN3, saved: Saved) -> None:
-    """Nothing, where the file's filters are those that the paper's formulas give for its configuration."""
-    for name, at in zip(_layers3(saved), configuration.plan, strict=True):
+def check_filters(configuration: StyleGAN3, layers: list[str], tensors: dict[str, Tensor]) -> None:
+    """Nothing, where the filters of these layers among `tensors` are those of the paper's formulas.
+
+    Raises:
+        ValueError: they are not.
+    """
+    for name, at in zip(layers, configuration.plan, strict=True):
         _, _, *ours = design(configuration, at)
         for part, filter in zip(("up_filter", "down_filter"), ours, strict=True):
-            theirs = saved.tensors.get(f"{name}.{part}", torch.ones(1)).double()
+            theirs = tensors.get(f"{name}.{part}", torch.ones(1)).double()
             if theirs.shape != filter.shape or not torch.allclose(theirs, filter, atol=1e-6):
                 raise ValueError(f"{part} of {name} is another than the paper's")
