@@ -5,63 +5,46 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
+from typer.testing import CliRunner
 
-import eigenwalk
-from eigenwalk import load_generator
-from eigenwalk.cli import main
-from eigenwalk.errors import FileError, WeightsError
+from eigenwalk.errors import FileError, InputError, OutputError, WeightsError
+from eigenwalk_stylegan.convert import app
 from eigenwalk_stylegan.generator import StyleGAN, stylegan
 from eigenwalk_stylegan.load import opened
-from eigenwalk_stylegan.plugin import eigenwalk_open
+from eigenwalk_stylegan.plugin import eigenwalk_generators, eigenwalk_open
 
 
-@pytest.fixture
-def convert(capsys) -> Callable[..., tuple[int, str]]:
-    """Runs ``eigenwalk convert``; gives its exit code and what it printed."""
-
-    def run(file: Path, output: Path) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as end:
-            main(["convert", str(file), "-o", str(output)])
-        printed = capsys.readouterr()
-        return int(end.value.code or 0), printed.out + printed.err
-
-    return run
+def convert(file: Path, output: Path) -> tuple[type | None, str]:
+    """Runs ``eigenwalk convert``; gives the class of the error, or None, and what was said."""
+    done = CliRunner().invoke(app, [str(file), "-o", str(output)])
+    return (type(done.exception) if done.exception else None), done.output + str(done.exception)
 
 
 def test_a_path_is_a_generator_and_so_is_the_name(file) -> None:
-    path = file("ada-16")
+    path, options = file("ada-16"), {"space": "w+", "layers": "1-2"}
     spec = eigenwalk_open(path)
     assert spec is not None
     assert spec.summary == "StyleGAN2 or StyleGAN2-ADA pickle of PyTorch"
-    alone = load_generator(f'open("{path}", space="w+", layers="1-2")')
-    named = load_generator(f'stylegan("{path}", space="w+", layers="1-2")')
+    assert "path" not in [option.name for option in spec.options]
+    (by_name,) = eigenwalk_generators()
+    assert by_name.options[0].name == "path"
+    alone, named = spec.factory()(path=path, **options), by_name.factory()(path=str(path), **options)
     assert isinstance(alone, StyleGAN)
     latents = alone.sample(1, 0)
     assert alone.latent_dim == 32
     assert torch.equal(alone(latents), named(latents))
 
 
-def test_a_walk_from_a_file_holds_a_box_and_moves_the_rest(file) -> None:
-    box, text = "mask(box=(0, 0, 0.5, 1))", f'open("{file("ada-16")}", space="w+", layers="2-4")'
-    (path, *_) = eigenwalk.run(text, fix=[box], vary=[f"~{box}"], steps=2, paths=1)
-    assert path.latents.shape == (3, 3 * 16)
-    fixed, varied = path.roles
-    last = path.waypoints[-1].changes
-    assert last[varied.name] / varied.typical > 0.01
-    assert last[fixed.name] / fixed.typical < last[varied.name] / varied.typical
-
-
 @pytest.mark.parametrize("name", ["ada-32-labels-clamp", "sg3-r-16", "genforce-8-labels", "ros-16-training"])
-def test_what_is_converted_gives_the_same_images_without_a_pickle(name, file, convert, tmp_path) -> None:
+def test_what_is_converted_gives_the_same_images_without_a_pickle(name, file, tmp_path) -> None:
     output = tmp_path / "model.safetensors"
-    code, printed = convert(file(name), output)
-    assert code == 0, printed
+    error, printed = convert(file(name), output)
+    assert error is None, printed
     assert "million parameters" in printed
     assert [one.name for one in tmp_path.iterdir()] == ["model.safetensors"]
     network, description = opened(output)
@@ -75,20 +58,20 @@ def test_what_is_converted_gives_the_same_images_without_a_pickle(name, file, co
     assert b"torch" not in output.read_bytes()[:200]
 
 
-def test_convert_says_what_is_wrong(file, convert, tmp_path) -> None:
+def test_convert_says_what_is_wrong(file, tmp_path) -> None:
     path, made = file("ada-16"), tmp_path / "m.safetensors"
-    for source, output, exit_code, says in (
-        (path, tmp_path / "m.pkl", 2, "must end with .safetensors"),
-        (path, tmp_path / "no" / "m.safetensors", 4, "cannot be written"),
-        (tmp_path / "no.pkl", made, 4, "there is no file"),
-        (path, made, 0, "16 x 16 pixels"),
-        (made, made, 2, "another file"),
+    for source, output, expected, says in (
+        (path, tmp_path / "m.pkl", InputError, "must end with .safetensors"),
+        (path, tmp_path / "no" / "m.safetensors", OutputError, "cannot be written"),
+        (tmp_path / "no.pkl", made, FileError, "there is no file"),
+        (path, made, None, "16 x 16 pixels"),
+        (made, made, InputError, "another file"),
     ):
-        code, printed = convert(source, output)
-        assert (code, says in printed) == (exit_code, True), printed
+        error, printed = convert(source, output)
+        assert (error, says in printed) == (expected, True), printed
 
 
-def test_a_converted_file_of_a_later_version_says_so(file, convert, tmp_path) -> None:
+def test_a_converted_file_of_a_later_version_says_so(file, tmp_path) -> None:
     made = tmp_path / "m.safetensors"
     convert(file("ada-16"), made)
     with safe_open(made, "pt") as held:
