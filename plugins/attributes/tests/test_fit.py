@@ -258,3 +258,12 @@ def test_scores_of_small_cases():
     found = scores.regressed(torch.tensor([1.0, 2, 3]), torch.tensor([1.0, 2, 4]))
     assert found.r2 == pytest.approx(1 - 3 / 14)
     assert found.mean_absolute_error == pytest.approx(1 / 3)
+
+
+def test_what_has_learnt_nothing_says_so():
+    truth = torch.tensor([0.0, 1.0] * 20)
+    signs = 2 * truth - 1
+    assert any("no better" in line for line in scores.classified(signs.roll(1), truth, 1.0).lines("logit"))
+    assert not any("no better" in line for line in scores.classified(signs, truth, 1.0).lines("logit"))
+    assert any("hardly better" in line for line in scores.regressed(truth.roll(1), truth).lines("m"))
+    assert not any("hardly better" in line for line in scores.regressed(truth, truth).lines("m"))

@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 BINS = 10
+WEAK = 0.2
+"""R² below which a walk along a fitted value goes nowhere in particular."""
+REMEDY = "give more images or another --backbone, and do not walk with this one"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Classified:
             f"AUC {self.auc:.3f}",
             f"calibration error (ECE) {self.ece:.3f}; {self.ece_before:.3f} before its temperature of "
             f"{self.temperature:.2f}",
+            *([f"no better than the commoner class: {REMEDY}"] if self.low <= self.baseline else []),
         ]
 
 
@@ -61,6 +65,7 @@ class Regressed:
         return [
             f"R² {self.r2:.3f}",
             f"mean absolute error {self.mean_absolute_error:.4g}, RMS error {self.rms_error:.4g} ({unit})",
+            *([f"hardly better than the mean value: {REMEDY}"] if self.r2 < WEAK else []),
         ]
 
 
