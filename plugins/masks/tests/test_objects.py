@@ -254,3 +254,8 @@ def test_the_published_network_takes_the_published_layout(tmp_path):
     torch.testing.assert_close(
         ours.sam.state_dict()["prompt_encoder.no_mask_embed.weight"], sam.prompt_encoder.no_mask_embed.weight
     )
+
+
+def test_a_point_alone_is_told_to_name_its_network():
+    with pytest.raises(OptionError, match="sam=vit_b"):
+        mask(point=(0.5, 0.5))

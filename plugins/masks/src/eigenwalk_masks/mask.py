@@ -44,6 +44,9 @@ def mask(
     """
     kinds = {"file": file, "label": label, "sam": sam, "box": box if sam is None else None}
     given = [name for name, value in kinds.items() if value is not None]
+    alone = [name for name, value in (("point", point), ("everything", everything)) if value is not None]
+    if not given and alone:
+        raise OptionError(f"{alone[0]} is a prompt for Segment Anything: name its network too, sam=vit_b")
     if len(given) != 1:
         raise OptionError(f"mask is one of {KINDS}got {' and '.join(given) or 'none of them'}")
     (kind,) = given
