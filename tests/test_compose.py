@@ -114,6 +114,7 @@ class Plugin:
             yield FeatureSpec(name, f"{where}:{name}", "")
         yield FeatureSpec("nowhere", "no_such_module:f", "")
         yield FeatureSpec("place", f"{where}:Place", "", (of, Option("by", "float", 1.0)))
+        yield FeatureSpec("lacking", "toys_that_lack:f", "")
         yield FeatureSpec("liar", f"{where}:Mean", "", kind="projection")
 
     @hookimpl
@@ -134,6 +135,10 @@ def folder(tmp_path, monkeypatch):
     """An empty working folder, and the toys importable."""
     monkeypatch.setitem(sys.modules, toys.__name__, toys)
     monkeypatch.chdir(tmp_path)
+    lacking = tmp_path / "modules" / "toys_that_lack.py"
+    lacking.parent.mkdir()
+    lacking.write_text("import no_such_library\n")
+    monkeypatch.syspath_prepend(lacking.parent)
     return tmp_path
 
 
@@ -264,6 +269,8 @@ def test_one_text_is_no_list(registry):
         ("leaves", PluginError, "end the process"),
         ("absent", PluginError, "cannot be imported: AttributeError"),
         ("nowhere", PluginError, "ModuleNotFoundError"),
+        ("lacking", PluginError, "No module named 'no_such_library'"),
+        ("lacking", PluginError, "; pip install eigenwalk-toys brings it"),
         ("rubbish", ContractError, "must return a Feature, got a int"),
         ("liar", ContractError, "must return a Projection, got a Mean"),
         ("undefined", Undefined, "nothing there"),

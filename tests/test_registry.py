@@ -177,7 +177,7 @@ def test_a_name_of_two_distributions_is_an_error_for_it_alone(zoo):
 
 def test_unknown_names_say_how_to_go_on(zoo, tmp_path):
     (tmp_path / "index.toml").write_text(
-        '[features.identity]\ndistribution = "eigenwalk-identity"\n[features.newer]\ndistribution = "eigenwalk-good"\n'
+        '[features.wrinkles]\ndistribution = "eigenwalk-wrinkles"\n[features.newer]\ndistribution = "eigenwalk-good"\n'
         '[features.hair]\ndistribution = "eigenwalk-bad"\n'
     )
     zoo.add("eigenwalk-bad", "raise OSError('no such library')\n")
@@ -185,10 +185,10 @@ def test_unknown_names_say_how_to_go_on(zoo, tmp_path):
     (bad,) = [failure for failure in registry.failures if failure.distribution == "eigenwalk-bad"]
     assert bad.names == ("hair",)
     for name, text in {
-        "identity": "not installed: pip install eigenwalk-identity",
+        "wrinkles": "not installed: pip install eigenwalk-wrinkles",
         "newer": "pip install --upgrade eigenwalk-good",
         "goood": "nearest: good",
-        "identiti": r"nearest: identity \(pip install eigenwalk-identity\)",
+        "wrinkle": r"nearest: wrinkles \(pip install eigenwalk-wrinkles\)",
         "hair": "not available, because plugin 'bad' .* failed at import: OSError: no such library",
         "bad.thing": "not available, because plugin 'bad'",
         "zzzzzz": "(?s)no feature is called 'zzzzzz'.*no such library",

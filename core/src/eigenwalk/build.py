@@ -56,7 +56,10 @@ def made(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any)
     except EigenwalkError:
         raise
     except CALLED as error:
-        raise PluginError(f"{who}: its factory {spec.load} cannot be imported: {explained(error)}") from error
+        lacks = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+        other = lacks and lacks.partition(".")[0] != spec.load.partition(":")[0].partition(".")[0]
+        remedy = f"; pip install {offer.distribution} brings it" if other else ""
+        raise PluginError(f"{who}: its factory {spec.load} cannot be imported: {explained(error)}{remedy}") from error
     try:
         with store.noting() as opened:
             result = factory(**options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 
 import pytest
@@ -99,18 +100,20 @@ def test_it_is_differentiated(weights):
     feature = landmarks(model="fan", file=str(weights), points=("jaw", "brows"), box=BOX).at(images)
     with torch.no_grad():
         assert feature(images).shape == (1, 27, 2)
-    v, u = torch.randn(images.shape), torch.randn(1, 27, 2)
+    random = torch.Generator().manual_seed(3)
+    v, u = torch.randn(images.shape, generator=random), torch.randn(1, 27, 2, generator=random)
     pull = vjp(feature, images)[1]
-    h = 0.01
+    h = 0.001
     with torch.no_grad():
         central = ((feature(images + h * v) - feature(images - h * v)) / (2 * h) * u).sum()
-    assert float((pull(u)[0] * v).sum()) == pytest.approx(float(central), rel=0.1)
+    assert float((pull(u)[0] * v).sum()) == pytest.approx(float(central), rel=0.02)
 
 
 @needs_library
 def test_the_package_around_the_network_is_not_imported():
-    models.fan()
-    assert not {"face_alignment", "cv2", "numba"} & set(sys.modules)
+    heavy = '{"face_alignment", "numba", "skimage"}'  # facenet-pytorch imports OpenCV where it finds it
+    program = f"import sys; from eigenwalk_landmarks import models; models.fan(); assert not {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch):
