@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -18,6 +19,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Before anything imports eigenwalk: what is imported earlier stays unchecked.
 install_import_hook([f"eigenwalk.{module}" for module in TENSORS], "typechecked.check")
+
+
+# A shell that starts tests in the background lets them ignore Ctrl-C, which they and what they start then never see.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -7,6 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+CPU = torch.device("cpu")
+"""Filters are numbers, wherever networks are built: under another default device too, such as torch's meta device."""
+
 
 def kaiser(taps: int, cutoff: float, width: float, rate: float) -> Tensor:
     """A low-pass filter ``(taps,)`` of sum 1: an ideal one, cut off at `cutoff`, under a Kaiser window.
@@ -18,7 +21,7 @@ def kaiser(taps: int, cutoff: float, width: float, rate: float) -> Tensor:
     >>> f.shape, round(float(f.sum()), 6), bool(torch.allclose(f, f.flip(0)))
     (torch.Size([12]), 1.0, True)
     """
-    n = torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2
+    n = torch.arange(taps, dtype=torch.float64, device=CPU) - (taps - 1) / 2
     f = torch.sinc(2 * cutoff / rate * n) * _window(taps, width, rate)
     return f / f.sum()
 
@@ -30,7 +33,7 @@ def jinc(taps: int, cutoff: float, width: float, rate: float) -> Tensor:
     >>> f.shape, round(float(f.sum()), 6), bool(torch.allclose(f, f.T))
     (torch.Size([12, 12]), 1.0, True)
     """
-    x = (torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2) / rate
+    x = (torch.arange(taps, dtype=torch.float64, device=CPU) - (taps - 1) / 2) / rate
     r = torch.hypot(x[:, None], x[None]).clamp_min(1e-12 / rate)  # at 0, for odd taps: the limit f_c
     window = _window(taps, width, rate)
     f = torch.special.bessel_j1(2 * math.pi * cutoff * r) / (math.pi * r) * torch.outer(window, window)
@@ -46,6 +49,6 @@ def _window(taps: int, width: float, rate: float) -> Tensor:
         beta = 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
     else:
         beta = 0.0
-    t = torch.linspace(-1, 1, taps, dtype=torch.float64) if taps > 1 else torch.zeros(1, dtype=torch.float64)
-    top = torch.special.i0(torch.tensor(beta, dtype=torch.float64))
+    t = torch.arange(taps, dtype=torch.float64, device=CPU) / max(1, taps - 1) * 2 - min(1, taps - 1)
+    top = torch.special.i0(torch.tensor(beta, dtype=torch.float64, device=CPU))
     return torch.special.i0(beta * torch.sqrt((1 - t.square()).clamp_min(0))) / top
