@@ -174,14 +174,6 @@ def test_onward_takes_one_number_further_whatever_the_path_did():
         assert bool(returns) == back
 
 
-def test_onward_keeps_the_path_of_many_numbers():
-    C = normal(1, 30, 5, seed=1)
-    solution = solved(Matrices(C, normal(1, 2, 5, seed=2)))
-    v = solution.vectors[:, 0]
-    direction, back = onward(solution, v, v, -(C @ v[:, :, None])[:, :, 0])
-    assert torch.equal(direction, v) and not back
-
-
 # How far
 
 

@@ -394,6 +394,19 @@ def test_one_number_never_turns_back(solver):
         assert path.status.reason == "length" or "undo" in path.status.detail or "any further" in path.status.detail
 
 
+@pytest.mark.parametrize(("copies", "solver"), [(9, "davidson"), (1, "nullspace")])
+def test_images_and_the_published_rule_may_turn_back(copies, solver):
+    """The same wave as many numbers, or under the published rule: the path keeps its own sense, over the crest."""
+    G = Embedding(4, sample=lambda n, seed: 0.3 * normal(n, 4, seed=seed))
+    wave = G.feature(lambda x: ((2.5 * x[:, 0]).sin() + 0.1 * x[:, 1])[:, None].expand(-1, copies))
+    problem = assemble(G, {"rest": (G.feature(lambda x: x[:, 2:]), 1.0)}, {"wave": wave})
+    published = solver == "nullspace"
+    solver = NullSpace() if published else SOLVERS[solver]
+    paths = walked(problem, seeds=(0, 1, 2), steps=14, paths=2, solver=solver, stride=0.1, correct=not published)
+    changes = [path.change(path.varied[0]) for path in paths]
+    assert any(change[-1] < change.max() - 0.1 or np.diff(change).min() < -0.1 for change in changes)
+
+
 # What features remember
 
 

@@ -17,10 +17,6 @@ from eigenwalk_landmarks.models import Fan
 
 BOX = (0.2, 0.2, 0.8, 0.9)
 
-needs_library = pytest.mark.skipif(
-    importlib.util.find_spec("face_alignment") is None, reason="face-alignment, an extra, is not installed"
-)
-
 
 def bumps(places: torch.Tensor) -> torch.Tensor:
     """Heat maps ``(1, 68, 64, 64)`` as FAN was trained to give: Gaussians of one cell's spread at places (x, y)."""
@@ -80,7 +76,6 @@ def test_the_region_is_face_alignment_s():
     )
 
 
-@needs_library
 def test_heat_maps_are_the_library_s_own(weights):
     library = models.fan()
     library.load_state_dict(torch.load(weights, weights_only=True))
@@ -94,7 +89,6 @@ def test_heat_maps_are_the_library_s_own(weights):
     assert (points - cells).abs().max() <= 2 * Fan.reach  # within the window, which is pushed inside at the border
 
 
-@needs_library
 def test_it_is_differentiated(weights):
     images = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(2))
     feature = landmarks(model="fan", file=str(weights), points=("jaw", "brows"), box=BOX).at(images)
@@ -109,7 +103,6 @@ def test_it_is_differentiated(weights):
     assert float((pull(u)[0] * v).sum()) == pytest.approx(float(central), rel=0.02)
 
 
-@needs_library
 def test_the_package_around_the_network_is_not_imported():
     heavy = '{"face_alignment", "numba", "skimage"}'  # facenet-pytorch imports OpenCV where it finds it
     program = f"import sys; from eigenwalk_landmarks import models; models.fan(); assert not {heavy} & set(sys.modules)"

@@ -45,18 +45,17 @@ def follow(solution: Solution, previous: Tensor) -> tuple[Tensor, Tensor]:
 def onward(solution: Solution, direction: Tensor, previous: Tensor, varied_gap: Tensor) -> tuple[Tensor, Tensor]:
     """`direction` ``(batch, dim)`` in the sense that takes what varies further, and whether that leads back.
 
-    An eigenvector has no sense, and that of `previous` is kept. But where a handful of numbers vary, such as an
-    attribute, their gradient may turn against the path, which would then undo what has varied: there the cosine
-    between the change along the direction and `varied_gap` ``(batch, p)``, what has varied since the start, counts a
-    little more than the cosine with `previous`, and for one number it decides. Where what is left goes back along the
-    path (a cosine below -1/2 with `previous`), what varies is at an extreme. An image has no sense of that kind, and
-    its mask may move: there the path's own sense is all.
+    For a handful of varied numbers (`HANDFUL`), such as an attribute. An eigenvector has no sense, and that of
+    `previous` is kept; but the gradient of a number may turn against the path, which would then undo what has varied:
+    so the cosine between the change along the direction and `varied_gap` ``(batch, p)``, what has varied since the
+    start, counts a little more than the cosine with `previous`, and for one number it decides. Where what is left goes
+    back along the path (a cosine below -1/2 with `previous`), what varies is at an extreme. An image has no sense of
+    that kind, and its mask may move: there the path's own sense is all.
     """
     changed = _coordinates(solution, direction[:, None].double())[0][:, 0]
     away = torch.nn.functional.cosine_similarity(changed, varied_gap.double(), dim=-1)
     ahead = (direction * previous).sum(-1) / previous.norm(dim=-1).clamp_min(1e-30)
-    outward = OUTWARD if varied_gap.shape[1] <= HANDFUL else 0.0
-    sense = torch.where(ahead.double() + outward * away < 0, -1.0, 1.0).to(direction)
+    sense = torch.where(ahead.double() + OUTWARD * away < 0, -1.0, 1.0).to(direction)
     return sense[:, None] * direction, sense * ahead < -0.5
 
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from eigenwalk.linearise import Point
 from eigenwalk.path import Cost, Role, Status, Waypoint
 from eigenwalk.quotient import Problem
-from eigenwalk.step import HANDFUL
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.propose import Proposal
 from eigenwalk.walk.rows import status, surviving
@@ -66,7 +65,6 @@ def _judged(
     paths = [proposal.paths[row] for row in rows]
     changes = problem.changes(point, [start[paths] for start in front.origin])
     excess, pictures, names = problem.excess(changes), picture(point.images), [role.name for role in problem.roles]
-    numbers = sum(values[0].numel() for values in point.values[problem.fixed :])
     judged = {}
     for n, (row, path) in enumerate(zip(rows, paths, strict=True)):
         if problem.fixed and float(excess[n].max()) > 1:
@@ -75,7 +73,7 @@ def _judged(
             continue
         before = [front.paths[path].waypoints[-1].changes[name] for name in names]
         undone = _varied(problem, before) - _varied(problem, changes[n].tolist())
-        if numbers <= HANDFUL and undone > UNDONE * float(proposal.varied[row]):
+        if proposal.outward and undone > UNDONE * float(proposal.varied[row]):
             judged[row] = Arrival(path, None, Status("nothing to vary", "any further step would undo what has varied"))
             continue
         waypoint = Waypoint(

@@ -12,7 +12,7 @@ from eigenwalk.linearise import Memories, Meter, Point
 from eigenwalk.path import Cost
 from eigenwalk.quotient import Problem, Scaled
 from eigenwalk.rayleigh import Memory, Solution
-from eigenwalk.step import correction, follow, onward, rate, step_size
+from eigenwalk.step import HANDFUL, correction, follow, onward, rate, step_size
 from eigenwalk.walk.front import Front, look
 from eigenwalk.walk.options import WalkOptions
 
@@ -31,6 +31,7 @@ class Proposal:
         memory: what the solver leaves.
         memories: what the features remember of `latents`, each ``(rows, ...)``.
         costs: what looking and solving took, by row.
+        outward: whether what varies has a further and a back, and must not go back.
     """
 
     paths: tuple[int, ...]
@@ -43,6 +44,7 @@ class Proposal:
     memory: Memory
     memories: Memories
     costs: tuple[Cost, ...]
+    outward: bool
 
     def rows(self, index: list[int]) -> Proposal:
         """The proposal of some of its rows."""
@@ -52,6 +54,7 @@ class Proposal:
             memory=self.memory.rows(torch.tensor(index, dtype=torch.long, device=self.latents.device)),
             memories=tuple(tensor[index] for tensor in self.memories),
             costs=tuple(self.costs[i] for i in index),
+            outward=self.outward,
             **{name: getattr(self, name)[index] for name in tensors},
         )
 
@@ -75,7 +78,8 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
     solution = options.solver.solve(scaled, 1, memory, front.directions[rows], pull_back)
     direction, quotient = follow(solution, front.directions[rows])
     back = torch.zeros(len(rows), dtype=torch.bool, device=direction.device)
-    if options.correct:  # the published rule has its own continuation
+    outward = _outward(problem, point, options)
+    if outward:
         direction, back = onward(solution, direction, front.directions[rows], varied_gap)
     varied_rate = rate(solution, direction)
     step = step_size(varied_rate, options.stride, options.longest * problem.latent_scale)
@@ -93,6 +97,7 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
         memory=solution.memory,
         memories=point.memories,
         costs=(point.meter.cost,) * len(rows),
+        outward=outward,
     )
 
 
@@ -127,7 +132,13 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
         memory=solution.memory,
         memories=tuple(tensor[index] for tensor in point.memories),
         costs=tuple(point.meter.cost if n in firsts else Cost() for n in range(len(rows))),
+        outward=_outward(problem, point, options),
     )
+
+
+def _outward(problem: Problem, point: Point, options: WalkOptions) -> bool:
+    """Whether a handful of numbers vary; not for the published rule, which has its own continuation."""
+    return options.correct and sum(values[0].numel() for values in point.values[problem.fixed :]) <= HANDFUL
 
 
 def _point(problem: Problem, front: Front, rows: list[int]) -> Point:
