@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import eigenwalk
-from eigenwalk.errors import CompositionError, InputError, RecipeError
+from eigenwalk.errors import CompositionError, InputError, RecipeError, UnknownName
 from eigenwalk.feature import FunctionFeature
 from eigenwalk.path import Path
 from eigenwalk.recipe import Recipe
@@ -166,7 +166,7 @@ def test_objects_are_measured_every_time(registry):
 
 
 def test_what_is_wrong_says_so(folder, registry):
-    with pytest.raises(RecipeError, match="solver"):
+    with pytest.raises(UnknownName, match="newton.*davidson, dense or nullspace"):
         eigenwalk.run("./my_generator.py:build", vary=["pixels"], solver="newton", registry=registry)
     with pytest.raises(CompositionError):
         eigenwalk.run(curved(), fix=["pixels"], vary=["pixels"], registry=registry)

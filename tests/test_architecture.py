@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 ROWS = (
     ("errors", "shapes"),
-    ("spec", "generator", "feature", "path", "store", "checkpoint"),
+    ("spec", "generator", "direction", "feature", "path", "store", "checkpoint"),
     ("hookspecs", "index", "discovery", "registry", "source", "expression", "options", "files"),
     ("resolve", "build", "compose", "linearise", "quotient", "typical", "remembered", "rayleigh", "step"),
     ("front", "advance", "walk"),

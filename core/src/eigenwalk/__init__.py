@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eigenwalk.api import Run, load_feature, load_generator, run, start
+    from eigenwalk.direction import Directions
     from eigenwalk.errors import EigenwalkError
     from eigenwalk.feature import Feature, FunctionFeature, Projection
     from eigenwalk.generator import FunctionGenerator, Generator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from eigenwalk.registry import Registry
 
 _HOME = {
+    "Directions": "direction",
     "EigenwalkError": "errors",
     "Feature": "feature",
     "FunctionFeature": "feature",
@@ -40,6 +42,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Directions",
     "EigenwalkError",
     "Feature",
     "FunctionFeature",

@@ -22,7 +22,8 @@ from typing import Any
 import torch
 
 from eigenwalk.build import Used
-from eigenwalk.compose import Composition, Term, build_feature, build_generator, compose
+from eigenwalk.compose import Composition, Term, build_directions, build_feature, build_generator, compose
+from eigenwalk.direction import Directions
 from eigenwalk.errors import InputError, WalkError
 from eigenwalk.expression import parse
 from eigenwalk.feature import Feature, FunctionFeature
@@ -35,7 +36,7 @@ from eigenwalk.recipe import Recipe
 from eigenwalk.registry import Registry
 from eigenwalk.remembered import remembered
 from eigenwalk.typical import latent_scale, typical_distance
-from eigenwalk.walk import Front, Solver, WalkOptions, walk
+from eigenwalk.walk import Along, Front, Solver, WalkOptions, walk
 
 SOLVERS: dict[str, Solver] = {"davidson": Davidson(), "dense": Dense(), "nullspace": NullSpace()}
 PUBLISHED_DIFFERENCE = 0.01
@@ -87,7 +88,8 @@ def start(
     recipe = recipe.canonical(registry)
     composition = compose(recipe.fix, recipe.vary, registry)
     generator, used = build_generator(recipe.generator, registry)
-    prepared = _prepared(recipe, generator, used, composition, paths[0].roles if paths else ())
+    solver = _solver(recipe.solver, registry)
+    prepared = _prepared(recipe, generator, used, composition, solver, paths[0].roles if paths else ())
     if not (paths and arrays):
         return prepared
     return replace(prepared, resume=Front.restore(paths, arrays, recipe.device))
@@ -99,6 +101,7 @@ def run(
     fix: Sequence[Named] = (),
     vary: Sequence[Named],
     seeds: Sequence[int] = (0,),
+    solver: str | Directions = "davidson",
     progress: Callable[[Front], object] | None = None,
     registry: Registry | None = None,
     **options: Any,
@@ -109,22 +112,26 @@ def run(
         generator: expression, or a `Generator`.
         fix, vary: expressions, `Feature` objects, or functions from images to values.
         seeds: of the starts.
+        solver: davidson, dense, nullspace, an expression of a plugin's directions, or `Directions`.
         progress: called with the front after every waypoint.
         registry: of plugins; those installed, by default.
-        **options: of `eigenwalk.recipe.Recipe`: steps, paths, stride, solver, tolerance, batch, device, dtype.
+        **options: of `eigenwalk.recipe.Recipe`: steps, paths, stride, tolerance, batch, device, dtype.
 
     Raises:
         EigenwalkError: see `start`.
     """
     registry = registry or Registry.discover()
-    if isinstance(generator, str) and all(isinstance(one, str) for one in (*fix, *vary)):
-        prepared = start(Recipe.of(generator=generator, fix=fix, vary=vary, seeds=seeds, **options), registry=registry)
+    if all(isinstance(one, str) for one in (generator, solver, *fix, *vary)):
+        recipe = Recipe.of(generator=generator, fix=fix, vary=vary, seeds=seeds, solver=solver, **options)
+        prepared = start(recipe, registry=registry)
     else:
         composition = compose([_text_or_term(one) for one in fix], [_text_or_term(one) for one in vary], registry)
         built, used = (generator, ()) if isinstance(generator, Generator) else build_generator(generator, registry)
         name = generator if isinstance(generator, str) else type(generator).__name__
-        recipe = Recipe.of(generator=name, vary=["object"], seeds=seeds, **options)
-        prepared = _prepared(recipe, built, used, composition)
+        named = {"solver": solver} if isinstance(solver, str) else {}
+        recipe = Recipe.of(generator=name, vary=["object"], seeds=seeds, **named, **options)
+        found = _solver(solver, registry) if isinstance(solver, str) else (Along(solver), ())
+        prepared = _prepared(recipe, built, used, composition, found)
     paths: tuple[Path, ...] = ()
     for front in prepared.fronts():
         paths = front.paths
@@ -155,9 +162,14 @@ def _text_or_term(one: Named) -> str | Term:
 
 
 def _prepared(
-    recipe: Recipe, generator: Generator, used: Sequence[Used], composition: Composition, roles: Sequence[Role] = ()
+    recipe: Recipe,
+    generator: Generator,
+    used: Sequence[Used],
+    composition: Composition,
+    found: tuple[Solver, tuple[Used, ...]],
+    roles: Sequence[Role] = (),
 ) -> Run:
-    """The run of these objects; typical distances come from `roles` where a walk goes on."""
+    """The run of these objects by the solver `found`; typical distances come from `roles` where a walk goes on."""
     device, dtype = _device(recipe.device), getattr(torch, recipe.dtype)
     terms = (*composition.fixed, *composition.varied)
     generator = generator.to(device, dtype)
@@ -174,22 +186,31 @@ def _prepared(
         _role(term, i < len(composition.fixed), typical[term.text], recipe.tolerance) for i, term in enumerate(terms)
     )
     scale = latent_scale(generator)
-    h = PUBLISHED_DIFFERENCE * scale / math.sqrt(2 * generator.latent_dim) if recipe.solver == "nullspace" else None
+    solver, brought = found
+    h = PUBLISHED_DIFFERENCE * scale / math.sqrt(2 * generator.latent_dim) if isinstance(solver, NullSpace) else None
     problem = Problem(Linearisation(generator, named, differences=h, dtype=dtype), roles, recipe.generator, scale)
     batch, tangents = _fitting(problem, recipe, device)
     problem = replace(problem, linearisation=replace(problem.linearisation, tangents=tangents))
-    everything = tuple(dict.fromkeys([*used, *(one for term in terms for one in term.used)]))
+    everything = tuple(dict.fromkeys([*used, *brought, *(one for term in terms for one in term.used)]))
     recipe = recipe.model_copy(update={"batch": batch, **_provenance(everything)})
-    return Run(recipe, problem, _options(recipe), tuple(notes))
+    return Run(recipe, problem, _options(recipe, solver), tuple(notes))
 
 
-def _options(recipe: Recipe) -> WalkOptions:
+def _solver(text: str, registry: Registry) -> tuple[Solver, tuple[Used, ...]]:
+    """The solver that `text` names, and what was used for it."""
+    if text in SOLVERS:
+        return SOLVERS[text], ()
+    directions, used = build_directions(text, registry)
+    return Along(directions), (used,)
+
+
+def _options(recipe: Recipe, solver: Solver) -> WalkOptions:
     return WalkOptions(
         steps=recipe.steps,
         paths=recipe.paths,
         stride=recipe.stride,
-        solver=SOLVERS[recipe.solver],
-        correct=recipe.solver != "nullspace",
+        solver=solver,
+        correct=isinstance(solver, (Davidson, Dense)),
         batch=recipe.batch,
     )
 

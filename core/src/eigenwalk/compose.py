@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from eigenwalk.build import Used, check_generator, feature_from_file, generator_from_file, made
+from eigenwalk.direction import Directions
 from eigenwalk.errors import CompositionError, InputError
 from eigenwalk.expression import Call, Chain, Complement, Expression, Held, Node, Open, Weighted, parse, parse_generator
 from eigenwalk.feature import Feature, Projection, chain
@@ -138,6 +139,19 @@ def build_generator(text: str, registry: Registry) -> tuple[Generator, tuple[Use
         node = by_keyword(node, offer.spec)
         generator, used = made(offer, node, Generator, **factory_options(node.options))
     return check_generator(generator, str(node)), (used,)
+
+
+def build_directions(text: str, registry: Registry) -> tuple[Directions, Used]:
+    """The directions that `text` names, such as ``ganspace(components=20)``, and what was used for them.
+
+    Raises:
+        InputError, PluginError: as `build_generator`.
+    """
+    node = parse(text)
+    assert isinstance(node, Call)  # a recipe holds no other
+    offer = registry.direction(node.name, package(node))
+    node = by_keyword(node, offer.spec)
+    return made(offer, node, Directions, **factory_options(node.options))
 
 
 def _opened(node: Open, registry: Registry) -> tuple[Generator, Used]:

@@ -14,7 +14,7 @@ False
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -22,6 +22,7 @@ from eigenwalk.generator import Generator
 from eigenwalk.shapes import Basis, Images, Latents
 
 
+@runtime_checkable
 class Sight(Protocol):
     """What a method may look at: some latents, one a row, and the varied and fixed features there.
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from eigenwalk.errors import ExpressionError, OptionError
 from eigenwalk.expression import Call, Chain, Complement, Node, Open, Value, parse, value_text
-from eigenwalk.spec import FeatureSpec, GeneratorSpec, Option
+from eigenwalk.spec import DirectionSpec, FeatureSpec, GeneratorSpec, Option
 
-Spec = FeatureSpec | GeneratorSpec
+Spec = FeatureSpec | GeneratorSpec | DirectionSpec
 
 _EXPECTED = {
     "str": "a word or a string",

@@ -10,7 +10,7 @@ typical distance, times its weight; a fixed one in tolerances:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -52,7 +52,7 @@ class Problem:
 
 
 class Scaled:
-    """The operators of `eigenwalk.rayleigh` at a point, in the units of the roles."""
+    """The operators of `eigenwalk.rayleigh` at a point, in the units of the roles; an `eigenwalk.direction.Sight`."""
 
     def __init__(self, problem: Problem, point: Point):
         self._point, self._fixed = point, problem.fixed
@@ -60,6 +60,18 @@ class Scaled:
         self.like = point.latents.detach()
         pairs = zip(problem.roles, point.features, point.values, strict=True)
         self._scales = [_scale(role, named, values).to(values) for role, named, values in pairs]
+        self.generator, self.images = problem.linearisation.generator, point.images
+
+    def values(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Varied ``(n, p)`` and fixed ``(n, q)`` values at other latents ``(n, latent)``, not scaled.
+
+        Raises:
+            Undefined: a feature has no value at some rows, which it names.
+        """
+        values = replace(self._point.owner, differences=1.0).at(latents.to(self.like)).values
+        flat = [v.flatten(1) for v in values]
+        none = self.like.new_zeros(len(latents), 0)
+        return torch.cat([none, *flat[self._fixed :]], 1), torch.cat([none, *flat[: self._fixed]], 1)
 
     def push(self, V: Tensor) -> tuple[Tensor, Tensor]:
         """``(C V, F V)``: every feature's change along V ``(batch, k, dim)``, scaled and laid side by side."""

@@ -23,7 +23,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from eigenwalk import store
-from eigenwalk.errors import RecipeError
+from eigenwalk.errors import OptionError, RecipeError, UnknownName
 from eigenwalk.expression import Call, Expression, Held, Node, Open, Weighted, parse, parse_generator
 from eigenwalk.files import sha256
 from eigenwalk.options import by_keyword
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from eigenwalk.registry import Registry
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+SOLVERS = ("davidson", "dense", "nullspace")
+"""Solvers of the core; any other name is a plugin's directions."""
 HEAD = "# A walk of eigenwalk; `eigenwalk run` and the name of this file repeat it.\n\n"
 IDENTITY = ("generator", "fix", "vary", "seeds", "steps", "paths", "stride", "solver", "tolerance", "dtype")
 """The entries that decide where a walk goes; the others say how it is computed, or with what it was."""
@@ -48,7 +50,7 @@ class Recipe(BaseModel):
         steps: waypoints after the start.
         paths: per seed, the two senses of a direction counted apart.
         stride: varied change that a step is to bring, as a share of the typical distance.
-        solver: how directions are found.
+        solver: how directions are found: one of `SOLVERS`, or the expression of a plugin's directions.
         tolerance: of a fixed feature that names none, as a share of its typical distance.
         batch: rows per generator call; None lets the walk choose.
         device, dtype: where and in which precision.
@@ -65,7 +67,7 @@ class Recipe(BaseModel):
     steps: int = Field(default=12, ge=1)
     paths: int = Field(default=6, ge=1)
     stride: float = Field(default=0.08, gt=0, le=1)
-    solver: Literal["davidson", "dense", "nullspace"] = "davidson"
+    solver: Text = "davidson"
     tolerance: float = Field(default=0.35, gt=0, allow_inf_nan=False)
     batch: int | None = Field(default=None, ge=1)
     device: Text = "cpu"
@@ -83,6 +85,11 @@ class Recipe(BaseModel):
     @classmethod
     def _features(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(parse(text)) for text in texts)
+
+    @field_validator("solver")
+    @classmethod
+    def _solver(cls, text: str) -> str:
+        return str(_directions(text))
 
     @field_validator("seeds")
     @classmethod
@@ -170,7 +177,9 @@ class Recipe(BaseModel):
         fix, vary = ([_resolved(parse(text), registry) for text in texts] for texts in (self.fix, self.vary))
         check_sets([_bare(node) for node in fix], [_bare(node) for node in vary], registry)
         sets = {"fix": tuple(map(str, fix)), "vary": tuple(map(str, vary))}
-        return self.model_copy(update={"generator": str(generator), **sets})
+        return self.model_copy(
+            update={"generator": str(generator), "solver": _canonical_solver(self.solver, registry), **sets}
+        )
 
     def check_installed(self, registry: Registry) -> list[str]:
         """Warnings about versions that differ from those of the run that wrote this recipe.
@@ -222,6 +231,30 @@ class Recipe(BaseModel):
                     f"{name} has changed since this walk: its SHA-256 was {recorded[:12]}…, and is {have[:12]}…. Bring "
                     "the old file back to repeat the walk, or walk anew"
                 )
+
+
+def _directions(text: str) -> Call:
+    """The one call that names directions: ``sefa``, ``ganspace(components=20)``."""
+    node = parse(text)
+    if not isinstance(node, Call) or node.name == "file":
+        raise ValueError(f"should be {_or(SOLVERS)} or the name of a plugin's directions, such as sefa")
+    return node
+
+
+def _canonical_solver(text: str, registry: Registry) -> str:
+    node = _directions(text)
+    if node.name in SOLVERS:
+        if node.args or node.options:
+            raise OptionError(f"the solver {node.name} takes no options, got {node}")
+        return node.name
+    try:
+        return str(by_keyword(node, registry.direction(node.name, package(node)).spec))
+    except UnknownName as error:
+        raise UnknownName(f"{error}; or one of the solvers {_or(SOLVERS)}") from None
+
+
+def _or(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _resolved(node: Expression, registry: Registry) -> Expression:

@@ -1,7 +1,8 @@
 """The walk: from starts along curved paths, waypoint by waypoint."""
 
+from eigenwalk.walk.along import Along
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.loop import walk
 from eigenwalk.walk.options import Solver, WalkOptions
 
-__all__ = ["Front", "Solver", "WalkOptions", "walk"]
+__all__ = ["Along", "Front", "Solver", "WalkOptions", "walk"]

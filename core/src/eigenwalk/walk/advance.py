@@ -39,7 +39,7 @@ def advance(problem: Problem, front: Front, options: WalkOptions) -> Front:
             arrivals += ended
             proposals += [going.rows(part) for part in groups(range(len(going.paths)), options.batch)]
     for proposal in proposals:
-        found, point = arrive(problem, front, proposal)
+        found, point = arrive(problem, front, proposal, options.bounded)
         arrivals += found
         # One batch alone stays in memory for the next waypoint: more would hold every batch's activations.
         points = [(list(proposal.paths), point)] if point is not None and len(proposals) == 1 else []

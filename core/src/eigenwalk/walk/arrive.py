@@ -32,8 +32,13 @@ class Arrival:
     status: Status = field(default_factory=Status)
 
 
-def arrive(problem: Problem, front: Front, proposal: Proposal) -> tuple[list[Arrival], Point | None]:
-    """What every path of the proposal found, and the point itself where all arrived by their whole step."""
+def arrive(
+    problem: Problem, front: Front, proposal: Proposal, bounded: bool = True
+) -> tuple[list[Arrival], Point | None]:
+    """What every path of the proposal found, and the point itself where all arrived by their whole step.
+
+    Where it is not `bounded`, fixed features may leave their tolerances.
+    """
     found: dict[int, Arrival] = {}
     every, whole = range(len(proposal.paths)), None
     for attempt, share in enumerate(SHORTENINGS, start=1):
@@ -44,7 +49,7 @@ def arrive(problem: Problem, front: Front, proposal: Proposal) -> tuple[list[Arr
         found |= {row: Arrival(proposal.paths[row], None, status(error)) for row, error in failures.items()}
         if done is not None:
             rows, point = done
-            found |= _judged(problem, front, proposal, rows, point, share, attempt)
+            found |= _judged(problem, front, proposal, rows, point, share, attempt, bounded)
             whole = point if attempt == 1 and len(rows) == len(every) else None
     arrivals = [found[row] for row in every]
     return arrivals, whole if all(arrival.waypoint for arrival in arrivals) else None
@@ -58,7 +63,14 @@ def _reach(problem: Problem, proposal: Proposal, rows: list[int], share: float) 
 
 
 def _judged(
-    problem: Problem, front: Front, proposal: Proposal, rows: list[int], point: Point, share: float, attempt: int
+    problem: Problem,
+    front: Front,
+    proposal: Proposal,
+    rows: list[int],
+    point: Point,
+    share: float,
+    attempt: int,
+    bounded: bool,
 ) -> dict[int, Arrival]:
     """A waypoint for each of `rows` that keeps every tolerance and undoes nothing, else what stands against it."""
     assert front.origin is not None  # set before a step is tried
@@ -67,7 +79,7 @@ def _judged(
     excess, pictures, names = problem.excess(changes), picture(point.images), [role.name for role in problem.roles]
     judged = {}
     for n, (row, path) in enumerate(zip(rows, paths, strict=True)):
-        if problem.fixed and float(excess[n].max()) > 1:
+        if bounded and problem.fixed and float(excess[n].max()) > 1:
             worst = int(excess[n].argmax())
             judged[row] = Arrival(path, None, _broken(problem.roles[worst], changes[n, worst]))
             continue

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from eigenwalk.rayleigh import Davidson, Dense, NullSpace
+from eigenwalk.walk.along import Along
 
-Solver = Davidson | Dense | NullSpace
+Solver = Davidson | Dense | NullSpace | Along
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class WalkOptions:
         correct: pulls fixed features back with every step.
         batch: rows in one generator call; None for all at once.
         longest: no step is longer than this share of the typical distance between two latents.
+        bounded: a path ends where a fixed feature would leave its tolerance. Without, it is only measured.
     """
 
     steps: int = 12
@@ -30,6 +32,7 @@ class WalkOptions:
     correct: bool = True
     batch: int | None = None
     longest: float = 0.15
+    bounded: bool = True
 
     def __post_init__(self) -> None:
         for name in ("steps", "paths", "batch"):
