@@ -104,7 +104,7 @@ class Status:
     ``walking`` marks a path that has not ended; ``length`` is the wished end; the others cut it short.
     """
 
-    reason: Literal["walking", "length", "tolerance", "nothing to vary", "undefined", "numerical"] = "walking"
+    reason: Literal["walking", "length", "tolerance", "nothing to vary", "region", "undefined", "numerical"] = "walking"
     detail: str = ""
     feature: str | None = None
 
@@ -150,6 +150,13 @@ class Path:
     def varied(self) -> tuple[Role, ...]:
         """The features that were to vary."""
         return tuple(r for r in self.roles if r.part == "varied")
+
+    @property
+    def moved(self) -> float:
+        """How far what varies is from the start: the mean of all varied features, as a share of typical."""
+        last = self.waypoints[-1].changes
+        shares = [last[role.name] / role.typical for role in self.varied]
+        return sum(shares) / len(shares) if shares else 0.0
 
     @property
     def cost(self) -> Cost:

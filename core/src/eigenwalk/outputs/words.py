@@ -18,6 +18,7 @@ ENDINGS = {
     "length": "full length",
     "tolerance": "reached a tolerance",
     "nothing to vary": "nothing left to vary",
+    "region": "left the typical region",
     "undefined": "a feature had no value",
     "numerical": "not a number",
 }

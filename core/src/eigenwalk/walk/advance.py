@@ -94,6 +94,8 @@ def _continued(path: Path, arrival: Arrival, options: WalkOptions) -> Path:
     if arrival.waypoint is None:
         return path.end(arrival.status)
     path = path.append(arrival.waypoint)
+    if options.until is not None and path.moved >= options.until:
+        return path.end(Status("length", f"what varies has moved {path.moved:.0%} of typical"))
     if arrival.waypoint.index < options.steps:
         return path
     return path.end(Status("length", f"walked the {options.steps} waypoints asked for"))

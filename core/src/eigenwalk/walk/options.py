@@ -22,6 +22,9 @@ class WalkOptions:
         correct: pulls fixed features back with every step.
         batch: rows in one generator call; None for all at once.
         longest: no step is longer than this share of the typical distance between two latents.
+        until: a path has its full length once what varies has changed by this share of typical distances, the mean of
+            all varied features; None for all `steps`.
+        region: no waypoint is further from the mean latent than this many times a typical latent; None for any distance.
         bounded: a path ends where a fixed feature would leave its tolerance. Without, it is only measured.
     """
 
@@ -32,6 +35,8 @@ class WalkOptions:
     correct: bool = True
     batch: int | None = None
     longest: float = 0.15
+    until: float | None = None
+    region: float | None = None
     bounded: bool = True
 
     def __post_init__(self) -> None:
@@ -39,7 +44,7 @@ class WalkOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        for name in ("stride", "longest"):
+        for name in ("stride", "longest", "until", "region"):
             value = getattr(self, name)
-            if not 0 < value < float("inf"):
+            if value is not None and not 0 < value < float("inf"):
                 raise ValueError(f"{name} must be positive and finite, got {value}")
