@@ -1,0 +1,1 @@
+"""BigGAN and BigGAN-deep from their published files, as generators for eigenwalk."""
