@@ -1,0 +1,1 @@
+"""Models of the diffusers library, from local folders, as generators for eigenwalk."""

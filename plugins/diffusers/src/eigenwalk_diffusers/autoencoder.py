@@ -1,0 +1,105 @@
+"""An autoencoder's decoder as a generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from eigenwalk.generator import Generator
+from eigenwalk.shapes import Images, Latents
+from eigenwalk_diffusers.decoder import SUPPORTED, Decoder, Encoder, halves, sides
+from eigenwalk_diffusers.folder import INDEX, kind, described, licence
+from eigenwalk_diffusers.pictures import listed, picture
+from eigenwalk_diffusers.words import millions
+
+UNSAID = (256, 256)
+"""Pixels where neither the user nor the configuration says how many."""
+
+
+class Autoencoder(Generator):
+    """Latents ``(batch, channels h w)``, scaled to about unit variance, to the images that the decoder makes of them.
+
+    With pictures, sample i of a seed is the encoding of picture (seed + i) of the folder, counted from 0 and round and
+    round, so that ``--seed 3`` starts at the fourth. Without, samples are standard normal, the distribution that the
+    configuration scales latents to; an autoencoder's latents are not independent, and such images are textures.
+
+    Attributes:
+        facts: what it is, in words.
+    """
+
+    def __init__(self, decoder: Decoder, resolution: tuple[int, int], facts: dict[str, str]) -> None:
+        self.decoder, self.resolution, self.facts = decoder, resolution, facts
+        self.shape = decoder.latent_shape(resolution)
+        self.latent_dim = self.shape[0] * self.shape[1] * self.shape[2]
+
+    def __call__(self, latents: Latents) -> Images:
+        """The images ``(batch, 3, height, width)``."""
+        return self.decoder(latents.unflatten(1, self.shape))
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Autoencoder:
+        """This generator on `device`, in `dtype`."""
+        self.decoder.settle(device, dtype)
+        return self
+
+
+class AroundPictures(Autoencoder):
+    """An `Autoencoder` whose samples are encodings of pictures, computed when they are first asked for.
+
+    The encoder stays on the CPU, in float32: samples are the same wherever the decoder is.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        resolution: tuple[int, int],
+        facts: dict[str, str],
+        encoder: Encoder,
+        files: tuple[Path, ...],
+    ) -> None:
+        super().__init__(decoder, resolution, facts)
+        self.encoder, self.files = encoder, files
+        self._encoded: dict[int, Latents] = {}
+
+    def sample(self, n: int, seed: int) -> Latents:
+        """The encodings ``(n, latent)`` of pictures seed, seed + 1 and so on, round and round.
+
+        Raises:
+            FileError: one of them cannot be read.
+        """
+        rows = [self._of((seed + i) % len(self.files)) for i in range(n)]
+        return torch.cat(rows) if rows else torch.empty(0, self.latent_dim)
+
+    def _of(self, i: int) -> Latents:
+        if i not in self._encoded:
+            with torch.inference_mode(False), torch.no_grad():
+                self._encoded[i] = self.encoder(picture(self.files[i], self.resolution)).flatten(1)
+        return self._encoded[i]
+
+
+def autoencoder(
+    path: str | Path, images: str | Path | None = None, resolution: tuple[float, ...] | None = None
+) -> Autoencoder:
+    """The decoder of the autoencoder in the folder at `path`, or of the pipeline there; see `Autoencoder`.
+
+    Raises:
+        FileError: no such folder, no supported autoencoder in it, or a damaged one; `images` has no two pictures.
+        OptionError: `resolution` is no size that the autoencoder has.
+    """
+    folder = Path(path).expanduser()
+    part = folder
+    if kind(folder) == "pipeline":
+        part = next((folder / name for name in ("vae", "vqvae") if name in described(folder, INDEX)), folder)
+    decoder, encoder = halves(part)
+    pixels = sides(resolution, decoder.declared or UNSAID)
+    model = decoder.model
+    facts = {
+        "kind": f"decoder of an {type(model).__name__}" if type(model).__name__ != "VQModel" else "decoder of a VQModel",
+        "parameters": millions(decoder),
+        "licence": licence(folder) or "the folder does not say",
+    }
+    if images is None:
+        samples = {"samples": "standard normal latents, textures rather than pictures: images=FOLDER gives encodings"}
+        return Autoencoder(decoder, pixels, facts | samples)
+    files = listed(Path(images).expanduser())
+    return AroundPictures(decoder, pixels, facts | {"samples": f"encodings of {len(files)} pictures"}, encoder, files)
