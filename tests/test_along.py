@@ -97,7 +97,7 @@ def test_sight_sees_values_elsewhere() -> None:
 def offering() -> Registry:
     spec = DirectionSpec("axis", "test_along:Axis", "an axis", (Option("first", "int", 0),))
     found = Registry.discover()
-    return Registry(found.features, found.generators, (Offer(spec, "made-up", "1", "made"),), index=found.index)
+    return Registry(found.features, found.generators, (Offer(spec, "made-up", "1", "made"),))
 
 
 def test_by_name(tmp_path, monkeypatch) -> None:

@@ -94,8 +94,8 @@ class Index:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise FileError(f"the index {path} cannot be read: {error}") from error
-        rows = {table: _entries(path, table, tables.get(table, {}), listed_in) for table in TABLES}
-        return cls(**{table: MappingProxyType(found) for table, found in rows.items()})
+        rows = (MappingProxyType(_entries(path, table, tables.get(table, {}), listed_in)) for table in TABLES)
+        return cls(*rows)
 
     def entries(self) -> tuple[tuple[str, Entry], ...]:
         """Every entry with the word for what it is: feature, generator, direction."""
@@ -112,12 +112,12 @@ def _entries(path: Path, table: str, rows: Any, listed_in: str) -> dict[str, Ent
     for name, row in rows.items() if isinstance(rows, dict) else ():
         if not isinstance(row, dict) or not isinstance(row.get("distribution"), str):
             raise FileError(f"{path}: [{table}.{name!r}] must have a distribution: what to install for it")
-        given = {key: row[key] for key in _FIELDS if key in row}
+        given: dict[str, Any] = {key: row[key] for key in _FIELDS if key in row}
         for key, value in given.items():
             wanted = _TYPES.get(key, str)
             if not isinstance(value, wanted):
                 raise FileError(f"{path}: {key} of [{table}.{name!r}] must be a {wanted.__name__}, got {value!r:.80}")
-        given = {key: tuple(map(str, value)) if isinstance(value, list) else value for key, value in given.items()}
+        given |= {key: tuple(map(str, value)) for key, value in given.items() if isinstance(value, list)}
         entries[name] = Entry(name=name, listed_in=listed_in, **given)
     return entries
 
@@ -146,7 +146,7 @@ def merged(indexes: Iterable[Index]) -> Index:
     for index in indexes:
         for table, rows in tables.items():
             rows.update({name: entry for name, entry in getattr(index, table).items() if name not in rows})
-    return Index(**{table: MappingProxyType(rows) for table, rows in tables.items()})
+    return Index(*map(MappingProxyType, tables.values()))
 
 
 def places(text: str) -> tuple[str, ...]:

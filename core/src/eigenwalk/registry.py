@@ -4,7 +4,8 @@
     registry.feature("fourier.low")          # an Offer: the spec, and who offers it
     registry.failures                        # what went wrong, plugin by plugin
 
-What goes wrong in a plugin is data, a `Failure`, and costs that plugin's names alone. No torch here.
+What goes wrong in a plugin is data, a `Failure`, and costs that plugin's names alone. What a plugin answered is
+remembered, so that it is imported only after it has changed. No torch here.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from eigenwalk.discovery import CALLED, Failure, Plugin, Source, entry_points, load, objection, offered
+from eigenwalk.discovery import CALLED, Failure, Plugin, Source, answered, chosen, entry_points, objection
+from eigenwalk.discovery.source import ONLY, WITHOUT
 from eigenwalk.errors import AmbiguousName, FileError, UnknownName
-from eigenwalk.index import Index, normalised, shipped
-from eigenwalk.spec import CommandSpec, DirectionSpec, FeatureSpec, GeneratorSpec
+from eigenwalk.index import Entry, Index, known, normalised
+from eigenwalk.spec import API, CommandSpec, DirectionSpec, FeatureSpec, GeneratorSpec
 
 __all__ = ["Failure", "Offer", "Registry"]
 
@@ -53,7 +56,13 @@ class Registry:
     commands: tuple[Offer[CommandSpec], ...] = ()
     failures: tuple[Failure, ...] = ()
     plugins: tuple[Plugin, ...] = field(default=(), repr=False)
-    index: Index = field(default_factory=shipped, repr=False)
+    left_out: tuple[Source, ...] = field(default=(), repr=False)
+    listing: Index | None = field(default=None, repr=False)
+
+    @cached_property
+    def index(self) -> Index:
+        """What is known to exist, installed or not: read when it is first asked for."""
+        return known() if self.listing is None else self.listing
 
     @classmethod
     def discover(
@@ -64,22 +73,30 @@ class Registry:
         `extra` adds plugin modules that are not installed, each with a distribution and version to go by;
         `installed=False` leaves the installed ones out. Never raises because of a plugin.
         """
-        index = shipped() if index is None else index
         sources, failures = entry_points() if installed else ([], [])
+        sources, left_out = chosen(sources)
         sources += [Source(_called(module), name, version, _given(module)) for module, name, version in extra]
-        plugins = []
-        for source in sources:
-            plugin, met = load(source)
-            failures += met
-            plugins += [plugin] if plugin else []
-        features, feature_failures = _collect(plugins, "eigenwalk_features", FeatureSpec)
-        generators, generator_failures = _collect(plugins, "eigenwalk_generators", GeneratorSpec)
-        directions, direction_failures = _collect(plugins, "eigenwalk_directions", DirectionSpec)
-        commands, command_failures = _collect(plugins, "eigenwalk_commands", CommandSpec)
-        failures += feature_failures + generator_failures + direction_failures + command_failures
+        plugins, met = answered(sources)
+        return cls.of(plugins, [*failures, *met], left_out, index)
+
+    @classmethod
+    def of(
+        cls,
+        plugins: Sequence[Plugin],
+        failures: Sequence[Failure] = (),
+        left_out: Sequence[Source] = (),
+        index: Index | None = None,
+    ) -> Registry:
+        """The registry of these `plugins`, with the `failures` that were met."""
+        failures = list(failures)
+        features = _collect(plugins, "eigenwalk_features", failures)
+        generators = _collect(plugins, "eigenwalk_generators", failures)
+        directions = _collect(plugins, "eigenwalk_directions", failures)
+        commands = _collect(plugins, "eigenwalk_commands", failures)
+        made = cls(features, generators, directions, commands, (), tuple(plugins), tuple(left_out), index)
         have = {(offer.distribution, offer.name) for offer in (*features, *generators, *directions)}
-        costs = (replace(failure, names=_lost(failure, index, have)) for failure in failures)
-        return cls(features, generators, directions, commands, tuple(costs), tuple(plugins), index)
+        costs = (replace(failure, names=_lost(failure, made, have)) for failure in failures)
+        return replace(made, failures=tuple(costs))
 
     def feature(self, name: str, package: str | None = None) -> Offer[FeatureSpec]:
         """The one offer of feature `name`; `package` picks the distribution where several offer it.
@@ -144,13 +161,24 @@ class Registry:
         others = _listed(self.failures)
         entry = getattr(self.index, f"{kind}s").get(name)
         if entry or package:
-            return self._install(kind, name, package or entry.distribution) + others
+            return self._install(kind, name, package or entry.distribution, entry) + others
         for other in ("feature", "generator", "direction"):
             if any(offer.name == name for offer in getattr(self, f"{other}s")):
                 return f"{name!r} is a {other}, not a {kind}"
         return f"no {kind} is called {name!r}{self._nearest(kind, name)}{others}"
 
-    def _install(self, kind: str, name: str, distribution: str) -> str:
+    def _install(self, kind: str, name: str, distribution: str, entry: Entry | None) -> str:
+        for source in self.left_out:
+            if normalised(source.distribution) == normalised(distribution):
+                return (
+                    f"{kind} {name!r} is not available: plugin {source.plugin!r} ({source.distribution} "
+                    f"{source.version}) is left out, by --without, {WITHOUT} or {ONLY}"
+                )
+        if entry and entry.api > API:
+            return (
+                f"{kind} {name!r} of {distribution} is written for version {entry.api} of the contracts, this "
+                f"eigenwalk speaks version {API}: pip install --upgrade eigenwalk {distribution}"
+            )
         for plugin in self.plugins:
             if normalised(plugin.source.distribution) == normalised(distribution):
                 have = f"{distribution} {plugin.source.version}"
@@ -168,20 +196,18 @@ class Registry:
         return f"; installed: {', '.join(installed[:12])}{', …' if len(installed) > 12 else ''}" if installed else ""
 
 
-def _collect(plugins: Iterable[Plugin], hook: str, kind: type[S]) -> tuple[tuple[Offer[S], ...], list[Failure]]:
-    offers: dict[tuple[str, str], Offer[S]] = {}
-    failures: list[Failure] = []
+def _collect(plugins: Iterable[Plugin], hook: str, failures: list[Failure]) -> tuple[Offer[Any], ...]:
+    """The offers of all answers to `hook`, sorted; what is offered twice is added to `failures`."""
+    offers: dict[tuple[str, str], Offer[Any]] = {}
     for plugin in plugins:
         source = plugin.source
-        specs, met = offered(plugin, hook, kind)
-        failures += met
-        for spec in specs:
+        for spec in plugin.answers.specs.get(hook, ()):
             key = (spec.name, normalised(source.distribution))
             if key in offers:  # `package` cannot tell these apart
                 failures.append(source.failure(f"hook {hook}", f"{spec.name!r} is offered twice; the first counts"))
             else:
                 offers[key] = Offer(spec, source.distribution, source.version, source.plugin)
-    return tuple(offers[key] for key in sorted(offers)), failures
+    return tuple(offers[key] for key in sorted(offers))
 
 
 def _called(module: Any) -> str:
@@ -196,9 +222,9 @@ def _who(offer: Offer[Any]) -> str:
     return f"{offer.distribution} {offer.version}"
 
 
-def _lost(failure: Failure, index: Index, have: set[tuple[str, str]]) -> tuple[str, ...]:
-    known = failure.names or index.names_of(failure.distribution)
-    return tuple(name for name in known if (failure.distribution, name) not in have)
+def _lost(failure: Failure, registry: Registry, have: set[tuple[str, str]]) -> tuple[str, ...]:
+    names = failure.names or registry.index.names_of(failure.distribution)
+    return tuple(name for name in names if (failure.distribution, name) not in have)
 
 
 def _would_offer(failure: Failure, name: str) -> bool:
