@@ -1,4 +1,4 @@
-"""The conformance kit: one set of checks that every feature and generator passes, ours and others'.
+"""The conformance kit: one set of checks that every plugin passes, ours and others'.
 
 >>> import torch
 >>> from eigenwalk.testing import check_feature
@@ -14,16 +14,28 @@ A package of plugins lists its cases, and one parametrised test checks them all;
 
 from eigenwalk.testing.case import Case
 from eigenwalk.testing.images import smooth_images
-from eigenwalk.testing.kit import FEATURE, GENERATOR, check, check_feature, check_generator, names, save_golden
+from eigenwalk.testing.kit import (
+    DIRECTION,
+    FEATURE,
+    GENERATOR,
+    check,
+    check_direction,
+    check_feature,
+    check_generator,
+    names,
+    save_golden,
+)
 from eigenwalk.testing.report import Finding, Report
 
 __all__ = [
+    "DIRECTION",
     "FEATURE",
     "GENERATOR",
     "Case",
     "Finding",
     "Report",
     "check",
+    "check_direction",
     "check_feature",
     "check_generator",
     "names",

@@ -52,6 +52,17 @@ def is_generator(text: str, registry: Registry) -> bool:
     return True
 
 
+def is_direction(text: str, registry: Registry) -> bool:
+    """Whether `text` names a way to choose directions, and no feature of that name."""
+    try:
+        node = parse(text)
+    except EigenwalkError:
+        return False
+    features = {offer.name for offer in registry.features}
+    directions = {offer.name for offer in registry.directions}
+    return isinstance(node, Call) and node.name not in features and node.name in directions
+
+
 def feature_subject(what: Any, images: Tensor, registry: Registry | None = None) -> FeatureSubject:
     """The subject of a feature: an expression, an object, a spec or a function.
 

@@ -16,6 +16,7 @@ from eigenwalk.hookspecs import GROUP
 from eigenwalk.registry import Offer
 from eigenwalk.spec import FeatureSpec, Option
 from eigenwalk.testing.checks import Inapplicable, fail
+from eigenwalk.testing.sight import DirectionSubject
 from eigenwalk.testing.subject import Declaration, FeatureSubject, GeneratorSubject, Subject
 
 HEAVY = (
@@ -26,13 +27,13 @@ HEAVY = (
 """What no plugin's entry module may bring in: every command would wait for it."""
 
 
-def _offers(s: Subject | Declaration) -> tuple[Offer[Any], ...]:
+def _offers(s: Subject | DirectionSubject | Declaration) -> tuple[Offer[Any], ...]:
     if not s.offers:
         raise Inapplicable("it is an object, or a function in a file: nothing is declared")
     return s.offers
 
 
-def spec(s: Subject | Declaration) -> str:
+def spec(s: Subject | DirectionSubject | Declaration) -> str:
     """The spec says in words what is offered: summary, unit, every option, every weight's licence and source."""
     missing = [f"{offer.name}: {word}" for offer in _offers(s) for word in _missing(offer.spec)]
     if missing:
@@ -64,7 +65,7 @@ def _astray(option: Option) -> bool:
     return any(word not in option.choices for word in words)
 
 
-def options(s: Subject | Declaration) -> str:
+def options(s: Subject | DirectionSubject | Declaration) -> str:
     """The factory takes exactly the options that are declared, with the same defaults."""
     wrong = [f"{offer.name}: {word}" for offer in _offers(s) for word in _signature(offer.spec)]
     if wrong:
@@ -131,7 +132,7 @@ def declared(s: Subject) -> str:
     return f"{spec.kind}, unit {spec.unit!r}, {'' if spec.differentiable else 'not '}differentiable"
 
 
-def light(s: Subject | Declaration) -> str:
+def light(s: Subject | DirectionSubject | Declaration) -> str:
     """The module that the entry point names imports nothing heavy."""
     told = []
     for module in sorted({_module(offer) for offer in _offers(s)} - {""}):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from eigenwalk.errors import FileError, OutputError
 from eigenwalk.testing.checks import Inapplicable, fail
+from eigenwalk.testing.sight import DirectionSubject
 from eigenwalk.testing.subject import Subject
 
 FIRST = 8
@@ -36,7 +37,7 @@ def summary(tensor: Tensor) -> dict[str, Any]:
     return {"shape": list(tensor.shape), "first": first, "norm": norm, "moment": moment}
 
 
-def golden(s: Subject) -> str:
+def golden(s: Subject | DirectionSubject) -> str:
     """The values that were saved once come out again."""
     if s.golden is None:
         raise Inapplicable("no golden file is given")
@@ -76,7 +77,7 @@ def read(path: Path) -> dict[str, Any]:
         raise FileError(f"{path} is not a golden file") from error
 
 
-def save(s: Subject, path: Path, expression: str) -> None:
+def save(s: Subject | DirectionSubject, path: Path, expression: str) -> None:
     """Writes the golden file of `s`, which `expression` stands for, to `path`.
 
     Raises:

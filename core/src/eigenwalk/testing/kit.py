@@ -14,19 +14,21 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from eigenwalk.direction import Directions
 from eigenwalk.errors import InputError
 from eigenwalk.expression import parse, parse_generator
 from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
 from eigenwalk.registry import Registry
-from eigenwalk.spec import FeatureSpec, GeneratorSpec
-from eigenwalk.testing import declared, derivatives, frozen, latent, measure, precision, values
-from eigenwalk.testing.build import calls, feature_subject, generator_subject, is_generator
+from eigenwalk.spec import DirectionSpec, FeatureSpec, GeneratorSpec
+from eigenwalk.testing import declared, derivatives, direction, frozen, latent, measure, precision, values
+from eigenwalk.testing.build import calls, feature_subject, generator_subject, is_direction, is_generator
 from eigenwalk.testing.case import Case
 from eigenwalk.testing.checks import Check, findings
 from eigenwalk.testing.golden import golden, save
 from eigenwalk.testing.images import smooth_images
 from eigenwalk.testing.report import Report
+from eigenwalk.testing.sight import DirectionSubject, direction_subject
 from eigenwalk.testing.subject import Declaration, Subject
 
 DECLARED = (
@@ -93,10 +95,27 @@ GENERATOR = (
     Check("golden", golden, ("determinism",)),
 )
 """What a generator is asked."""
+DIRECTION = (
+    *DECLARED,
+    Check("shape", direction.shape),
+    Check("finite", direction.finite, ("shape",)),
+    Check("unit", direction.unit, ("finite",)),
+    Check("distinct", direction.distinct, ("unit",)),
+    Check("many", direction.many, ("finite",)),
+    Check("unheld", direction.unheld, ("finite",)),
+    Check("dtype", direction.dtype, ("finite",)),
+    Check("determinism", direction.determinism, ("finite",)),
+    Check("pure", direction.pure, ("determinism",)),
+    Check("order", direction.order, ("determinism",)),
+    Check("independence", direction.independence, ("determinism", "order")),
+    Check("curved", direction.curved, ("unit", "determinism")),
+    Check("golden", golden, ("determinism",)),
+)
+"""What a way to choose directions is asked."""
 
 
 def check(case: Case, registry: Registry | None = None) -> Report:
-    """The report on a case, be it a feature's or a generator's.
+    """The report on a case, be it a feature's, a generator's or a direction's.
 
     Raises:
         EigenwalkError: it cannot be built: weights are missing, an option is wrong.
@@ -104,9 +123,8 @@ def check(case: Case, registry: Registry | None = None) -> Report:
     registry = registry or Registry.discover()
     with prepared(case) as ready:
         kind = _kind(ready, registry)
-    if kind == "generator":
-        return check_generator(case, registry=registry)
-    return check_feature(case, registry=registry)
+    asked = {"generator": check_generator, "direction": check_direction, "feature": check_feature}
+    return asked[kind](case, registry=registry)
 
 
 def check_feature(
@@ -152,6 +170,21 @@ def check_generator(
         return _report("generator", GENERATOR, subject, case)
 
 
+def check_direction(
+    directions: str | Case | Directions | DirectionSpec,
+    *,
+    golden: Path | None = None,
+    expected: Mapping[str, str] | None = None,
+    registry: Registry | None = None,
+) -> Report:
+    """The report on a way to choose directions; arguments and errors as of `check_feature`."""
+    case = _case(directions, golden, expected)
+    with prepared(case) as ready, _quiet():
+        named = isinstance(directions, (str, Case))
+        subject = direction_subject(ready.expression if named else directions, ready, registry)  # type: ignore[arg-type]
+        return _report("direction", DIRECTION, subject, case)
+
+
 @contextmanager
 def prepared(case: Case) -> Iterator[Case]:
     """The case with its files written and ``{folder}`` filled in; meanwhile weights are looked for in that folder."""
@@ -176,6 +209,7 @@ def check_declarations(registry: Registry | None = None) -> Iterator[Report]:
     registry = registry or Registry.discover()
     offers: list[tuple[Any, Any]] = [("feature", offer) for offer in registry.features]
     offers += [("generator", offer) for offer in registry.generators]
+    offers += [("direction", offer) for offer in registry.directions]
     for kind, offer in offers:
         yield Report(offer.name, kind, tuple(findings(DECLARED, Declaration((offer,)), {})))
 
@@ -190,22 +224,29 @@ def save_golden(case: Case, path: Path | None = None, registry: Registry | None 
     if path is None:
         raise InputError(f"the case {case.expression} names no golden file: Case(…, golden=Path('golden/x.json'))")
     with prepared(case) as ready, _quiet():
-        if _kind(ready, registry) == "generator":
-            subject: Subject = generator_subject(ready.expression, registry)
+        kind = _kind(ready, registry)
+        if kind == "generator":
+            subject: Subject | DirectionSubject = generator_subject(ready.expression, registry)
+        elif kind == "direction":
+            subject = direction_subject(ready.expression, ready, registry)
         else:
             subject = feature_subject(ready.expression, _images(ready, None), registry)
         save(subject, path, case.expression)
 
 
 def names(case: Case, registry: Registry | None = None) -> frozenset[str]:
-    """The names of features and generators in a case's expression."""
+    """The names of features, generators and directions in a case's expression."""
     registry = registry or Registry.discover()
     node = parse_generator(case.expression) if _kind(case, registry) == "generator" else parse(case.expression)
     return frozenset(call.name for call in calls(node))
 
 
 def _kind(case: Case, registry: Registry) -> str:
-    return case.kind or ("generator" if is_generator(case.expression, registry) else "feature")
+    if case.kind:
+        return case.kind
+    if is_direction(case.expression, registry):
+        return "direction"
+    return "generator" if is_generator(case.expression, registry) else "feature"
 
 
 def _case(what: Any, golden: Path | None, expected: Mapping[str, str] | None) -> Case:
@@ -219,7 +260,12 @@ def _images(case: Case, given: Tensor | None) -> Tensor:
     return smooth_images(3, case.resolution) if case.images is None else case.images()
 
 
-def _report(kind: Literal["feature", "generator"], checks: tuple[Check, ...], subject: Subject, case: Case) -> Report:
+def _report(
+    kind: Literal["feature", "generator", "direction"],
+    checks: tuple[Check, ...],
+    subject: Subject | DirectionSubject,
+    case: Case,
+) -> Report:
     subject.golden = case.golden
     found = tuple(findings(checks, subject, case.expected))
     return Report(case.expression or subject.name, kind, found)

@@ -31,7 +31,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """The findings of every check on one feature or generator, in the order in which they were made.
+    """The findings of every check on one feature, generator or direction, in the order in which they were made.
 
     >>> report = Report("grey", "feature", (Finding("shape", "passed", "(3, 8)"),))
     >>> print(report)
@@ -41,7 +41,7 @@ class Report:
     """
 
     name: str
-    kind: Literal["feature", "generator"]
+    kind: Literal["feature", "generator", "direction"]
     findings: tuple[Finding, ...]
 
     @property

@@ -1,0 +1,180 @@
+"""What a way to choose directions is shown where it is checked: a generator, what varies in it, and what holds.
+
+A generator of the kit's own stands there unless a case brings one: a smooth network of two layers with 12 latent
+coordinates, of whose images the left half is fixed and the right half varies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eigenwalk.compose import Term, build_directions, build_generator, compose
+from eigenwalk.direction import Directions
+from eigenwalk.errors import ContractError
+from eigenwalk.expression import Call, parse
+from eigenwalk.feature import FunctionFeature
+from eigenwalk.generator import Generator
+from eigenwalk.linearise import Linearisation
+from eigenwalk.path import Role
+from eigenwalk.quotient import Problem, Scaled
+from eigenwalk.registry import Offer, Registry
+from eigenwalk.resolve import package
+from eigenwalk.spec import DirectionSpec
+from eigenwalk.testing.case import Case
+from eigenwalk.testing.subject import SEED
+from eigenwalk.typical import typical_distance
+
+ROWS = 3
+"""Latents that a method is asked at."""
+LEADING = 3
+"""Directions that it is asked for."""
+TOLERANCE = 0.35
+"""Of a fixed feature, as a share of its typical distance: what a walk takes where nobody says otherwise."""
+NOBODY = "no distribution"
+
+
+class Meadow(Generator):
+    """The kit's own generator: ``½ + ⅓ tanh(W tanh(M z))``, 16 x 16 pixels of 12 coordinates of falling influence."""
+
+    latent_dim, resolution = 12, (16, 16)
+
+    def __init__(self):
+        random = torch.Generator().manual_seed(SEED)
+        mix, paint = nn.Linear(12, 32), nn.Linear(32, 3 * 16 * 16)
+        with torch.no_grad():
+            mix.weight.copy_(torch.randn(32, 12, generator=random) * 0.8 ** torch.arange(12) / 2)
+            paint.weight.copy_(torch.randn(3 * 16 * 16, 32, generator=random) / 32**0.5)
+            mix.bias.zero_()
+            paint.bias.zero_()
+        self.network = nn.Sequential(mix, nn.Tanh(), paint, nn.Tanh()).eval().requires_grad_(False)
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        """The images ``(batch, 3, 16, 16)``."""
+        return 0.5 + self.network(latents).unflatten(1, (3, 16, 16)) / 3
+
+
+def left(images: Tensor) -> Tensor:
+    """The left half of the images, in cells of 4 x 4 pixels: what the kit's own sight holds."""
+    return nn.functional.avg_pool2d(images[..., : images.shape[-1] // 2], 4)
+
+
+def right(images: Tensor) -> Tensor:
+    """The right half of the images, in cells of 4 x 4 pixels: what varies in the kit's own sight."""
+    return nn.functional.avg_pool2d(images[..., images.shape[-1] // 2 :], 4)
+
+
+@dataclass(kw_only=True)
+class DirectionSubject:
+    """A way to choose directions under examination, and what it is shown.
+
+    Attributes:
+        name: its expression.
+        directions: the object.
+        generator, fixed, varied: what a walk would hand it.
+        offers: of its name; none for an object.
+        golden: the file of values that it must give again.
+    """
+
+    name: str
+    directions: Directions
+    generator: Generator
+    fixed: Sequence[Term]
+    varied: Sequence[Term]
+    offers: tuple[Offer[Any], ...] = ()
+    golden: Path | None = None
+
+    @cached_property
+    def inputs(self) -> Tensor:
+        """Latents ``(rows, latent)``, float64."""
+        return self.generator.sample(ROWS, SEED).double()
+
+    @cached_property
+    def first(self) -> Tensor:
+        """The leading directions at `inputs`, computed once."""
+        return self.found(self.inputs)
+
+    @cached_property
+    def reference(self) -> Tensor:
+        """As `first`, in the sense in which the largest coordinate is positive: an eigenvector has no sign."""
+        largest = self.first.gather(-1, self.first.abs().argmax(-1, keepdim=True))
+        return self.first * largest.sign()
+
+    @property
+    def leading(self) -> int:
+        """How many directions are asked for."""
+        return min(LEADING, self.generator.latent_dim)
+
+    def found(self, latents: Tensor, k: int | None = None, previous: Tensor | None = None, held: bool = True) -> Any:
+        """What the method returns at `latents`; asked for `leading` directions unless `k` says another number."""
+        k = self.leading if k is None else k
+        return self.directions.find(self.sight(latents, held), k, None if previous is None else previous.clone())
+
+    def sight(self, latents: Tensor, held: bool = True) -> Scaled:
+        """What a walk shows a method at `latents`, in their dtype; with nothing fixed unless `held`."""
+        terms = [(term, "fixed") for term in self.fixed if held] + [(term, "varied") for term in self.varied]
+        for thing in (self.generator, *(term.feature for term, _ in terms)):
+            thing.to("cpu", latents.dtype)
+        named = tuple((term.text, term.feature) for term, _ in terms)
+        roles = tuple(self._role(term, part, latents.dtype) for term, part in terms)
+        look = Linearisation(self.generator, named, dtype=latents.dtype)
+        return Scaled(Problem(look, roles, self.name, 1.0), look.at(latents.clone()))
+
+    def _role(self, term: Term, part: Any, dtype: torch.dtype) -> Role:
+        key = (term.text, dtype)
+        if key not in self._typical:
+            self._typical[key] = typical_distance(self.generator, (term.text, term.feature), dtype=dtype)
+        typical = self._typical[key]
+        tolerance = term.tolerance or TOLERANCE * typical
+        unit = term.feature.unit
+        return Role(term.text, part, unit, typical, tolerance if part == "fixed" else None, term.weight)
+
+    @cached_property
+    def _typical(self) -> dict[tuple[str, torch.dtype], float]:
+        """Typical distances, measured once."""
+        return {}
+
+
+def direction_subject(
+    what: str | Directions | DirectionSpec, case: Case, registry: Registry | None = None
+) -> DirectionSubject:
+    """The subject of a way to choose directions, shown what `case` says.
+
+    Raises:
+        EigenwalkError: as it, the generator or a feature is built.
+    """
+    registry, offers = registry or Registry.discover(), ()
+    if isinstance(what, str):
+        node = parse(what)
+        assert isinstance(node, Call)  # whoever calls has found it to be a direction's name
+        directions, name = build_directions(what, registry)[0], what
+        offers = (registry.direction(node.name, package(node)),)
+    elif isinstance(what, DirectionSpec):
+        directions, name, offers = what.factory()(), what.name, (Offer(what, NOBODY, "", ""),)
+    else:
+        directions, name = what, type(what).__name__
+    if not isinstance(directions, Directions):
+        raise ContractError(f"{name} must be eigenwalk.direction.Directions, got a {type(directions).__name__}")
+    generator = Meadow() if case.generator is None else case.generator
+    if isinstance(generator, str):
+        generator = build_generator(generator, registry)[0]
+    elif not isinstance(generator, Generator):
+        generator = generator()
+    fixed, varied = (_term(left),), (_term(right),)
+    if case.vary:
+        seen = compose(tuple(map(_term, case.fix)), tuple(map(_term, case.vary)), registry)
+        fixed, varied = seen.fixed, seen.varied
+    return DirectionSubject(
+        name=name, directions=directions, generator=generator, fixed=fixed, varied=varied, offers=offers
+    )
+
+
+def _term(what: Any) -> Any:
+    """An expression as it is, a function of images as a feature."""
+    return what if isinstance(what, str) else Term(what.__name__, FunctionFeature(what))
