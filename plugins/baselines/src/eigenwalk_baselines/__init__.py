@@ -1,0 +1,1 @@
+"""The field's methods as directions for eigenwalk, each from its paper."""

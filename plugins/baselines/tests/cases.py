@@ -1,0 +1,3 @@
+"""No features or generators here: directions are checked by this package's own tests."""
+
+CASES = []
