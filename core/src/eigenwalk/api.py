@@ -12,9 +12,7 @@ Text stops here: what lies below is handed objects.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
@@ -24,11 +22,15 @@ import torch
 from eigenwalk.build import Used
 from eigenwalk.compose import Composition, Term, build_directions, build_feature, build_generator, compose
 from eigenwalk.direction import Directions
-from eigenwalk.errors import InputError, WalkError
+from eigenwalk.errors import InputError
 from eigenwalk.expression import parse
 from eigenwalk.feature import Feature, FunctionFeature
 from eigenwalk.generator import Generator
 from eigenwalk.linearise import Linearisation
+from eigenwalk.linearise.agreement import agreeing
+from eigenwalk.linearise.precision import lower
+from eigenwalk.memory.fitting import fitted, sampled
+from eigenwalk.memory.words import in_bytes
 from eigenwalk.path import Path, Role
 from eigenwalk.quotient import Problem
 from eigenwalk.rayleigh import Davidson, Dense, NullSpace
@@ -41,10 +43,6 @@ from eigenwalk.walk import Along, Front, Solver, WalkOptions, walk
 SOLVERS: dict[str, Solver] = {"davidson": Davidson(), "dense": Dense(), "nullspace": NullSpace()}
 PUBLISHED_DIFFERENCE = 0.01
 """Step of the published rule's finite differences, as a share of a latent coordinate's standard deviation."""
-BUDGET = 0.4
-"""Share of the machine's memory that a batch may fill, its activations and tangents together."""
-TANGENT_ROOM = 8
-"""Activations of the largest size that one tangent under way holds at once."""
 
 Named = str | Feature | Callable[[torch.Tensor], torch.Tensor]
 """A feature by its expression, as an object, or as a function of images."""
@@ -175,11 +173,12 @@ def _prepared(
     generator = generator.to(device, dtype)
     for term in terms:
         term.feature.to(device, dtype)
+    budget = None if recipe.memory is None else in_bytes(recipe.memory)
     typical = {role.name: role.typical for role in roles}
     notes = []
     for term in terms:
         if term.text not in typical:
-            typical[term.text] = _typical(generator, used, term, device, dtype)
+            typical[term.text] = _typical(generator, used, term, device, dtype, budget)
             notes.append(f"two random samples differ by {typical[term.text]:.4g} {term.feature.unit} in {term.text}")
     named = tuple((term.text, term.feature) for term in terms)
     roles = tuple(
@@ -188,11 +187,14 @@ def _prepared(
     scale = latent_scale(generator)
     solver, brought = found
     h = PUBLISHED_DIFFERENCE * scale / math.sqrt(2 * generator.latent_dim) if isinstance(solver, NullSpace) else None
-    problem = Problem(Linearisation(generator, named, differences=h, dtype=dtype), roles, recipe.generator, scale)
-    batch, tangents = _fitting(problem, recipe, device)
-    problem = replace(problem, linearisation=replace(problem.linearisation, tangents=tangents))
+    look = Linearisation(generator, named, differences=h, dtype=dtype, precision=lower(recipe.precision, device, dtype))
+    fit = fitted(look, recipe.seeds, len(recipe.seeds) * recipe.paths, device, budget, recipe.batch)
+    problem = Problem(fit.linearisation, roles, recipe.generator, scale)
+    notes += fit.notes
+    if look.precision is not None:
+        notes.append(agreeing(fit.linearisation, fit.start))
     everything = tuple(dict.fromkeys([*used, *brought, *(one for term in terms for one in term.used)]))
-    recipe = recipe.model_copy(update={"batch": batch, **_provenance(everything)})
+    recipe = recipe.model_copy(update={"batch": fit.batch, **_provenance(everything)})
     return Run(recipe, problem, _options(recipe, solver), tuple(notes))
 
 
@@ -222,39 +224,25 @@ def _role(term: Term, fixed: bool, typical: float, share: float) -> Role:
     return Role(term.text, "fixed", term.feature.unit, typical, tolerance)
 
 
-def _typical(generator: Generator, used: Sequence[Used], term: Term, device: torch.device, dtype: torch.dtype) -> float:
+def _typical(
+    generator: Generator,
+    used: Sequence[Used],
+    term: Term,
+    device: torch.device,
+    dtype: torch.dtype,
+    budget: int | None,
+) -> float:
+    named = term.text, term.feature
+
     def measure() -> float:
-        return typical_distance(generator, (term.text, term.feature), device, dtype)
+        look = Linearisation(generator, (named,), differences=1.0)
+        rows = sampled(look, generator.sample(1, 0).to(device, dtype), budget)
+        return typical_distance(generator, named, device, dtype, rows)
 
     # An object that no name leads to may be another one next time: nothing says what it depends on.
     if not used or not term.used:
         return measure()
     return remembered(term.text, (*used, *term.used), measure)
-
-
-def _fitting(problem: Problem, recipe: Recipe, device: torch.device) -> tuple[int, int]:
-    """Rows in one batch, and tangents times rows in one pushforward, that memory allows."""
-    kept, largest = _footprint(problem, recipe, device)
-    budget = BUDGET * _memory(device)
-    tangents = max(1, int(budget / 2 / max(1, TANGENT_ROOM * largest)))
-    rows = len(recipe.seeds) * recipe.paths
-    return recipe.batch or max(1, min(rows, int(budget / 2 / max(1, kept)))), tangents
-
-
-def _footprint(problem: Problem, recipe: Recipe, device: torch.device) -> tuple[int, int]:
-    """Bytes at the first start that every feature has a value at: at another, one path ends and the rest go on."""
-    look = problem.linearisation
-    for seed in recipe.seeds[:-1]:
-        with suppress(WalkError):
-            return look.footprint(look.generator.sample(1, seed).to(device, look.dtype))
-    return look.footprint(look.generator.sample(1, recipe.seeds[-1]).to(device, look.dtype))
-
-
-def _memory(device: torch.device) -> int:
-    """Bytes of memory in all, so that the same machine always decides the same."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).total_memory
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _device(text: str) -> torch.device:

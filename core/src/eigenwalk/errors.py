@@ -7,7 +7,8 @@
     │   ├── AmbiguousName     two distributions offer the name
     │   ├── OptionError       an option that is unknown, missing or of the wrong type
     │   ├── CompositionError  fixed and varied sets that contradict each other
-    │   └── RecipeError       a run description that cannot be read or repeated
+    │   ├── RecipeError       a run description that cannot be read or repeated
+    │   └── OutOfMemory       what was asked for does not fit into memory
     ├── PluginError           a plugin's own code failed                        exit code 3
     │   └── ContractError     a plugin's object breaks the contract (shape, dtype, range)
     ├── FileError             a file is missing, truncated or not what it claims exit code 4
@@ -68,6 +69,10 @@ class CompositionError(InputError):
 
 class RecipeError(InputError):
     """A run description that cannot be read, or cannot be repeated on this installation."""
+
+
+class OutOfMemory(InputError):
+    """What was asked for does not fit into memory; the message says what needs less."""
 
 
 class PluginError(EigenwalkError):

@@ -26,6 +26,7 @@ from eigenwalk import store
 from eigenwalk.errors import OptionError, RecipeError, UnknownName
 from eigenwalk.expression import Call, Expression, Held, Node, Open, Weighted, parse, parse_generator
 from eigenwalk.files import sha256
+from eigenwalk.memory.words import in_bytes
 from eigenwalk.options import by_keyword
 from eigenwalk.resolve import check_sets, package, resolve
 
@@ -36,7 +37,19 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 SOLVERS = ("davidson", "dense", "nullspace")
 """Solvers of the core; any other name is a plugin's directions."""
 HEAD = "# A walk of eigenwalk; `eigenwalk run` and the name of this file repeat it.\n\n"
-IDENTITY = ("generator", "fix", "vary", "seeds", "steps", "paths", "stride", "solver", "tolerance", "dtype")
+IDENTITY = (
+    "generator",
+    "fix",
+    "vary",
+    "seeds",
+    "steps",
+    "paths",
+    "stride",
+    "solver",
+    "tolerance",
+    "dtype",
+    "precision",
+)
 """The entries that decide where a walk goes; the others say how it is computed, or with what it was."""
 
 
@@ -54,6 +67,8 @@ class Recipe(BaseModel):
         tolerance: of a fixed feature that names none, as a share of its typical distance.
         batch: rows per generator call; None lets the walk choose.
         device, dtype: where and in which precision.
+        precision: of the generator's derivatives: ``full``, or half of it; images and latents keep `dtype`.
+        memory: that the walk may take in all, such as ``4GB``; None: a share of the machine's.
         installed: versions by distribution.
         weights, files: SHA-256 by file name, of plugins' weights and of the user's own files.
     """
@@ -72,6 +87,8 @@ class Recipe(BaseModel):
     batch: int | None = Field(default=None, ge=1)
     device: Text = "cpu"
     dtype: Literal["float32", "float64"] = "float32"
+    precision: Literal["full", "bf16", "fp16"] = "full"
+    memory: Text | None = None
     installed: dict[str, str] = Field(default_factory=dict)
     weights: dict[str, str] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
@@ -97,6 +114,13 @@ class Recipe(BaseModel):
         if len(set(seeds)) < len(seeds):
             raise ValueError("should name every seed once")
         return seeds
+
+    @field_validator("memory")
+    @classmethod
+    def _memory(cls, text: str | None) -> str | None:
+        if text is not None:
+            in_bytes(text)
+        return text
 
     @classmethod
     def of(cls, **entries: Any) -> Self:

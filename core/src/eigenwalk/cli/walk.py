@@ -24,6 +24,10 @@ Device = Annotated[str | None, typer.Option("--device", help="Where to compute: 
 Batch = Annotated[
     int | None, typer.Option("--batch", min=1, help="Rows per generator call [default: as memory allows]")
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", help="What the walk may take in all, such as 4GB [default: 40 % of the machine's]"),
+]
 
 
 def walk(
@@ -46,7 +50,11 @@ def walk(
     ] = None,
     device: Device = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or float64 [default: float32]")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Of the generator's derivatives: full, bf16 or fp16 [default: full]")
+    ] = None,
     batch: Batch = None,
+    memory: Memory = None,
     out: Out = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -70,7 +78,9 @@ def walk(
         "tolerance": tolerance,
         "device": device,
         "dtype": dtype,
+        "precision": precision,
         "batch": batch,
+        "memory": memory,
     }
     recipe = Recipe.of(**{key: value for key, value in entries.items() if value is not None})
     perform(recipe, out, overwrite, quiet)
@@ -80,6 +90,7 @@ def run(
     recipe: Annotated[Path, typer.Argument(help="A recipe.toml, as every run leaves one in its folder.")],
     device: Device = None,
     batch: Batch = None,
+    memory: Memory = None,
     out: Out = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -89,8 +100,9 @@ def run(
     from eigenwalk.recipe import Recipe
 
     given: Recipe = Recipe.read(recipe)
-    where = {key: value for key, value in (("device", device), ("batch", batch)) if value is not None}
-    perform(given.model_copy(update=where), out, overwrite, quiet)
+    where = {"device": device, "batch": batch, "memory": memory}
+    entries = given.model_dump() | {key: value for key, value in where.items() if value is not None}
+    perform(Recipe.of(**entries), out, overwrite, quiet)
 
 
 def seeds(texts: Sequence[str]) -> list[int]:

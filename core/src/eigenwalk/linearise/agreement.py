@@ -1,0 +1,73 @@
+"""Whether the derivatives of half precision are those of full precision, measured where a walk begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from eigenwalk.errors import InputError, WalkError
+from eigenwalk.linearise.point import Linearisation
+
+REFUSED = 0.95
+"""Below this cosine a derivative of half precision is refused (benchmarks/precision.py)."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Cosines between derivatives in half and in full precision: of a pullback, and of the pushforward along it."""
+
+    pullback: float
+    pushforward: float
+
+    @property
+    def worst(self) -> float:
+        """The smaller of the two."""
+        return min(self.pullback, self.pushforward)
+
+
+def agreement(look: Linearisation, latents: Tensor) -> Agreement:
+    """The cosines at one of `latents` ``(1, latent)``: of a random combination of all values, and along its gradient.
+
+    Raises:
+        WalkError: as `Linearisation.at`; also where half precision overflows.
+    """
+    full = replace(look, precision=None).at(latents)
+    random = torch.Generator().manual_seed(0)
+    u = [torch.randn(len(value), value[0].numel(), generator=random).to(value) for value in full.values]
+    gradient = full.pull(u)
+    tangent = torch.nn.functional.normalize(gradient, dim=1)[:, None]
+    pushed = _flat(full.push(tangent))
+    full.forget()
+    half = look.at(latents)
+    return Agreement(_cosine(half.pull(u), gradient), _cosine(_flat(half.push(tangent)), pushed))
+
+
+def agreeing(look: Linearisation, latents: Tensor) -> str:
+    """How well the derivatives agree, in words.
+
+    Raises:
+        InputError: they do not; it says what to do.
+    """
+    try:
+        found = agreement(look, latents)
+    except WalkError as error:
+        said = f"they cannot be taken: {error}"
+    else:
+        said = f"cosines {found.pullback:.4f} of a gradient, {found.pushforward:.4f} of the change along it"
+        if found.worst >= REFUSED:
+            return f"derivatives in half precision agree with those in full: {said}"
+    raise InputError(
+        f"this generator's derivatives in half precision are not those in full ({said}; {REFUSED} is asked for): leave "
+        "precision out"
+    )
+
+
+def _flat(parts: tuple[Tensor, ...]) -> Tensor:
+    """Every feature's change at its own scale, so that none drowns in another's numbers."""
+    return torch.cat([part.flatten() / part.norm().clamp_min(1e-30) for part in parts])
+
+
+def _cosine(a: Tensor, b: Tensor) -> float:
+    return float(torch.nn.functional.cosine_similarity(a.flatten().double(), b.flatten().double(), dim=0))
