@@ -26,7 +26,7 @@ def small(name: str) -> Callable[[Path], None]:
 CASES = [
     Case('biggan("{folder}/biggan-32.pth", label="2")', prepare=small("biggan-32"), kind="generator"),
     Case(
-        'biggan("{folder}/biggan-64-hier-standing.pth", space=class, base=3, eps=0.001)',
+        'biggan("{folder}/biggan-64-hier-standing.pth", label="3", space=embedding, base=3, eps=0.001)',
         prepare=small("biggan-64-hier-standing"),
         kind="generator",
     ),

@@ -58,7 +58,7 @@ def test_classes_that_the_file_does_not_name(file, tmp_path) -> None:
 def test_the_class_is_asked_for_and_spaces_are_named(file) -> None:
     with pytest.raises(OptionError, match="label must be given in space z: one of the 5 classes"):
         biggan(file("biggan-32"))
-    with pytest.raises(OptionError, match="space must be one of z, class, both"):
+    with pytest.raises(OptionError, match="space must be one of z, embedding, both"):
         biggan(file("biggan-32"), label=1, space="w")
 
 
@@ -90,11 +90,11 @@ def test_spaces_agree_on_the_same_image(file, name) -> None:
     path, options = file(name), cast(Any, {"truncation": 0.5})
     z = biggan(path, label=2, **options)
     both = biggan(path, label=2, space="both", **options)
-    one = biggan(path, label=2, space="class", base=7, **options)
+    one = biggan(path, label=2, space="embedding", base=7, **options)
     expected = z(z.sample(1, 7))
     assert both.latent_dim == z.latent_dim + one.latent_dim
     torch.testing.assert_close(both(both.sample(1, 7)), expected, rtol=0, atol=1e-4)
-    # In space class a walk starts at its label, whatever the seed, and other rows are other classes.
+    # In space embedding a walk starts at its label, whatever the seed, and other rows are other classes.
     for seed in (0, 1):
         torch.testing.assert_close(one(one.sample(1, seed)), expected, rtol=0, atol=1e-4)
     others = one(one.sample(3, 0))
@@ -110,7 +110,7 @@ def test_samples_are_the_same_for_fewer_rows(file) -> None:
         assert not torch.equal(generator.sample(7, 4), many)
         assert generator.sample(0, 3).shape == (0, generator.latent_dim)
     # Ten classes, none twice.
-    drawn = biggan(file("biggan-64-hier-standing"), space="class").sample(10, 3)
+    drawn = biggan(file("biggan-64-hier-standing"), space="embedding").sample(10, 3)
     assert float(torch.cdist(drawn, drawn).fill_diagonal_(9).min()) > 0.5
 
 

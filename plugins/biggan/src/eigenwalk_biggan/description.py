@@ -48,7 +48,6 @@ def network(description: Description, what: str) -> Network:
             )
     with torch.device("meta"), warnings.catch_warnings(action="ignore"):
         # First without memory: the sizes may ask for more than the file has tensors for.
-        checkpoint.into(Network(description.sizes), description.state, what)
-    made = Network(description.sizes)
-    checkpoint.into(made, description.state, what)
+        made = checkpoint.into(Network(description.sizes), description.state, what)
+    made = checkpoint.into(made.to_empty(device="cpu"), description.state, what)
     return made.eval().requires_grad_(False)

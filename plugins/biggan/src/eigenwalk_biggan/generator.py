@@ -17,7 +17,7 @@ from eigenwalk_biggan.formats import brock, huggingface
 from eigenwalk_biggan.heads import FORMATS, recognised, weights_file
 from eigenwalk_biggan.network import Network
 
-SPACES = ("z", "class", "both")
+SPACES = ("z", "embedding", "both")
 CUT = 2.0
 """Where a truncated z is cut before it is scaled: at two standard deviations, as in the published generators."""
 
@@ -46,15 +46,15 @@ class BigGAN(Generator):
     A latent is, by `space`:
 
     - ``z``: the normal input, ``(batch, z_dim)``, at the class `label`;
-    - ``class``: the class's embedding, ``(batch, embedding)``, at the z of sample `base`;
+    - ``embedding``: the class's embedding, ``(batch, embedding)``, at the z of sample `base`;
     - ``both``: z and then the embedding, side by side.
 
     Embeddings are standardised: in the latent, classes have mean 0 and unit variance in every direction, as z has (see
     `classes.standardised`). Between classes lie mixtures of them. Of a network without a shared embedding, a class is a
     one-hot vector.
 
-    Samples of ``class`` are classes drawn without repetition, and with `label` that class comes first: a walk starts
-    there. Samples of ``both`` are a z and a class, which is `label` where that is given.
+    Samples of ``embedding`` are classes drawn without repetition, and with `label` that class comes first: a walk
+    starts there. Samples of ``both`` are a z and a class, which is `label` where that is given.
 
     With `truncation` z is that number times a normal distribution cut at 2 (arXiv 1809.11096, section 3.1, in the form
     of the published generators). It belongs to the samples, so that a walk may leave it; in the files of Hugging Face
@@ -79,7 +79,9 @@ class BigGAN(Generator):
             raise OptionError(f"space must be z, as the network has one class alone, got {space}")
         if label is None and space == "z" and count > 1:
             such = f"such as label={names[207 % count]}" if names else 'such as label="0"'
-            raise OptionError(f"label must be given in space z: one of the {count} classes, {such}")
+            raise OptionError(
+                f"label must be given in space z: one of the {count} classes, {such}; space=both draws one"
+            )
         label = 0 if label is None and count == 1 else label
         self.label = None if label is None else classes.index(label, names or [], count)
         self.truncation = description.truncation if truncation is None else truncation
@@ -87,8 +89,8 @@ class BigGAN(Generator):
         self.resolution = (sizes.resolution, sizes.resolution)
         mean, root, self._classes = classes.standardised(description.table)
         start = description.table[self.label or 0][None]
-        self.inputs = Inputs(self._z(1, base), start, mean, root)
-        self.latent_dim = {"z": sizes.z_dim, "class": sizes.embedding, "both": sizes.z_dim + sizes.embedding}[space]
+        self.inputs = Inputs(self._z(1, base), start, mean, root).eval()
+        self.latent_dim = {"z": sizes.z_dim, "embedding": sizes.embedding, "both": sizes.z_dim + sizes.embedding}[space]
 
     def __call__(self, latents: Tensor) -> Tensor:
         """Images ``(batch, 3, side, side)`` of latents ``(batch, latent_dim)``, in their dtype.
@@ -98,7 +100,7 @@ class BigGAN(Generator):
         x, held, z_dim = latents.to(self.inputs.z.dtype), self.inputs, self.network.sizes.z_dim
         if self.space == "z":
             z, embedding = x, held.embedding.expand(len(x), -1)
-        elif self.space == "class":
+        elif self.space == "embedding":
             z, embedding = held.z.expand(len(x), -1), held.embedded(x)
         else:
             z, embedding = x[:, :z_dim], held.embedded(x[:, z_dim:])
@@ -109,7 +111,7 @@ class BigGAN(Generator):
         if self.space == "z":
             return self._z(n, seed)
         c = self._drawn(n, seed)
-        return c if self.space == "class" else torch.cat([self._z(n, seed), c], 1)
+        return c if self.space == "embedding" else torch.cat([self._z(n, seed), c], 1)
 
     def __repr__(self) -> str:
         side = self.resolution[0]

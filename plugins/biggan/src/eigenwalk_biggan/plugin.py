@@ -9,11 +9,11 @@ from eigenwalk.spec import GeneratorSpec, Option
 from eigenwalk_biggan.heads import recognised
 
 CITES = ("Brock et al. 2019, arXiv 1809.11096",)
-SPACES = ("z", "class", "both")
+SPACES = ("z", "embedding", "both")
 OPTIONS = (
     Option("label", "str", None, 'the class, by name or by index: golden_retriever, "207"'),
     Option("space", "str", "z", "where the walk happens: z, the class's embedding, or both side by side", SPACES),
-    Option("base", "int", 0, "seed of the z that stays in space class"),
+    Option("base", "int", 0, "seed of the z that stays in space embedding"),
     Option(
         "truncation",
         "float",
