@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from eigenwalk.registry import Registry
-    from eigenwalk.testing import Report
+    from eigenwalk.testing import Case, Report
 
 FAILED = 1
 STYLES = {"passed": "green", "failed": "bold red", "expected": "yellow", "skipped": "dim"}
@@ -30,10 +30,16 @@ SEED = 0
 def check(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help='Features or generators: "mask(box=(0, 0, 1, 0.5))", ./my_feature.py:fn, rooms.'),
+        typer.Argument(
+            help='Features, generators or directions: "mask(box=(0, 0, 1, 0.5))", ./my_feature.py:fn, rooms.'
+        ),
+    ] = None,
+    cases: Annotated[
+        Path | None, typer.Option(help="Check the CASES of this Python file: tests/cases.py of a package.")
     ] = None,
     generator: Annotated[
-        str | None, typer.Option(help="Check features on samples of this generator, not on smooth random images.")
+        str | None,
+        typer.Option(help="Check features on samples of this generator, directions in it, instead of the kit's own."),
     ] = None,
     images: Annotated[
         list[Path] | None, typer.Option(help="Check features on these: image files, or a folder of them; repeatable.")
@@ -42,27 +48,49 @@ def check(
     save_golden: Annotated[Path | None, typer.Option(help="Write the values that come out to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Check whether features and generators keep the contract, and say what to do where they do not.
+    """Check whether features, generators and directions keep the contract, and say what to do where they do not.
 
     Without a name, what every installed plugin declares is checked. Exits with 1 where a check fails.
     """
     from eigenwalk.registry import Registry
     from eigenwalk.testing import Case, kit
 
+    if cases and (names or generator or images or golden or save_golden):
+        raise InputError("--cases says by itself what is checked, and on what: give nothing else with it")
     if (golden or save_golden) and len(names or ()) != 1:
         raise InputError("a golden file holds the values of one feature or generator: name one")
     registry = Registry.discover()
     reports: Iterable[Report]
-    if names:
+    if cases:
+        reports = (kit.check(case, registry) for case in _cases(cases))
+    elif names:
         given = _images(generator, images or [], registry)
-        cases = [Case(name, golden=golden, images=given) for name in names]
+        asked = [Case(name, golden=golden, images=given, generator=generator) for name in names]
         if save_golden:
-            kit.save_golden(cases[0], save_golden, registry)
-        reports = (kit.check(case, registry) for case in cases)
+            kit.save_golden(asked[0], save_golden, registry)
+        reports = (kit.check(case, registry) for case in asked)
     else:
         reports = kit.check_declarations(registry)
-    if not _shown(reports, as_json, whole=bool(names)):
+    if not _shown(reports, as_json, whole=bool(names or cases)):
         raise typer.Exit(FAILED)
+
+
+def _cases(file: Path) -> list[Case]:
+    """CASES of the Python file.
+
+    Raises:
+        FileError, PluginError, UnknownName: there is none, it fails, or it has no CASES.
+        InputError: CASES is no list of cases.
+    """
+    from eigenwalk.files import attribute
+    from eigenwalk.testing import Case
+
+    if not file.is_file():
+        raise FileError(f"there is no file {file}: --cases names a Python file with CASES = [Case(…), …]")
+    found = attribute(file, "CASES")
+    if not isinstance(found, (list, tuple)) or not found or not all(isinstance(case, Case) for case in found):
+        raise InputError(f"CASES of {file} must be a list of eigenwalk.testing.Case, one at least")
+    return list(found)
 
 
 def _shown(reports: Iterable[Report], as_json: bool, whole: bool) -> bool:
@@ -76,6 +104,10 @@ def _shown(reports: Iterable[Report], as_json: bool, whole: bool) -> bool:
         done.append(report)
     if as_json:
         typer.echo(json.dumps([report.as_dict() for report in done], indent=2, ensure_ascii=False))
+    elif len(done) > 1:
+        bad = [report.name for report in done if not report.ok]
+        said = f"{len(bad)} of {len(done)} do not keep the contract: {', '.join(bad)}" if bad else "all is well"
+        out.print(Text(f"{len(done)} checked, {said}", style="bold"))
     return all(report.ok for report in done)
 
 
