@@ -94,8 +94,8 @@ class Index:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise FileError(f"the index {path} cannot be read: {error}") from error
-        rows = (MappingProxyType(_entries(path, table, tables.get(table, {}), listed_in)) for table in TABLES)
-        return cls(*rows)
+        features, generators, directions = (_entries(path, one, tables.get(one, {}), listed_in) for one in TABLES)
+        return cls(MappingProxyType(features), MappingProxyType(generators), MappingProxyType(directions))
 
     def entries(self) -> tuple[tuple[str, Entry], ...]:
         """Every entry with the word for what it is: feature, generator, direction."""
@@ -142,11 +142,12 @@ def known() -> Index:
 
 def merged(indexes: Iterable[Index]) -> Index:
     """One index of all; where several list a name, the first counts."""
-    tables: dict[str, dict[str, Entry]] = {table: {} for table in TABLES}
-    for index in indexes:
-        for table, rows in tables.items():
-            rows.update({name: entry for name, entry in getattr(index, table).items() if name not in rows})
-    return Index(*map(MappingProxyType, tables.values()))
+    features, generators, directions = {}, {}, {}
+    for index in reversed(list(indexes)):
+        features |= index.features
+        generators |= index.generators
+        directions |= index.directions
+    return Index(MappingProxyType(features), MappingProxyType(generators), MappingProxyType(directions))
 
 
 def places(text: str) -> tuple[str, ...]:

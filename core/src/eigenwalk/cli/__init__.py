@@ -15,6 +15,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Allowed anywhere in the line, since it is added to a command that has just failed.
     traceback = "--traceback" in words or os.environ.get(TRACEBACK, "") not in ("", "0")
     words = [word for word in words if word != "--traceback"]
+    words, without = _without(words)
+    if without:
+        return _leaving_out(without, words, traceback)
+    _run(words, traceback)
+
+
+def _run(words: list[str], traceback: bool) -> None:
     # Typer imports pydantic for any command line that it reads, which takes longer than finding all names.
     if words in (["features"], ["generators"]):
         from eigenwalk.cli import catalogue
@@ -27,3 +34,46 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from eigenwalk.cli.app import command
 
     command()(args=words, prog_name="eigenwalk", obj={"traceback": traceback})
+
+
+def _without(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """`words` without every ``--without NAME``, and those names; what follows a lone ``--`` is left as it is."""
+    kept: list[str] = []
+    names: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            return [*kept, word, *rest], names
+        if word.startswith("--without="):
+            names.append(word.partition("=")[2])
+        elif word == "--without":
+            names.append(next(rest, ""))
+        else:
+            kept.append(word)
+    return kept, names
+
+
+def _leaving_out(names: list[str], words: list[str], traceback: bool) -> None:
+    """Runs the command `words` without the plugins or distributions called `names`."""
+    from eigenwalk.discovery import entry_points
+    from eigenwalk.discovery.source import WITHOUT
+
+    sources = entry_points()[0]
+    unknown = [name for name in names if not any(source.is_called(name) for source in sources)]
+    if unknown:
+        from eigenwalk.cli.errors import show
+        from eigenwalk.errors import InputError
+
+        have = ", ".join(dict.fromkeys(source.plugin for source in sources)) or "none"
+        error = InputError(f"--without {unknown[0]!r}: no plugin or distribution is called so; installed: {have}")
+        show(error, traceback)
+        sys.exit(error.exit_code)
+    before = os.environ.get(WITHOUT)
+    os.environ[WITHOUT] = ",".join([*([before] if before else []), *names])
+    try:
+        _run(words, traceback)
+    finally:
+        if before is None:
+            del os.environ[WITHOUT]
+        else:
+            os.environ[WITHOUT] = before

@@ -15,12 +15,20 @@ INTERRUPTED = 130
 COMMANDS = {
     "walk": ("eigenwalk.cli.walk:walk", "Hold some features and vary others."),
     "run": ("eigenwalk.cli.walk:run", "Repeat the walk of a recipe."),
+    "evaluate": ("eigenwalk.cli.evaluate:evaluate", "Compare methods on pairs of fixed and varied features."),
     "report": ("eigenwalk.cli.report:report", "Make pictures and report of a run again."),
     "features": ("eigenwalk.cli.catalogue:features", "List the features that are installed."),
     "generators": ("eigenwalk.cli.catalogue:generators", "List the generators that are installed."),
     "describe": ("eigenwalk.cli.describe:describe", "Explain a name or an expression."),
     "weights": ("eigenwalk.cli.weights:weights", "List, fetch and verify the files that features need."),
-    "check": ("eigenwalk.cli.check:check", "Check whether a feature or generator keeps the contract."),
+    "search": ("eigenwalk.cli.search:search", "Search names by words, installed or not."),
+    "install": ("eigenwalk.cli.install:install", "Install the distributions that offer names."),
+    "uninstall": ("eigenwalk.cli.install:uninstall", "Remove the distributions that offer names."),
+    "list": ("eigenwalk.cli.plugins:plugins", "List the installed plugins and where they come from."),
+    "index": ("eigenwalk.cli.index:index", "Check an index of names, and fetch those of others."),
+    "check": ("eigenwalk.cli.check:check", "Check whether a feature, generator or direction keeps the contract."),
+    "new": ("eigenwalk.cli.new:new", "Make a package of a feature, a generator or a direction."),
+    "publish": ("eigenwalk.cli.publish:publish", "Check, build and try a package, and say how to upload it."),
     "doctor": ("eigenwalk.cli.doctor:doctor", "Check plugins, and say what failed."),
 }
 
@@ -87,6 +95,9 @@ def _root(
     traceback: Annotated[
         bool, typer.Option("--traceback", help=f"Show where an error came from; {TRACEBACK}=1 does the same.")
     ] = False,
+    without: Annotated[
+        str, typer.Option("--without", metavar="NAME", help="Leave a plugin out; EIGENWALK_WITHOUT does the same.")
+    ] = "",
 ) -> None:
     """Walk through the latent space of an image generator: named features stay fixed while others vary."""
 

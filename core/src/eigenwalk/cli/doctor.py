@@ -1,55 +1,154 @@
-"""``eigenwalk doctor``: what is installed, and what is wrong with it."""
+"""``eigenwalk doctor``: what is installed, and what is wrong with it. Every plugin is asked in a process of its own."""
 
 from __future__ import annotations
 
+import os
 import platform
 from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from eigenwalk.cli.environment import origin
+from eigenwalk.cli.facts import facts
+from eigenwalk.cli.machine import device, folders
+from eigenwalk.discovery import Failure, Source, chosen, entry_points
+from eigenwalk.discovery.answers import acquit
+from eigenwalk.discovery.probe import TIMEOUT, Probe, probe
 from eigenwalk.errors import PluginError
+from eigenwalk.registry import Registry
+from eigenwalk.spec import API
+from eigenwalk.store import megabytes
+from eigenwalk.weights import every
+
+FOUND = 1
+SLOW = 1.0
+"""Seconds of import from which a plugin is said to be slow."""
 
 
-def doctor() -> None:
-    """Check the installation: every plugin with its version, the names that clash, and what failed and why."""
-    from eigenwalk.registry import Registry
+def doctor(
+    timeout: Annotated[float, typer.Option(help="Seconds that a plugin may take to be imported.", min=0.1)] = TIMEOUT,
+) -> None:
+    """Check the installation: plugins, names that clash, versions that break each other, device, weights, folders.
 
-    registry, out = Registry.discover(), Console(highlight=False, soft_wrap=True)
-    for name in ("eigenwalk", "torch", "numpy"):
-        out.print(Text.assemble((f"{name:<12}", "bold"), _version(name)))
-    out.print(Text.assemble((f"{'python':<12}", "bold"), f"{platform.python_version()} on {platform.system()}"))
+    Each plugin is imported and asked in a process of its own. Exits with 3 where one failed, and with 1 where only
+    something else is wrong.
+    """
+    out = Console(highlight=False, soft_wrap=True)
+    sources, failures = entry_points()
+    used, left = chosen(sources)
+    with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:
+        told = pool.submit(device)
+        probes = list(pool.map(lambda source: probe(source, timeout), used))
+    for one in probes:
+        if not one.died:
+            acquit(one.source)
+    registry = Registry.of(
+        [one.plugin for one in probes if one.plugin],
+        [*failures, *(failure for one in probes for failure in one.failures)],
+        left,
+    )
+    _installation(out, told.result())
+    for one in probes:
+        _plugin(out, one, registry)
+    for source in left:
+        out.print(Text.assemble(("out   ", "yellow"), f"{source.distribution} {source.version}  left out"))
+    if not sources:
+        out.print("no plugin is installed: see what exists with `eigenwalk search`")
+    wrong = [*_clashes(registry), *registry.index.problems, *_stack()]
+    for message in wrong:
+        out.print(Text.assemble(("wrong ", "yellow"), message))
+    _failures(out, registry.failures, sources)
+    _weights(out, registry)
     out.print()
-    for plugin in registry.plugins:
-        source = plugin.source
-        offers = (*registry.features, *registry.generators, *registry.directions, *registry.commands)
-        count = sum((offer.distribution, offer.plugin) == (source.distribution, source.plugin) for offer in offers)
-        what = f"{source.plugin}, {count} name{'' if count == 1 else 's'}"
-        out.print(Text.assemble(("ok    ", "green"), (f"{source.distribution} {source.version}", "bold"), f"  {what}"))
-    if not registry.plugins:
-        out.print("no plugin is installed: see what exists with `eigenwalk describe NAME`, or pip install one")
-    clashes = _clashes(registry)
-    for message in clashes:
-        out.print(Text.assemble(("clash ", "yellow"), message))
-    for failure in registry.failures:
+    facts(out, list(folders()))
+    if registry.failures:
+        raise typer.Exit(PluginError.exit_code)
+    if wrong:
+        raise typer.Exit(FOUND)
+
+
+def _installation(out: Console, device: str) -> None:
+    rows = [(name, _version(name)) for name in ("eigenwalk", "torch", "torchvision", "numpy")]
+    rows[0] = ("eigenwalk", f"{rows[0][1]}, speaks version {API} of the contracts")
+    rows += [("python", f"{platform.python_version()} on {platform.system()}"), ("device", device)]
+    facts(out, rows)
+    out.print()
+
+
+def _plugin(out: Console, one: Probe, registry: Registry) -> None:
+    """Prints two lines on one plugin: what it is, and how it behaves."""
+    source = one.source
+    offers = (*registry.features, *registry.generators, *registry.directions, *registry.commands)
+    own = [offer for offer in offers if (offer.distribution, offer.plugin) == (source.distribution, source.plugin)]
+    what = f"{source.plugin}, {len(own)} name{'' if len(own) == 1 else 's'}"
+    mark = ("part  " if own else "fail  ", "bold red") if one.failures else ("ok    ", "green")
+    out.print(Text.assemble(mark, (f"{source.distribution} {source.version}", "bold"), f"  {what}"))
+    versions = sorted({getattr(offer.spec, "api", API) for offer in own})
+    facts = [origin(source), *(f"contracts {api}" for api in versions)]
+    if one.seconds is not None:
+        slow = one.seconds >= SLOW
+        facts.append(f"import {one.seconds:.2f} s{', slow: it delays every command after it changes' if slow else ''}")
+    if one.heavy:
+        facts.append(f"imports {', '.join(one.heavy)} only to list names")
+    out.print(Text(f"      {'; '.join(facts)}", style="dim"))
+
+
+def _failures(out: Console, failures: Sequence[Failure], sources: Sequence[Source]) -> None:
+    installed = {source.distribution for source in sources}
+    for failure in failures:
         out.print(Text.assemble(("fail  ", "bold red"), str(failure)))
         if failure.names:
             out.print(f"      names missing because of it: {', '.join(failure.names)}")
-    if registry.failures:
-        raise typer.Exit(PluginError.exit_code)
+        if failure.distribution in installed:
+            name = failure.distribution
+            out.print(f"      remove it: eigenwalk uninstall {name}; leave it out: --without {name}")
 
 
-def _clashes(registry) -> list[str]:
-    """The names that two distributions offer, and how to pick one."""
+def _clashes(registry: Registry) -> list[str]:
+    """The names that two distributions offer, and how to pick one; commands that cannot be reached."""
+    from eigenwalk.cli.app import COMMANDS
+
     messages = []
-    for kind, offers in (("feature", registry.features), ("generator", registry.generators)):
+    for kind in ("feature", "generator", "direction"):
+        offers: Sequence[Any] = getattr(registry, f"{kind}s")
         for name, count in Counter(offer.name for offer in offers).items():
             if count > 1:
                 picks = [f'{name}(package="{offer.distribution}")' for offer in offers if offer.name == name]
                 messages.append(f"{kind} {name!r} is offered {count} times: write {' or '.join(picks)}")
+    counted = Counter(offer.name for offer in registry.commands)
+    for offer in registry.commands:
+        if offer.name in COMMANDS:
+            messages.append(f"command {offer.name!r} of {offer.distribution} cannot be reached: eigenwalk has its own")
+        elif counted[offer.name] > 1:
+            messages.append(f"command {offer.name!r} of {offer.distribution} is offered {counted[offer.name]} times")
     return messages
+
+
+def _stack() -> list[str]:
+    from eigenwalk.cli.stack import broken
+
+    return broken()
+
+
+def _weights(out: Console, registry: Registry) -> None:
+    """Prints which files of weights are here, and how to get those that are not."""
+    items = [(item, item.state()) for item in every(registry)]
+    if not items:
+        return
+    here = sum(state in ("present", "unchecked") for _, state in items)
+    out.print()
+    out.print(Text(f"weights: {here} of {len(items)} files are here", style="bold"))
+    for item, state in items:
+        if state not in ("present", "unchecked"):
+            size = megabytes(item.weights.size)
+            get = f'eigenwalk weights fetch "{item.names[0]}"' if item.fetchable else "it ships with its package"
+            out.print(f"  {state:<9}{item.weights.file} ({size}): {get}")
 
 
 def _version(distribution: str) -> str:

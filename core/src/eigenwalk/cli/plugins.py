@@ -1,0 +1,53 @@
+"""``eigenwalk list``: the distributions of plugins, whatever state they are in; none is imported."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from eigenwalk.cli.environment import installer, listed, origin
+from eigenwalk.discovery import chosen, entry_points
+from eigenwalk.discovery.answers import Memory
+from eigenwalk.index import normalised
+
+
+def plugins(
+    outdated: Annotated[
+        bool, typer.Option("--outdated", help="Only those with a later version; asks pip or uv.")
+    ] = False,
+) -> None:
+    """List the installed plugins: version, where they come from, and the names that they offer.
+
+    No plugin is imported: the names are those of the last time that one was.
+    """
+    sources, failures = entry_points()
+    _, left = chosen(sources)
+    later = _later() if outdated else {}
+    out, memory = Console(highlight=False, soft_wrap=True), Memory.read()
+    shown = [source for source in sources if not outdated or normalised(source.distribution) in later]
+    wide = max((len(source.distribution) + len(source.version) + 1 for source in shown), default=0)
+    for source in shown:
+        answers = memory.recall(source)
+        names = [spec.name for specs in answers.specs.values() for spec in specs] if answers else []
+        said = ", ".join(names) if answers else "not asked yet, or it failed: eigenwalk doctor"
+        said = "left out" if source in left else said
+        newer = later.get(normalised(source.distribution))
+        version = f"{source.version} → {newer}" if newer else source.version
+        what = f"{source.distribution} {version}"
+        out.print(Text.assemble((f"{what:<{wide}}", "bold"), f"  {origin(source)}  ", (said, "dim")))
+    for failure in failures:
+        out.print(Text.assemble(("fail  ", "bold red"), str(failure)))
+    if not shown:
+        print("every plugin is up to date" if outdated and sources else "no plugin is installed", file=sys.stderr)
+
+
+def _later() -> dict[str, str]:
+    """The latest version of every distribution that has a later one than the installed."""
+    command = installer().outdated()
+    typer.echo(f"runs: {shlex.join(command)}", err=True)
+    return {normalised(row["name"]): row["latest_version"] for row in listed(command)}

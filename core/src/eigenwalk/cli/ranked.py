@@ -1,0 +1,66 @@
+"""Names found by words: the order in which ``eigenwalk search`` lists what is known."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from eigenwalk.index import Entry
+from eigenwalk.registry import Offer, Registry
+
+EXACT, BEGINS, IN_NAME, IN_SUMMARY, IN_REST, NEAR = 100, 60, 40, 20, 8, 5
+"""What a word is worth by where it stands: it is a part of the name, begins one, stands in one, in the summary, in
+unit, kind or distribution, or is nearly a part of the name."""
+ALIKE = 0.75
+
+
+@dataclass(frozen=True)
+class Known:
+    """One name that is installed, listed, or both.
+
+    `table` is feature, generator or direction; `version` that of the installed distribution, or nothing.
+    """
+
+    table: str
+    entry: Entry
+    version: str = ""
+
+
+def everything(registry: Registry) -> list[Known]:
+    """Every name that is installed or listed; a name that several distributions offer stands there for each."""
+    found: dict[tuple[str, str, str], Known] = {}
+    for table in ("feature", "generator", "direction"):
+        offers: tuple[Offer, ...] = getattr(registry, f"{table}s")
+        listed = getattr(registry.index, f"{table}s")
+        for offer in offers:
+            spec, row = offer.spec, listed.get(offer.name)
+            where = row.listed_in if row and row.distribution == offer.distribution else "not listed"
+            unit, kind = getattr(spec, "unit", ""), getattr(spec, "kind", "")
+            entry = Entry(offer.name, offer.distribution, spec.summary, kind, unit, spec.licence, listed_in=where)
+            found[table, offer.name, offer.distribution] = Known(table, entry, offer.version)
+        for entry in listed.values():
+            found.setdefault((table, entry.name, entry.distribution), Known(table, entry))
+    return list(found.values())
+
+
+def ranked(known: list[Known], words: list[str]) -> list[Known]:
+    """Those of `known` that every one of `words` finds, best first; without words all, by name."""
+    scored = [(sum(scores), one) for one in known if all(scores := [_score(one, word.lower()) for word in words])]
+    return [one for _, one in sorted(scored, key=lambda pair: (-pair[0], pair[1].entry.name))]
+
+
+def _score(known: Known, word: str) -> int:
+    entry = known.entry
+    name, summary = entry.name.lower(), entry.summary.lower()
+    parts = [name, *name.replace("_", ".").split(".")]
+    if word in parts:
+        return EXACT
+    if any(part.startswith(word) for part in parts):
+        return BEGINS
+    if word in name:
+        return IN_NAME
+    if word in summary:
+        return IN_SUMMARY
+    if any(word in text.lower() for text in (entry.unit, entry.kind, entry.distribution, known.table)):
+        return IN_REST
+    return NEAR if difflib.get_close_matches(word, parts, 1, ALIKE) else 0
