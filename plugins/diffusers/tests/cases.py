@@ -54,24 +54,16 @@ def model(name: str) -> Callable[[Path], None]:
     return write
 
 
-PROMPT = 'onestep("{folder}/model", prompt="a cat")'
+# The others are told apart by tests of this package; derivatives go through the same layers.
 CASES = [
-    Case('onestep("{folder}/model")', prepare=pipeline("consistency"), kind="generator"),
     Case('onestep("{folder}/model", label=3)', prepare=pipeline("consistency", classes=5), kind="generator"),
-    Case(PROMPT, prepare=pipeline("turbo"), kind="generator"),
-    Case(PROMPT, prepare=pipeline("latent_consistency"), kind="generator"),
-    Case(PROMPT, prepare=pipeline("turbo_xl"), kind="generator"),
+    Case('onestep("{folder}/model", prompt="a cat")', prepare=pipeline("turbo_xl"), kind="generator"),
     Case(
-        'onestep("{folder}/model", prompt="a cat", negative="a dog", guidance=3, resolution=(16, 24), timestep=700)',
+        'onestep("{folder}/model", prompt="a cat", negative="a dog", guidance=3, resolution=(8, 12), timestep=700)',
         prepare=pipeline("turbo"),
         kind="generator",
     ),
-    Case('autoencoder("{folder}/model")', prepare=model("kl"), kind="generator"),
     Case('autoencoder("{folder}/model", images="{folder}/pictures")', prepare=model("kl"), kind="generator"),
-    Case(
-        'autoencoder("{folder}/model", images="{folder}/pictures", resolution=16)',
-        prepare=model("small"),
-        kind="generator",
-    ),
+    Case('autoencoder("{folder}/model", resolution=8)', prepare=model("small"), kind="generator"),
     Case('autoencoder("{folder}/model", images="{folder}/pictures")', prepare=model("vq"), kind="generator"),
 ]

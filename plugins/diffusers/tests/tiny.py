@@ -63,7 +63,7 @@ def kl(seed: int = 2, **options: Any) -> diffusers.AutoencoderKL:
         "block_out_channels": (8, 8),
         "norm_num_groups": 4,
         "latent_channels": 4,
-        "sample_size": 16,
+        "sample_size": 8,
     }
     return lively(diffusers.AutoencoderKL(**(settings | options)))
 
@@ -87,7 +87,7 @@ def vq(seed: int = 4, **options: Any) -> diffusers.VQModel:
         "block_out_channels": (8, 8),
         "norm_num_groups": 4,
         "num_vq_embeddings": 16,
-        "sample_size": 16,
+        "sample_size": 8,
     }
     return lively(diffusers.VQModel(**(settings | options)))
 
@@ -97,7 +97,7 @@ def unet(seed: int = 5, **options: Any) -> diffusers.UNet2DConditionModel:
     settings: dict[str, Any] = {
         "block_out_channels": (8, 16),
         "layers_per_block": 1,
-        "sample_size": 8,
+        "sample_size": 4,
         "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
         "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
         "cross_attention_dim": WIDTH,
@@ -110,7 +110,7 @@ def unet(seed: int = 5, **options: Any) -> diffusers.UNet2DConditionModel:
 def pixels(classes: int | None = None, seed: int = 6, **options: Any) -> diffusers.UNet2DModel:
     torch.manual_seed(seed)
     settings: dict[str, Any] = {
-        "sample_size": 16,
+        "sample_size": 8,
         "block_out_channels": (8, 16),
         "layers_per_block": 1,
         "down_block_types": ("ResnetDownsampleBlock2D", "AttnDownBlock2D"),

@@ -26,7 +26,7 @@ class PlainAttention:
         attention_mask: Tensor | None = None,
         temb: Tensor | None = None,
     ) -> Tensor:
-        """The layer's output, in the shape of `hidden_states`: (batch, channels, height, width) or (batch, n, channels).
+        """The layer's output, shaped as `hidden_states`: (batch, channels, height, width) or (batch, n, channels).
 
         Raises:
             ValueError: there is a mask, which none of the supported models uses.

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
+from eigenwalk.errors import FileError
 from eigenwalk.generator import Generator
 from eigenwalk.shapes import Images, Latents
-from eigenwalk_diffusers.decoder import SUPPORTED, Decoder, Encoder, halves, sides
-from eigenwalk_diffusers.folder import INDEX, kind, described, licence
+from eigenwalk_diffusers.decoder import Decoder, Encoder, halves, sides
+from eigenwalk_diffusers.folder import INDEX, described, kind, licence
 from eigenwalk_diffusers.pictures import listed, picture
 from eigenwalk_diffusers.words import millions
 
@@ -89,12 +90,18 @@ def autoencoder(
     folder = Path(path).expanduser()
     part = folder
     if kind(folder) == "pipeline":
-        part = next((folder / name for name in ("vae", "vqvae") if name in described(folder, INDEX)), folder)
+        index = described(folder, INDEX)
+        name = next((name for name in ("vae", "vqvae") if name in index), None)
+        if name is None:
+            raise FileError(
+                f"{folder} is a {index['_class_name']}, which has no autoencoder: onestep(FOLDER) may open it"
+            )
+        part = folder / name
     decoder, encoder = halves(part)
     pixels = sides(resolution, decoder.declared or UNSAID)
     model = decoder.model
     facts = {
-        "kind": f"decoder of an {type(model).__name__}" if type(model).__name__ != "VQModel" else "decoder of a VQModel",
+        "kind": f"decoder: {type(model).__name__}",
         "parameters": millions(decoder),
         "licence": licence(folder) or "the folder does not say",
     }

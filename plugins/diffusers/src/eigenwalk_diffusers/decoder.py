@@ -66,7 +66,7 @@ class Decoder(nn.Module):
         return (self.model.decode(own, return_dict=False, **self.given)[0] * 0.5 + 0.5).to(scaled.dtype)
 
     def settle(self, device: torch.device | str, dtype: torch.dtype | None) -> Decoder:
-        """This decoder on `device`, in `dtype`; in float32 for float16 where its configuration says that it overflows."""
+        """This decoder on `device`, in `dtype`; in float32 for float16 where it is said to overflow (force_upcast)."""
         return self.to(device, torch.float32 if self.wide and dtype == torch.float16 else dtype)
 
     def latent_shape(self, resolution: tuple[int, int]) -> tuple[int, int, int]:
@@ -82,7 +82,7 @@ class Decoder(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Images ``(batch, 3, height, width)`` in [0, 1] to scaled latents ``(batch, channels, h, w)``, the likeliest ones."""
+    """Images ``(batch, 3, height, width)`` in [0, 1] to their likeliest scaled latents ``(batch, channels, h, w)``."""
 
     def __init__(self, model: Any, channels: int) -> None:
         super().__init__()

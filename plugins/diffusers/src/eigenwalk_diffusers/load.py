@@ -96,7 +96,9 @@ def scheduler(folder: Path) -> Any:
     name = config.get("_class_name")
     kind = getattr(diffusers, name, None) if isinstance(name, str) and name.isidentifier() else None
     if not (isinstance(kind, type) and issubclass(kind, diffusers.SchedulerMixin)):
-        raise FileError(f"{folder} names the class {name!r}, which is no scheduler of diffusers {diffusers.__version__}")
+        raise FileError(
+            f"{folder} names the class {name!r}, which is no scheduler of diffusers {diffusers.__version__}"
+        )
     clips = {key: False for key in ("clip_sample", "clip_denoised", "thresholding") if key in config}
     with _opening(folder):
         return kind.from_config({**config, **clips})  # pyright: ignore[reportAttributeAccessIssue]
@@ -114,6 +116,10 @@ def _complete(model: nn.Module, told: dict[str, Any], folder: Path) -> Any:
 @contextmanager
 def _opening(folder: Path) -> Iterator[None]:
     """Damage is told as a FileError that names `folder`; what the libraries say to themselves is not printed."""
+    from transformers.utils import logging as bars
+
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
     loggers = [logging.getLogger(name) for name in ("diffusers", "transformers")]
     levels = [one.level for one in loggers]
     for one in loggers:
@@ -122,7 +128,11 @@ def _opening(folder: Path) -> Iterator[None]:
         yield
     except BROKEN as error:
         told = " ".join(str(error).split())[:300] or type(error).__name__
-        raise FileError(f"{folder} cannot be opened, it is damaged or does not fit its configuration: {told}") from error
+        raise FileError(
+            f"{folder} cannot be opened, it is damaged or does not fit its configuration: {told}"
+        ) from error
     finally:
         for one, level in zip(loggers, levels, strict=True):
             one.setLevel(level)
+        if shown:
+            bars.enable_progress_bar()

@@ -24,7 +24,7 @@ SUPPORTED = (UNCONDITIONAL, *CLASSES)
 
 
 class Denoiser(nn.Module):
-    """Standard normal ``(batch, channels, h, w)`` to images: one run of a U-Net, one step, and a decoder if there is one.
+    """Standard normal ``(batch, channels, h, w)`` to images: one run of a U-Net, one step, and the decoder, if any.
 
     Beside the latent the U-Net is given a prompt, or the class `label`, or neither.
     """
@@ -60,7 +60,9 @@ class OneStep(Generator):
         facts: what it is, in words.
     """
 
-    def __init__(self, denoiser: Denoiser, shape: tuple[int, int, int], resolution: tuple[int, int], facts: dict[str, str]):
+    def __init__(
+        self, denoiser: Denoiser, shape: tuple[int, int, int], resolution: tuple[int, int], facts: dict[str, str]
+    ):
         self.denoiser, self.shape, self.resolution, self.facts = denoiser, shape, resolution, facts
         self.latent_dim = shape[0] * shape[1] * shape[2]
 
@@ -140,7 +142,9 @@ def _with_prompt(
             )
     decoder = halves(folder / "vae")[0]
     if decoder.channels != unet.config.in_channels:
-        raise FileError(f"{folder}: the U-Net has {unet.config.in_channels} channels, the autoencoder {decoder.channels}")
+        raise FileError(
+            f"{folder}: the U-Net has {unet.config.in_channels} channels, the autoencoder {decoder.channels}"
+        )
     side = unet.config.sample_size
     height, width = (side, side) if isinstance(side, int) else side
     pixels = sides(resolution, (height * decoder.factor, width * decoder.factor))
@@ -153,8 +157,8 @@ def _square(unet: Any, folder: Path) -> Any:
     """`unet`, which predicts as many channels as it is given."""
     if unet.config.in_channels != unet.config.out_channels:
         raise FileError(
-            f"{folder / 'unet'} maps {unet.config.in_channels} channels to {unet.config.out_channels}: inpainting models "
-            "and those that predict a variance are not supported"
+            f"{folder / 'unet'} maps {unet.config.in_channels} channels to {unet.config.out_channels}: inpainting "
+            "models and those that predict a variance are not supported"
         )
     return unet
 

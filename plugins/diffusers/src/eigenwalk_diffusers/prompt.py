@@ -1,4 +1,4 @@
-"""A prompt as what the network is given of it: encoded once, by the folder's own text encoders, which are then let go."""
+"""A prompt as what the network is given of it: encoded once, by the folder's own text encoders."""
 
 from __future__ import annotations
 

@@ -46,7 +46,9 @@ def only_step(scheduler: Any, timestep: int | None = None) -> Step:
     name = type(scheduler).__name__
     _set(scheduler, timestep, name)
     if len(scheduler.timesteps) != 1:
-        raise FileError(f"{name} runs the network {len(scheduler.timesteps)} times in one step; take EulerDiscreteScheduler")
+        raise FileError(
+            f"{name} runs the network {len(scheduler.timesteps)} times in one step; take EulerDiscreteScheduler"
+        )
     t = scheduler.timesteps[0]
     sigma = float(scheduler.init_noise_sigma)
 
