@@ -23,7 +23,7 @@ from eigenwalk.discovery.probe import TIMEOUT, Probe, probe
 from eigenwalk.errors import PluginError
 from eigenwalk.registry import Registry
 from eigenwalk.spec import API
-from eigenwalk.store import megabytes
+from eigenwalk.store import command, megabytes
 from eigenwalk.weights import every
 
 FOUND = 1
@@ -147,7 +147,7 @@ def _weights(out: Console, registry: Registry) -> None:
     for item, state in items:
         if state not in ("present", "unchecked"):
             size = megabytes(item.weights.size)
-            get = f'eigenwalk weights fetch "{item.names[0]}"' if item.fetchable else "it ships with its package"
+            get = command(item.names[0]) if item.fetchable else "it ships with its package"
             out.print(f"  {state:<9}{item.weights.file} ({size}): {get}")
 
 

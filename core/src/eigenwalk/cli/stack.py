@@ -65,7 +65,9 @@ def _unaccepted(have: Mapping[str, str]) -> Iterator[str]:
             if plugin:
                 yield f"{name} asks for {asked}, which is not installed: pip install {name} brings it"
         elif not asked.specifier.contains(version, prereleases=True):
-            remedy = REMEDIES.get(name) or f"pip install --upgrade {name}, or a {wanted} that it accepts"
+            both = f"pip install --upgrade eigenwalk {name}"
+            other = f"pip install --upgrade {name}, or another {wanted}"
+            remedy = REMEDIES.get(name) or (both if wanted == "eigenwalk" else other)
             yield f"{name} {have[name]} asks for {wanted}{asked.specifier}, {wanted} {version} is here: {remedy}"
 
 

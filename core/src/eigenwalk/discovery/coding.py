@@ -8,7 +8,7 @@ from typing import Any
 from eigenwalk.spec import CommandSpec, DirectionSpec, FeatureSpec, GeneratorSpec, Option, Weights
 
 KINDS = {kind.__name__: kind for kind in (CommandSpec, DirectionSpec, FeatureSpec, GeneratorSpec, Option, Weights)}
-KIND, TUPLE = "kind", "tuple"
+KIND, TUPLE = "$spec", "$tuple"  # no field of a spec is called so
 
 
 def encoded(value: Any) -> Any:

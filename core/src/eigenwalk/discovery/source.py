@@ -75,9 +75,9 @@ class Source:
             return ""
         if missing == "eigenwalk":
             return f"; it was written for another version of eigenwalk: {self._fitting()}"
-        own = self.value.partition(":")[0].partition(".")[0]
-        reinstall = " --force-reinstall" if missing == own else ""
-        return f"; pip install{reinstall} {self.distribution} brings it"
+        if missing == self.value.partition(":")[0].partition(".")[0]:
+            return f"; its own files are missing: pip install --force-reinstall {self.distribution}"
+        return f"; where {self.distribution} asks for it, pip install {self.distribution} brings it"
 
     def _fitting(self) -> str:
         """Which side to upgrade, as the distribution's requirement of eigenwalk tells."""
