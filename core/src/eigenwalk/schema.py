@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -34,6 +34,8 @@ RESERVED: Mapping[str, str] = {
 """Names that the core itself gives a meaning."""
 UNSAID = ("", "?", "-", "n/a", "none", "tbd", "todo", "unknown", "other", "see website")
 """Words that say nothing about a licence; where there are no weights, it is ``no weights``."""
+OURS = "plugins/"
+"""What a homepage in the shipped index may begin with: a folder of the repository that the index lies in."""
 CLOSE = 0.9
 """How alike the names of two distributions must be for one to be taken for the other."""
 
@@ -59,6 +61,12 @@ def _spdx(text: str) -> str:
 def _said(text: str) -> str:
     if text.strip().lower() in UNSAID:
         raise ValueError("must name the licence of the weights, or say 'no weights'")
+    return text
+
+
+def _homepage(text: str) -> str:
+    if not re.fullmatch(rf"https://[^\s/]+\.\S+|{OURS}[\w-]+", text):
+        raise ValueError("must be the https:// address of the project")
     return text
 
 
@@ -88,7 +96,7 @@ class Row(BaseModel):
     summary: Line
     licence: Annotated[str, AfterValidator(_spdx)]
     weights_licence: Annotated[Line, AfterValidator(_said)]
-    homepage: Annotated[str, Field(pattern=r"^https://[^\s/]+\.[^\s]+$")]
+    homepage: Annotated[str, AfterValidator(_homepage)]
     api: Annotated[int, Field(ge=1)]
     checked: Annotated[str, AfterValidator(_version)]
     checked_on: Annotated[date, AfterValidator(_past)]
@@ -127,7 +135,7 @@ class Found:
         return f"line {self.line}: {self.row}: {self.text}" if self.row else f"line {self.line}: {self.text}"
 
 
-def found_in(path: Path, others: Iterable[Index] = ()) -> list[Found]:
+def found_in(path: Path, others: Sequence[Index] = ()) -> list[Found]:
     """What is wrong with the index at `path`, in the order of its lines; `others` are those that it is used with.
 
     Raises:
@@ -189,11 +197,13 @@ def _naming(table: str, name: str, tables: Mapping[str, Any]) -> Iterator[str]:
                 )
 
 
-def _against(table: str, name: str, row: Any, others: Iterable[Index]) -> Iterator[str]:
+def _against(table: str, name: str, row: Any, others: Sequence[Index]) -> Iterator[str]:
     """What is wrong with a row beside the rows of other indexes."""
     distribution = row.get("distribution") if isinstance(row, dict) else None
     if not isinstance(distribution, str):
         return
+    if others and str(row.get("homepage", "")).startswith(OURS):
+        yield "homepage must be the https:// address of the project"
     for index in others:
         for kind, entry in index.entries():
             where = entry.listed_in or "the shipped index"
