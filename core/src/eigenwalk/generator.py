@@ -10,7 +10,8 @@ torch.Size([2, 3, 8, 8])
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import torch
 
@@ -28,11 +29,14 @@ class Generator(ABC):
         latent_dim: coordinates of one latent.
         resolution: (height, width) of the images.
         space: the name of the space that the latents live in.
+        facts: what a person may want to know of it, under a word each: ``format``, ``architecture``, ``trained on``,
+            ``licence``. Shown by ``eigenwalk describe``; nothing depends on them, and all may be left out.
     """
 
     latent_dim: int
     resolution: tuple[int, int]
     space: str = "z"
+    facts: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def __call__(self, latents: Latents) -> Images:
@@ -66,12 +70,13 @@ class FunctionGenerator(Generator):
         resolution: tuple[int, int],
         sample: Callable[[int, int], Latents] | None = None,
         space: str = "z",
+        facts: Mapping[str, str] = MappingProxyType({}),
     ):
         if isinstance(function, torch.nn.Module):
             function.eval().requires_grad_(False)
         height, width = resolution
         self.function, self.latent_dim, self.resolution, self.space = function, latent_dim, (height, width), space
-        self._sample = sample
+        self._sample, self.facts = sample, facts
 
     def __call__(self, latents: Latents) -> Images:
         """What the function returns."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eigenwalk.cli.facts import facts
-from eigenwalk.errors import ExpressionError, UnknownName
+from eigenwalk.errors import ContractError, ExpressionError, OptionError, UnknownName, WeightsError
 from eigenwalk.expression import (
     Call,
     Chain,
@@ -25,8 +28,10 @@ from eigenwalk.expression import (
     parse_generator,
     value_text,
 )
+from eigenwalk.files import check_checkpoint
 from eigenwalk.options import by_keyword
 from eigenwalk.resolve import package, resolve
+from eigenwalk.spec import GeneratorSpec
 from eigenwalk.store import megabytes
 from eigenwalk.weights import declared
 
@@ -36,44 +41,107 @@ if TYPE_CHECKING:
 
 
 def describe(
-    name: Annotated[str, typer.Argument(help='A feature, a generator, or an expression such as "mask(sofa) | low".')],
+    name: Annotated[
+        str, typer.Argument(help='A feature, a generator, its file, or an expression such as "mask(sofa) | low".')
+    ],
+    measure: Annotated[
+        bool | None,
+        typer.Option(
+            "--measure/--no-measure",
+            help="Measure what a generator's image and waypoint cost [default: a waypoint only where it is quick]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Describe a feature, a generator or an expression: summary, unit, options, weights, licence, provenance."""
+    """Describe a feature, a generator, a generator's file or an expression.
+
+    Summary, unit, options, weights, licence, provenance; of a generator also resolution, spaces, parameters, and
+    memory and time for an image.
+    """
     from eigenwalk.registry import Registry
 
     registry, out = Registry.discover(), Console(highlight=False, soft_wrap=True)
     node = _read(name)
-    if isinstance(node, Call) and not node.args and not node.options and node.name != "file":
-        _offer(out, _find(registry, node), registry)
+    if isinstance(node, Open):
+        _file(out, node, registry, measure)
         return
-    node = _canonical(node, registry)
-    out.print(Text(str(node), style="bold"))
+    bare = isinstance(node, Call) and not node.args and not node.options and node.name != "file"
+    if not bare:
+        node = _canonical(node, registry)
+        out.print(Text(str(node), style="bold"))
     seen: set[str] = set()
     for call in _calls(node):
         if call.name not in seen:
             seen.add(call.name)
-            out.print()
-            if isinstance(call, Call) and call.name == "file":
-                out.print(f"file: the function or class {call.args[0]}, with no packaging")
-            else:
-                _offer(out, _find(registry, call), registry)
+            if not bare:
+                out.print()
+            _call(out, call, registry, measure)
+
+
+def _call(out: Console, call: Call, registry: Registry, measure: bool | None) -> None:
+    """Prints what is known of one name with its options; a generator is opened, where its options suffice."""
+    if call.name == "file":
+        _function(out, call, registry, measure)
+        return
+    offer = _find(registry, call)
+    _offer(out, offer, registry)
+    if isinstance(offer.spec, GeneratorSpec):
+        given = {name for name, _ in call.options}
+        missing = [option.name for option in offer.spec.options if option.required and option.name not in given]
+        if missing:
+            out.print(f"not opened: it needs {', '.join(missing)}", style="dim")
+            return
+        try:
+            _opened(out, call, registry, offer.spec, measure)
+        except WeightsError as error:
+            out.print(Text(f"not opened: {error}", style="dim"))
+
+
+def _file(out: Console, node: Open, registry: Registry, measure: bool | None) -> None:
+    """Prints what is known of a generator's file."""
+    path = Path(node.path).expanduser()
+    check_checkpoint(path)
+    offer = registry.open(path)
+    _offer(out, offer, registry)
+    _opened(out, node, registry, offer.spec, measure)
+
+
+def _function(out: Console, call: Call, registry: Registry, measure: bool | None) -> None:
+    """Prints what is known of a function or class in a user's file: of a generator, as it is built there."""
+    out.print(Text(f"file: the function or class {call.args[0]}, with no packaging"))
+    with suppress(OptionError, ContractError):  # a feature, which nothing tells without images
+        _opened(out, call, registry, None, measure)
+
+
+def _opened(
+    out: Console, node: Call | Open, registry: Registry, spec: GeneratorSpec | None, measure: bool | None
+) -> None:
+    """Prints what is known of a generator once it is open."""
+    from eigenwalk.cli import opened
+    from eigenwalk.compose import build_generator
+
+    with opened.told("opening"):
+        generator, used = build_generator(str(node), registry)
+    rows = opened.known(generator, used, spec)
+    if measure is not False:
+        with warnings.catch_warnings(action="ignore"):  # of libraries, about themselves
+            rows += opened.measured(generator, measure is True)
+    out.print("opened", style="dim")
+    facts(out, rows)
 
 
 def _read(text: str) -> Expression | Open:
     """The tree of a feature's or a generator's text; a text that is neither raises as a feature's."""
     try:
-        return parse(text)
+        node = parse_generator(text)
     except ExpressionError:
-        try:
-            return parse_generator(text)
-        except ExpressionError:
-            pass
-        raise
+        return parse(text)
+    return node if isinstance(node, Open) else parse(text)
 
 
-def _canonical(node: Expression | Open, registry: Registry) -> Expression | Open:
+def _canonical(node: Expression, registry: Registry) -> Expression:
     """The tree with all options by keyword, checked against the specs."""
-    if isinstance(node, Open) or (isinstance(node, Call) and node.name == "file"):
+    if isinstance(node, Call) and node.name == "file":
         return node
     if isinstance(node, Call):
         call = by_keyword(node, _find(registry, node).spec)
@@ -92,7 +160,7 @@ def _calls(node: Any) -> Iterator[Call]:
                 yield from _calls(value)
     elif isinstance(node, (Complement, Held, Weighted)):
         yield from _calls(node.inner)
-    elif not isinstance(node, Open):
+    else:
         for part in node.parts:
             yield from _calls(part)
 

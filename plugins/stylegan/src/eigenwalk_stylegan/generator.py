@@ -10,6 +10,7 @@ from torch import Tensor
 
 from eigenwalk.errors import OptionError
 from eigenwalk.generator import Generator
+from eigenwalk_stylegan.configuration import StyleGAN2
 from eigenwalk_stylegan.description import Network
 from eigenwalk_stylegan.load import opened
 
@@ -64,6 +65,7 @@ class StyleGAN(Generator):
         self.label = _label(label, sizes.mapping.labels)
         self.layers = chosen(layers, sizes.layers)
         self.resolution = (sizes.resolution, sizes.resolution)
+        self.facts = _facts(network, source)
         self._styled = network.styled()
         self._moving = [i for i, (layer, _) in enumerate(self._styled) if layer in self.layers]
         if not self._moving:
@@ -183,6 +185,23 @@ def chosen(text: str | None, layers: int) -> tuple[int, ...]:
             raise OptionError(f'layers must be such as "4-7" or "0-3,8", from 0 to {layers - 1}, got {text!r}')
         found |= set(range(first, last + 1))
     return tuple(sorted(found))
+
+
+def _facts(network: Network, source: str) -> dict[str, str]:
+    """What the file says of itself, in words."""
+    sizes = network.sizes
+    if isinstance(sizes, StyleGAN2):
+        kind = f"StyleGAN2, {sizes.architecture}, {max(sizes.channels)} to {min(sizes.channels)} channels"
+    else:
+        kind = f"StyleGAN3, configuration {'R' if sizes.radial else 'T'}, {sizes.layers_between + 1} filtered layers"
+    mapping = sizes.mapping
+    found = {
+        "format": source,
+        "architecture": kind,
+        "mapping": f"{mapping.layers} layers, from z of {mapping.z_dim} to w of {mapping.w_dim} coordinates",
+        "layers": f"{sizes.layers} in w+, numbered from 0",
+    }
+    return found | ({"classes": f"{mapping.labels}: give one with label"} if mapping.labels else {})
 
 
 def _label(label: int | None, labels: int) -> int | None:

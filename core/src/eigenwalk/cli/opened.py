@@ -1,0 +1,106 @@
+"""What can be known of a generator once it is open: its size, its licence, what an image and a waypoint cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from rich.console import Console
+from torch import nn
+
+from eigenwalk.build import Used
+from eigenwalk.errors import OutOfMemory, WalkError
+from eigenwalk.feature import FunctionFeature
+from eigenwalk.generator import Generator
+from eigenwalk.linearise import Linearisation
+from eigenwalk.linearise.tracker import Tracker
+from eigenwalk.memory.fitting import fitted, free
+from eigenwalk.memory.words import in_words
+from eigenwalk.testing.reach import reached
+
+if TYPE_CHECKING:
+    from eigenwalk.spec import GeneratorSpec
+
+Rows = list[tuple[str, str]]
+PATIENCE = 2.0
+"""Seconds that an image may take if a waypoint, some ten times as long, is to be measured unasked."""
+UNSAID = "the file does not say: ask who published it"
+RECORDED = {
+    "twice": "",
+    "once": "; tangents run through the generator anew, to save memory",
+    "blocks": "; gradients compute every block again, to save memory",
+}
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Shows on a terminal what is being done."""
+    with Console(stderr=True).status(f"{what} …"):
+        yield
+
+
+def known(generator: Generator, used: Sequence[Used], spec: GeneratorSpec | None) -> Rows:
+    """What the generator, its files and its spec say."""
+    rows = [("file", f"{name}, {in_words(_size(name))}") for one in used for name, _ in one.files]
+    rows += generator.facts.items()
+    height, width = generator.resolution
+    rows.append(("resolution", f"{width} x {height} pixels"))
+    others = [space for space in (spec.spaces if spec else ()) if space != generator.space]
+    also = f"; also {', '.join(others)}" if others else ""
+    rows.append(("latent", f"{generator.latent_dim} coordinates, space {generator.space}{also}"))
+    rows.append(("parameters", _parameters(generator)))
+    if not (spec and spec.licence) and "licence" not in generator.facts:
+        rows.append(("licence", UNSAID))
+    return rows
+
+
+def measured(generator: Generator, always: bool) -> Iterator[tuple[str, str]]:
+    """What an image and a waypoint cost on this machine, measured once; a long waypoint only if `always`."""
+    device = torch.device("cpu")
+    room, latents = free(device), generator.sample(1, 0)
+    look = Linearisation(generator, (("its image", FunctionFeature(lambda images: images)),), differences=1.0)
+    try:
+        with told("making an image"), Tracker(room) as tracker:
+            look.at(latents)
+            began = time.perf_counter()
+            look.at(latents)
+            seconds = time.perf_counter() - began
+    except OutOfMemory:
+        yield "an image", f"takes more than the {in_words(room)} of memory that there are for it"
+        return
+    threads = torch.get_num_threads()
+    where = f"on {threads} thread{'s' * (threads > 1)} of the CPU"
+    yield "an image", f"{_seconds(seconds)} and {in_words(tracker.peak)} of memory, {where}"
+    if seconds > PATIENCE and not always:
+        yield "a waypoint", "not measured, as it takes longer: --measure does"
+        return
+    look = Linearisation(generator, look.features)
+    try:
+        with told("measuring a waypoint"):
+            fit = fitted(look, [0], 1, device)
+    except (OutOfMemory, WalkError) as error:
+        yield "a waypoint", str(error)
+    else:
+        yield "a waypoint", f"{in_words(fit.cost.need)} of memory a path{RECORDED[fit.linearisation.record]}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
+
+
+def _size(name: str) -> int:
+    return Path(name).expanduser().stat().st_size
+
+
+def _parameters(generator: Generator) -> str:
+    """How many there are and in which dtype, of all modules that the generator holds."""
+    found = {id(one): one for module in reached(generator, nn.Module) for one in module.parameters()}
+    count = sum(one.numel() for one in found.values())
+    if not count:
+        return "none that are seen from outside"
+    kinds = sorted({str(one.dtype).removeprefix("torch.") for one in found.values()})
+    return f"{count / 1e6:,.1f} million, {' and '.join(kinds)}" if count >= 1e5 else f"{count:,}, {' and '.join(kinds)}"
