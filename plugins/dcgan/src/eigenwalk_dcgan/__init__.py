@@ -1,0 +1,1 @@
+"""DCGANs and decoders from their state dicts, for eigenwalk."""

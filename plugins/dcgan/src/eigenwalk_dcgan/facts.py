@@ -1,0 +1,98 @@
+"""What a network was found to be, in words for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from eigenwalk_dcgan.evidence import Found
+from eigenwalk_dcgan.geometry import Geometry
+from eigenwalk_dcgan.layout import Layer, Layout
+
+KINDS = {
+    "linear": "linear",
+    "conv": "convolution",
+    "deconv": "transposed convolution",
+    "norm": "norm",
+    "prelu": "PReLU",
+}
+ENDS = {
+    "tanh": "tanh, its [-1, 1] mapped to [0, 1]",
+    "sigmoid": "sigmoid",
+    "unit": "none, pixels in [0, 1]",
+    "symmetric": "none, its [-1, 1] mapped to [0, 1]",
+}
+
+
+def facts(
+    layout: Layout,
+    sizes: Geometry,
+    found: Found,
+    given: frozenset[str],
+    output: tuple[str, str],
+    latent: tuple[int, Tensor],
+    prefix: str,
+    state: Mapping[str, Tensor],
+) -> dict[str, str]:
+    """Labels and words: the architecture, what the tensors do not show and where it was taken from, parameters."""
+    choices = found.choices
+
+    def origin(name: str) -> str:
+        if name in given:
+            return "as given"
+        return "inferred from running statistics" if name in found.told else "assumed"
+
+    dim, one_hot = latent
+    names = [layer.module.name for layer in layout.layers]
+    parameters = sum(state[f"{layer.module.name}.{part}".lstrip(".")].numel() for layer, part in _parameters(layout))
+    told = {
+        "architecture": f"{_layers(layout)}; {names[0]} … {names[-1]}" + (f" under {prefix}" if prefix else ""),
+        "sizes": f"{_sizes(sizes)} ({sizes.told})",
+        "activation": f"{choices.words} ({origin('activation')})",
+        "range": f"{ENDS[output[0]]} ({output[1]})",
+        "latent": f"{dim} coordinates, {choices.latent} ({origin('latent')})",
+    }
+    if any(layer.kind == "norm" for layer in layout.layers):
+        told["norm"] = f"{choices.order} ({_order(layout, origin('order'))}), eps {choices.eps:g} ({origin('eps')})"
+    if any(layer.kind == "linear" for layer in layout.layers):
+        behind = "with" if choices.after_linear else "without"
+        told["linear layers"] = f"{behind} an activation behind the last ({origin('after_linear')})"
+    if len(one_hot):
+        told["label"] = f"{int(one_hot.argmax())} of {len(one_hot)} classes, a one-hot behind the latent"
+    if found.mismatch is not None:
+        told["running statistics"] = f"met to {found.mismatch:.2f} standard deviations on random latents"
+    return told | {"parameters": f"{parameters:,}"}
+
+
+def _layers(layout: Layout) -> str:
+    kinds = [layer.kind for layer in layout.layers]
+    return ", ".join(f"{kinds.count(kind)} {word}" for kind, word in KINDS.items() if kind in kinds)
+
+
+def _sizes(sizes: Geometry) -> str:
+    height, width = sizes.start
+    told = [f"{width} x {height}"]
+    for scale in sizes.scales:
+        height, width = height * scale, width * scale
+        told.append(f"{width} x {height}")
+    return " → ".join(told)
+
+
+def _order(layout: Layout, origin: str) -> str:
+    """Where the order of norm and activation comes from: names tell it where layers are numbered in a Sequential."""
+    gaps = [layer.gap for layer, after in zip(layout.layers, layout.layers[1:], strict=False) if after.kind == "norm"]
+    return "from the layers' numbers" if None not in gaps else origin
+
+
+def _parameters(layout: Layout) -> list[tuple[Layer, str]]:
+    """The trained tensors of every layer; weights under a norm of theirs count once."""
+    counted = ("weight", "bias", "weight_orig", "weight_v", "weight_g")
+    counted += ("parametrizations.weight.original", "parametrizations.weight.original0")
+    counted += ("parametrizations.weight.original1",)
+    return [
+        (layer, part)
+        for layer in layout.layers
+        for part in layer.module.parts
+        if part in counted and not (part == "weight_v" and "weight_orig" in layer.module.parts)
+    ]
