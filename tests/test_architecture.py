@@ -19,7 +19,7 @@ ROWS = (
     ("hookspecs", "index", "discovery", "registry", "source", "expression", "options", "files"),
     ("resolve", "build", "compose", "linearise", "quotient", "typical", "remembered", "rayleigh", "step"),
     ("front", "advance", "walk"),
-    ("weights", "outputs", "recipe", "api", "testing"),
+    ("weights", "outputs", "recipe", "api", "evaluate", "testing"),
     ("cli",),
     ("__main__", "__init__"),
 )

@@ -1,0 +1,150 @@
+"""``eigenwalk evaluate``: methods compared on pairs of fixed and varied features."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eigenwalk.errors import EigenwalkError, InputError
+
+if TYPE_CHECKING:
+    from eigenwalk.evaluate.grid import Grid
+    from eigenwalk.evaluate.summary import Summary
+
+RUNS = Path("runs")
+
+
+def evaluate(
+    what: Annotated[str, typer.Argument(help="A grid.toml, or a generator with --fix and --vary.")],
+    fix: Annotated[list[str] | None, typer.Option("--fix", help="A feature to hold; repeatable.")] = None,
+    vary: Annotated[list[str] | None, typer.Option("--vary", help="A feature to vary; repeatable.")] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            "--methods",
+            help="rayleigh, published, quotient, or plugins' directions, with commas between "
+            "[default: rayleigh,published,quotient,ganspace,sefa,random]",
+        ),
+    ] = None,
+    seeds: Annotated[str | None, typer.Option("--seeds", help="Starts, such as 0-3,7 [default: 0-7]")] = None,
+    judge: Annotated[list[str] | None, typer.Option("--judge", help="A feature that only judges; repeatable.")] = None,
+    attribute: Annotated[
+        list[str] | None, typer.Option("--attribute", help="A number to edit while the others hold; repeatable.")
+    ] = None,
+    directions: Annotated[
+        int | None, typer.Option(min=1, help="Leading directions of methods that prefer none [default: 20]")
+    ] = None,
+    limit: Annotated[
+        bool | None, typer.Option("--limit/--no-limit", help="Seek the least drift there is [default: limit]")
+    ] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Where to compute [default: cpu]")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", help="Part of GENERATOR/PAIR/METHOD, with * for anything; repeatable: compute only these."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder [default: runs/evaluate- and the grid's name]")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary: the folder alone.")] = False,
+) -> None:
+    """Measure how well methods hold what is fixed while the rest varies; goes on where it was stopped.
+
+    eigenwalk evaluate rooms --fix "rooms.part(sofa)" --vary "~rooms.part(sofa)" --methods rayleigh,random --seeds 0-3
+    """
+    given = {"fix": fix, "vary": vary, "judges": judge, "attributes": attribute}
+    entries = {"seeds": seeds, "directions": directions, "limit": limit, "device": device}
+    if methods is not None:
+        entries["methods"] = apart(methods)
+    entries = {key: value for key, value in entries.items() if value is not None}
+    grid = _grid(what, {key: value for key, value in given.items() if value}, entries)
+    out = RUNS / f"evaluate-{_name(what)}" if out is None else out
+    _perform(grid, out, only or [], quiet)
+
+
+def apart(text: str) -> list[str]:
+    """The parts of a text between the commas that stand in no brackets.
+
+    >>> apart("rayleigh, ganspace(components=5, seed=1),random")
+    ['rayleigh', 'ganspace(components=5, seed=1)', 'random']
+    """
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([") - (letter in ")]")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _grid(what: str, given: dict[str, Any], entries: dict[str, Any]) -> Grid:
+    """The grid of a file, with what else is given in place of its own; or of one pair."""
+    from eigenwalk.evaluate.grid import Grid, merged
+
+    if what.endswith(".toml"):
+        if given:
+            raise InputError(f"{what} says itself what is fixed, varied and judged: leave --{next(iter(given))} out")
+        return merged(Grid.read(what), entries)
+    one: dict[str, Any] = {"generator": what, "judges": given.get("judges", [])}
+    if given.get("vary"):
+        one["pairs"] = [{"fix": given.get("fix", []), "vary": given["vary"]}]
+    elif given.get("fix") or not given.get("attributes"):
+        raise InputError("nothing varies: name a feature with --vary, such as pixels, or a grid.toml")
+    if given.get("attributes"):
+        one["attributes"] = {"features": given["attributes"]}
+    return Grid.of(generators=[one], **entries)
+
+
+def _name(what: str) -> str:
+    from eigenwalk.evaluate.folder import slug
+
+    return slug(Path(what).stem if what.endswith(".toml") else what)
+
+
+def _perform(grid: Grid, out: Path, only: list[str], quiet: bool) -> None:
+    from eigenwalk.cli.errors import warn
+    from eigenwalk.cli.evaluating import progress
+    from eigenwalk.evaluate.folder import evaluate as compute
+    from eigenwalk.evaluate.plan import plan
+    from eigenwalk.registry import Registry
+
+    if not sys.warnoptions:  # of libraries, about themselves: they would tear the progress
+        warnings.simplefilter("ignore")
+    registry = Registry.discover()
+    planned = plan(grid, registry)
+    chosen = planned.chosen(only)
+    with progress(len(chosen), quiet) as shown:
+        summary = compute(planned, out, registry, only, shown.told)
+    for label, reason in summary.failures:
+        warn(f"{label}: {reason}")
+    if quiet:
+        typer.echo(str(out))
+    else:
+        _print(summary, out)
+    if summary.failures:
+        raise typer.Exit(EigenwalkError.exit_code)
+
+
+def _print(summary: Summary, out: Path) -> None:
+    """The drift of every pair and method, and where the rest is."""
+    from rich.table import Table
+
+    from eigenwalk.cli.errors import console
+    from eigenwalk.evaluate.tables import by_method
+
+    found, shown = by_method(summary), console()
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for n, heading in enumerate(found[0]):
+        table.add_column(heading, justify="left" if n == 0 else "right", overflow="fold")
+    for row in found[1]:
+        table.add_row(*row)
+    if found[1]:
+        shown.print(table)
+    for name in ("index.html", "evaluation.md", "cells.csv"):
+        shown.print(str(out / name), markup=False)

@@ -1,0 +1,252 @@
+"""What to evaluate: generators, pairs of fixed and varied features, methods, seeds, judges.
+
+grid = Grid.read("docs/evaluation/rooms.toml")
+Grid.of(generators=[{"generator": "rooms", "pairs": [{"fix": ["rooms.part(sofa)"], "vary": ["~rooms.part(sofa)"]}]}])
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from eigenwalk.errors import RecipeError
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Seeds = tuple[Annotated[int, Field(ge=0, lt=2**63)], ...]
+Share = Annotated[float, Field(gt=0, le=2)]
+METHODS = ("rayleigh", "published", "quotient", "ganspace", "sefa", "random")
+"""Methods where a grid names none."""
+
+
+class Entry(BaseModel):
+    """A table of the grid: an entry that it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MethodEntry(Entry):
+    """A method: rayleigh, published, quotient, or the expression of a plugin's directions.
+
+    Attributes:
+        method: its name or expression.
+        directions: how many leading directions are walked, in both senses.
+        label: what tables call it.
+    """
+
+    method: Text
+    directions: int | None = Field(default=None, ge=1)
+    label: Text | None = None
+
+
+Methods = Annotated[tuple[MethodEntry, ...], Field(min_length=1)]
+
+
+class PairEntry(Entry):
+    """What is fixed while what varies; `methods` and `seeds` where not those of all."""
+
+    name: Text | None = None
+    fix: tuple[Text, ...] = ()
+    vary: tuple[Text, ...] = Field(min_length=1)
+    methods: Methods | None = None
+    seeds: Seeds | None = None
+
+
+class AttributesEntry(Entry):
+    """Scalar features that are edited one by one while the others are fixed.
+
+    Attributes:
+        features: two at least.
+        move: how far the edited one moves, in its standard deviations.
+    """
+
+    features: tuple[Text, ...] = Field(min_length=2)
+    move: float = Field(default=1.0, gt=0)
+    methods: Methods | None = None
+    seeds: Seeds | None = None
+
+
+class GeneratorEntry(Entry):
+    """A generator with its pairs, the judges that no method sees, and the attributes to edit."""
+
+    generator: Text
+    name: Text | None = None
+    pairs: tuple[PairEntry, ...] = ()
+    judges: tuple[Text, ...] = ()
+    attributes: AttributesEntry | None = None
+    seeds: Seeds | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.pairs and self.attributes is None:
+            raise ValueError("should have a pair, such as [[generators.pairs]] with fix and vary")
+        return self
+
+
+class Grid(Entry):
+    """Everything that is evaluated, and how.
+
+    Attributes:
+        generators: with their pairs.
+        methods: walked for every pair.
+        seeds: of the starts.
+        levels: shares of varied change at which drift is told; paths end a little beyond the last.
+        directions: leading directions of a method that has no preferred one for a pair.
+        paths: of a method that has, per seed, the two senses of a direction counted apart.
+        steps, stride, tolerance: of a walk, as in a recipe.
+        limit: whether the least drift that optimising the latent finds is sought.
+        shown: seeds whose pictures are kept.
+    """
+
+    generators: tuple[GeneratorEntry, ...] = Field(min_length=1)
+    methods: Methods = tuple(MethodEntry(method=name) for name in METHODS)
+    seeds: Seeds = Field(default=tuple(range(8)), min_length=1)
+    levels: tuple[Share, ...] = Field(default=(0.3, 0.5), min_length=1)
+    directions: int = Field(default=20, ge=1)
+    paths: int = Field(default=2, ge=1)
+    steps: int = Field(default=60, ge=1)
+    stride: float = Field(default=0.08, gt=0, le=1)
+    tolerance: float = Field(default=0.35, gt=0, allow_inf_nan=False)
+    limit: bool = True
+    shown: int = Field(default=2, ge=0)
+    device: Text = "cpu"
+
+    @field_validator("levels")
+    @classmethod
+    def _levels(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
+        if list(levels) != sorted(set(levels)):
+            raise ValueError("should rise, each level once")
+        return levels
+
+    @classmethod
+    def of(cls, **entries: Any) -> Self:
+        """The grid with these entries, in which a method may be its text and seeds a range such as ``"0-3"``.
+
+        Raises:
+            RecipeError: an entry is missing, unknown or out of range.
+        """
+        return cls._checked(entries, "")
+
+    @classmethod
+    def parse(cls, text: str, source: str = "grid") -> Self:
+        """The grid in TOML `text`; `source` names it in messages.
+
+        Raises:
+            RecipeError: the text is not TOML, or an entry is missing, unknown or out of range.
+        """
+        try:
+            entries = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"{source} is not TOML: {error}") from None
+        return cls._checked(entries, source)
+
+    @classmethod
+    def read(cls, file: str | Path) -> Self:
+        """The grid in `file`; raises as `parse`, and where the file cannot be read."""
+        try:
+            text = Path(file).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise RecipeError(f"{file} is not a grid: expected TOML in UTF-8") from None
+        except OSError as error:
+            raise RecipeError(f"cannot read the grid {file}: {error.strerror or error}") from error
+        return cls.parse(text, str(file))
+
+    def text(self) -> str:
+        """The grid in TOML."""
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+
+    @classmethod
+    def _checked(cls, entries: Mapping[str, Any], source: str) -> Self:
+        try:
+            return cls(**_written_out(dict(entries)))
+        except ValidationError as error:
+            said = dict.fromkeys(_complaint(dict(found), source) for found in error.errors())
+            raise RecipeError("\n".join(said)) from None
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    """The seeds of a text such as ``0-3, 7``, each once.
+
+    >>> seeds("0-2, 7, 1")
+    (0, 1, 2, 7)
+
+    Raises:
+        RecipeError: a part is neither a number nor a range.
+    """
+    found: dict[int, None] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if last < first or last - first >= 100_000:
+            raise RecipeError(f"seeds are whole numbers or ranges such as 0-3, got {part.strip()!r}")
+        found.update(dict.fromkeys(range(first, last + 1)))
+    return tuple(found)
+
+
+def _written_out(entries: Any) -> Any:
+    """The entries with texts of methods as tables, and ranges of seeds as numbers."""
+    if isinstance(entries, list | tuple):
+        return [_written_out(one) for one in entries]
+    if not isinstance(entries, dict):
+        return entries
+    out = {key: _written_out(value) for key, value in entries.items()}
+    if isinstance(out.get("seeds"), str):
+        out["seeds"] = seeds(out["seeds"])
+    elif isinstance(out.get("seeds"), list):
+        out["seeds"] = list(dict.fromkeys(out["seeds"]))
+    if isinstance(out.get("methods"), list):
+        out["methods"] = [{"method": one} if isinstance(one, str) else one for one in out["methods"]]
+    return out
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(one) for key, one in value.items() if one is not None}
+    return [_without_none(one) for one in value] if isinstance(value, list) else value
+
+
+def _complaint(found: dict[str, Any], source: str) -> str:
+    """One error of pydantic as one line: where, which entry, what was expected and given."""
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"]).lstrip(".")
+    head = f"{source}: " if source else ""
+    if found["type"] == "missing":
+        return f"{head}{where} is missing"
+    if found["type"] == "extra_forbidden":
+        key = str(found["loc"][-1])
+        fields = _fields(found["loc"])
+        near = difflib.get_close_matches(key, fields, 1, 0.5)
+        return f"{head}there is no entry {where!r}: " + (
+            f"did you mean {near[0]}?" if near else f"it takes {', '.join(fields)}"
+        )
+    if found["type"] == "tuple_type":
+        return f"{head}{where} must be a list, got {found['input']!r}"
+    message = re.sub(r"^(Value error, |Input |Tuple |String )", "", found["msg"])
+    given = "" if isinstance(found["input"], dict) else f", got {found['input']!r}"
+    return f"{head}{where or 'grid'} {message[:1].lower() + message[1:]}{given}"
+
+
+def _fields(place: tuple[str | int, ...]) -> list[str]:
+    """The entries of the table in which `place` lies."""
+    tables = {"generators": GeneratorEntry, "pairs": PairEntry, "methods": MethodEntry, "attributes": AttributesEntry}
+    named = [tables[part] for part in place[:-1] if part in tables]  # type: ignore[index]
+    return list((named[-1] if named else Grid).model_fields)
+
+
+def merged(grid: Grid, entries: Mapping[str, Any]) -> Grid:
+    """The grid with `entries` in place of its own, whichever generator or pair has others.
+
+    Raises:
+        RecipeError: one of them is out of range.
+    """
+    whole = grid.model_dump(mode="json")
+    for generator in whole["generators"]:
+        for table in (generator, *generator["pairs"], generator["attributes"] or {}):
+            for key in {"seeds", "methods"} & entries.keys():
+                table.pop(key, None)
+    return Grid.of(**_without_none(whole) | dict(entries))

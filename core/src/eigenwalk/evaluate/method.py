@@ -1,0 +1,68 @@
+"""Methods by name: the walk as users get it, the published rule, the plain quotient, or a plugin's directions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from eigenwalk.build import Used
+from eigenwalk.compose import build_directions
+from eigenwalk.errors import InputError, UnknownName
+from eigenwalk.evaluate.grid import Grid, MethodEntry
+from eigenwalk.expression import Call, parse
+from eigenwalk.options import by_keyword
+from eigenwalk.registry import Registry
+from eigenwalk.resolve import package
+
+SOLVERS = {"rayleigh": "davidson", "quotient": "davidson", "published": "nullspace"}
+"""The core's own methods, and the solver of each."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to walk.
+
+    Attributes:
+        label: what tables call it.
+        solver: as in a recipe.
+        kind: ``walk`` from waypoint to waypoint, or ``lines``: directions found at the start, followed straight.
+        paths: from each start, the two senses of a direction counted apart.
+        correct, bounded: as in `WalkOptions`; None where the walk's own default stands.
+        several: it has no preferred direction for a pair, so that the best of its directions is told too.
+        used: what its name stands for.
+    """
+
+    label: str
+    solver: str
+    kind: Literal["walk", "lines"]
+    paths: int
+    correct: bool = False
+    bounded: bool = False
+    several: bool = False
+    used: tuple[Used, ...] = ()
+
+
+def resolved(entry: MethodEntry, grid: Grid, registry: Registry) -> Method:
+    """The method that an entry names.
+
+    Raises:
+        UnknownName, OptionError, ExpressionError: there is none of that name, or not with these options.
+        PluginError: the plugin's factory fails.
+    """
+    if entry.method in SOLVERS:
+        ours = entry.method == "rayleigh"
+        paths = grid.paths if entry.directions is None else 2 * entry.directions
+        return Method(entry.label or entry.method, SOLVERS[entry.method], "walk", paths, ours, ours)
+    node = parse(entry.method)
+    if not isinstance(node, Call) or node.name == "file":
+        raise InputError(
+            f"a method is {', '.join(SOLVERS)} or a plugin's directions such as sefa, got {entry.method!r}"
+        )
+    try:
+        solver = str(by_keyword(node, registry.direction(node.name, package(node)).spec))
+    except UnknownName as error:
+        raise UnknownName(f"{error}; or one of the methods {', '.join(SOLVERS)}") from None
+    directions, used = build_directions(solver, registry)
+    count = entry.directions or grid.directions
+    kind = "walk" if directions.curved else "lines"
+    return Method(entry.label or entry.method, solver, kind, 2 * count, several=count > 1, used=(used,))
