@@ -1,0 +1,1 @@
+"""Exported networks as generators for eigenwalk: torch.export, TorchScript and ONNX files."""

@@ -1,0 +1,281 @@
+"""The generator that eigenwalk walks in: an exported network, its latents flat, its images in [0, 1]."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from eigenwalk.errors import FileError, OptionError
+from eigenwalk.generator import Generator
+from eigenwalk_module.kinds import ONNX, PROGRAM, SCRIPT, kind
+from eigenwalk_module.opened import Input, Opened
+
+LATENTS = 8
+RANGES = {"unit": (1.0, 0.0), "tanh": (0.5, 0.5), "bytes": (1 / 255, 0.0)}
+"""What a number is multiplied by, and what is added, to lie in [0, 1]."""
+SHOWN = {"unit": "[0, 1]", "tanh": "[-1, 1]", "bytes": "[0, 255]"}
+SAME = 1e-4
+"""Largest difference of an image made alone from one made among others, as a share of the largest number."""
+
+
+class Exported(Generator):
+    """Latents ``(batch, latent_dim)`` to images ``(batch, 3, height, width)``, nominally in [0, 1], not clipped.
+
+    A file that was exported for a fixed number of rows is called row by row, each row repeated as often as it asks.
+
+    Attributes:
+        facts: what the file is and what was found out, in words for people.
+    """
+
+    def __init__(self, opened: Opened, shape: tuple[int, ...], extra: Sequence[float], std: float):
+        self.module, self.inputs, self.extra = opened.module, opened.inputs, tuple(extra)
+        self.shape, self.std = shape, std
+        self.latent_dim = math.prod(shape)
+        self.kept = nn.ParameterList([nn.Parameter(torch.zeros(1), requires_grad=False)])  # `to` moves it
+        self.scale, self.shift = RANGES["unit"]
+        self.rows: int | None = None
+        self.resolution = (1, 1)
+        self.facts: dict[str, str] = {}
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        """Images in the latents' dtype; they are computed in the network's, which `to` sets."""
+        return (self.numbers(latents) * self.scale + self.shift).to(latents.dtype)
+
+    def numbers(self, latents: Tensor) -> Tensor:
+        """What the network gives ``(batch, 3, height, width)``, in its own range."""
+        z = latents.to(self.kept[0].dtype)
+        if self.rows is None:
+            return _channels_first(self._called(z))
+        parts = [self._called(row.expand(self.rows, -1))[:1] for row in z.split(1)]
+        return _channels_first(torch.cat(parts))
+
+    def sample(self, n: int, seed: int) -> Tensor:
+        """`n` normal latents of standard deviation `std`, drawn row by row."""
+        return super().sample(n, seed) * self.std
+
+    def __repr__(self) -> str:
+        height, width = self.resolution
+        return f"<{self.facts.get('format', 'module')}, {width} x {height} pixels, {self.latent_dim} coordinates>"
+
+    def _called(self, z: Tensor) -> Tensor:
+        given: list[Tensor | float] = []
+        numbers = iter(self.extra)
+        for i, one in enumerate(self.inputs):
+            given.append(z.unflatten(1, self.shape) if i == _latent(self.inputs) else _constant(one, next(numbers), z))
+        return self.module(*given)
+
+
+def _latent(inputs: Sequence[Input]) -> int:
+    """Which input is the latent: the first of floats with an axis beside the batch."""
+    return next(i for i, one in enumerate(inputs) if not one.whole and not one.scalar and one.shape != ())
+
+
+def _constant(one: Input, number: float, z: Tensor) -> Tensor | float:
+    """An input beside the latent: `number` in every place, or a one-hot where it takes several floats in a row."""
+    if one.scalar:
+        return int(number) if one.whole else number
+    rows = z.shape[0]
+    if one.shape is not None and len(one.shape) == 1 and one.shape[0] > 1 and not one.whole:
+        row = torch.zeros(one.shape[0], dtype=z.dtype, device=z.device)
+        return torch.where(torch.arange(len(row), device=z.device) == int(number), 1.0, row).expand(rows, -1)
+    whole = one.whole or (one.shape is None and float(number).is_integer())
+    dtype = torch.int64 if whole else z.dtype
+    return torch.full((rows, *(one.shape or ())), number, dtype=dtype, device=z.device)
+
+
+def _channels_first(images: Tensor) -> Tensor:
+    """Images ``(batch, 3, height, width)`` of such, of grey ones, and of those with channels last."""
+    if images.shape[1] not in (1, 3) and images.shape[-1] in (1, 3):
+        images = images.movedim(-1, 1)
+    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+
+
+def module(
+    path: str | Path,
+    shape: Sequence[float] | None = None,
+    range: str | None = None,
+    inputs: Sequence[float] | None = None,
+    std: float = 1.0,
+) -> Exported:
+    """The generator in the file of torch.export or TorchScript at `path`; see `Exported`.
+
+    Raises:
+        FileError: the file is neither, is not opened, or gives no images.
+        OptionError: something must be said that the file does not tell; the message names the option.
+    """
+    path = Path(path).expanduser()
+    found = _kind(path)
+    if found == PROGRAM:
+        from eigenwalk_module.program import program
+
+        return _made(path, program(path), shape, range, inputs, std)
+    if found == SCRIPT:
+        from eigenwalk_module.script import script
+
+        return _made(path, script(path), shape, range, inputs, std)
+    told = "an ONNX file: write onnx(…)" if found == ONNX else "no file of torch.export or torch.jit.save"
+    raise FileError(f"{path} is {told}")
+
+
+def onnx(
+    path: str | Path,
+    shape: Sequence[float] | None = None,
+    range: str | None = None,
+    inputs: Sequence[float] | None = None,
+    std: float = 1.0,
+) -> Exported:
+    """The generator in the ONNX file at `path`; see `Exported`. Raises as `module`."""
+    from eigenwalk_module.graph import graph
+
+    path = Path(path).expanduser()
+    if _kind(path) != ONNX:
+        raise FileError(f"{path} is no ONNX file")
+    return _made(path, graph(path), shape, range, inputs, std)
+
+
+def _kind(path: Path) -> str | None:
+    if not path.is_file():
+        raise FileError(f"there is no file {path}")
+    return kind(path)
+
+
+def _made(
+    path: Path,
+    opened: Opened,
+    shape: Sequence[float] | None,
+    range: str | None,
+    inputs: Sequence[float] | None,
+    std: float,
+) -> Exported:
+    if range is not None and range not in RANGES:
+        raise OptionError(f"range must be one of {', '.join(RANGES)}, got {range!r}")
+    if not std > 0:
+        raise OptionError(f"std must be a positive number, got {std}")
+    taken, extra = _shape(path, opened, shape), _extra(path, opened, inputs)
+    made = Exported(opened, taken, extra, std)
+    latents = made.sample(LATENTS, seed=20)
+    with torch.no_grad():
+        batches = _rows(path, made, opened, latents)
+        numbers = made.numbers(latents)
+    if numbers.ndim != 4 or numbers.shape[1] != 3:
+        raise FileError(f"{path} gives {tuple(numbers.shape)}, where images of 3 channels, or 1, were expected")
+    if not bool(numbers.isfinite().all()):
+        raise FileError(f"{path} gives NaN or infinity on random latents")
+    made.resolution = (numbers.shape[2], numbers.shape[3])
+    chosen, why = (range, "as given") if range else _range(path, opened, numbers)
+    made.scale, made.shift = RANGES[chosen]
+    made.facts = _facts(opened, made, batches, f"{SHOWN[chosen]} ({why})")
+    return made
+
+
+def _shape(path: Path, opened: Opened, shape: Sequence[float] | None) -> tuple[int, ...]:
+    """The shape of one latent: the file's own, or as given."""
+    try:
+        own = opened.inputs[_latent(opened.inputs)].shape
+    except StopIteration:
+        raise FileError(
+            f"{path} takes no latent: none of its {len(opened.inputs)} inputs is a tensor of floats"
+        ) from None
+    if shape is None and own is None:
+        raise OptionError(
+            f"shape must be given: {path.name} does not tell how many numbers its latent has; write shape=128, or "
+            f"shape=(100, 1, 1){_hint(opened.module)}"
+        )
+    given = own if shape is None else tuple(int(side) for side in shape)
+    assert given is not None
+    if not given or min(given) < 1 or (own is not None and given != own):
+        raise OptionError(f"shape must be {own or 'positive numbers, such as 128 or (100, 1, 1)'}, got {given}")
+    return given
+
+
+def _hint(module: nn.Module) -> str:
+    """The first weight of a module, which often shows the latent's width."""
+    first = next((one for one in module.parameters() if one.ndim > 1), None)
+    return "" if first is None else f"; its first weight has the shape {tuple(first.shape)}"
+
+
+def _extra(path: Path, opened: Opened, inputs: Sequence[float] | None) -> tuple[float, ...]:
+    """A number for each input beside the latent."""
+    latent = _latent(opened.inputs) if opened.inputs else 0
+    others = [one for i, one in enumerate(opened.inputs) if i != latent]
+    given = tuple(inputs or ())
+    if len(given) != len(others):
+        wanted = ", ".join(f"{one.name} ({_words(one)})" for one in others)
+        raise OptionError(
+            f"inputs must be {len(others)} numbers, one for each of {wanted}: write "
+            f"inputs=({', '.join('0' for _ in others)},)"
+            if others
+            else f"inputs must be left out: {path.name} takes the latent alone, got {given}"
+        )
+    return given
+
+
+def _words(one: Input) -> str:
+    if one.shape is None:
+        return "a number" if one.scalar else "a tensor"
+    if len(one.shape) == 1 and one.shape[0] > 1 and not one.whole:
+        return f"a one-hot of {one.shape[0]}"
+    return "a whole number" if one.whole else "a number"
+
+
+def _rows(path: Path, made: Exported, opened: Opened, latents: Tensor) -> str:
+    """Lets `made` call its module for all rows at once where that gives what each row alone gives; in words."""
+    first: Exception | None = None
+    for made.rows in dict.fromkeys((1, opened.batch or 1)):
+        try:
+            alone = made.numbers(latents[:3])
+            break
+        except Exception as error:  # whatever the module raises
+            first = first or error
+    else:
+        told = str(first).strip().partition("\n")[0]
+        raise FileError(
+            f"{path} fails on a latent of the shape {made.shape}: {told or repr(first)}; shape=(…) and inputs=(…) say "
+            "what it is given"
+        ) from first
+    one_by_one, made.rows = made.rows, None
+    try:
+        together = made.numbers(latents[:3])
+        if together.shape == alone.shape and (together - alone).abs().max() <= SAME * alone.abs().max().clamp_min(1):
+            return "any"
+    except Exception:  # exported for one row: sizes are part of the graph
+        pass
+    made.rows = one_by_one
+    return f"exported for {one_by_one}: called row by row"
+
+
+def _range(path: Path, opened: Opened, numbers: Tensor) -> tuple[str, str]:
+    """The range of the images: as the last operation says, else as random images lie."""
+    if opened.last in ("tanh", "tanh_"):
+        return "tanh", "it ends in tanh"
+    if opened.last in ("sigmoid", "sigmoid_"):
+        return "unit", "it ends in a sigmoid"
+    low, high = float(numbers.min()), float(numbers.max())
+    seen = f"random images lie from {low:.3g} to {high:.3g}"
+    if -2 < low < -0.2 and 0.3 < high < 2:
+        return "tanh", seen
+    if low >= -0.2 and 0.3 < high < 1.3:
+        return "unit", seen
+    if low > -20 and 50 < high < 300:
+        return "bytes", seen
+    raise OptionError(
+        f"range must be given: {path.name} ends in {opened.last or 'an unknown operation'}, and {seen}; write "
+        "range=unit ([0, 1]), range=tanh ([-1, 1]) or range=bytes ([0, 255])"
+    )
+
+
+def _facts(opened: Opened, made: Exported, batches: str, range: str) -> dict[str, str]:
+    """Labels and words."""
+    tensors = [*made.module.parameters(), *made.module.buffers()]
+    told = {"format": opened.words}
+    if opened.operations is not None:
+        told["operations"] = str(opened.operations)
+    told["latent"] = f"{' x '.join(map(str, made.shape))}, normal, standard deviation {made.std:g}"
+    others = [one.name for i, one in enumerate(opened.inputs) if i != _latent(opened.inputs)]
+    told |= {f"input {name}": f"{number:g}" for name, number in zip(others, made.extra, strict=True)}
+    told |= {"range": range, "rows at once": batches}
+    return told | {"parameters": f"{sum(one.numel() for one in tensors):,}"}
