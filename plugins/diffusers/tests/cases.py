@@ -59,7 +59,7 @@ CASES = [
     Case('onestep("{folder}/model", label=3)', prepare=pipeline("consistency", classes=5), kind="generator"),
     Case('onestep("{folder}/model", prompt="a cat")', prepare=pipeline("turbo_xl"), kind="generator"),
     Case(
-        'onestep("{folder}/model", prompt="a cat", negative="a dog", guidance=3, resolution=(8, 12), timestep=700)',
+        'onestep("{folder}/model", prompt="a cat", negative="a dog", guidance=3, resolution=(8, 16), timestep=700)',
         prepare=pipeline("turbo"),
         kind="generator",
     ),

@@ -25,8 +25,8 @@ SAME = [
     ),
     (
         "turbo",
-        {"prompt": "a cat", "resolution": (8, 12), "timestep": 700},
-        {"prompt": "a cat", "height": 8, "width": 12, "timesteps": [700], "guidance_scale": 0.0},
+        {"prompt": "a cat", "resolution": (8, 16), "timestep": 700},
+        {"prompt": "a cat", "height": 8, "width": 16, "timesteps": [700], "guidance_scale": 0.0},
     ),
     ("latent_consistency", {"prompt": "a cat", "guidance": 4}, {"prompt": "a cat", "guidance_scale": 4.0}),
     ("latent_consistency", {"prompt": "a cat"}, {"prompt": "a cat"}),
@@ -118,15 +118,23 @@ def test_options_that_a_model_does_not_have_are_refused(pipeline, name, options,
         onestep(pipeline(name).folder, **options)
 
 
-def test_schedulers_that_are_no_map_of_the_latent_are_refused(tmp_path):
-    for kind, message in ((diffusers.DDPMScheduler, "adds noise"), (diffusers.HeunDiscreteScheduler, None)):
-        kind().save_pretrained(tmp_path / kind.__name__)
-        made = scheduler(tmp_path / kind.__name__)
-        if message is None:
-            assert only_step(made).timestep > 0
-        else:
-            with pytest.raises(FileError, match=message):
-                only_step(made)
+@pytest.mark.parametrize(
+    ("kind", "options", "timestep", "message"),
+    [
+        (
+            "DPMSolverMultistepScheduler",
+            {"timestep_spacing": "trailing", "algorithm_type": "sde-dpmsolver++", "final_sigmas_type": "sigma_min"},
+            None,
+            "adds noise in its only step",
+        ),
+        ("EulerDiscreteScheduler", {"timestep_spacing": "leading"}, None, "at timestep 0, where there is hardly"),
+        ("KDPM2DiscreteScheduler", {}, 900, "chooses its own"),
+    ],
+)
+def test_schedulers_that_take_no_step_from_noise_to_image_are_refused(tmp_path, kind, options, timestep, message):
+    getattr(diffusers, kind)(**options).save_pretrained(tmp_path)
+    with pytest.raises((FileError, OptionError), match=message):
+        only_step(scheduler(tmp_path), timestep)
 
 
 @pytest.mark.parametrize("kind", ["EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "DDIMScheduler"])

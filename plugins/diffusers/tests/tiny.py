@@ -76,7 +76,9 @@ def small(seed: int = 3, **options: Any) -> diffusers.AutoencoderTiny:
         "num_encoder_blocks": (1, 1),
         "num_decoder_blocks": (1, 1),
     }
-    return lively(diffusers.AutoencoderTiny(**(settings | options)))
+    model = diffusers.AutoencoderTiny(**(settings | options))
+    torch.nn.init.constant_(model.decoder.layers[-1].bias, 0.5)  # pyright: ignore
+    return lively(model)
 
 
 def vq(seed: int = 4, **options: Any) -> diffusers.VQModel:

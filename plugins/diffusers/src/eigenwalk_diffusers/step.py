@@ -11,8 +11,10 @@ import torch
 
 from eigenwalk.errors import FileError, OptionError
 
-SMALL = 2.0**-8
+SMALL = 2.0**-12
 """The size of the numbers that the step is probed with: below any bound at which schedulers clip."""
+NOISY = 0.1
+"""The least share of the timesteps at which a scheduler may begin: leading spacing makes of its one step the last."""
 SAME = 1e-4
 """The largest departure from a linear map, as a share of the coefficients: schedulers compute in float32."""
 
@@ -50,6 +52,12 @@ def only_step(scheduler: Any, timestep: int | None = None) -> Step:
             f"{name} runs the network {len(scheduler.timesteps)} times in one step; take EulerDiscreteScheduler"
         )
     t = scheduler.timesteps[0]
+    if timestep is None and float(t) < NOISY * scheduler.config.num_train_timesteps:
+        raise FileError(
+            f"{name} takes its only step at timestep {float(t):g}, where there is hardly any noise: set "
+            "timestep_spacing to trailing in scheduler_config.json, or give timestep="
+            f"{scheduler.config.num_train_timesteps - 1}"
+        )
     sigma = float(scheduler.init_noise_sigma)
 
     def result(latent: float, output: float, seed: int = 0) -> float:
