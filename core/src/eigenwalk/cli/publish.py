@@ -49,15 +49,15 @@ def publish(
     out = Console(highlight=False, soft_wrap=True)
     _check_here(folder)
     cases = folder / CASES if (folder / CASES).is_file() else None
-    with _step(out, 1, "the conformance kit, here", folder, "correct what it found"):
+    with _step(out, 1, "the conformance kit, here", "correct what it found"):
         _kit(out, folder, cases)
-    with _step(out, 2, "sdist and wheel", folder, "correct pyproject.toml"):
+    with _step(out, 2, "sdist and wheel", "correct pyproject.toml"):
         built = _built(out, folder, borrow)
-    with _step(out, 3, "what the wheel says of itself", folder, "correct pyproject.toml"):
+    with _step(out, 3, "what the wheel says of itself", "correct pyproject.toml"):
         wheel = _read(out, built)
-    with _step(out, 4, "the wheel in an empty environment", folder, "correct what it found"):
+    with _step(out, 4, "the wheel in an empty environment", "correct what it found"):
         told = _tried(out, wheel, cases, borrow, find_links)
-    with _step(out, 5, f"rows for the index: {ENTRY}", folder, "correct what it found"):
+    with _step(out, 5, f"rows for the index: {ENTRY}", "correct what it found"):
         complete = _propose(out, folder, wheel, told)
     out.print(Text("ready. To upload, which eigenwalk leaves to you:", style="bold"))
     out.print(Text(f"  {shlex.join(['python', '-m', 'twine', 'upload', *map(str, built)])}"))
@@ -82,16 +82,14 @@ def _check_here(folder: Path) -> None:
 
 
 @contextmanager
-def _step(out: Console, number: int, what: str, folder: Path, remedy: str) -> Iterator[None]:
+def _step(out: Console, number: int, what: str, remedy: str) -> Iterator[None]:
     """One step under its heading; an error also says how to go on."""
     out.print(Text(f"{number}. {what}", style="bold"))
     try:
         yield
     except EigenwalkError as error:
-        again = shlex.join(["eigenwalk", "publish", str(folder)])
-        raise type(error)(
-            f"step {number}, {what}: {error}\n{remedy}, then {again} again; what was made is kept"
-        ) from error
+        text = f"step {number}, {what}: {error}\n{remedy}, then run the same command again; what was made is kept"
+        raise type(error)(text) from error
 
 
 def _say(out: Console) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from eigenwalk.errors import FileError, InputError
 from eigenwalk.publishing.naming import Naming
+from eigenwalk.spec import API
 
 TEMPLATE = Path(__file__).parents[1] / "templates" / "plugin"
 
@@ -45,6 +46,7 @@ def make(kind: str, named: Naming, folder: Path, answers: Mapping[str, str], ask
         "name": named.name,
         "class_name": named.class_name,
         "core": _core(),
+        "api": str(API),
         "year": str(date.today().year),
     }
     try:
