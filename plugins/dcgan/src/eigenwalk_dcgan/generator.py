@@ -108,13 +108,17 @@ def dcgan(
     network = build(found.choices, sizes)
     output, why = (range, "as given") if range else evidence.output(network, latents)
     if output is None:
-        raise OptionError(
-            f"range must be given: {path.name} does not tell what its last layer's numbers go through, and {why}; "
-            "write range=tanh (most GANs), range=sigmoid (most VAEs), range=unit (pixels in [0, 1] as they come) or "
-            f"range=symmetric (in [-1, 1]). Inferred: {_summary(layers, sizes, found.choices)}"
-        )
+        raise _unclear(path, why, _summary(layers, sizes, found.choices))
     told = facts(layers, sizes, found, frozenset(given), (output, why), (dim, one_hot), prefix, state)
     return DCGAN(network, dim, sizes.resolution, output, found.choices.latent, told)
+
+
+def _unclear(path: Path, why: str, inferred: str) -> OptionError:
+    return OptionError(
+        f"range must be given: {path.name} does not tell what its last layer's numbers go through, and {why}; "
+        "write range=tanh (most GANs), range=sigmoid (most VAEs), range=unit (pixels in [0, 1] as they come) or "
+        f"range=symmetric (in [-1, 1]). Inferred: {inferred}"
+    )
 
 
 def _check(wanted: Mapping[str, Any], range: str | None) -> None:

@@ -32,10 +32,10 @@ class Exported(Generator):
     """
 
     def __init__(self, opened: Opened, shape: tuple[int, ...], extra: Sequence[float], std: float):
-        self.module, self.inputs, self.extra = opened.module, opened.inputs, tuple(extra)
+        self.module, self.inputs, self.extra = opened.module.eval(), opened.inputs, tuple(extra)
         self.shape, self.std = shape, std
         self.latent_dim = math.prod(shape)
-        self.kept = nn.ParameterList([nn.Parameter(torch.zeros(1), requires_grad=False)])  # `to` moves it
+        self.kept = nn.Linear(1, 1).eval().requires_grad_(False)  # its dtype is the network's: `to` moves both
         self.scale, self.shift = RANGES["unit"]
         self.rows: int | None = None
         self.resolution = (1, 1)
@@ -47,7 +47,7 @@ class Exported(Generator):
 
     def numbers(self, latents: Tensor) -> Tensor:
         """What the network gives ``(batch, 3, height, width)``, in its own range."""
-        z = latents.to(self.kept[0].dtype)
+        z = latents.to(self.kept.weight.dtype)
         if self.rows is None:
             return _channels_first(self._called(z))
         parts = [self._called(row.expand(self.rows, -1))[:1] for row in z.split(1)]
