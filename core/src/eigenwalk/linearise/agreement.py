@@ -28,20 +28,23 @@ class Agreement:
 
 
 def agreement(look: Linearisation, latents: Tensor) -> Agreement:
-    """The cosines at one of `latents` ``(1, latent)``: of a random combination of all values, and along its gradient.
+    """The cosines at one of `latents` ``(1, latent)``: of Jᵀ J v for a random v, and of the change along that.
+
+    One power step is near what the walk asks for, large changes. A random cotangent is not: what is left of it after
+    most of it cancels is rounding (cosines of 0.73 on `faces`, where the direction's own is 0.999).
 
     Raises:
         WalkError: as `Linearisation.at`; also where half precision overflows.
     """
     full = replace(look, precision=None).at(latents)
-    random = torch.Generator().manual_seed(0)
-    u = [torch.randn(len(value), value[0].numel(), generator=random).to(value) for value in full.values]
-    gradient = full.pull(u)
+    v = torch.randn(1, 1, latents.shape[1], generator=torch.Generator().manual_seed(0)).to(latents)
+    changes = [_unit(change[:, 0]) for change in full.push(v)]
+    gradient = full.pull(changes)
     tangent = torch.nn.functional.normalize(gradient, dim=1)[:, None]
     pushed = _flat(full.push(tangent))
     full.forget()
     half = look.at(latents)
-    return Agreement(_cosine(half.pull(u), gradient), _cosine(_flat(half.push(tangent)), pushed))
+    return Agreement(_cosine(half.pull(changes), gradient), _cosine(_flat(half.push(tangent)), pushed))
 
 
 def agreeing(look: Linearisation, latents: Tensor) -> str:
@@ -66,7 +69,11 @@ def agreeing(look: Linearisation, latents: Tensor) -> str:
 
 def _flat(parts: tuple[Tensor, ...]) -> Tensor:
     """Every feature's change at its own scale, so that none drowns in another's numbers."""
-    return torch.cat([part.flatten() / part.norm().clamp_min(1e-30) for part in parts])
+    return torch.cat([_unit(part).flatten() for part in parts])
+
+
+def _unit(part: Tensor) -> Tensor:
+    return part / part.norm().clamp_min(1e-30)
 
 
 def _cosine(a: Tensor, b: Tensor) -> float:

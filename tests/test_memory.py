@@ -1,0 +1,260 @@
+"""What fits into memory: amounts in words, what tensors take, recording by blocks, and a budget that is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import eigenwalk
+from eigenwalk.errors import InputError, OutOfMemory, RecipeError
+from eigenwalk.feature import FunctionFeature
+from eigenwalk.generator import FunctionGenerator
+from eigenwalk.linearise import Linearisation
+from eigenwalk.linearise.blocks import found
+from eigenwalk.linearise.tracker import Tracker
+from eigenwalk.memory import fitting
+from eigenwalk.memory.fitting import fitted, measured
+from eigenwalk.memory.words import in_bytes
+from eigenwalk.recipe import Recipe
+from problems import normal
+
+IMAGE = FunctionFeature(lambda images: images)
+CPU = torch.device("cpu")
+
+
+class Block(nn.Module):
+    """A convolution and two activations: six images are made, and one goes on."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.convolution = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.convolution(x).tanh() * x.sigmoid()).sin()
+
+
+class Tower(nn.Module):
+    """Blocks at one size, which call nothing but each other."""
+
+    def __init__(self, blocks: int = 8, width: int = 4, side: int = 16):
+        super().__init__()
+        torch.manual_seed(0)
+        self.width, self.side = width, side
+        self.project = nn.Linear(6, width * side * side)
+        self.blocks = nn.ModuleList(Block(width) for _ in range(blocks))
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = self.project(z).unflatten(1, (self.width, self.side, self.side))
+        for block in self.blocks:
+            x = block(x)
+        return x[:, :3]
+
+
+def tower() -> Linearisation:
+    generator = FunctionGenerator(Tower(), 6, (16, 16))
+    return Linearisation(generator.to("cpu", torch.float64), (("image", IMAGE),), dtype=torch.float64, tangents=1)  # type: ignore[arg-type]
+
+
+def by_blocks(look: Linearisation, z: Tensor) -> Linearisation:
+    return replace(look, record="blocks", blocks=found(lambda: replace(look, differences=1.0).at(z)))
+
+
+@pytest.mark.parametrize("text", ["", "4", "4 GB", "four GB", "4XB", "0GB", "-1GB", "4iB", "1e3GB"])
+def test_amounts_of_memory(text):
+    if text in ("4", "4 GB"):
+        assert in_bytes(text) == {"4": 4, "4 GB": 4 * 10**9}[text]
+        return
+    with pytest.raises(ValueError, match="such as 4GB"):
+        in_bytes(text)
+    with pytest.raises(RecipeError, match="memory"):
+        Recipe.of(generator="rooms", vary=["pixels"], memory=text)
+
+
+def test_what_was_there_before_does_not_count():
+    weights = torch.ones(100, 100)
+    with Tracker() as tracker:
+        made = weights @ weights
+        _ = (made + 1).sum()
+    assert tracker.live == made.nbytes + 4
+    assert tracker.peak == 2 * made.nbytes + 4
+    del made
+    assert tracker.live == 4
+
+
+def test_the_tracker_stops_what_takes_too_much():
+    with pytest.raises(OutOfMemory, match="needed"), Tracker(limit=3000):
+        torch.ones(1000)
+
+
+def test_blocks_are_the_modules_that_do_the_work():
+    look, z = tower(), normal(1, 6)
+    blocks = by_blocks(look, z).blocks
+    assert [type(one).__name__ for one in blocks].count("Block") == 8
+    held = FunctionGenerator(lambda z, own=look.generator: own(z), 6, (16, 16))  # nothing shows its modules
+    assert len(found(lambda: held(z))) == len(blocks)
+
+
+def test_every_way_of_recording_gives_the_same_numbers():
+    look, z = tower(), normal(2, 6)
+    u, V = normal(2, 3 * 16 * 16, seed=1), normal(2, 3, 6, seed=2)
+    whole = look.at(z)
+    for other in (replace(look, record="once"), by_blocks(look, z)):
+        point = other.at(z)
+        for _ in range(2):  # a gradient may be taken again
+            torch.testing.assert_close(point.pull([u]), whole.pull([u]))
+        for k in (1, 3):
+            torch.testing.assert_close(point.push(V[:, :k])[0], whole.push(V[:, :k])[0])
+    assert all("forward" not in vars(block) for block in by_blocks(look, z).blocks)
+
+
+def test_each_way_of_recording_takes_less_memory():
+    look, z = tower(), normal(1, 6)
+    twice, once = (measured(replace(look, record=record), z) for record in ("twice", "once"))
+    blocks = measured(by_blocks(look, z), z)
+    assert twice.kept > 1.2 * once.kept > 2 * blocks.kept
+    assert twice.need > once.need > blocks.need
+
+
+def test_weights_are_not_counted_for_every_row():
+    generator = FunctionGenerator(
+        nn.Sequential(nn.Linear(6, 5000), nn.Linear(5000, 12), nn.Unflatten(1, (3, 2, 2))), 6, (2, 2)
+    )
+    look = Linearisation(generator, (("image", IMAGE),), tangents=1)
+    weights = sum(one.nbytes for one in generator.function.parameters())  # type: ignore[attr-defined]
+    assert measured(look, normal(1, 6).float()).need < weights
+
+
+def test_a_point_that_was_made_to_forget_remembers_when_asked():
+    look, z = tower(), normal(1, 6)
+    u, V = normal(1, 3 * 16 * 16, seed=1), normal(1, 1, 6, seed=2)
+    with Tracker() as tracker:
+        point = look.at(z)
+        before = point.pull([u]), point.push(V)[0]
+        held = tracker.live
+        point.forget()
+        assert tracker.live < held / 5
+    assert torch.equal(point.pull([u]), before[0])
+    assert torch.equal(point.push(V)[0], before[1])
+
+
+def test_a_budget_decides_what_is_recorded(monkeypatch):
+    monkeypatch.setattr(fitting, "in_use", lambda device: 0)
+    look, z = tower(), normal(1, 6)
+    costs = {record: measured(replace(look, record=record), z).need for record in ("twice", "once")}
+    costs["blocks"] = measured(by_blocks(look, z), z).need
+
+    def fit(need: float) -> fitting.Fit:
+        return fitted(look, [0], 50, CPU, budget=int(need * fitting.KERNELS) + 2)
+
+    rows = [fit(scale * costs["twice"]).batch for scale in (1.0, 3.0, 9.0, 1000.0)]
+    assert rows[0] == 1 and rows == sorted(rows) and rows[-1] == 50
+    assert fit(costs["twice"]).linearisation.record == "twice"
+    assert fit(costs["once"]).linearisation.record == "once"
+    short = fit(costs["blocks"])
+    assert short.linearisation.record == "blocks" and "every block again" in short.notes[0]
+    with Tracker() as tracker:
+        point = short.linearisation.at(z)
+        point.pull([torch.ones(1, 768).double()])
+        point.push(torch.ones(1, 9, 6).double())
+    assert tracker.peak <= costs["blocks"]
+    with pytest.raises(OutOfMemory, match="--memory"):
+        fit(costs["blocks"] / 3)
+
+
+def test_tangents_grow_with_the_budget(monkeypatch):
+    monkeypatch.setattr(fitting, "in_use", lambda device: 0)
+    few, many = (fitted(tower(), [0], 1, CPU, budget=size).linearisation.tangents for size in (2_000_000, 200_000_000))
+    assert few is not None and many is not None and few < many
+
+
+def test_a_budget_below_what_the_program_takes_says_so(monkeypatch):
+    monkeypatch.setattr(fitting, "in_use", lambda device: 10**9)
+    with pytest.raises(OutOfMemory, match=r"1\.0 GB"):
+        fitted(tower(), [0], 1, CPU, budget=5 * 10**8)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:113] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 5 GB)"),
+    ],
+)
+@pytest.mark.parametrize("when", ["images", "derivative"])
+def test_a_lack_of_memory_is_one_error_that_says_what_to_do(error, when):
+    calls = []
+
+    def hungry(z: Tensor) -> Tensor:
+        calls.append(1)
+        if when == "images" or len(calls) > 1:
+            raise error
+        return z[:, :3, None, None].expand(-1, -1, 2, 2) * 2
+
+    look = Linearisation(FunctionGenerator(hungry, 6, (2, 2)), (("image", IMAGE),))
+    with pytest.raises(OutOfMemory, match=r"--batch 1.*--memory"):
+        look.at(torch.ones(1, 6)).push(torch.ones(1, 5, 6))
+
+
+def test_a_lack_of_memory_that_is_real():
+    hungry = FunctionGenerator(lambda z: z[:, :3, None, None] * torch.empty(1 << 50), 6, (2, 2))
+    with pytest.raises(OutOfMemory, match="generator FunctionGenerator"):
+        Linearisation(hungry, ()).at(torch.ones(1, 6))
+
+
+# Half precision
+
+
+def test_half_precision_is_of_derivatives_alone():
+    look = Linearisation(FunctionGenerator(Tower(), 6, (16, 16)), (("image", IMAGE),))
+    half, z = replace(look, precision=torch.bfloat16), normal(2, 6).float()
+    a, b = look.at(z), half.at(z)
+    assert torch.equal(a.images, b.images) and torch.equal(a.values[0], b.values[0])
+    u, V = normal(2, 768, seed=1).float(), normal(2, 3, 6, seed=2).float()
+    for k in (1, 3):
+        exact, other = a.push(V[:, :k])[0], b.push(V[:, :k])[0]
+        assert other.dtype == torch.float32 and not torch.equal(exact, other)
+        assert torch.nn.functional.cosine_similarity(exact.flatten(), other.flatten(), dim=0) > 0.99
+    assert torch.nn.functional.cosine_similarity(a.pull([u]), b.pull([u])).min() > 0.98
+
+
+def test_small_steps_are_not_lost_in_half_precision():
+    look = Linearisation(FunctionGenerator(Tower(), 6, (16, 16)), (("image", IMAGE),), precision=torch.bfloat16)
+    z = normal(1, 6).float()
+    step = 1e-3 * torch.ones_like(z)  # less than bfloat16 sees of a coordinate of 1
+    assert not torch.equal(look.at(z).images, look.at(z + step).images)
+
+
+def test_float16_scales_what_it_would_lose():
+    look = Linearisation(FunctionGenerator(Tower(1, side=8), 6, (8, 8)), (("image", IMAGE),), precision=torch.float16)
+    u, z = 1e-9 * normal(1, 192).float(), normal(1, 6).float()
+    pulled, exact = (1e9 * one.at(z).pull([u]) for one in (look, replace(look, precision=None)))
+    assert torch.nn.functional.cosine_similarity(pulled, exact) > 0.99
+    assert pulled.norm() / exact.norm() == pytest.approx(1, rel=0.05)
+
+
+def test_a_walk_in_half_precision_says_how_well_it_agrees():
+    generator = FunctionGenerator(Tower(2), 6, (16, 16))
+    options = {"vary": [lambda images: images], "paths": 1, "steps": 1}
+    (path,) = eigenwalk.run(generator, precision="bf16", **options)
+    (exact,) = eigenwalk.run(generator, **options)
+    assert abs(float(path.waypoints[1].direction @ exact.waypoints[1].direction)) > 0.98
+    for wrong in ({"precision": "fp16"}, {"precision": "bf16", "dtype": "float64"}):
+        with pytest.raises(InputError, match=r"take bf16|dtype float32"):
+            eigenwalk.run(generator, **options, **wrong)
+
+
+def test_derivatives_that_half_precision_loses_are_refused():
+    W = normal(6, 12).float()
+
+    def fast(z: Tensor) -> Tensor:
+        """Waves whose phases bfloat16 rounds by more than their length."""
+        return ((z + 1000) @ W).sin().unflatten(1, (3, 2, 2))
+
+    generator = FunctionGenerator(fast, 6, (2, 2))
+    with pytest.raises(InputError, match=r"leave\s+precision out"):
+        eigenwalk.run(generator, vary=[lambda images: images], paths=1, steps=1, precision="bf16")
