@@ -17,7 +17,7 @@ ROWS = (
     ("errors", "shapes"),
     ("spec", "generator", "direction", "feature", "path", "store", "checkpoint"),
     ("hookspecs", "index", "discovery", "registry", "source", "expression", "options", "files"),
-    ("resolve", "build", "compose", "linearise", "quotient", "typical", "remembered", "rayleigh", "step"),
+    ("resolve", "build", "compose", "linearise", "rayleigh", "quotient", "typical", "remembered", "step"),
     ("front", "advance", "walk"),
     ("weights", "outputs", "recipe", "api", "evaluate", "testing"),
     ("cli",),

@@ -33,14 +33,14 @@ from eigenwalk.memory.fitting import fitted, sampled
 from eigenwalk.memory.words import in_bytes
 from eigenwalk.path import Path, Role
 from eigenwalk.quotient import Problem
-from eigenwalk.rayleigh import Davidson, Dense, NullSpace
+from eigenwalk.rayleigh import Davidson, Dense, NullSpace, Outward
 from eigenwalk.recipe import Recipe
 from eigenwalk.registry import Registry
 from eigenwalk.remembered import remembered
-from eigenwalk.typical import latent_scale, typical_distance
+from eigenwalk.typical import latent_scale, typical_distance, typical_region
 from eigenwalk.walk import Along, Front, Solver, WalkOptions, walk
 
-SOLVERS: dict[str, Solver] = {"davidson": Davidson(), "dense": Dense(), "nullspace": NullSpace()}
+SOLVERS: dict[str, Solver] = {"outward": Outward(), "davidson": Davidson(), "dense": Dense(), "nullspace": NullSpace()}
 PUBLISHED_DIFFERENCE = 0.01
 """Step of the published rule's finite differences, as a share of a latent coordinate's standard deviation."""
 
@@ -99,7 +99,7 @@ def run(
     fix: Sequence[Named] = (),
     vary: Sequence[Named],
     seeds: Sequence[int] = (0,),
-    solver: str | Directions = "davidson",
+    solver: str | Directions = "outward",
     progress: Callable[[Front], object] | None = None,
     registry: Registry | None = None,
     **options: Any,
@@ -110,7 +110,7 @@ def run(
         generator: expression, or a `Generator`.
         fix, vary: expressions, `Feature` objects, or functions from images to values.
         seeds: of the starts.
-        solver: davidson, dense, nullspace, an expression of a plugin's directions, or `Directions`.
+        solver: outward, davidson, dense, nullspace, an expression of a plugin's directions, or `Directions`.
         progress: called with the front after every waypoint.
         registry: of plugins; those installed, by default.
         **options: of `eigenwalk.recipe.Recipe`: steps, paths, stride, tolerance, batch, device, dtype.
@@ -189,7 +189,7 @@ def _prepared(
     h = PUBLISHED_DIFFERENCE * scale / math.sqrt(2 * generator.latent_dim) if isinstance(solver, NullSpace) else None
     look = Linearisation(generator, named, differences=h, dtype=dtype, precision=lower(recipe.precision, device, dtype))
     fit = fitted(look, recipe.seeds, len(recipe.seeds) * recipe.paths, device, budget, recipe.batch)
-    problem = Problem(fit.linearisation, roles, recipe.generator, scale)
+    problem = Problem(fit.linearisation, roles, recipe.generator, scale, typical_region(generator))
     notes += fit.notes
     if look.precision is not None:
         notes.append(agreeing(fit.linearisation, fit.start))
@@ -212,7 +212,6 @@ def _options(recipe: Recipe, solver: Solver) -> WalkOptions:
         paths=recipe.paths,
         stride=recipe.stride,
         solver=solver,
-        correct=isinstance(solver, (Davidson, Dense)),
         batch=recipe.batch,
     )
 

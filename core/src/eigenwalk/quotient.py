@@ -17,6 +17,19 @@ from torch import Tensor
 
 from eigenwalk.linearise import Linearisation, Named, Point
 from eigenwalk.path import Role
+from eigenwalk.rayleigh import Gaps
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where latents are typical: no further than `radius` from their mean ``(latent,)``."""
+
+    mean: Tensor
+    radius: float
+
+    def away(self, latents: Tensor) -> Tensor:
+        """The way from the mean to `latents` ``(batch, latent)``."""
+        return latents - self.mean.to(latents)
 
 
 @dataclass(frozen=True)
@@ -28,12 +41,14 @@ class Problem:
         roles: one for each feature, the fixed ones first.
         name: the generator's canonical expression.
         latent_scale: the typical distance between two latents.
+        region: where latents are typical; None where nobody said.
     """
 
     linearisation: Linearisation
     roles: tuple[Role, ...]
     name: str
     latent_scale: float
+    region: Region | None = None
 
     @property
     def fixed(self) -> int:
@@ -89,12 +104,17 @@ class Scaled:
         ]
         return self._point.pull(scaled)
 
-    def gaps(self, start: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """What varied ``(batch, p)`` and what drifted ``(batch, q)`` since values `start`, scaled alike."""
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """How many values each fixed feature has."""
+        return tuple(values[0].numel() for values in self._point.values[: self._fixed])
+
+    def gaps(self, start: Sequence[Tensor], radial: Tensor | None = None) -> Gaps:
+        """What varied and what drifted since values `start`, scaled alike."""
         pairs = zip(self._point.values, start, self._scales, strict=True)
         scaled = [(value - a).reshape(len(value), 1, -1) * scale[:, None, None] for value, a, scale in pairs]
         c, f = self._split(scaled, 1)
-        return c[:, 0], f[:, 0]
+        return Gaps(c[:, 0], f[:, 0], self.blocks, radial)
 
     def _split(self, scaled: list[Tensor], k: int) -> tuple[Tensor, Tensor]:
         none = self.like.new_zeros(self.batch, k, 0)

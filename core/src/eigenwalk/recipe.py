@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from eigenwalk.registry import Registry
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-SOLVERS = ("davidson", "dense", "nullspace")
+SOLVERS = ("outward", "davidson", "dense", "nullspace")
 """Solvers of the core; any other name is a plugin's directions."""
 HEAD = "# A walk of eigenwalk; `eigenwalk run` and the name of this file repeat it.\n\n"
 IDENTITY = (
@@ -82,7 +82,7 @@ class Recipe(BaseModel):
     steps: int = Field(default=12, ge=1)
     paths: int = Field(default=6, ge=1)
     stride: float = Field(default=0.08, gt=0, le=1)
-    solver: Text = "davidson"
+    solver: Text = "outward"
     tolerance: float = Field(default=0.35, gt=0, allow_inf_nan=False)
     batch: int | None = Field(default=None, ge=1)
     device: Text = "cpu"

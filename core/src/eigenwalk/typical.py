@@ -7,8 +7,10 @@ import torch
 from eigenwalk.errors import Undefined, WalkError
 from eigenwalk.generator import Generator
 from eigenwalk.linearise import Linearisation, Named, Point
+from eigenwalk.quotient import Region
 
 SAMPLES = 24
+MANY = 256
 SEED = 20221023
 """Of the samples: apart from the seeds that people walk from."""
 
@@ -54,6 +56,13 @@ def latent_scale(generator: Generator) -> float:
     """The median Euclidean distance between two sampled latents."""
     z = generator.sample(SAMPLES, SEED).double()
     return float((z - z.roll(1, 0)).norm(dim=1).median())
+
+
+def typical_region(generator: Generator) -> Region:
+    """The mean of sampled latents, and the distance from it that 99 of 100 do not reach."""
+    z = generator.sample(MANY, SEED).double()
+    mean = z.mean(0)
+    return Region(mean, float((z - mean).norm(dim=1).quantile(0.99)))
 
 
 def _points(look: Linearisation, latents: torch.Tensor, batch: int) -> tuple[list[Point], WalkError | None]:

@@ -44,7 +44,7 @@ def walk(
     stride: Annotated[
         float | None, typer.Option(help="Varied change per step, as a share of the typical distance [default: 0.08]")
     ] = None,
-    solver: Annotated[str | None, typer.Option(help="how to choose directions [default: davidson]")] = None,
+    solver: Annotated[str | None, typer.Option(help="how to choose directions [default: outward]")] = None,
     tolerance: Annotated[
         float | None, typer.Option(help="Tolerance where a feature names none, as a share of typical [default: 0.35]")
     ] = None,

@@ -7,6 +7,7 @@ from eigenwalk.rayleigh.davidson import Davidson
 from eigenwalk.rayleigh.dense import Dense
 from eigenwalk.rayleigh.nullspace import NullSpace
 from eigenwalk.rayleigh.operators import Matrices, Operators
-from eigenwalk.rayleigh.subspace import Memory, Solution
+from eigenwalk.rayleigh.outward import Outward
+from eigenwalk.rayleigh.subspace import Aim, Gaps, Memory, Solution
 
-__all__ = ["Davidson", "Dense", "Matrices", "Memory", "NullSpace", "Operators", "Solution"]
+__all__ = ["Aim", "Davidson", "Dense", "Gaps", "Matrices", "Memory", "NullSpace", "Operators", "Outward", "Solution"]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from eigenwalk.rayleigh.model import LowRank
 from eigenwalk.rayleigh.operators import Operators
-from eigenwalk.rayleigh.subspace import RIDGE, Memory, Solution, extend, gram, orthonormal, ridge_of, ritz
+from eigenwalk.rayleigh.subspace import RIDGE, Gaps, Memory, Solution, extend, gram, orthonormal, ridge_of, ritz
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Davidson:
         k: int,
         memory: Memory | None = None,
         previous: Tensor | None = None,
-        pull_back: Tensor | None = None,
+        gaps: Gaps | None = None,
     ) -> Solution:
         """The k leading eigenpairs at each row.
 
@@ -63,8 +63,7 @@ class Davidson:
             k: how many pairs; at least one.
             memory: what the previous waypoint left.
             previous: ``(batch, dim)``, the direction that led here; the memory holds it already.
-            pull_back: ``(batch, dim)``, the gradient of the fixed features' deviation from their start: its
-                preconditioned direction joins the subspace, so that a corrector finds its way there.
+            gaps: not needed: the pairs are those of this latent.
         """
         carried = 0 if memory is None else memory.basis.shape[1]  # a path may follow any of them
         keep = min(max(self.keep, k, carried), problem.dim)
@@ -72,9 +71,6 @@ class Davidson:
         CV, FV = problem.push(V)
         a, b, ridge, model = self._measure(CV, FV, V, model)
         every = torch.ones(problem.batch, dtype=torch.bool, device=V.device)
-        if pull_back is not None and V.shape[1] < problem.dim:
-            V, CV, FV = self._grow(problem, V, CV, FV, model.solve(pull_back, ridge), every)
-            a, b, ridge, model = self._measure(CV, FV, V, model)
         budget = self.expansions if memory is not None else self.cold * k
         theta, Y = ritz(a, b, ridge)
         pairs, quiet = min(k, keep), torch.zeros_like(every, dtype=torch.long)

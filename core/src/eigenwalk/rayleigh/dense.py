@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from eigenwalk.rayleigh.operators import Operators
-from eigenwalk.rayleigh.subspace import RIDGE, Memory, Solution, gram, ridge_of, ritz
+from eigenwalk.rayleigh.subspace import RIDGE, Gaps, Memory, Solution, gram, ridge_of, ritz
 
 KEEP = 4
 """Eigenvectors that are returned at least, for a path to be continued among them."""
@@ -30,7 +30,7 @@ class Dense:
         k: int,
         memory: Memory | None = None,
         previous: Tensor | None = None,
-        pull_back: Tensor | None = None,
+        gaps: Gaps | None = None,
     ) -> Solution:
         """The k leading eigenpairs at each row; what came before is not needed here."""
         n = min(max(k, KEEP), problem.dim)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from eigenwalk.rayleigh.operators import Operators
-from eigenwalk.rayleigh.subspace import Memory, Solution, gram
+from eigenwalk.rayleigh.subspace import Gaps, Memory, Solution, gram
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class NullSpace:
         k: int,
         memory: Memory | None = None,
         previous: Tensor | None = None,
-        pull_back: Tensor | None = None,
+        gaps: Gaps | None = None,
     ) -> Solution:
         """k candidates at each row, the largest varied change first.
 

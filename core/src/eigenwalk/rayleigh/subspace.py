@@ -39,6 +39,31 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Gaps:
+    """What has happened since the start, in values scaled as the operators are.
+
+    Attributes:
+        varied: d ``(batch, p)``, how what varies has changed.
+        fixed: e ``(batch, q)``, how what is fixed has drifted.
+        blocks: how many of the q values each fixed feature has.
+        radial: ``(batch, dim)``, the way from the mean latent, where the walk stays in the latent's typical region.
+    """
+
+    varied: Tensor
+    fixed: Tensor
+    blocks: tuple[int, ...] = ()
+    radial: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a step is to do: take the values on along m ``(batch, p)``, a unit vector, given the `gaps` so far."""
+
+    m: Tensor
+    gaps: Gaps
+
+
+@dataclass(frozen=True)
 class Solution:
     """The eigenpairs found at each latent, and the subspace they were found in.
 
@@ -50,6 +75,7 @@ class Solution:
         CV, FV: its pushforwards ``(batch, m, p)`` and ``(batch, m, q)``.
         memory: to start from at the next waypoint.
         continued: the first vector already continues the previous direction, so that none is to be chosen.
+        aim: what the step from here is to do, where the subspace was made for that; there are no pairs then.
     """
 
     quotients: Tensor
@@ -60,6 +86,7 @@ class Solution:
     FV: Tensor
     memory: Memory
     continued: bool = False
+    aim: Aim | None = None
 
 
 def gram(X: Tensor) -> Tensor:

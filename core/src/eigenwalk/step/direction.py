@@ -7,10 +7,6 @@ from torch import Tensor
 
 from eigenwalk.rayleigh.subspace import Solution
 
-OUTWARD = 1.05
-"""How much the sense away from the start counts against that of the path."""
-HANDFUL = 8
-"""Up to so many varied numbers in all, further and back have a meaning."""
 LEADING = 0.5
 """Eigenvectors whose quotient is at least this share of the previous direction's own may be followed."""
 
@@ -40,23 +36,6 @@ def follow(solution: Solution, previous: Tensor) -> tuple[Tensor, Tensor]:
     direction = torch.where((overlap > 0.1)[:, None], mixed, sense[:, None] * U[:, 0])
     direction = direction / direction.norm(dim=-1, keepdim=True)
     return direction.to(previous), _quotient(solution, direction)
-
-
-def onward(solution: Solution, direction: Tensor, previous: Tensor, varied_gap: Tensor) -> tuple[Tensor, Tensor]:
-    """`direction` ``(batch, dim)`` in the sense that takes what varies further, and whether that leads back.
-
-    For a handful of varied numbers (`HANDFUL`), such as an attribute. An eigenvector has no sense, and that of
-    `previous` is kept; but the gradient of a number may turn against the path, which would then undo what has varied:
-    so the cosine between the change along the direction and `varied_gap` ``(batch, p)``, what has varied since the
-    start, counts a little more than the cosine with `previous`, and for one number it decides. Where what is left goes
-    back along the path (a cosine below -1/2 with `previous`), what varies is at an extreme. An image has no sense of
-    that kind, and its mask may move: there the path's own sense is all.
-    """
-    changed = _coordinates(solution, direction[:, None].double())[0][:, 0]
-    away = torch.nn.functional.cosine_similarity(changed, varied_gap.double(), dim=-1)
-    ahead = (direction * previous).sum(-1) / previous.norm(dim=-1).clamp_min(1e-30)
-    sense = torch.where(ahead.double() + OUTWARD * away < 0, -1.0, 1.0).to(direction)
-    return sense[:, None] * direction, sense * ahead < -0.5
 
 
 def _coordinates(solution: Solution, X: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from eigenwalk.direction import Directions, Sight
 from eigenwalk.errors import ContractError
-from eigenwalk.rayleigh import Memory, Solution
+from eigenwalk.rayleigh import Gaps, Memory, Solution
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Along:
         k: int,
         memory: Memory | None = None,
         previous: Tensor | None = None,
-        pull_back: Tensor | None = None,
+        gaps: Gaps | None = None,
     ) -> Solution:
         """The k leading directions at each row; with a `previous` one, that which continues it.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from eigenwalk.rayleigh import Davidson, Dense, NullSpace
+from eigenwalk.rayleigh import Davidson, Dense, NullSpace, Outward
 from eigenwalk.walk.along import Along
 
-Solver = Davidson | Dense | NullSpace | Along
+Solver = Outward | Davidson | Dense | NullSpace | Along
 
 
 @dataclass(frozen=True)
@@ -19,24 +19,25 @@ class WalkOptions:
         paths: paths from each start: the leading directions, each in both senses.
         stride: varied change from one waypoint to the next, to first order, as a share of typical distances.
         solver: finds the directions.
-        correct: pulls fixed features back with every step.
+        correct: pulls fixed features back with every step; of the solvers `Outward` alone does.
         batch: rows in one generator call; None for all at once.
         longest: no step is longer than this share of the typical distance between two latents.
         until: a path has its full length once what varies has changed by this share of typical distances, the mean of
             all varied features; None for all `steps`.
-        region: no waypoint is further from the mean latent than this many times a typical latent; None for any distance.
+        region: no path leaves the latent's typical region, this many times as wide, where the problem tells it; None:
+            the latent may go anywhere. It goes for `Outward` alone.
         bounded: a path ends where a fixed feature would leave its tolerance. Without, it is only measured.
     """
 
     steps: int = 12
     paths: int = 6
     stride: float = 0.08
-    solver: Solver = field(default_factory=Davidson)
+    solver: Solver = field(default_factory=Outward)
     correct: bool = True
     batch: int | None = None
     longest: float = 0.15
     until: float | None = None
-    region: float | None = None
+    region: float | None = 1.0
     bounded: bool = True
 
     def __post_init__(self) -> None:

@@ -11,10 +11,14 @@ from eigenwalk.errors import WalkError
 from eigenwalk.linearise import Memories, Meter, Point
 from eigenwalk.path import Cost
 from eigenwalk.quotient import Problem, Scaled
-from eigenwalk.rayleigh import Memory, Solution
-from eigenwalk.step import HANDFUL, correction, follow, onward, rate, step_size
+from eigenwalk.rayleigh import Memory, Outward, Solution
+from eigenwalk.step import Edge, Step, follow, plan, rate, step_size, traded
 from eigenwalk.walk.front import Front, look
 from eigenwalk.walk.options import WalkOptions
+
+HANDFUL = 8
+"""Up to so many varied numbers in all, further and back have a meaning. A mask that moves changes what an image is
+compared with, and a distance from the start may well fall where the picture goes on."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,7 @@ class Proposal:
         paths: by index in the front.
         latents, direction, pull: ``(rows, latent)``.
         step: ``(rows,)``, in the latent's own length.
-        varied: ``(rows,)``, the varied change that the step promises, as a share of typical distances; 0 where any
-            step would undo what has varied.
+        varied: ``(rows,)``, the varied change that the step promises, as a share of typical distances.
         quotient: ``(rows,)``.
         memory: what the solver leaves.
         memories: what the features remember of `latents`, each ``(rows, ...)``.
@@ -70,35 +73,44 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
     assert front.memory is not None and front.origin is not None  # set by the first waypoint
     point = _point(problem, front, rows)
     scaled = Scaled(problem, point)
-    memory = front.memory.rows(torch.tensor(rows, device=front.latents.device))
-    varied_gap, fixed_gap = scaled.gaps([start[rows] for start in front.origin])
-    pull_back = None
-    if options.correct and problem.fixed:
-        pull_back = scaled.pull(None, fixed_gap)
-    solution = options.solver.solve(scaled, 1, memory, front.directions[rows], pull_back)
-    direction, quotient = follow(solution, front.directions[rows])
-    back = torch.zeros(len(rows), dtype=torch.bool, device=direction.device)
-    outward = _outward(problem, point, options)
-    if outward:
-        direction, back = onward(solution, direction, front.directions[rows], varied_gap)
-    varied_rate = rate(solution, direction)
-    step = step_size(varied_rate, options.stride, options.longest * problem.latent_scale)
-    pull = torch.zeros_like(direction)
-    if pull_back is not None:
-        pull = correction(solution, fixed_gap, varied_gap, step)
+    memory, previous = front.memory.rows(torch.tensor(rows, device=front.latents.device)), front.directions[rows]
+    edge = _edge(problem, front, rows, options)
+    gaps = scaled.gaps([start[rows] for start in front.origin], None if edge is None else edge.away)
+    solution = options.solver.solve(scaled, 1, memory, previous, gaps)
+    longest = options.longest * problem.latent_scale
+    if solution.aim is None:
+        step = _plain(solution, *follow(solution, previous), options.stride, longest)
+    else:
+        step = plan(solution, options.stride, longest, edge, options.correct)
     return Proposal(
         paths=tuple(rows),
         latents=point.latents.detach(),
-        direction=direction,
-        pull=pull,
-        step=step,
-        varied=torch.where(back, 0.0, varied_rate * step),
-        quotient=quotient,
+        direction=step.direction,
+        pull=step.pull,
+        step=step.size,
+        varied=step.varied,
+        quotient=step.quotient,
         memory=solution.memory,
         memories=point.memories,
         costs=(point.meter.cost,) * len(rows),
-        outward=outward,
+        outward=_outward(problem, point, options),
     )
+
+
+def _plain(solution: Solution, direction: Tensor, quotient: Tensor, stride: float, longest: float) -> Step:
+    """The step along a direction, with nothing pulled back."""
+    varied_rate = rate(solution, direction)
+    size = step_size(varied_rate, stride, longest)
+    return Step(direction, torch.zeros_like(direction), size, varied_rate * size, quotient)
+
+
+def _edge(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Edge | None:
+    """Where `rows` stand in the typical region; a path that begins outside it goes no further out."""
+    if problem.region is None or options.region is None:
+        return None
+    starts = torch.stack([torch.from_numpy(front.paths[i].waypoints[0].latent) for i in rows]).to(front.latents)
+    radius = problem.region.away(starts).norm(dim=1).clamp_min(options.region * problem.region.radius)
+    return Edge(problem.region.away(front.latents[rows]), radius)
 
 
 def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Proposal:
@@ -109,7 +121,10 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
     index = torch.tensor([place[seed] for seed in seeds], device=front.latents.device)
     try:
         point = look(problem, front, [rows[n] for n in firsts], front.latents[[rows[n] for n in firsts]])
-        solution = options.solver.solve(Scaled(problem, point), (options.paths + 1) // 2)
+        scaled = Scaled(problem, point)
+        solution = options.solver.solve(scaled, (options.paths + 1) // 2)
+        if isinstance(options.solver, Outward):
+            solution = traded(solution, scaled.blocks)
     except WalkError as error:
         if error.rows is not None:  # those of seeds, here; of paths, to whoever asked
             error.rows = tuple(n for n, seed in enumerate(seeds) if place[seed] in error.rows)
@@ -119,16 +134,16 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
     senses = solution.vectors.new_tensor([front.paths[i].sense for i in rows])
     every = torch.arange(len(rows), device=index.device)
     direction = senses[:, None] * solution.vectors[every, ranks]
-    varied_rate = rate(solution, direction)
-    step = step_size(varied_rate, options.stride, options.longest * problem.latent_scale)
+    quotient = solution.quotients[every, ranks]
+    step = _plain(solution, direction, quotient, options.stride, options.longest * problem.latent_scale)
     return Proposal(
         paths=tuple(rows),
         latents=front.latents[rows],
         direction=direction,
-        pull=torch.zeros_like(direction),
-        step=step,
-        varied=varied_rate * step,
-        quotient=solution.quotients[every, ranks],
+        pull=step.pull,
+        step=step.size,
+        varied=step.varied,
+        quotient=quotient,
         memory=solution.memory,
         memories=tuple(tensor[index] for tensor in point.memories),
         costs=tuple(point.meter.cost if n in firsts else Cost() for n in range(len(rows))),
@@ -137,8 +152,11 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
 
 
 def _outward(problem: Problem, point: Point, options: WalkOptions) -> bool:
-    """Whether a handful of numbers vary; not for the published rule, which has its own continuation."""
-    return options.correct and sum(values[0].numel() for values in point.values[problem.fixed :]) <= HANDFUL
+    """Whether a handful of numbers vary, and the solver takes them outward: then a step must not lead back."""
+    return (
+        isinstance(options.solver, Outward)
+        and sum(values[0].numel() for values in point.values[problem.fixed :]) <= HANDFUL
+    )
 
 
 def _point(problem: Problem, front: Front, rows: list[int]) -> Point:
