@@ -1,4 +1,4 @@
-"""Plugins put on Python's path with the metadata of an installed distribution: those of ``tests/zoo``, and made-up ones."""
+"""Plugins put on the path with the metadata of installed distributions: those of ``tests/zoo``, and made-up ones."""
 
 from __future__ import annotations
 

@@ -165,11 +165,14 @@ def _fields(table: str, row: Any) -> Iterator[str]:
     try:
         MODELS[table].model_validate(row)
     except ValidationError as error:
+        missing = [str(one["loc"][0]) for one in error.errors() if one["type"] == "missing"]
+        if missing:
+            yield f"it lacks {', '.join(missing)}"
         for one in error.errors():
             where = ".".join(map(str, one["loc"])) or "the row"
             if one["type"] == "missing":
-                yield f"{where} is missing"
-            elif one["type"] == "extra_forbidden":
+                continue
+            if one["type"] == "extra_forbidden":
                 known = MODELS[table].model_fields
                 near = difflib.get_close_matches(where, known, 1)
                 yield f"{where} is no field of {table}" + (f"; did you mean {near[0]}?" if near else "")

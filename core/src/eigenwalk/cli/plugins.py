@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.text import Text
 
 from eigenwalk.cli.environment import installer, listed, origin
-from eigenwalk.discovery import chosen, entry_points
+from eigenwalk.discovery import Source, chosen, entry_points
 from eigenwalk.discovery.answers import Memory
-from eigenwalk.index import normalised
+from eigenwalk.index import Index, known, normalised
 
 
 def plugins(
@@ -28,14 +28,11 @@ def plugins(
     sources, failures = entry_points()
     _, left = chosen(sources)
     later = _later() if outdated else {}
-    out, memory = Console(highlight=False, soft_wrap=True), Memory.read()
+    out, memory, index = Console(highlight=False, soft_wrap=True), Memory.read(), known()
     shown = [source for source in sources if not outdated or normalised(source.distribution) in later]
     wide = max((len(source.distribution) + len(source.version) + 1 for source in shown), default=0)
     for source in shown:
-        answers = memory.recall(source)
-        names = [spec.name for specs in answers.specs.values() for spec in specs] if answers else []
-        said = ", ".join(names) if answers else "not asked yet, or it failed: eigenwalk doctor"
-        said = "left out" if source in left else said
+        said = "left out" if source in left else _names(source, memory, index)
         newer = later.get(normalised(source.distribution))
         version = f"{source.version} → {newer}" if newer else source.version
         what = f"{source.distribution} {version}"
@@ -44,6 +41,15 @@ def plugins(
         out.print(Text.assemble(("fail  ", "bold red"), str(failure)))
     if not shown:
         print("every plugin is up to date" if outdated and sources else "no plugin is installed", file=sys.stderr)
+
+
+def _names(source: Source, memory: Memory, index: Index) -> str:
+    """The names that a plugin offered when it was last asked, or that the index lists of its distribution."""
+    answers = memory.recall(source)
+    if answers:
+        return ", ".join(spec.name for specs in answers.specs.values() for spec in specs) or "no names"
+    names = ", ".join(index.names_of(source.distribution))
+    return f"{f'{names}, as the index says; ' if names else ''}not asked yet, or it failed: eigenwalk doctor"
 
 
 def _later() -> dict[str, str]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from eigenwalk.index import Entry
 from eigenwalk.registry import Offer, Registry
 
-EXACT, BEGINS, IN_NAME, IN_SUMMARY, IN_REST, NEAR = 100, 60, 40, 20, 8, 5
-"""What a word is worth by where it stands: it is a part of the name, begins one, stands in one, in the summary, in
-unit, kind or distribution, or is nearly a part of the name."""
+EXACT, BEGINS, IN_NAME, CHOICE, IN_SUMMARY, IN_REST, NEAR = 100, 60, 40, 30, 20, 8, 5
+"""What a word is worth by where it stands: it is a part of the name, begins one, stands in one, is a value of an
+option, stands in the summary, in unit, kind or distribution, or is nearly a part of the name."""
 ALIKE = 0.75
 
 
@@ -18,12 +18,14 @@ ALIKE = 0.75
 class Known:
     """One name that is installed, listed, or both.
 
-    `table` is feature, generator or direction; `version` that of the installed distribution, or nothing.
+    `table` is feature, generator or direction; `version` that of the installed distribution, or nothing; `choices` the
+    values that its options choose from, where it is installed.
     """
 
     table: str
     entry: Entry
     version: str = ""
+    choices: tuple[str, ...] = ()
 
 
 def everything(registry: Registry) -> list[Known]:
@@ -37,7 +39,8 @@ def everything(registry: Registry) -> list[Known]:
             where = row.listed_in if row and row.distribution == offer.distribution else "not listed"
             unit, kind = getattr(spec, "unit", ""), getattr(spec, "kind", "")
             entry = Entry(offer.name, offer.distribution, spec.summary, kind, unit, spec.licence, listed_in=where)
-            found[table, offer.name, offer.distribution] = Known(table, entry, offer.version)
+            choices = tuple(choice for option in spec.options for choice in option.choices)
+            found[table, offer.name, offer.distribution] = Known(table, entry, offer.version, choices)
         for entry in listed.values():
             found.setdefault((table, entry.name, entry.distribution), Known(table, entry))
     return list(found.values())
@@ -59,6 +62,8 @@ def _score(known: Known, word: str) -> int:
         return BEGINS
     if word in name:
         return IN_NAME
+    if word in known.choices:
+        return CHOICE
     if word in summary:
         return IN_SUMMARY
     if any(word in text.lower() for text in (entry.unit, entry.kind, entry.distribution, known.table)):

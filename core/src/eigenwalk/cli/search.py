@@ -34,8 +34,9 @@ def search(
     for one in found:
         entry = one.entry
         what = entry.unit or one.table
-        line = Text.assemble((f"{entry.name:<{wide}}  ", "bold"), entry.summary, (f"  [{what}]", "dim"))
-        out.print(line)
+        values = [word for word in words or () if word.lower() in one.choices]
+        value = f"; a value of its options: {', '.join(values)}" if values else ""
+        out.print(Text.assemble((f"{entry.name:<{wide}}  ", "bold"), entry.summary, (f"  [{what}]{value}", "dim")))
         style = "green" if one.version else "dim"
         out.print(Text.assemble(" " * (wide + 2), (_state(one), style)))
     for problem in registry.index.problems:

@@ -1,0 +1,236 @@
+"""Indexes: what is read, in which order, what a check finds, and what a distribution says where it is tried."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from eigenwalk import index
+from eigenwalk.cli import main
+from eigenwalk.errors import FileError
+from eigenwalk.registry import Registry
+from eigenwalk.schema import found_in
+
+ROW = {
+    "distribution": '"acme-hair"',
+    "summary": '"how long hair is"',
+    "kind": '"feature"',
+    "unit": '"logit"',
+    "licence": '"MIT"',
+    "weights_licence": '"no weights"',
+    "homepage": '"https://example.org/hair"',
+    "api": "1",
+    "checked": '"1.2"',
+    "checked_on": "2026-01-31",
+    "findings": "[]",
+}
+
+
+def row(name: str = "hair", table: str = "features", **changes: str | None) -> str:
+    """A row that is well but for `changes`; None leaves a field out."""
+    fields = {key: value for key, value in (ROW | changes).items() if value is not None}
+    return f"[{table}.{name}]\n" + "".join(f"{key} = {value}\n" for key, value in fields.items()) + "\n"
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    return tmp_path / "index.toml"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EIGENWALK_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def run(*words: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    return int(str(end.value.code or 0))
+
+
+def test_the_shipped_index_is_well():
+    assert found_in(index.SHIPPED) == []
+    assert all(entry.findings is not None and entry.checked for _, entry in index.shipped().entries())
+
+
+def test_the_shipped_index_says_what_the_specs_say():
+    registry = Registry.discover()
+    ours = {normal for _, entry in index.shipped().entries() if (normal := index.normalised(entry.distribution))}
+    for table in index.TABLES:
+        offers = {offer.name: offer for offer in getattr(registry, table) if offer.distribution in ours}
+        rows = getattr(index.shipped(), table)
+        assert set(offers) == set(rows)
+        for name, offer in offers.items():
+            entry, spec = rows[name], offer.spec
+            assert (entry.distribution, entry.summary, entry.api) == (offer.distribution, spec.summary, spec.api)
+            assert (entry.kind, entry.unit) == (getattr(spec, "kind", ""), getattr(spec, "unit", ""))
+            assert entry.checked == offer.version
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (row(summary=None, api=None), "line 1: features.hair: it lacks summary, api"),
+        (row(finding="[]", findings=None), "finding is no field of features; did you mean findings?"),
+        (row(distribution='"eigenwalk"'), "distribution is the core itself"),
+        (row(distribution='"has spaces"'), "distribution must be the name of a distribution"),
+        (row(licence='"Apache 2"'), "licence must be an SPDX expression"),
+        (row(licence='"mit"'), "licence is written 'MIT' in SPDX"),
+        (row(weights_licence='"unknown"'), "weights_licence must name the licence of the weights"),
+        (row(homepage='"example.org"'), "homepage must be the https:// address"),
+        (row(homepage='"plugins/hair"'), "homepage must be the https:// address"),
+        (row(kind='"projector"'), "kind input should be 'feature' or 'projection'"),
+        (row(api="0"), "api input should be greater than or equal to 1"),
+        (row(api='"1"'), "api input should be a valid integer"),
+        (row(checked='"one"'), "checked must be the version that was checked"),
+        (row(checked_on="2999-01-31"), "checked_on lies in the future"),
+        (row(findings='""'), "findings input should be a valid list"),
+        (row("open"), "is a name of the core"),
+        (row('"not a name"'), "must be dotted words"),
+        (row("hair") + row("hair", "directions", kind=None, unit=None), "stands beside features.hair"),
+        (row("hair_x") + row("hairX"), "can hardly be told from features.hair_x"),
+        (row("mask"), "shadows feature mask of eigenwalk-masks in the shipped index"),
+        (row("rooms"), "shadows generator rooms of eigenwalk-miniatures"),
+        (row(distribution='"eigenwalk-maskz"'), "can be taken for 'eigenwalk-masks'"),
+        (row() + row("beard", distribution='"Acme_Hair"'), "written in several ways: Acme_Hair, acme-hair"),
+        ("[plugins.hair]\n", "table [plugins] is none of features, generators, directions"),
+        ("features = 3\n", "must be a table of rows"),
+    ],
+)
+def test_what_is_wrong_with_an_index_is_found_with_its_line(own, text, expected):
+    own.write_text(text)
+    found = [str(one) for one in found_in(own, [index.shipped()])]
+    assert any(expected in one for one in found), found
+
+
+def test_a_row_that_is_well_is_found_well(own):
+    own.write_text(row() + row("other", "generators", kind=None, unit=None, reads='[".xyz files"]'))
+    assert found_in(own, [index.shipped()]) == []
+
+
+def test_the_command_exits_with_what_it_found(own, cache, capsys):
+    own.write_text("\n" + row(unit=None))
+    assert run("index", "check", str(own)) == 1
+    said = capsys.readouterr().out
+    assert "line 2: features.hair: it lacks unit" in said and "Listed is not audited" in said
+    own.write_text("not toml")
+    assert run("index", "check", str(own)) == 4
+    assert run("index", "check") == 0
+
+
+def test_own_indexes_come_before_the_shipped_one_in_their_order(own, tmp_path, cache, monkeypatch):
+    own.write_text(row() + row("mask", distribution='"acme-masks"'))
+    second = tmp_path / "second.toml"
+    second.write_text(row(distribution='"second-hair"') + row("beard", distribution='"second-beard"'))
+    monkeypatch.setenv("EIGENWALK_INDEX", f"{own}{os.pathsep}{second}")
+    features = index.known().features
+    assert (features["hair"].distribution, features["mask"].distribution) == ("acme-hair", "acme-masks")
+    assert (features["beard"].distribution, features["pixels"].distribution) == ("second-beard", "eigenwalk-pixels")
+    assert (features["beard"].listed_in, features["pixels"].listed_in) == (str(second), "")
+
+
+def test_an_index_that_cannot_be_read_is_a_problem_and_no_error(own, cache, monkeypatch, capsys):
+    own.write_text("[features.hair]\nsummary = 'no distribution'\n")
+    monkeypatch.setenv("EIGENWALK_INDEX", f"{own},/nowhere/index.toml,https://example.org:8080/a.toml")
+    known = index.known()
+    assert len(known.features) == len(index.shipped().features)
+    for problem, text in zip(known.problems, ("distribution", "/nowhere", "eigenwalk index update"), strict=True):
+        assert text in problem
+    main(["features"])
+    assert "fourier.low" in capsys.readouterr().out
+    assert run("search", "fourier") == 0
+    assert "/nowhere/index.toml cannot be read" in capsys.readouterr().err
+
+
+def test_fields_of_a_later_version_are_left_out_and_wrong_types_refused(own):
+    own.write_text(row(stars="5"))
+    assert index.Index.read(own).features["hair"].unit == "logit"
+    own.write_text(row(api='"one"'))
+    with pytest.raises(FileError, match=r"api of .* must be a int, got 'one'"):
+        index.Index.read(own)
+
+
+def test_an_address_is_fetched_by_its_command_alone(httpserver: HTTPServer, cache, monkeypatch, capsys):
+    httpserver.expect_request("/index.toml").respond_with_data(row())
+    address = httpserver.url_for("/index.toml")
+    monkeypatch.setenv("EIGENWALK_INDEX", address)
+    main(["features"])
+    assert run("search", "mask") == 0
+    assert httpserver.log == []
+    assert run("index", "update") == 0
+    assert f"{address}  1 name" in capsys.readouterr().out
+    assert index.known().features["hair"].listed_in == address
+    httpserver.clear()
+    httpserver.expect_request("/index.toml").respond_with_data("<html>the guest network's own page</html>")
+    assert run("index", "update") == 4
+    httpserver.clear()
+    httpserver.expect_request("/index.toml").respond_with_data("gone", 404)
+    assert run("index", "update") == 4
+    assert "404" in capsys.readouterr().err
+    assert index.known().features["hair"].distribution == "acme-hair", "what was fetched before stays"
+    monkeypatch.setenv("EIGENWALK_INDEX", "")
+    assert run("index", "update") == 2
+
+
+def test_listing_reads_no_index_and_no_pydantic(own, monkeypatch):
+    monkeypatch.setenv("EIGENWALK_INDEX", str(own))
+    code = (
+        "import sys; from eigenwalk.cli import main; from eigenwalk import index; main(['features']);"
+        "sys.exit(index.shipped.cache_info().currsize or bool({'pydantic', 'packaging', 'httpx2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+PLUGIN = """
+from eigenwalk.hookspecs import hookimpl
+from eigenwalk.spec import FeatureSpec
+
+{first}
+
+@hookimpl
+def eigenwalk_features():
+    return [FeatureSpec("hair", "nowhere:Nothing", "how long hair is", unit="logit")]
+"""
+
+
+def wheel(folder: Path, first: str = "") -> None:
+    """Builds acme-hair 1.2 from a folder into `folder`."""
+    source = folder / "acme_hair"
+    source.mkdir(parents=True)
+    (source / "acme_hair.py").write_text(PLUGIN.format(first=first))
+    (source / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        '[project]\nname = "acme-hair"\nversion = "1.2"\nlicense = "MIT"\n'
+        '[project.entry-points.eigenwalk]\nhair = "acme_hair"\n'
+        '[tool.hatch.build.targets.wheel]\ninclude = ["acme_hair.py"]\n'
+    )
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+
+
+def test_install_compares_the_index_with_what_is_installed_elsewhere(own, cache, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    marker = tmp_path / "imported"
+    wheel(tmp_path / "wheels", f"open({str(marker)!r}, 'a').write(__import__('sys').prefix)")
+    words = ["index", "check", str(own), "--install", "--borrow", "--find-links", str(tmp_path / "wheels")]
+    own.write_text(row())
+    assert run(*words) == 0
+    assert "acme-hair: 1 as listed" in capsys.readouterr().out
+    assert sys.prefix not in marker.read_text() and "env" in marker.read_text()
+    assert "acme_hair" not in sys.modules
+    own.write_text(row(unit='"pixels"', licence='"BSD-3-Clause"') + row("beard"))
+    assert run(*words) == 1
+    said = capsys.readouterr().out
+    assert "unit of feature hair is 'logit', the index says 'pixels'" in said
+    assert "its licence is MIT, the index says BSD-3-Clause" in said
+    assert "it offers no feature beard" in said
+    own.write_text(row(checked='"1.3"'))
+    assert run(*words) == 1
+    assert "it cannot be tried: " in capsys.readouterr().out
