@@ -1,3 +1,29 @@
-"""No features or generators here: directions are checked by this package's own tests."""
+"""What the conformance kit checks of this package: every method on the kit's own generator."""
 
-CASES = []
+from __future__ import annotations
+
+from torch import Tensor
+
+from eigenwalk.testing import Case
+
+
+def colours(images: Tensor) -> Tensor:
+    """Three numbers of an image: what InterFaceGAN can vary."""
+    return images.mean((2, 3))
+
+
+def corner(images: Tensor) -> Tensor:
+    """One number of an image: what InterFaceGAN can hold."""
+    return images[:, :1, :8, :8].mean((2, 3))
+
+
+CASES = [
+    Case("ganspace(samples=500)"),
+    Case("sefa"),
+    Case("sefa(normalised=true)"),
+    Case("interfacegan(samples=500, share=0.1)", fix=[corner], vary=[colours]),
+    Case("lowrankgan"),
+    Case("resefa"),
+    Case("localbasis"),
+    Case("random(seed=3)"),
+]

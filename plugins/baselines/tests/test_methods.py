@@ -172,34 +172,34 @@ def attributes(toys, fixed=()):
 
 def test_interfacegan_recovers_a_linear_attribute(toys):
     sight, a = attributes(toys)
-    found = InterFaceGAN(samples=4000, share=0.25).find(sight, 1)
-    assert toys.angle(found[0], a[:1]) < 0.1
+    found = InterFaceGAN(samples=2000, share=0.1).find(sight, 1)
+    assert toys.angle(found[0], a[:1]) < 0.15
     assert float(found[0, 0] @ a[0]) > 0  # in the sense in which it grows
 
 
 @pytest.mark.parametrize("fixed", [(1,), (1, 2)])
 def test_interfacegan_is_orthogonal_to_the_hyperplanes_of_fixed_numbers(toys, fixed):
     sight, a = attributes(toys, fixed)
-    found = InterFaceGAN(samples=4000, share=0.25).find(sight, 1)[0]
+    found = InterFaceGAN(samples=2000, share=0.1).find(sight, 1)[0]
     held = a[list(fixed)]
     expected = a[0] - held.T @ torch.linalg.lstsq(held.T, a[0][:, None]).solution[:, 0]
-    assert toys.angle(found, expected[None] / expected.norm()) < 0.15
-    assert float((found @ held.T).abs().max()) < 0.1
+    assert toys.angle(found, expected[None] / expected.norm()) < 0.3
+    assert float((found @ held.T).abs().max()) < 0.2 < float((a[0] @ held.T).abs().max())
 
 
 def test_interfacegan_leaves_out_samples_without_a_value(toys):
     sight, a = attributes(toys)
     sight.limit = 1.5
-    found = InterFaceGAN(samples=4000, share=0.25).find(sight, 1)
-    assert toys.angle(found[0], a[:1]) < 0.2
+    found = InterFaceGAN(samples=2000, share=0.1).find(sight, 1)
+    assert toys.angle(found[0], a[:1]) < 0.25
 
 
 def test_interfacegan_says_what_it_cannot(toys):
     sight, _ = attributes(toys)
-    with pytest.raises(CompositionError, match="one direction, 2 are asked for"):
+    with pytest.raises(CompositionError, match=r"there are 1; 2 are asked for: take paths=2"):
         InterFaceGAN().find(sight, 2)
     generator, _ = toys.linear(8)
-    with pytest.raises(CompositionError, match="the varied features have 60"):
+    with pytest.raises(CompositionError, match="40 at most, and the varied features have 60"):
         InterFaceGAN(samples=100).find(toys.See(generator, toys.normal(1, 8)), 1)
     number = toys.See(generator, toys.normal(1, 8), lambda i: i[:, 0, 0, :1], lambda i: i.flatten(1))
     with pytest.raises(CompositionError, match="40 at most, and the fixed features have 60"):

@@ -2,7 +2,8 @@
 
 arXiv 1907.10786. Of many samples those with the highest and those with the lowest values of an attribute are told
 apart by a linear support vector machine; the unit normal of its hyperplane is the direction (section 3.1). Conditional
-manipulation (equation 7) takes away what the normals of other attributes span: here those of the fixed numbers.
+manipulation (equation 7) takes away what the normals of other attributes span: here those of the fixed numbers. What
+varies are numbers too: the first gives the first direction, and so on.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from eigenwalk_baselines.plugin import SEED
 from eigenwalk_baselines.vectors import TOGETHER, everywhere
 
 MOST = 40
-"""Fixed numbers that get a hyperplane each: more are no attributes (CelebA labels 40) but an image or an embedding."""
+"""Numbers that get a hyperplane each: more are no attributes (CelebA labels 40) but an image or an embedding."""
 Array = NDArray[np.float64]
 
 
 class InterFaceGAN(Directions):
-    """The normal of one number's hyperplane, the same for all images, in the sense in which the number grows.
+    """The normals of varied numbers' hyperplanes, the same for all images, in the sense in which the number grows.
 
     Attributes:
         samples, seed: latents whose images are measured.
@@ -42,28 +43,24 @@ class InterFaceGAN(Directions):
         self.samples, self.share, self.seed = samples, share, seed
 
     def find(self, sight: Sight, k: int, previous: Tensor | None = None) -> Basis:
-        """The one direction ``(batch, 1, latent)``, the same at every latent.
+        """The directions of the first `k` varied numbers ``(batch, k, latent)``, the same at every latent.
 
         Raises:
-            CompositionError: more than one direction is asked for, what varies is not one number, what is fixed are
-                too many, or the samples do not differ.
+            CompositionError: fewer than `k` numbers vary, what varies or is fixed are no numbers but an image, or the
+                samples do not differ.
         """
-        if k > 1:
-            raise CompositionError(
-                f"interfacegan finds one direction, {k} are asked for: take paths=2, which are its two senses, or 1"
-            )
+        _check_numbers(*sight.values(sight.like), k)
         z, c, f = self._measured(sight)
-        normal = boundary(z, c[:, 0], self.share)
         held = np.array([boundary(z, column, self.share) for column in f.T])
-        return everywhere(torch.from_numpy(conditional(normal, held))[None], sight)
+        normals = [conditional(boundary(z, column, self.share), held) for column in c.T[:k]]
+        return everywhere(torch.from_numpy(np.array(normals)), sight)
 
     def _measured(self, sight: Sight) -> tuple[Array, Array, Array]:
-        """Latents with what varies ``(n, 1)`` and what is fixed ``(n, q)`` in their images, where that is defined."""
+        """Latents with what varies ``(n, p)`` and what is fixed ``(n, q)`` in their images, where that is defined."""
         rows = []
         for some in sight.generator.sample(self.samples, self.seed).to(sight.like).split(TOGETHER):
             measured = _defined(sight, some)
             if measured is not None:
-                _check_numbers(*measured[1:])
                 rows.append([part.double().cpu().numpy() for part in measured])
         found = sum(len(z) for z, _, _ in rows)
         if int(found * self.share) < 1:
@@ -111,15 +108,17 @@ def conditional(normal: Array, held: Array) -> Array:
     return left / length
 
 
-def _check_numbers(c: Tensor, f: Tensor) -> None:
-    if c.shape[1] != 1:
+def _check_numbers(c: Tensor, f: Tensor, k: int) -> None:
+    for part, values in (("varied", c), ("fixed", f)):
+        if values.shape[1] > MOST:
+            raise CompositionError(
+                f"interfacegan takes single numbers, {MOST} at most, and the {part} features have {values.shape[1]}: "
+                "take attributes or factors, or another method"
+            )
+    if k > c.shape[1]:
         raise CompositionError(
-            f"interfacegan varies one number, and the varied features have {c.shape[1]}: take one attribute or factor"
-        )
-    if f.shape[1] > MOST:
-        raise CompositionError(
-            f"interfacegan holds single numbers, {MOST} at most, and the fixed features have {f.shape[1]}: take "
-            "attributes or factors, or another method"
+            f"interfacegan finds a direction for each varied number, and there are {c.shape[1]}; {k} are asked for: "
+            f"take paths={2 * c.shape[1]}, two senses of each, or fewer"
         )
 
 

@@ -37,7 +37,7 @@ def eigenwalk_directions() -> list[DirectionSpec]:
         DirectionSpec(
             "interfacegan",
             "eigenwalk_baselines.interfacegan:InterFaceGAN",
-            "normal of the hyperplane between low and high values of one number, orthogonal to those of fixed numbers",
+            "normal of the hyperplane between low and high values of a number, orthogonal to those of fixed numbers",
             (
                 Option("samples", "int", 10_000, "latents whose images are measured; the paper took 500,000"),
                 Option("share", "float", 0.02, "of the samples, with the highest values, and as many with the lowest"),
