@@ -101,7 +101,7 @@ def tell(distribution: str) -> None:
     sources, failures = entry_points()
     probes = [probe(source) for source in sources if normalised(source.distribution) == normalised(distribution)]
     failures = [one for one in failures if normalised(one.distribution) == normalised(distribution)]
-    said = metadata.metadata(distribution)
+    said: Any = metadata.metadata(distribution)  # a message: its protocol lacks `get` before Python 3.12
     specs: dict[str, list[Any]] = {hook: [] for hook in OFFERED}
     for one in probes:
         for hook, answered in (one.plugin.answers.specs if one.plugin else {}).items():
@@ -110,7 +110,7 @@ def tell(distribution: str) -> None:
         json.dumps(
             {
                 "version": metadata.version(distribution),
-                "licence": said["License-Expression"] if "License-Expression" in said else "",
+                "licence": said.get("License-Expression", ""),
                 "plugins": len(probes),
                 "heavy": sorted({name for one in probes for name in one.heavy}),
                 "failures": [str(failure) for failure in (*failures, *(f for one in probes for f in one.failures))],
