@@ -56,11 +56,13 @@ class Style(nn.Module):
 
     def __init__(self, z_dim: int = 8, w_dim: int = 10, width: int = 6, layers: int = 4):
         super().__init__()
+        self.z_dim, self.w_dim = z_dim, w_dim
         self.mapping = nn.ModuleList([Dense(z_dim, w_dim, 1.0), Dense(w_dim, w_dim, 2.0)])
         self.constant = nn.Parameter(waves(1, width, 8, 8, phase=3.0))
         self.convs = nn.ModuleList(Styled(width, w_dim, 4.0 + i) for i in range(layers))
         self.rgb = nn.Conv2d(width, 3, 1)
-        self.rgb.weight.data, self.rgb.bias.data = waves(3, width, 1, 1, phase=9.0), waves(3, phase=9.5)
+        self.rgb.weight = nn.Parameter(waves(3, width, 1, 1, phase=9.0))
+        self.rgb.bias = nn.Parameter(waves(3, phase=9.5))
         self.requires_grad_(False)
 
     def map(self, z: Tensor) -> Tensor:
@@ -83,8 +85,7 @@ class StyleGenerator(FunctionGenerator):
 
     def __init__(self, space: str = "z"):
         self.network, layers = Style().double(), 4
-        w_dim = self.network.mapping[1].weight.shape[0]
-        z_dim = self.network.mapping[0].weight.shape[1]
+        z_dim, w_dim = self.network.z_dim, self.network.w_dim
 
         def images(latents: Tensor) -> Tensor:
             w = latents.unflatten(1, (layers, w_dim)) if space == "w+" else None

@@ -49,18 +49,18 @@ class InterFaceGAN(Directions):
             CompositionError: fewer than `k` numbers vary, what varies or is fixed are no numbers but an image, or the
                 samples do not differ.
         """
-        _check_numbers(*sight.values(sight.like), k)
-        z, c, f = self._measured(sight)
+        z, c, f = self._measured(sight, k)
         held = np.array([boundary(z, column, self.share) for column in f.T])
         normals = [conditional(boundary(z, column, self.share), held) for column in c.T[:k]]
         return everywhere(torch.from_numpy(np.array(normals)), sight)
 
-    def _measured(self, sight: Sight) -> tuple[Array, Array, Array]:
+    def _measured(self, sight: Sight, k: int) -> tuple[Array, Array, Array]:
         """Latents with what varies ``(n, p)`` and what is fixed ``(n, q)`` in their images, where that is defined."""
         rows = []
         for some in sight.generator.sample(self.samples, self.seed).to(sight.like).split(TOGETHER):
             measured = _defined(sight, some)
             if measured is not None:
+                _check_numbers(*measured[1:], k)
                 rows.append([part.double().cpu().numpy() for part in measured])
         found = sum(len(z) for z, _, _ in rows)
         if int(found * self.share) < 1:
