@@ -43,6 +43,7 @@ FORMATS = (
         "StyleGAN2 or StyleGAN2-ADA pickle of PyTorch",
         (b"torch_utils.persistence", b"_reconstruct_persistent_obj"),
     ),
+    Format("r3gan", "R3GAN pickle of PyTorch", (b"R3GAN.Networks", b"GenerativeBasis")),
     Format("tensorflow", "StyleGAN2 pickle of TensorFlow", (b"dnnlib.tflib.network", b"static_kwargs")),
     Format("rosinality", "StyleGAN2 checkpoint of rosinality", (b"g_ema", b"convs.0.conv.modulation.weight"), True),
     Format("hammer", "StyleGAN3 checkpoint of Hammer", (b"synthesis.layer0.conv.style.weight",), True),

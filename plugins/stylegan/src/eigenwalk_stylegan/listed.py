@@ -1,6 +1,7 @@
 """The closed list of what a pickle of networks may name, and what of ours stands for it.
 
-Seen in the published files of StyleGAN2, StyleGAN2-ADA and StyleGAN3, of TensorFlow and of PyTorch. A name that is
+Seen in the published files of StyleGAN2, StyleGAN2-ADA and StyleGAN3, of TensorFlow and of PyTorch; for R3GAN, in files
+that its public code wrote. A name that is
 not here is an error, wherever in the file it stands.
 """
 
@@ -42,6 +43,27 @@ def _set(machine: Machine, arguments: tuple[Any, ...]) -> set[Any]:
     return {machine.key(value) for value in values}
 
 
+R3GAN = (
+    *("training.networks.Generator", "training.networks.Discriminator"),
+    *(f"R3GAN.Networks.{part}" for part in ("Generator", "GeneratorStage", "GenerativeBasis", "UpsampleLayer")),
+    *(f"R3GAN.Networks.{part}" for part in ("Discriminator", "DiscriminatorStage", "DiscriminativeBasis")),
+    *(f"R3GAN.Networks.{part}" for part in ("DownsampleLayer", "ResidualBlock", "Convolution")),
+    *(f"R3GAN.Resamplers.Interpolative{part}CUDA" for part in ("Upsampler", "Downsampler")),
+    "R3GAN.FusedOperators.BiasedActivationCUDA",
+    *("torch.nn.modules.container.ModuleList", "torch.nn.modules.conv.Conv2d", "torch.nn.modules.linear.Linear"),
+)
+"""Modules that R3GAN's pickles name by their classes; each becomes a record."""
+
+
+def _named(kind: str) -> Make:
+    def made(machine: Machine, arguments: tuple[Any, ...]) -> Record:
+        if arguments:
+            raise ValueError("a module's attributes come after it")
+        return Record(kind)
+
+    return made
+
+
 LISTED: dict[str, Make | None] = {
     **NUMPY,
     "_codecs.encode": _encode,
@@ -54,6 +76,9 @@ LISTED: dict[str, Make | None] = {
     "torch._utils._rebuild_tensor_v2": rebuilt,
     "torch.storage._load_from_bytes": storage,
     "torch_utils.persistence._reconstruct_persistent_obj": _persistent,
+    "torch.bfloat16": None,
+    "torch.float32": None,
+    **{name: _named(name) for name in R3GAN},
 }
 """What stands for each global."""
 

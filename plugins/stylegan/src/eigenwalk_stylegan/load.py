@@ -20,8 +20,10 @@ def described(path: Path) -> Description:
         raise FileError(f"there is no file {path}")
     found = recognised(path)
     if found is None:
-        known = "; ".join(one.words for one in FORMATS)
+        known = "; ".join(one.words for one in FORMATS if one.name != "r3gan")
         raise FileError(f"{path} is no StyleGAN that is known here. Known: {known}; and what `eigenwalk convert` wrote")
+    if found.name == "r3gan":
+        raise FileError(f'{path} is an R3GAN, which has no styles: open it by its path alone, or as r3gan("{path}")')
     return import_module(f"eigenwalk_stylegan.formats.{found.name}").read(path)
 
 

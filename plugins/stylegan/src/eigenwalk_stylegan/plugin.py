@@ -13,6 +13,7 @@ CITES = (
     "Karras et al. 2020, arXiv 2006.06676",
     "Karras et al. 2021, arXiv 2106.12423",
 )
+LABEL = Option("label", "int", None, "class of a conditional model, from 0")
 SPACES = ("z", "w", "w+", "s")
 OPTIONS = (
     Option("space", "str", "z", "where the walk happens: z, w, a w for each layer, or the styles themselves", SPACES),
@@ -20,7 +21,7 @@ OPTIONS = (
     Option("base", "int", 0, "seed of the sample whose other layers stay"),
     Option("truncation", "float", 1.0, "1 leaves samples as they are, 0 gives the mean image"),
     Option("cutoff", "int", None, "truncation only in layers below this one"),
-    Option("label", "int", None, "class of a conditional model, from 0"),
+    LABEL,
     Option(
         "noise", "str", "const", "const: the file's noise inputs, always the same; none: without", ("const", "none")
     ),
@@ -29,15 +30,21 @@ OPTIONS = (
 
 @hookimpl
 def eigenwalk_open(path: Path) -> GeneratorSpec | None:
-    """StyleGAN2 and StyleGAN3: .pkl of NVIDIA's, .pt of rosinality's, .pth of genforce's and Hammer's, converted."""
+    """StyleGAN2, StyleGAN3, R3GAN: .pkl, .pt of rosinality's, .pth of genforce's and Hammer's, converted."""
     found = recognised(path)
+    if found is not None and found.name == "r3gan":
+        return _r3gan(found.words, (LABEL,))
     return None if found is None else _spec(found.words, OPTIONS)
 
 
 @hookimpl
 def eigenwalk_generators() -> list[GeneratorSpec]:
     file = Option("path", "path", None, "the file: NVIDIA's .pkl, rosinality's .pt, genforce's .pth, …", required=True)
-    return [_spec("a StyleGAN2 or StyleGAN3 from its file", (file, *OPTIONS))]
+    pickle = Option("path", "path", None, "the file: a .pkl of R3GAN's code", required=True)
+    return [
+        _spec("a StyleGAN2 or StyleGAN3 from its file", (file, *OPTIONS)),
+        _r3gan("an R3GAN from its file", (pickle, LABEL)),
+    ]
 
 
 @hookimpl
@@ -55,4 +62,14 @@ def _spec(summary: str, options: tuple[Option, ...]) -> GeneratorSpec:
         options=options,
         cites=CITES,
         spaces=SPACES,
+    )
+
+
+def _r3gan(summary: str, options: tuple[Option, ...]) -> GeneratorSpec:
+    return GeneratorSpec(
+        name="r3gan",
+        load="eigenwalk_stylegan.formats.r3gan:r3gan",
+        summary=summary,
+        options=options,
+        cites=("Huang et al. 2024, arXiv 2501.05441",),
     )
