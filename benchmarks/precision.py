@@ -99,7 +99,7 @@ def measure(name: str, generator: Generator, word: str, seeds: int, rounds: int)
             exact, other = Solved.at(problem, look.at(z)), Solved.at(problem, half.at(z))
             cosines.append(float((exact.direction @ other.direction).abs()))
             shares.append(exact.quotient(other.direction) / exact.best)
-            agreed.append(agreement(half, z).worst)
+            agreed.append(agreement(half, z).gradient)
         z = generator.sample(1, 0)
         faster = seconds(look, z, rounds) / seconds(half, z, rounds)
         print(
@@ -120,7 +120,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)
     print(
-        "| generator | fixed | varied | precision | cosine, mean | least | quotient, mean | least | agreement, least "
+        "| generator | fixed | varied | precision | cosine, mean | least | quotient, mean | least | gradient, least "
         "| times as fast |\n|---|---|---|---|---|---|---|---|---|---|"
     )
     made = [(text, load_generator(text)) for text in options.generators]

@@ -258,3 +258,23 @@ def test_derivatives_that_half_precision_loses_are_refused():
     generator = FunctionGenerator(fast, 6, (2, 2))
     with pytest.raises(InputError, match=r"leave\s+precision out"):
         eigenwalk.run(generator, vary=[lambda images: images], paths=1, steps=1, precision="bf16")
+
+
+def test_a_generator_that_knows_one_dtype_is_refused():
+    class Single(torch.autograd.Function):
+        """A matrix product whose gradient wants the matrix's own dtype."""
+
+        @staticmethod
+        def forward(ctx, x: Tensor, M: Tensor) -> Tensor:
+            ctx.save_for_backward(M)
+            return x @ M
+
+        @staticmethod
+        def backward(ctx, *cotangents: Tensor):
+            return cotangents[0] @ ctx.saved_tensors[0].T, None
+
+    M = normal(6, 12).float()
+    generator = FunctionGenerator(lambda z: Single.apply(z, M).unflatten(1, (3, 2, 2)), 6, (2, 2))  # type: ignore[union-attr]
+    eigenwalk.run(generator, vary=[lambda images: images], paths=1, steps=1)
+    with pytest.raises(InputError, match=r"cannot be taken.*leave precision out"):
+        eigenwalk.run(generator, vary=[lambda images: images], paths=1, steps=1, precision="bf16")

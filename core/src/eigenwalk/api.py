@@ -187,12 +187,16 @@ def _prepared(
     scale = latent_scale(generator)
     solver, brought = found
     h = PUBLISHED_DIFFERENCE * scale / math.sqrt(2 * generator.latent_dim) if isinstance(solver, NullSpace) else None
-    look = Linearisation(generator, named, differences=h, dtype=dtype, precision=lower(recipe.precision, device, dtype))
+    precision, look = (
+        lower(recipe.precision, device, dtype),
+        Linearisation(generator, named, differences=h, dtype=dtype),
+    )
     fit = fitted(look, recipe.seeds, len(recipe.seeds) * recipe.paths, device, budget, recipe.batch)
-    problem = Problem(fit.linearisation, roles, recipe.generator, scale, typical_region(generator))
+    look = replace(fit.linearisation, precision=precision)
+    problem = Problem(look, roles, recipe.generator, scale, typical_region(generator))
     notes += fit.notes
-    if look.precision is not None:
-        notes.append(agreeing(fit.linearisation, fit.start))
+    if precision is not None:
+        notes.append(agreeing(look, fit.start))
     everything = tuple(dict.fromkeys([*used, *brought, *(one for term in terms for one in term.used)]))
     recipe = recipe.model_copy(update={"batch": fit.batch, **_provenance(everything)})
     return Run(recipe, problem, _options(recipe, solver), tuple(notes))

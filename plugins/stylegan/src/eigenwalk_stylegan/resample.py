@@ -75,7 +75,7 @@ class _Raise(_Linear):
     @staticmethod
     def forward(x: Tensor, taps: Tensor, factor: int) -> Tensor:
         for weight, axes in _each(taps, x.shape[1]):
-            x = F.conv_transpose2d(x, weight, stride=_stride(axes, factor), groups=x.shape[1])
+            x = F.conv_transpose2d(x, weight.to(x.dtype), stride=_stride(axes, factor), groups=x.shape[1])
         return x
 
     @staticmethod
@@ -96,7 +96,7 @@ class _Lower(_Linear):
     @staticmethod
     def forward(x: Tensor, taps: Tensor, factor: int) -> Tensor:
         for weight, axes in _each(taps, x.shape[1]):
-            x = F.conv2d(x, weight, stride=_stride(axes, factor), groups=x.shape[1])
+            x = F.conv2d(x, weight.to(x.dtype), stride=_stride(axes, factor), groups=x.shape[1])
         return x
 
     @staticmethod
