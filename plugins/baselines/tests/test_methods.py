@@ -205,7 +205,7 @@ def test_interfacegan_says_what_it_cannot(toys):
     with pytest.raises(CompositionError, match="40 at most, and the fixed features have 60"):
         InterFaceGAN(samples=100).find(number, 1)
     flat = toys.See(generator, toys.normal(1, 8), lambda i: 0 * i[:, 0, 0, :1])
-    with pytest.raises(CompositionError, match="the 2 highest of 100 samples are none above the 2 lowest"):
+    with pytest.raises(CompositionError, match="the 10 highest of 100 samples are none above the 10 lowest"):
         InterFaceGAN(samples=100).find(flat, 1)
     same = toys.See(generator, toys.normal(1, 8), lambda i: i[:, 0, 0, :1], lambda i: i[:, 0, 0, :1])
     with pytest.raises(CompositionError, match="no direction left"):
@@ -214,7 +214,7 @@ def test_interfacegan_says_what_it_cannot(toys):
     nowhere.limit = -100.0
     with pytest.raises(CompositionError, match="0 of 100 have"):
         InterFaceGAN(samples=100).find(nowhere, 1)
-    for wrong in (lambda: InterFaceGAN(share=0.6), lambda: InterFaceGAN(share=0.0), lambda: InterFaceGAN(samples=10)):
+    for wrong in (lambda: InterFaceGAN(share=0.6), lambda: InterFaceGAN(share=0.0), lambda: InterFaceGAN(samples=9)):
         with pytest.raises(OptionError, match="of interfacegan must be"):
             wrong()
 

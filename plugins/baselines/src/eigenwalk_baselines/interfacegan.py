@@ -33,7 +33,7 @@ class InterFaceGAN(Directions):
         share: of the samples, at the top and as many at the bottom, that are told apart.
     """
 
-    def __init__(self, samples: int = 10_000, share: float = 0.02, seed: int = SEED):
+    def __init__(self, samples: int = 10_000, share: float = 0.1, seed: int = SEED):
         if not 0 < share <= 0.5:
             raise OptionError(f"share of interfacegan must be above 0 and at most 0.5, got {share}")
         if int(samples * share) < 1:

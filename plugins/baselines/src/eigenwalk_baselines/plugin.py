@@ -40,7 +40,9 @@ def eigenwalk_directions() -> list[DirectionSpec]:
             "normal of the hyperplane between low and high values of a number, orthogonal to those of fixed numbers",
             (
                 Option("samples", "int", 10_000, "latents whose images are measured; the paper took 500,000"),
-                Option("share", "float", 0.02, "of the samples, with the highest values, and as many with the lowest"),
+                Option(
+                    "share", "float", 0.1, "of the samples, at the top and as many at the bottom; the paper took 0.02"
+                ),
                 _SEED,
             ),
             cites=("Shen, Gu, Tang, Zhou: InterFaceGAN, CVPR 2020, arXiv 1907.10786",),
