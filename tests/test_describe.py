@@ -1,0 +1,101 @@
+"""`eigenwalk describe` of generators: their files, what is known once they are open, and what is no generator."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from eigenwalk.cli import main
+from eigenwalk.errors import FileError
+from eigenwalk.index import Entry, Index
+from eigenwalk.registry import Registry
+
+GENERATOR = """
+import torch
+from eigenwalk.generator import FunctionGenerator
+
+def build(side: int = 8):
+    network = torch.nn.Sequential(torch.nn.Linear(6, 3 * side * side), torch.nn.Unflatten(1, (3, side, side)))
+    return FunctionGenerator(network, 6, (side, 2 * side // 2), facts={"licence": "CC0-1.0", "trained on": "nothing"})
+
+def broken():
+    raise KeyError("weights.pt")
+
+def brightness(images):
+    return images.mean((1, 2, 3))
+"""
+
+
+@pytest.fixture
+def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """Runs ``eigenwalk describe`` in a folder with a generator; gives the exit code and what was printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "my.py").write_text(GENERATOR)
+    rooms = files("eigenwalk_miniatures") / "rooms/generator.safetensors"
+    (tmp_path / "mine.safetensors").write_bytes(rooms.read_bytes())
+    (tmp_path / "junk.pkl").write_bytes(b"no pickle")
+
+    def run(*words: str) -> tuple[object, str, str]:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main(["describe", *words])
+        captured = capfd.readouterr()
+        return end.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.mark.parametrize("text", ["mine.safetensors", 'open("mine.safetensors", space=w)', "./mine.safetensors"])
+def test_a_file_is_opened_and_told(said, text):
+    code, out, _ = said(text, "--no-measure")
+    assert code == 0
+    for words in ("eigenwalk-miniatures", "64 x 64 pixels", " coordinates, space ", "million, float32", "4.5 MB"):
+        assert words in out
+    assert "ask who published it" in out and "\nan image" not in out
+    assert ("space w; also z" if "space=w" in text else "space z; also w") in out
+
+
+def test_a_function_that_builds_a_generator_is_measured(said):
+    code, out, _ = said("./my.py:build(side=4)", "--measure")
+    assert code == 0
+    for words in ("4 x 4 pixels", "trained on  nothing", "licence     CC0-1.0", "336, float32"):
+        assert words in out
+    image, waypoint = (next(line for line in out.splitlines() if line.startswith(head)) for head in ("an im", "a way"))
+    assert " ms and " in image and "B of memory a path" in waypoint
+
+
+def test_a_feature_in_a_file_stays_a_feature(said):
+    code, out, err = said("./my.py:brightness")
+    assert (code, err) == (0, "") and "no packaging" in out and "pixels" not in out
+
+
+def test_a_name_that_needs_options_is_told_without_opening(said):
+    code, out, _ = said("stylegan")
+    assert code == 0 and "not opened: it needs path" in out
+
+
+def test_what_fails_says_so(said):
+    code, _, err = said("./my.py:broken")
+    assert code == 3 and "weights.pt" in err
+    code, _, err = said("missing.pkl")
+    assert code == 4 and "missing.pkl" in err
+    code, _, err = said("junk.pkl")
+    assert code == 4 and "eigenwalk-stylegan" in err and "./my_generator.py:build" in err
+
+
+def test_formats_that_could_be_read_are_named(tmp_path: Path):
+    (tmp_path / "junk.bin").write_bytes(b"junk")
+    entries = {
+        "big": Entry("big", "made-big", reads=("checkpoints of Big",)),
+        "here": Entry("here", "made-here", reads=("files of Here",)),
+        "none": Entry("none", "made-none"),
+    }
+    plugin = type("here", (), {})()
+    registry = Registry.discover([(plugin, "made-here", "1.0")], installed=False, index=Index(generators=entries))
+    with pytest.raises(FileError) as caught:
+        registry.open(tmp_path / "junk.bin")
+    assert "Known and not installed: checkpoints of Big (pip install made-big)" in str(caught.value)
+    assert "files of Here" not in str(caught.value) and "made-none" not in str(caught.value)
