@@ -69,9 +69,7 @@ def test_what_was_not_declared_is_missing_there_and_what_was_made_is_kept(made):
     code.write_text(code.read_text().replace("import torch\n", "import scipy\nimport torch\n", 1))
     done = eigenwalk("publish", made.name, "--borrow", folder=made.parent)
     assert done.returncode == StepError.exit_code
-    assert (
-        "scipy" in done.stderr and "step 4" in done.stderr and "eigenwalk publish eigenwalk-warmth again" in done.stderr
-    )
+    assert "scipy" in done.stderr and "step 4" in done.stderr and "the same command again" in done.stderr
     assert "the environment is kept in" in done.stderr and list(made.parent.glob("eigenwalk-trial-*/environment"))
     assert len(list((made / "dist").iterdir())) == 2
     assert not (made / "registry-entry.toml").exists()
@@ -79,9 +77,7 @@ def test_what_was_not_declared_is_missing_there_and_what_was_made_is_kept(made):
 
 def test_what_breaks_the_contract_is_not_proposed(made):
     code = made / "src/eigenwalk_warmth/feature.py"
-    code.write_text(
-        code.read_text().replace("F.adaptive_avg_pool2d(images, ", "F.adaptive_avg_pool2d(images.clamp(0, 1), ")
-    )
+    code.write_text(code.read_text().replace("        mean = ", "        images = images.clamp(0, 1)\n        mean = "))
     done = eigenwalk("publish", made.name, "--borrow", folder=made.parent)
     assert done.returncode == ContractError.exit_code, done.stderr
     assert "warmth: clip:" in done.stderr and "→ leave out clamp" in done.stderr
