@@ -141,7 +141,7 @@ def _print(summary: Summary, out: Path) -> None:
     found, shown = by_method(summary), console()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for n, heading in enumerate(found[0]):
-        table.add_column(heading, justify="left" if n == 0 else "right", overflow="fold")
+        table.add_column(heading, justify="left" if n == 0 else "right", no_wrap=n == 0)
     for row in found[1]:
         table.add_row(*row)
     if found[1]:

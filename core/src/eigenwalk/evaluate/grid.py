@@ -49,11 +49,12 @@ Methods = Annotated[tuple[MethodEntry, ...], Field(min_length=1)]
 
 
 class PairEntry(Entry):
-    """What is fixed while what varies; `methods` and `seeds` where not those of all."""
+    """What is fixed while what varies; `judges`, `methods` and `seeds` where not those of all."""
 
     name: Text | None = None
     fix: tuple[Text, ...] = ()
     vary: tuple[Text, ...] = Field(min_length=1)
+    judges: tuple[Text, ...] | None = None
     methods: Methods | None = None
     seeds: Seeds | None = None
 
@@ -63,13 +64,21 @@ class AttributesEntry(Entry):
 
     Attributes:
         features: two at least.
+        scores: what tells of each how far it moved; the features themselves where none are named.
         move: how far the edited one moves, in its standard deviations.
     """
 
     features: tuple[Text, ...] = Field(min_length=2)
+    scores: tuple[Text, ...] = ()
     move: float = Field(default=1.0, gt=0)
     methods: Methods | None = None
     seeds: Seeds | None = None
+
+    @model_validator(mode="after")
+    def _parallel(self) -> Self:
+        if self.scores and len(self.scores) != len(self.features):
+            raise ValueError(f"should name a score for each of {len(self.features)} features, got {len(self.scores)}")
+        return self
 
 
 class GeneratorEntry(Entry):

@@ -78,7 +78,7 @@ def lines(
 def _found(
     problem: Problem, front: Front, rows: list[int], options: WalkOptions
 ) -> Iterator[tuple[int, Tensor, Tensor, Cost]]:
-    """Each row, and for its seed: directions ``(paths, latent)``, their rates ``(paths,)``, and what finding them cost."""
+    """Each row, and for its seed: directions ``(paths, latent)``, rates ``(paths,)``, and what finding them cost."""
     assert isinstance(options.solver, Along)  # the plan says so
     point = problem.linearisation.at(front.latents[rows])
     solution = options.solver.solve(Scaled(problem, point), (options.paths + 1) // 2)
@@ -128,7 +128,7 @@ def _look(
 
 def _ended(path: Path, line: _Line, problem: Problem, options: WalkOptions) -> Path:
     if options.until is not None and path.moved >= options.until:
-        return path.end(Status("length", f"what varies has moved {path.moved:.0%} of typical"))
+        return path.end(Status("length", f"what varies has moved {100 * path.moved:.0f} % of typical"))
     if line.along >= REACH * problem.latent_scale * (1 - 1e-6):
         return path.end(Status("region", f"{REACH:g} times as far as two random latents lie apart"))
     return path

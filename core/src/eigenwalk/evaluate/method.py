@@ -11,11 +11,13 @@ from eigenwalk.errors import InputError, UnknownName
 from eigenwalk.evaluate.grid import Grid, MethodEntry
 from eigenwalk.expression import Call, parse
 from eigenwalk.options import by_keyword
+from eigenwalk.recipe import Recipe
 from eigenwalk.registry import Registry
 from eigenwalk.resolve import package
 
-SOLVERS = {"rayleigh": "davidson", "quotient": "davidson", "published": "nullspace"}
-"""The core's own methods, and the solver of each."""
+OURS = "rayleigh"
+SOLVERS = {OURS: Recipe.model_fields["solver"].default, "quotient": "davidson", "published": "nullspace"}
+"""The core's own methods, and the solver of each: ours is the one that a walk has by default."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Method:
         solver: as in a recipe.
         kind: ``walk`` from waypoint to waypoint, or ``lines``: directions found at the start, followed straight.
         paths: from each start, the two senses of a direction counted apart.
-        correct, bounded: as in `WalkOptions`; None where the walk's own default stands.
+        plain: nothing is pulled back and no tolerance is kept: fixed features are only measured.
         several: it has no preferred direction for a pair, so that the best of its directions is told too.
         used: what its name stands for.
     """
@@ -36,8 +38,7 @@ class Method:
     solver: str
     kind: Literal["walk", "lines"]
     paths: int
-    correct: bool = False
-    bounded: bool = False
+    plain: bool = True
     several: bool = False
     used: tuple[Used, ...] = ()
 
@@ -50,9 +51,9 @@ def resolved(entry: MethodEntry, grid: Grid, registry: Registry) -> Method:
         PluginError: the plugin's factory fails.
     """
     if entry.method in SOLVERS:
-        ours = entry.method == "rayleigh"
         paths = grid.paths if entry.directions is None else 2 * entry.directions
-        return Method(entry.label or entry.method, SOLVERS[entry.method], "walk", paths, ours, ours)
+        ours = entry.method == OURS
+        return Method(entry.label or entry.method, SOLVERS[entry.method], "walk", paths, plain=not ours)
     node = parse(entry.method)
     if not isinstance(node, Call) or node.name == "file":
         raise InputError(

@@ -17,6 +17,7 @@ from eigenwalk.evaluate.plan import Pair
 from eigenwalk.evaluate.plots import pair_png, summary_png
 from eigenwalk.evaluate.summary import Summary
 from eigenwalk.evaluate.walked import Walked, value_at
+from eigenwalk.outputs import words
 
 LARGEST = 192
 """Pixels of a picture's longer side on the page."""
@@ -40,7 +41,7 @@ def page(summary: Summary, grid: str) -> str:
     return environment.from_string(source).render(
         notes=tables.notes(summary),
         failures=summary.failures,
-        level=f"{summary.plan.grid.levels[-1]:.0%}",
+        level=words.percent(summary.plan.grid.levels[-1]),
         overview=tables.overview(summary) if pairs else None,
         plot=_png(summary_png(summary)) if pairs else None,
         pairs=[_pair(summary, pair) for pair in pairs],
@@ -60,7 +61,7 @@ def _pair(summary: Summary, pair: Pair) -> dict[str, Any]:
         "judges": judges if judges[1] else None,
         "plot": _png(pair_png(rows, summary.limit_of(pair))),
         "seeds": _strips(pair, summary.pictures.get((pair.generator, pair.name), [])),
-        "level": f"{pair.levels[-1]:.0%}",
+        "level": words.percent(pair.levels[-1]),
     }
 
 
@@ -70,7 +71,7 @@ def _strips(pair: Pair, walks: list[tuple[str, Walked]]) -> list[tuple[int, list
     for n, seed in enumerate(pair.recipe.seeds[: pair.shown]):
         strips = [_strip(method, walked, n) for method, walked in walks if walked.pictures is not None]
         if strips:
-            levels = [f"{level:.0%}" for level in walks[0][1].picture_levels]
+            levels = [words.percent(level) for level in walks[0][1].picture_levels]
             found.append((seed, levels, strips))
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib.util
 import json
@@ -45,6 +46,7 @@ class Pair:
         levels: shares of varied change at which drift is told.
         judges: features that no method was asked about.
         attributes: scalar features, of which the pair varies the one at `target`; none for an ordinary pair.
+        scores: what tells of each attribute how far it moved.
         move: how far the target moves, in its standard deviations.
         shown: seeds whose pictures are kept.
     """
@@ -55,6 +57,7 @@ class Pair:
     levels: tuple[float, ...]
     judges: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
+    scores: tuple[str, ...] = ()
     target: int | None = None
     move: float = 0.0
     shown: int = 0
@@ -98,15 +101,16 @@ class Plan:
     provenance: dict[str, dict[str, str]]
 
     def chosen(self, only: Sequence[str]) -> tuple[Cell, ...]:
-        """The cells whose label holds one of `only`, or matches it with ``*``; all where none is given.
+        """The cells whose label holds one of `only`, in which ``*`` stands for anything; all where none is given.
 
         Raises:
             InputError: one of them matches nothing.
         """
         for pattern in only:
             if not any(_matches(cell.label, pattern) for cell in self.cells):
-                labels = ", ".join(dict.fromkeys(cell.label for cell in self.cells))
-                raise InputError(f"--only {pattern!r} matches no cell; there are {labels}")
+                labels = list(dict.fromkeys(cell.label for cell in self.cells))
+                near = difflib.get_close_matches(pattern, labels, 3, 0.0)
+                raise InputError(f"--only {pattern!r} matches none of {len(labels)} cells, such as {'; '.join(near)}")
         return tuple(cell for cell in self.cells if not only or any(_matches(cell.label, one) for one in only))
 
 
@@ -125,7 +129,7 @@ def plan(grid: Grid, registry: Registry) -> Plan:
         for pair, methods in found:
             terms = compose(pair.recipe.fix, pair.recipe.vary, registry)
             taken = (*used, *(one for term in (*terms.fixed, *terms.varied) for one in term.used))
-            seen = _used(pair.attributes or pair.judges, registry)
+            seen = _used(pair.scores or pair.judges, registry)
             cells += _cells(grid, pair, [resolved(one, grid, registry) for one in methods], taken, seen, registry)
             everything += [*taken, *seen]
         pairs += [pair for pair, _ in found]
@@ -154,21 +158,21 @@ def _pairs(grid: Grid, entry: GeneratorEntry, registry: Registry) -> Iterator[tu
         )
         return given.canonical(registry)
 
-    judges = tuple(_canonical(entry.generator, text, registry) for text in entry.judges)
+    def canonical(texts: Sequence[str]) -> tuple[str, ...]:
+        return tuple(Recipe.of(generator=entry.generator, vary=[one]).canonical(registry).vary[0] for one in texts)
+
     for pair in entry.pairs:
         label = pair.name or f"{', '.join(pair.fix) or 'nothing'} held, {', '.join(pair.vary)} varied"
+        judges = canonical(entry.judges if pair.judges is None else pair.judges)
         found = recipe(pair, pair.fix, pair.vary)
         yield Pair(name, label, found, grid.levels, judges, shown=grid.shown), pair.methods or grid.methods
-    if entry.attributes:
-        features = tuple(_canonical(entry.generator, text, registry) for text in entry.attributes.features)
+    if edited := entry.attributes:
+        features = canonical(edited.features)
+        scores = canonical(edited.scores) or features
         for i, text in enumerate(features):
-            found = recipe(entry.attributes, [one for one in features if one != text], [text])
-            pair = Pair(name, f"edit {text}", found, (), (), features, i, entry.attributes.move, grid.shown)
-            yield pair, entry.attributes.methods or grid.methods
-
-
-def _canonical(generator: str, text: str, registry: Registry) -> str:
-    return Recipe.of(generator=generator, vary=[text]).canonical(registry).vary[0]
+            found = recipe(edited, [one for one in features if one != text], [text])
+            pair = Pair(name, f"edit {text}", found, (), (), features, scores, i, edited.move, grid.shown)
+            yield pair, edited.methods or grid.methods
 
 
 def _cells(
@@ -184,8 +188,8 @@ def _cells(
         walked = _identity(method.kind, pair, grid, (*taken, *method.used), registry, method=_told(method))
         walk = Cell(method.kind, pair, method, walked)
         cells.append(walk)
-        if pair.attributes or pair.judges:
-            judges = [*pair.judges, *pair.attributes]
+        if pair.scores or pair.judges:
+            judges = [*pair.judges, *pair.scores]
             judged = _identity("judge", pair, grid, seen, registry, walk=walk.key, judges=judges)
             cells.append(Cell("judge", pair, method, judged, (walk,)))
     if grid.limit and pair.recipe.fix and not pair.attributes:
@@ -272,4 +276,5 @@ def _provenance(used: Sequence[Used]) -> dict[str, dict[str, str]]:
 
 
 def _matches(label: str, pattern: str) -> bool:
-    return pattern in label or fnmatch(label, pattern)
+    # Brackets are of expressions: only * and ? stand for something else.
+    return fnmatch(label, f"*{pattern.replace('[', '[[]')}*")

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from eigenwalk.evaluate.estimate import Estimate
 from eigenwalk.evaluate.summary import LimitRow, Row, Summary
-from eigenwalk.outputs import theme
+from eigenwalk.outputs import theme, words
 
 HUES = (theme.INK, theme.VARIED, theme.FIXED, *theme.PATHS)
 FEW = 5
@@ -47,7 +47,7 @@ def pair_png(rows: Sequence[Row], limit: LimitRow | None) -> bytes:
     axes.set_ylabel("drift of what is fixed, % of typical (median, quartiles)", color=theme.GREY)
     axes.set_xlim(0)
     axes.set_ylim(0)
-    title = f"mean drift at {rows[0].pair.levels[-1]:.0%}"
+    title = f"mean drift at {words.percent(rows[0].pair.levels[-1])}"
     legend = axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, title=title, fontsize=9.5)
     legend.set_alignment("left")
     return _png(figure)
@@ -61,7 +61,7 @@ def summary_png(summary: Summary) -> bytes:
     figure = Figure(figsize=(12, 1.6 + each * len(pairs)), facecolor=theme.PAPER)
     figure.set_layout_engine("constrained", w_pad=0.15, h_pad=0.12)
     drift, arrived = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1))
-    _style(drift, f"drift at {summary.plan.grid.levels[-1]:.0%} varied, % of typical")
+    _style(drift, f"drift at {words.percent(summary.plan.grid.levels[-1])} varied, % of typical")
     _style(arrived, "paths that get there")
     for n, method in enumerate(methods):
         colour, places, rows = HUES[n % len(HUES)], [], []

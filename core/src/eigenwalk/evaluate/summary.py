@@ -175,7 +175,7 @@ def _row(
         area=_estimate(part, _areas(part, walked.levels[-1])),
         arrived=tuple(_estimate(part, np.isfinite(values).astype(float)) for values in at),
         against=estimate(difference),
-        judges=_judges(part, judged, chosen),
+        judges={} if judged is None else _judges(part, judged, chosen),
         passes=float(np.nansum(walked.passes)) / len(chosen),
         passes_per_waypoint=float(np.nansum(walked.passes[:, 1:]) / max(1, np.isfinite(walked.passes[:, 1:]).sum())),
         seconds=walked.seconds / len(chosen),
@@ -190,9 +190,7 @@ def _counted(words: Sequence[str]) -> dict[str, int]:
     return {word: words.count(word) for word in dict.fromkeys(words)}
 
 
-def _judges(part: Walked, judged: Judged | None, chosen: NDArray[np.int64]) -> dict[str, tuple[Estimate, ...]]:
-    if judged is None:
-        return {}
+def _judges(part: Walked, judged: Judged, chosen: NDArray[np.int64]) -> dict[str, tuple[Estimate, ...]]:
     return {
         name: tuple(_estimate(part, judged.values[chosen, n, j]) for n in range(len(part.levels)))
         for j, name in enumerate(judged.names)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from eigenwalk.evaluate.estimate import Estimate
 from eigenwalk.evaluate.plan import Pair
 from eigenwalk.evaluate.summary import Edit, Summary
+from eigenwalk.outputs import words
 
 Table = tuple[list[str], list[list[str]]]
 """Headings, and rows of text."""
@@ -26,7 +27,7 @@ def told(one: Estimate) -> str:
     >>> told(Estimate(0.125, 0.1, 0.15, 8)), told(Estimate(0.125, math.nan, math.nan, 1)), told(Estimate())
     ('12.5 (10.0–15.0)', '12.5', '–')
     """
-    if not math.isfinite(one.low):
+    if not one.low < one.high:
         return percent(one.mean)
     return f"{percent(one.mean)} ({percent(one.low)}–{percent(one.high)})"
 
@@ -43,7 +44,12 @@ def signed(one: Estimate) -> str:
 def pair_table(summary: Summary, pair: Pair) -> Table:
     """What every method did on a pair, and the limit."""
     rows, levels = summary.of(pair), pair.levels
-    head = ["method", *(f"drift at {level:.0%} varied" for level in levels), "mean on the way", "paths there"]
+    head = [
+        "method",
+        *(f"drift at {words.percent(level)} varied" for level in levels),
+        "mean on the way",
+        "paths there",
+    ]
     head += [f"against {rows[0].method}", "passes a path", "processor seconds", "beyond tolerance"]
     body = [
         [
@@ -104,7 +110,7 @@ def by_method(summary: Summary) -> Table:
         body.append(["limit", percent(sum(least) / len(least)), "", "", f"{len(least)} of {len(summary.limits)}"])
     return [
         "method",
-        f"drift at {summary.plan.grid.levels[-1]:.0%} varied",
+        f"drift at {words.percent(summary.plan.grid.levels[-1])} varied",
         "paths there",
         "passes a path",
         "pairs",
@@ -139,7 +145,7 @@ def markdown(summary: Summary, plots: Mapping[tuple[str, str], str]) -> str:
         out += ["## What failed", "", *(f"- `{label}`: {reason}" for label, reason in summary.failures), ""]
     head, body = overview(summary)
     if body:
-        level = f"{summary.plan.grid.levels[-1]:.0%}"
+        level = words.percent(summary.plan.grid.levels[-1])
         out += [f"## Drift at {level} varied, in % of typical", "", *_lines(head, body), "", "![](summary.png)", ""]
     for pair in summary.plan.pairs:
         rows = summary.of(pair)
@@ -155,7 +161,7 @@ def markdown(summary: Summary, plots: Mapping[tuple[str, str], str]) -> str:
             out += [*_lines(*pair_table(summary, pair)), ""]
             head, body = judge_table(summary, pair)
             if body:
-                out += [f"Judged by features that no method saw, at {pair.levels[-1]:.0%} varied:", ""]
+                out += [f"Judged by features that no method saw, at {words.percent(pair.levels[-1])} varied:", ""]
                 out += [*_lines(head, body), ""]
     for generator, by_method in edits_by(summary).items():
         every = [edit for edits in by_method.values() for edit in edits]
@@ -175,9 +181,9 @@ def notes(summary: Summary) -> list[str]:
         "generator. Several fixed features count by the root mean square of their drifts, several varied ones by their "
         "mean. Drift at a level lies on the curve between two waypoints, and counts the paths that get there alone. "
         "In brackets: 95 % bootstrap intervals over the starts.",
-        f"rayleigh keeps every fixed feature within {grid.tolerance:.0%} of typical, and ends where it cannot; all "
-        "others are only measured. A method without a preferred direction for a pair is told twice: the mean of its "
-        "leading directions, and the best of them, chosen for every start by the drift itself.",
+        f"rayleigh keeps every fixed feature within {words.percent(grid.tolerance)} of typical, and ends where "
+        "it cannot; all others are only measured. A method without a preferred direction for a pair is told twice: "
+        "the mean of its leading directions, and the best of them, chosen for every start by the drift itself.",
     ]
     if grid.limit:
         lines.append(

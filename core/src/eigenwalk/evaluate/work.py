@@ -51,7 +51,9 @@ def _walk(cell: Cell, registry: Registry, advance: Advance) -> Walked:
         run = replace(run, options=replace(run.options, paths=2 * generator.latent_dim))
     levels = _levels(pair, run)
     until = levels[-1] + BEYOND
-    options = replace(run.options, until=until, bounded=method.bounded, correct=method.correct)
+    options = replace(run.options, until=until)
+    if method.plain:
+        options = replace(options, bounded=False, correct=False)
     began, paths = clock(_like(run)), []
     if method.kind == "lines":
         assert isinstance(options.solver, Along)
@@ -106,10 +108,10 @@ def _measuring(run: api.Run):
 
 
 def _judge(pair: Pair, walked: Walked, registry: Registry) -> Judged:
-    judges = pair.attributes or pair.judges
+    judges = pair.scores or pair.judges
     recipe = Recipe.of(generator=pair.recipe.generator, vary=judges, seeds=pair.recipe.seeds, device=pair.recipe.device)
     run = api.start(recipe, registry=registry)
-    what = "scores" if pair.attributes else "distances"
+    what = "scores" if pair.scores else "distances"
     return judge(_measuring(run), walked, run.recipe.batch or 1, what, _like(run))
 
 
