@@ -14,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import eigenwalk
 from eigenwalk.build import Used
 from eigenwalk.compose import build_generator, compose
 from eigenwalk.errors import CompositionError, InputError
@@ -249,7 +248,7 @@ def _roots(used: Used, registry: Registry) -> set[str]:
 def _digest(package: str, parts: tuple[str, ...] = ("",)) -> str:
     """SHA-256 of a package's Python files, or of `parts` of it: a version says too little while one works on it."""
     if package == "eigenwalk":
-        folders = [Path(eigenwalk.__file__ or "").parent]
+        folders = [Path(__file__).parents[1]]
     else:
         spec = importlib.util.find_spec(package)
         folders = [Path(one) for one in (spec.submodule_search_locations if spec else None) or ()]
