@@ -38,7 +38,7 @@ def test_it_keeps_the_contract(case):
 @pytest.mark.parametrize("plugin", sorted(file.parent.name for file in ROOT.glob("plugins/*/pyproject.toml")))
 def test_every_name_that_a_plugin_offers_is_in_one_of_its_cases(plugin):
     project = tomllib.loads((ROOT / "plugins" / plugin / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    offers = (*REGISTRY.features, *REGISTRY.generators)
+    offers = (*REGISTRY.features, *REGISTRY.generators, *REGISTRY.directions)
     offered = {offer.name for offer in offers if offer.distribution == project["name"]}
     assert offered, f"{project['name']} is not installed, or offers nothing: run make venv"
     checked = {name for case in ALL.get(plugin, ()) for name in names(case, REGISTRY)}

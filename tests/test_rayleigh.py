@@ -223,29 +223,15 @@ def test_a_batch_is_its_rows(solver):
     easy = torch.tensor([1.0] + [1e-3] * 47).double()
     problem, later = (Matrices(torch.cat([p.C[:2], p.C[2:] * easy]), p.F) for p in (problem, later))
     together = solver.solve(problem, 2)
-    next_together = solver.solve(later, 1, together.memory, pull_back=normal(3, 48))
+    next_together = solver.solve(later, 1, together.memory)
     for i in range(3):
         alone = solver.solve(rows(problem, [i]), 2)
         torch.testing.assert_close(together.quotients[i : i + 1], alone.quotients, rtol=1e-7, atol=1e-9)
         overlap = (together.vectors[i, :2] * alone.vectors[0, :2]).sum(-1).abs()
         torch.testing.assert_close(overlap, torch.ones(2).double(), rtol=1e-6, atol=0)
         memory = together.memory.rows(torch.tensor([i]))
-        alone = solver.solve(rows(later, [i]), 1, memory, pull_back=normal(3, 48)[i : i + 1])
+        alone = solver.solve(rows(later, [i]), 1, memory)
         torch.testing.assert_close(next_together.quotients[i : i + 1], alone.quotients, rtol=1e-7, atol=1e-9)
-
-
-def test_the_pull_back_joins_the_subspace():
-    problem = decaying()
-    memory = Davidson().solve(problem, 1).memory
-    deviation = normal(2, 128, seed=9)
-    gradient = problem.pull(None, deviation)
-    solution = Davidson().solve(problem, 1, memory, pull_back=gradient)
-    wanted = LowRank(memory.model_vectors, memory.model_values).solve(gradient, solution.ridge)
-    inside = (wanted[:, None] @ solution.V.mT @ solution.V)[:, 0]
-    assert (inside.norm(dim=1) > 0.98 * wanted.norm(dim=1)).all()
-    without = Davidson().solve(problem, 1, memory)
-    inside = (wanted[:, None] @ without.V.mT @ without.V)[:, 0]
-    assert (inside.norm(dim=1) < 0.9 * wanted.norm(dim=1)).all()
 
 
 # The published rule

@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from eigenwalk.rayleigh import Davidson, Dense, Matrices, Memory, NullSpace, Solution
-from eigenwalk.step import correction, follow, onward, rate, step_size
+from eigenwalk.quotient import Region
+from eigenwalk.rayleigh import Davidson, Dense, Gaps, Matrices, Memory, NullSpace, Outward, Solution
+from eigenwalk.step import Edge, follow, plan, rate, step_size, traded
 from problems import normal
-
-FAR = torch.full((2,), 1e9).double()
 
 
 def problem(d: int = 10, p: int = 6, q: int = 4, seed: int = 0) -> Matrices:
@@ -22,62 +21,188 @@ def solved(operators: Matrices) -> Solution:
     return Dense().solve(operators, 1)
 
 
-# The corrector
+# A step in the subspace
 
 
-@pytest.mark.parametrize("solver", [Dense(), Davidson(keep=4, cold=3)], ids=["whole space", "subspace"])
-def test_correction_is_neutral_to_what_varied(solver):
+EXACT = Outward(whole=1000)
+METHODS = {"exact": EXACT, "subspace": Outward(whole=0)}
+LONG = 1e9
+
+
+def onward(
+    operators: Matrices, method: Outward = EXACT, blocks: tuple[int, ...] = (), drift: float = 1.0, **also
+) -> tuple[Solution, Gaps, Tensor]:
+    """A subspace to go on in, what has varied and drifted, and the previous direction."""
+    previous = normalize(normal(2, operators.dim, seed=8), dim=1)
+    gaps = Gaps(
+        normal(2, operators.C.shape[1], seed=6), drift * normal(2, operators.F.shape[1], seed=5), blocks, **also
+    )
+    memory = Davidson().solve(operators, 1).memory
+    return method.solve(operators, 1, memory, previous, gaps), gaps, previous
+
+
+def metric(operators: Matrices, solution: Solution) -> Tensor:
+    return operators.F.mT @ operators.F + solution.ridge[:, None, None] * torch.eye(operators.dim)
+
+
+def test_the_direction_is_the_formula():
     operators = problem()
-    fixed_gap, varied_gap = normal(2, 4, seed=5), normal(2, 6, seed=6)
-    solution = solver.solve(operators, 1)
-    delta = correction(solution, fixed_gap, varied_gap, FAR)
-    g = operators.pull(varied_gap, None)
-    assert ((g * delta).sum(1).abs() < 1e-9 * g.norm(dim=1) * delta.norm(dim=1)).all()
-    # Without the projection it would not have been.
-    alone = correction(solution, fixed_gap, torch.zeros(2, 6).double(), FAR)
-    assert ((g * alone).sum(1).abs() > 1e-3 * g.norm(dim=1) * alone.norm(dim=1)).all()
+    solution, gaps, previous = onward(operators, drift=0.1)
+    last = (operators.C @ previous[:, :, None])[:, :, 0]
+    m = normalize(normalize(gaps.varied, dim=1) + 0.5 * normalize(last, dim=1), dim=1)
+    P, g = metric(operators, solution), operators.pull(m, None)
+    step = plan(solution, 0.1, LONG)
+    torch.testing.assert_close(step.direction, normalize(torch.linalg.solve(P, g), dim=1))
+    best = torch.einsum("bi,bi->b", g, torch.linalg.solve(P, g))
+    torch.testing.assert_close(step.quotient, best)  # no direction has a larger one
+    for seed in range(20):
+        v = normal(2, 10, seed=100 + seed)
+        assert ((g * v).sum(1).square() / torch.einsum("bi,bij,bj->b", v, P, v) <= best).all()
 
 
-def test_correction_is_the_formula():
+def test_a_step_takes_what_varied_further_by_the_stride():
     operators = problem()
-    fixed_gap, varied_gap = normal(2, 4, seed=5), normal(2, 6, seed=6)
-    solution = solved(operators)
-    P = operators.F.mT @ operators.F + solution.ridge[:, None, None] * torch.eye(10)
-    pull = operators.pull(None, fixed_gap)
-    plain = -torch.linalg.solve(P, pull)
-    torch.testing.assert_close(correction(solution, fixed_gap, torch.zeros(2, 6).double(), FAR), plain)
-    g = operators.pull(varied_gap, None)
+    solution, gaps, _ = onward(operators, drift=0.01)
+    step = plan(solution, 0.1, LONG, correct=False)
+    away = (normalize(gaps.varied, dim=1) * rateof(operators, step.direction)).sum(1)
+    along = (solution.aim.m * rateof(operators, step.direction)).sum(1)  # type: ignore[union-attr]
+    torch.testing.assert_close(step.size * torch.maximum(away, along / 2), torch.full((2,), 0.1).double())
+    torch.testing.assert_close(step.varied, torch.full((2,), 0.1).double())
+    assert (plan(solution, 0.1, 1e-3).size <= 1e-3).all()
+
+
+def rateof(operators: Matrices, v: Tensor) -> Tensor:
+    return (operators.C @ v[:, :, None])[:, :, 0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_pull_is_neutral_to_what_varied(method):
+    operators = problem()
+    solution, gaps, _ = onward(operators, METHODS[method])
+    step = plan(solution, 0.1, LONG)
+    g = operators.pull(gaps.varied, None)
+    assert ((g * step.pull).sum(1).abs() < 1e-9 * g.norm(dim=1) * step.pull.norm(dim=1)).all()
+    assert (step.pull.norm(dim=1) > 0).all()
+
+
+def test_the_pull_is_the_formula():
+    operators = problem(d=10, p=6, q=4)
+    solution, gaps, _ = onward(operators, drift=1e-3)  # so little that no trust region is felt
+    P, g = metric(operators, solution), operators.pull(gaps.varied, None)
+    plain = -torch.linalg.solve(P, operators.pull(None, gaps.fixed))
     Pg = torch.linalg.solve(P, g)
     oblique = plain - Pg * (g * plain).sum(1, keepdim=True) / (g * Pg).sum(1, keepdim=True)
-    torch.testing.assert_close(correction(solution, fixed_gap, varied_gap, FAR), oblique)
+    torch.testing.assert_close(plan(solution, 1.0, LONG).pull, oblique)
 
 
-def test_correction_shrinks_the_gap_as_the_ridge_allows():
-    """Along an eigenvector of B with eigenvalue s, a gap is left with the share ε / (s + ε)."""
-    s = torch.tensor([1.0, 0.5, 0.1, 0.02]).double()
-    F = torch.cat([torch.diag(s.sqrt()), torch.zeros(4, 3).double()], 1)[None]
-    operators = Matrices(normal(1, 6, 7), F)
-    solution = solved(operators)
-    torch.testing.assert_close(solution.ridge, torch.tensor([0.01]).double())
-    gap = normal(1, 4, seed=3)
-    delta = correction(solution, gap, torch.zeros(1, 6).double(), FAR[:1])
-    left = gap + (F @ delta[:, :, None])[:, :, 0]
-    torch.testing.assert_close(left, gap * (0.01 / (s + 0.01)))
-
-
-def test_correction_is_capped_at_the_step():
+def test_the_pull_stays_in_its_trust_region_and_still_helps():
     operators = problem()
-    solution, gaps = solved(operators), (normal(2, 4, seed=5), normal(2, 6, seed=6))
-    whole = correction(solution, *gaps, FAR)
-    longest = whole.norm(dim=1) * torch.tensor([0.25, 4.0]).double()
-    capped = correction(solution, *gaps, longest)
-    torch.testing.assert_close(capped, whole * torch.tensor([[0.25], [1.0]]).double())
+    solution, gaps, _ = onward(operators, drift=100.0)
+    step = plan(solution, 0.01, LONG)
+    assert (step.pull.norm(dim=1) <= 5 * step.size * (1 + 1e-9)).all()
+    left = gaps.fixed + (operators.F @ step.pull[:, :, None])[:, :, 0]
+    assert (left.norm(dim=1) < gaps.fixed.norm(dim=1)).all()
 
 
-def test_no_gap_no_correction():
-    solution = solved(problem())
-    assert correction(solution, torch.zeros(2, 4).double(), normal(2, 6), FAR).abs().max() < 1e-12
-    assert correction(solution, torch.zeros(2, 4).double(), torch.zeros(2, 6).double(), FAR).isfinite().all()
+def test_no_drift_no_pull():
+    solution, _, _ = onward(problem(), drift=0.0)
+    assert plan(solution, 0.1, LONG).pull.abs().max() < 1e-12
+    assert plan(onward(problem())[0], 0.1, LONG, correct=False).pull.abs().max() == 0
+
+
+def test_steps_grow_shorter_near_a_tolerance():
+    sizes = []
+    for used in (0.1, 0.5, 0.75, 2.0):
+        operators = problem(q=1)
+        previous, memory = normalize(normal(2, 10, seed=8), dim=1), Davidson().solve(operators, 1).memory
+        gaps = Gaps(normal(2, 6, seed=6), torch.full((2, 1), used).double())
+        sizes.append(plan(EXACT.solve(operators, 1, memory, previous, gaps), 0.1, LONG).size)
+    for size, share in zip(sizes, (1.0, 1.0, 0.5, 0.2), strict=True):
+        torch.testing.assert_close(size, share * sizes[0])
+
+
+def test_inside_the_typical_region_nothing_is_bent_and_at_its_edge_the_step_is():
+    operators = problem(d=12)
+    away = 3 * normalize(normal(2, 12, seed=3), dim=1)
+    solution, *_ = onward(operators, drift=0.3, radial=away)
+    free = plan(solution, 0.5, LONG)
+    wide = plan(solution, 0.5, LONG, Edge(away, torch.full((2,), 100.0).double()))
+    torch.testing.assert_close(wide.pull, free.pull)
+    whole = free.size[:, None] * free.direction + free.pull
+    outside = (away + whole).norm(dim=1)
+    edge = Edge(away, torch.minimum(outside, torch.full((2,), 3.05).double()))
+    held = plan(solution, 0.5, LONG, edge)
+    there = (away + held.size[:, None] * held.direction + held.pull).norm(dim=1)
+    assert (there <= edge.radius * (1 + 1e-3)).all()
+    assert (outside > edge.radius).any()  # else nothing was tried
+    # What varies does so as much: the bend is neutral to it.
+    m = solution.aim.m  # type: ignore[union-attr]
+    ahead, bent = ((m * rateof(operators, w)).sum(1) for w in (whole, whole + held.pull - free.pull))
+    torch.testing.assert_close(ahead, bent, rtol=1e-4, atol=1e-6)
+
+
+def test_a_subspace_comes_near_the_whole():
+    """What twenty passes find of the quotient and of the pull, along eight waypoints of a decaying problem."""
+    from test_rayleigh import decaying
+
+    memory = Davidson().solve(decaying(), 1).memory
+    for waypoint in range(1, 9):
+        operators = decaying(time=0.04 * waypoint)
+        previous = normalize(normal(2, 128, seed=1), dim=1)
+        gaps = Gaps(normal(2, 128, seed=2), 0.1 * operators.push(normal(2, 1, 128, seed=3))[1][:, 0])
+        found, exact = (method.solve(operators, 1, memory, previous, gaps) for method in (Outward(), EXACT))
+        memory = found.memory
+        ours, best = plan(found, 0.1, LONG), plan(exact, 0.1, LONG)
+        assert (ours.quotient <= best.quotient * (1 + 1e-6)).all()
+        assert found.V.shape[1] <= 1 + 2 + 3
+        if waypoint > 4:  # the model of B has learnt by then
+            assert (ours.quotient > 0.6 * best.quotient).all()
+
+
+# Several tolerances
+
+
+def test_the_trade_is_the_solved_one():
+    """``max vᵀAv`` subject to ``vᵀB_i v ≤ 1``, against scipy's minimisation over the multipliers."""
+    from scipy.linalg import eigh
+    from scipy.optimize import minimize_scalar
+
+    F = torch.cat([normal(1, 3, 8, seed=1), 4 * normal(1, 3, 8, seed=2)], 1)
+    operators = Matrices(normal(1, 6, 8, seed=3), F)
+    summed = Dense().solve(operators, 1)
+    solution = traded(summed, (3, 3))
+    ridge = float(summed.ridge)
+
+    def top(share: float) -> float:
+        B = 2 * (share * F[0, :3].T @ F[0, :3] + (1 - share) * F[0, 3:].T @ F[0, 3:]) + ridge * torch.eye(8)
+        return eigh((operators.C[0].T @ operators.C[0]).numpy(), B.numpy(), eigvals_only=True)[-1]
+
+    best = minimize_scalar(top, bounds=(0.025, 0.975), method="bounded", options={"xatol": 1e-6})
+    assert float(solution.quotients[0, 0]) == pytest.approx(best.fun, rel=0.02)
+    v = solution.vectors[0, 0]
+    strain = [float((part @ v).norm()) for part in (F[0, :3], F[0, 3:])]
+    before = [float((part @ summed.vectors[0, 0]).norm()) for part in (F[0, :3], F[0, 3:])]
+    assert max(strain) / min(strain) < max(before) / min(before)
+    assert traded(summed, (6,)) is summed
+
+
+def test_a_strained_feature_is_held_harder():
+    """One of two has used nearly all of its tolerance: the step spares it, and the sum of both would not."""
+    operators = problem(d=6, p=6, q=14)
+    previous, memory = normalize(normal(2, 6, seed=8), dim=1), Davidson().solve(operators, 1).memory
+    fixed = torch.cat([0.2 * normal(2, 7, seed=3), 0.02 * normal(2, 7, seed=4)], 1)
+    after = []
+    for blocks in ((7, 7), ()):
+        step = plan(EXACT.solve(operators, 1, memory, previous, Gaps(normal(2, 6, seed=6), fixed, blocks)), 1.5, 1e9)
+        moved = fixed + (operators.F @ (step.size[:, None] * step.direction + step.pull)[:, :, None])[:, :, 0]
+        parts = torch.stack([moved[:, :7].norm(dim=1), moved[:, 7:].norm(dim=1)])
+        after.append(parts.amax(0) / parts.amin(0))
+    assert (after[0] < after[1]).all()
+
+
+def test_region_is_a_distance_from_the_mean():
+    region = Region(torch.tensor([1.0, 0.0]), 2.0)
+    assert torch.equal(region.away(torch.tensor([[1.0, 3.0]]).double()), torch.tensor([[0.0, 3.0]]).double())
 
 
 # The direction
@@ -154,24 +279,6 @@ def test_follow_finds_a_direction_where_nothing_of_the_previous_is_left():
     direction, _ = follow(solution, torch.tensor([[0.0, 0.0, -1.0]]).double())
     assert direction.isfinite().all()
     torch.testing.assert_close(direction.norm(dim=1), torch.ones(1).double())
-
-
-def test_onward_takes_one_number_further_whatever_the_path_did():
-    C = normal(1, 1, 5, seed=1)
-    solution = solved(Matrices(C, normal(1, 2, 5, seed=2)))
-    v = solution.vectors[:, 0] * torch.sign((C[:, 0] * solution.vectors[:, 0]).sum())  # the number grows along v
-    across = normalize(normal(1, 5, seed=3) - (normal(1, 5, seed=3) * v).sum() * v, dim=1)
-    for previous, gap, sense, back in (
-        (v, 0.3, 1.0, False),
-        (-v, 0.3, 1.0, True),
-        (v, -0.3, -1.0, True),
-        (across, -0.3, -1.0, False),
-        (across, 0.3, 1.0, False),
-        (v, 0.0, 1.0, False),
-    ):
-        direction, returns = onward(solution, v, previous, torch.tensor([[gap]]).double())
-        torch.testing.assert_close(direction, sense * v)
-        assert bool(returns) == back
 
 
 # How far

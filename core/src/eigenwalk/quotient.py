@@ -84,7 +84,7 @@ class Scaled:
             Undefined: a feature has no value at some rows, which it names.
         """
         values = replace(self._point.owner, differences=1.0).at(latents.to(self.like)).values
-        flat = [v.flatten(1) for v in values]
+        flat = [v.reshape(len(v), -1) for v in values]
         none = self.like.new_zeros(len(latents), 0)
         return torch.cat([none, *flat[self._fixed :]], 1), torch.cat([none, *flat[: self._fixed]], 1)
 
