@@ -63,12 +63,13 @@ def test_a_prompt_changes_the_images_and_a_seed_does_not_change_the_model(pipeli
 
 @pytest.mark.parametrize("name", ["turbo", "consistency"])
 def test_pushforward_pullback_and_differences_agree_in_float64(pipeline, name):
-    generator = onestep(pipeline(name).folder, **({"label": 1} if name == "consistency" else {"prompt": "a"}))
+    folder = pipeline(name).folder
+    generator = onestep(folder, label=1) if name == "consistency" else onestep(folder, prompt="a")
     generator.to("cpu", torch.float64)
     z = generator.sample(1, 2).double()
     v = torch.randn(2, *z.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     pushed = torch.func.vmap(lambda t: torch.func.jvp(generator, (z,), (t,))[1])(v)
-    images, pull = torch.func.vjp(generator, z)
+    images, pull, *_ = torch.func.vjp(generator, z)
     u = torch.randn(images.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     for i in range(2):
         with torch.no_grad():
@@ -79,7 +80,9 @@ def test_pushforward_pullback_and_differences_agree_in_float64(pipeline, name):
 
 def test_in_float16_a_decoder_that_overflows_stays_in_float32(pipeline):
     generator = onestep(pipeline("turbo_xl").folder, prompt="a")
-    kept = {one.dtype for one in generator.to("cpu", torch.float16).denoiser.decoder.parameters()}
+    decoder = generator.to("cpu", torch.float16).denoiser.decoder
+    assert decoder is not None
+    kept = {one.dtype for one in decoder.parameters()}
     assert kept == {torch.float32}
     assert {one.dtype for one in generator.denoiser.unet.parameters()} == {torch.float16}
     assert generator(generator.sample(1, 0).half()).dtype == torch.float16

@@ -1,5 +1,8 @@
 """Folders as diffusers saves them, of models with some ten thousand random parameters: no weights of anybody's."""
 
+# pyright: reportPrivateImportUsage=false
+# (diffusers imports its names when they are first used.)
+
 from __future__ import annotations
 
 import json

@@ -12,7 +12,6 @@ from eigenwalk.shapes import Images, Latents
 from eigenwalk_diffusers.decoder import Decoder, Encoder, halves, sides
 from eigenwalk_diffusers.folder import INDEX, described, kind, licence
 from eigenwalk_diffusers.pictures import listed, picture
-from eigenwalk_diffusers.words import millions
 
 UNSAID = (256, 256)
 """Pixels where neither the user nor the configuration says how many."""
@@ -101,8 +100,7 @@ def autoencoder(
     pixels = sides(resolution, decoder.declared or UNSAID)
     model = decoder.model
     facts = {
-        "kind": f"decoder: {type(model).__name__}",
-        "parameters": millions(decoder),
+        "architecture": f"decoder of {type(model).__name__}",
         "licence": licence(folder) or "the folder does not say",
     }
     if images is None:

@@ -22,6 +22,9 @@ class Scale(nn.Module):
     own = scaled · std / scaling_factor + mean + shift_factor, with what the configuration declares.
     """
 
+    factor: Tensor
+    shift: Tensor
+
     def __init__(self, config: Any) -> None:
         super().__init__()
         mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
@@ -33,11 +36,11 @@ class Scale(nn.Module):
 
     def own(self, scaled: Tensor) -> Tensor:
         """The autoencoder's own latents."""
-        return scaled * self.factor + self.shift  # pyright: ignore[reportOperatorIssue]
+        return scaled * self.factor + self.shift
 
     def scaled(self, own: Tensor) -> Tensor:
         """Latents of about unit variance."""
-        return (own - self.shift) / self.factor  # pyright: ignore[reportOperatorIssue]
+        return (own - self.shift) / self.factor
 
 
 class Decoder(nn.Module):

@@ -91,11 +91,12 @@ def scheduler(folder: Path) -> Any:
         FileError: it is not there, damaged, or none of diffusers'.
     """
     import diffusers
+    from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
     config = described(folder, "scheduler_config.json")
     name = config.get("_class_name")
     kind = getattr(diffusers, name, None) if isinstance(name, str) and name.isidentifier() else None
-    if not (isinstance(kind, type) and issubclass(kind, diffusers.SchedulerMixin)):
+    if not (isinstance(kind, type) and issubclass(kind, SchedulerMixin)):
         raise FileError(
             f"{folder} names the class {name!r}, which is no scheduler of diffusers {diffusers.__version__}"
         )

@@ -17,7 +17,6 @@ from eigenwalk_diffusers.folder import INDEX, class_of, described, licence
 from eigenwalk_diffusers.load import network, scheduler
 from eigenwalk_diffusers.prompt import CLASSES, Prompt, encoded
 from eigenwalk_diffusers.step import Step, only_step
-from eigenwalk_diffusers.words import millions
 
 UNCONDITIONAL = "ConsistencyModelPipeline"
 SUPPORTED = (UNCONDITIONAL, *CLASSES)
@@ -28,6 +27,8 @@ class Denoiser(nn.Module):
 
     Beside the latent the U-Net is given a prompt, or the class `label`, or neither.
     """
+
+    label: Tensor | None
 
     def __init__(
         self, unet: Any, step: Step, decoder: Decoder | None, prompt: Prompt | None = None, label: int | None = None
@@ -60,10 +61,8 @@ class OneStep(Generator):
         facts: what it is, in words.
     """
 
-    def __init__(
-        self, denoiser: Denoiser, shape: tuple[int, int, int], resolution: tuple[int, int], facts: dict[str, str]
-    ):
-        self.denoiser, self.shape, self.resolution, self.facts = denoiser, shape, resolution, facts
+    def __init__(self, denoiser: Denoiser, shape: tuple[int, int, int], resolution: tuple[int, int]) -> None:
+        self.denoiser, self.shape, self.resolution = denoiser, shape, resolution
         self.latent_dim = shape[0] * shape[1] * shape[2]
 
     def __call__(self, latents: Latents) -> Images:
@@ -103,7 +102,7 @@ def onestep(
     else:
         _none_of(name, label=label)
         made = _with_prompt(folder, index, step, resolution, (prompt, negative, guidance))
-    made.facts.update(_facts(folder, index, made.denoiser, prompt))
+    made.facts = _facts(folder, index, made.denoiser, prompt)
     return made
 
 
@@ -120,7 +119,7 @@ def _unconditional(folder: Path, step: Step, label: int | None, resolution: tupl
     pixels, least = sides(resolution, declared), 2 ** (len(unet.config.block_out_channels) - 1)
     if pixels[0] % least or pixels[1] % least:
         raise OptionError(f"resolution must be multiples of {least} pixels, got {pixels[0]} x {pixels[1]}")
-    return OneStep(Denoiser(unet, step, None, label=label).eval(), (3, *pixels), pixels, {})
+    return OneStep(Denoiser(unet, step, None, label=label).eval(), (3, *pixels), pixels)
 
 
 def _with_prompt(
@@ -150,7 +149,7 @@ def _with_prompt(
     pixels = sides(resolution, (height * decoder.factor, width * decoder.factor))
     shape = decoder.latent_shape(pixels)
     prompt = encoded(folder, index, unet, pixels, *words)
-    return OneStep(Denoiser(unet, step, decoder, prompt).eval(), shape, pixels, {})
+    return OneStep(Denoiser(unet, step, decoder, prompt).eval(), shape, pixels)
 
 
 def _square(unet: Any, folder: Path) -> Any:
@@ -177,8 +176,7 @@ def _facts(folder: Path, index: Mapping[str, Any], made: Denoiser, prompt: str) 
         "StableDiffusionXLPipeline": "one step of Stable Diffusion XL",
     }
     facts = {
-        "kind": kinds[index["_class_name"]],
-        "parameters": millions(made),
+        "architecture": kinds[index["_class_name"]],
         "licence": licence(folder) or "the folder does not say",
         "scheduler": f"{described(folder / 'scheduler', 'scheduler_config.json')['_class_name']}, "
         f"timestep {made.step.timestep:g}",

@@ -112,11 +112,11 @@ def _pipeline(folder: Path, index: Mapping[str, Any]) -> Any:
             raise FileError(f"{folder} has no text_encoder{end}, which reads the prompt: copy the whole folder")
         parts[f"text_encoder{end}"] = text_encoder(folder / f"text_encoder{end}", told[1])
         parts[f"tokenizer{end}"] = tokenizer(folder / f"tokenizer{end}")
+    kind = getattr(diffusers, name)
     if two:
-        empty = {"force_zeros_for_empty_prompt": bool(index.get("force_zeros_for_empty_prompt", True))}
-        return diffusers.StableDiffusionXLPipeline(**parts, **empty, add_watermarker=False)
-    nothing: dict[str, Any] = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    return getattr(diffusers, name)(**parts, **nothing)
+        empty = bool(index.get("force_zeros_for_empty_prompt", True))
+        return kind(**parts, force_zeros_for_empty_prompt=empty, add_watermarker=False)
+    return kind(**parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False)
 
 
 def _check_length(pipeline: Any, text: str) -> None:
