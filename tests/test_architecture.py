@@ -16,10 +16,10 @@ ROOT = Path(__file__).parents[1]
 ROWS = (
     ("errors", "shapes"),
     ("spec", "generator", "direction", "feature", "path", "store", "checkpoint"),
-    ("hookspecs", "index", "discovery", "registry", "source", "expression", "options", "files"),
+    ("hookspecs", "index", "schema", "discovery", "registry", "source", "expression", "options", "files"),
     ("resolve", "build", "compose", "linearise", "rayleigh", "quotient", "typical", "remembered", "step"),
     ("front", "advance", "walk"),
-    ("weights", "outputs", "recipe", "api", "evaluate", "testing"),
+    ("weights", "outputs", "memory", "recipe", "api", "evaluate", "testing", "publishing"),
     ("cli",),
     ("__main__", "__init__"),
 )

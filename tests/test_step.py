@@ -142,21 +142,22 @@ def test_inside_the_typical_region_nothing_is_bent_and_at_its_edge_the_step_is()
 
 
 def test_a_subspace_comes_near_the_whole():
-    """What twenty passes find of the quotient and of the pull, along eight waypoints of a decaying problem."""
+    """What a step's passes find of the exact quotient, along the path that they themselves lead."""
     from test_rayleigh import decaying
 
-    memory = Davidson().solve(decaying(), 1).memory
+    solution = Davidson().solve(decaying(), 1)
+    memory, previous = solution.memory, solution.vectors[:, 0]
+    gone = previous / 10
     for waypoint in range(1, 9):
-        operators = decaying(time=0.04 * waypoint)
-        previous = normalize(normal(2, 128, seed=1), dim=1)
-        gaps = Gaps(normal(2, 128, seed=2), 0.1 * operators.push(normal(2, 1, 128, seed=3))[1][:, 0])
+        operators = decaying(time=0.02 * waypoint)
+        C, F = operators.push(gone[:, None])
+        gaps = Gaps(C[:, 0], F[:, 0])
         found, exact = (method.solve(operators, 1, memory, previous, gaps) for method in (Outward(), EXACT))
-        memory = found.memory
         ours, best = plan(found, 0.1, LONG), plan(exact, 0.1, LONG)
-        assert (ours.quotient <= best.quotient * (1 + 1e-6)).all()
+        assert (ours.quotient > 0.6 * best.quotient).all()
         assert found.V.shape[1] <= 1 + 2 + 3
-        if waypoint > 4:  # the model of B has learnt by then
-            assert (ours.quotient > 0.6 * best.quotient).all()
+        memory, previous = found.memory, ours.direction
+        gone = gone + ours.size[:, None] * ours.direction + ours.pull
 
 
 # Several tolerances

@@ -91,9 +91,9 @@ def fitted(
     Raises:
         OutOfMemory: not even one row fits.
     """
-    room = free(device, budget)
     bare = replace(look, differences=1.0)  # no derivatives
-    latents = _start(bare, seeds, device)
+    latents = _start(bare, seeds, device)  # the first image: libraries have set up what they need when room is counted
+    room = free(device, budget)
     for record in ("twice", "once", "blocks"):
         with suppress(OutOfMemory):
             blocks = found(lambda: bare.at(latents), room) if record == "blocks" else ()
@@ -126,6 +126,8 @@ def measured(look: Linearisation, latents: Tensor, limit: int | None = None) -> 
     tangents = torch.ones_like(latents)[:, None]
     with Tracker(limit) as tracker:
         point = look.at(latents)
+        if limit is not None and 2 * tracker.live > limit:  # see `Cost.need`
+            raise OutOfMemory(f"more than {in_words(limit)} are needed")
         if look.differences is None:
             point.pull([torch.ones_like(value).reshape(len(value), -1) for value in point.values])
         point.push(tangents)
@@ -190,7 +192,7 @@ def _resident() -> int:
 def _start(bare: Linearisation, seeds: Sequence[int], device: torch.device) -> Tensor:
     """The first start that every feature has a value at: at another, one path ends and the rest go on."""
     starts = [bare.generator.sample(1, seed).to(device, bare.dtype) for seed in seeds]
-    for latents in starts[:-1]:
+    for latents in starts:
         with suppress(WalkError):
             bare.at(latents)
             return latents

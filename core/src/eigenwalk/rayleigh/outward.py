@@ -12,7 +12,7 @@ plus that of the last step's change, so that a path goes on where d itself can g
 
 The pull that brings fixed features back, ``-(B + εI)⁻¹ Fᵀ e`` (`eigenwalk.step`), is a system with the same matrix.
 Both are solved in one subspace: the previous direction, both right-hand sides preconditioned, and expansions, as in
-conjugate gradients, by the residual of the pull. There ε is small: on an anime GAN (d = 128, six pairs of features)
+conjugate gradients, by the residuals of both in turn. There ε is small: on an anime GAN (d = 128, six pairs of features)
 3e-4 of B's largest eigenvalue left two thirds of the drift that 1e-2 left.
 """
 
@@ -84,8 +84,10 @@ class Outward:
             subspace.grow(h)
         if gaps.radial is not None:
             subspace.grow(gaps.radial)
-        for _ in range(min(self.expansions, problem.dim - subspace.V.shape[1]) if gaps.fixed.shape[1] else 0):
-            subspace.grow(subspace.residual(gaps))
+        for i in range(min(self.expansions, problem.dim - subspace.V.shape[1]) if gaps.fixed.shape[1] else 0):
+            # In turn, for both systems share the subspace: on the same GAN the pull alone left the direction at 0.75 to
+            # 0.89 of its exact quotient, by turns 0.92 to 0.96, with the same drift.
+            subspace.grow(subspace.lacking(m, g) if i % 2 == 0 else subspace.residual(gaps))
         return subspace.solution(Aim(m, gaps))
 
     def _onward(self, varied: Tensor, last: Tensor) -> Tensor:
@@ -123,6 +125,13 @@ class _Subspace:
         c, f = self.problem.push(new)
         self.V, self.CV, self.FV = (torch.cat([a, b], 1) for a, b in ((self.V, new), (self.CV, c), (self.FV, f)))
         self._measure()
+
+    def lacking(self, m: Tensor, g: Tensor) -> Tensor:
+        """``(B + εI) v - g`` ``(batch, dim)`` at the direction v that it gives, for ``g = Cᵀm``: one pullback."""
+        P = self.b + self.ridge[:, None, None] * torch.eye(self.b.shape[-1]).to(self.b)
+        aim = (self.CV @ m[:, :, None])[:, :, 0].double()
+        y = torch.linalg.solve(P, aim).to(self.V)[:, None]
+        return self.problem.pull(None, (y @ self.FV)[:, 0]) + self.ridge.to(self.V)[:, None] * (y @ self.V)[:, 0] - g
 
     def residual(self, gaps: Gaps) -> Tensor:
         """``(B + εI) δ + Fᵀe + n Cᵀd`` ``(batch, dim)`` at the pull δ that this subspace gives: one pullback.
