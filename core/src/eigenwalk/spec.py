@@ -86,6 +86,8 @@ class Weights:
 class _Spec:
     """What all specs have.
 
+    `api` is the version of the contracts that the plugin was written for: one that says nothing speaks the first.
+
     `implied` is text of the form ``package.module:function``, for an option that others decide: called with the
     options given, by name, the function returns those that they imply (``label=sofa`` implies ``model=ade20k``). Its
     module is as light as the one that declares the spec.
@@ -98,7 +100,7 @@ class _Spec:
     weights: tuple[Weights, ...] = ()
     licence: str = ""
     cites: tuple[str, ...] = ()
-    api: int = API
+    api: int = 1
     implied: str = ""
 
     def __post_init__(self) -> None:

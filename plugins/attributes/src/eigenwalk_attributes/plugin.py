@@ -18,6 +18,7 @@ def eigenwalk_features():
                 Option("labels", "path", None, "its labels file, where it is not FILE.labels.toml beside the weights"),
             ),
             unit="logit",
+            api=1,
         ),
         FeatureSpec(
             name="embedding",
@@ -47,6 +48,7 @@ def eigenwalk_features():
                 "Caron et al., Emerging Properties in Self-Supervised Vision Transformers, ICCV 2021",
                 "Oquab et al., DINOv2: Learning Robust Visual Features without Supervision, TMLR 2024",
             ),
+            api=1,
         ),
     ]
 

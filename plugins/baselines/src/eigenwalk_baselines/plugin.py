@@ -23,6 +23,7 @@ def eigenwalk_directions() -> list[DirectionSpec]:
                 _SEED,
             ),
             cites=("Härkönen, Hertzmann, Lehtinen, Paris: GANSpace, NeurIPS 2020, arXiv 2004.02546",),
+            api=1,
         ),
         DirectionSpec(
             "sefa",
@@ -33,6 +34,7 @@ def eigenwalk_directions() -> list[DirectionSpec]:
                 Option("normalised", "bool", False, "every row of the weights of unit length, as in the authors' code"),
             ),
             cites=("Shen, Zhou: Closed-form factorization of latent semantics in GANs, CVPR 2021, arXiv 2007.06600",),
+            api=1,
         ),
         DirectionSpec(
             "interfacegan",
@@ -46,6 +48,7 @@ def eigenwalk_directions() -> list[DirectionSpec]:
                 _SEED,
             ),
             cites=("Shen, Gu, Tang, Zhou: InterFaceGAN, CVPR 2020, arXiv 1907.10786",),
+            api=1,
         ),
         DirectionSpec(
             "lowrankgan",
@@ -57,6 +60,7 @@ def eigenwalk_directions() -> list[DirectionSpec]:
                 Option("iterations", "int", 10_000, "of the low-rank factorisation, at most"),
             ),
             cites=("Zhu, Feng, Shen, Zhao, Zha, Zhou, Chen: LowRankGAN, NeurIPS 2021, arXiv 2106.04488",),
+            api=1,
         ),
         DirectionSpec(
             "resefa",
@@ -64,17 +68,20 @@ def eigenwalk_directions() -> list[DirectionSpec]:
             "largest generalized Rayleigh quotients of what varies over what is fixed, at the start",
             (Option("tau", "float", 1e-3, "share of the trace of what is fixed that is added to its diagonal"),),
             cites=("Zhu, Shen, Xu, Zhao, Chen: ReSeFa, ICML 2022, arXiv 2202.09649",),
+            api=1,
         ),
         DirectionSpec(
             "localbasis",
             "eigenwalk_baselines.localbasis:LocalBasis",
             "singular vectors of the mapping network's Jacobian, or of the image's, followed along a curve",
             cites=("Choi, Lee, Yoon, Park, Hwang, Kang: Local Basis, ICLR 2022, arXiv 2106.06959",),
+            api=1,
         ),
         DirectionSpec(
             "random",
             "eigenwalk_baselines.random:Random",
             "random directions, the same for all images: what any method must beat",
             (Option("seed", "int", 0, "of the directions"),),
+            api=1,
         ),
     ]

@@ -48,4 +48,5 @@ def _spec(summary: str, options: tuple[Option, ...]) -> GeneratorSpec:
         options=options,
         cites=CITES,
         spaces=SPACES,
+        api=1,
     )

@@ -61,4 +61,5 @@ def _spec(summary: str, options: tuple[Option, ...]) -> GeneratorSpec:
         summary=summary,
         options=options,
         cites=("Radford et al. 2016, arXiv 1511.06434",),
+        api=1,
     )

@@ -51,6 +51,7 @@ def _onestep(options: tuple[Option, ...]) -> GeneratorSpec:
             "Sauer, Lorenz, Blattmann, Rombach: Adversarial diffusion distillation, ECCV 2024, arXiv 2311.17042",
         ),
         half=True,
+        api=1,
     )
 
 
@@ -67,4 +68,5 @@ def _autoencoder(options: tuple[Option, ...]) -> GeneratorSpec:
             "Rombach, Blattmann, Lorenz, Esser, Ommer: Latent diffusion models, CVPR 2022, arXiv 2112.10752",
         ),
         half=True,
+        api=1,
     )

@@ -21,6 +21,7 @@ def eigenwalk_features():
             summary="the image's low frequencies",
             options=(CYCLES, *EDGE),
             kind="projection",
+            api=1,
         ),
         FeatureSpec(
             name="fourier.high",
@@ -28,6 +29,7 @@ def eigenwalk_features():
             summary="the image's high frequencies",
             options=(CYCLES, *EDGE),
             kind="projection",
+            api=1,
         ),
         FeatureSpec(
             name="fourier.band",
@@ -39,5 +41,6 @@ def eigenwalk_features():
                 *EDGE,
             ),
             kind="projection",
+            api=1,
         ),
     ]

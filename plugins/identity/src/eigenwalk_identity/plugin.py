@@ -48,5 +48,6 @@ def eigenwalk_features():
                 "Zhang, Zhang, Li, Qiao: Joint face detection and alignment (MTCNN), 2016, arXiv 1604.02878",
                 "Cao, Shen, Xie, Parkhi, Zisserman: VGGFace2, FG 2018, arXiv 1710.08092",
             ),
+            api=1,
         )
     ]

@@ -36,5 +36,6 @@ def eigenwalk_features():
                 "Bulat, Tzimiropoulos: How far are we from solving face alignment? (FAN), ICCV 2017, arXiv 1703.07332",
                 "Bookstein: Size and shape spaces for landmark data in two dimensions, Statistical Science 1986",
             ),
+            api=1,
         )
     ]

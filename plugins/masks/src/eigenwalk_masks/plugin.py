@@ -49,6 +49,7 @@ def _mask() -> FeatureSpec:
         cites=(SAM, SEGFORMER),
         kind="projection",
         unit=MASK,
+        api=1,
     )
 
 
@@ -62,6 +63,7 @@ def _appearance() -> FeatureSpec:
             Option("size", "int", 32, "pixels of the frame's side"),
         ),
         unit="RMS pixel of the object",
+        api=1,
     )
 
 
@@ -72,4 +74,5 @@ def _position() -> FeatureSpec:
         summary="where an object stands, and how large it is",
         options=(Option("of", "projection", None, "what is looked at, such as mask(label=sofa)", required=True),),
         unit=SIDE,
+        api=1,
     )

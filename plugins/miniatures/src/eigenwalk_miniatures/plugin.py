@@ -32,6 +32,7 @@ def eigenwalk_open(path: Path) -> GeneratorSpec | None:
         options=OPTIONS,
         cites=(STYLEGAN2,),
         spaces=("z", "w"),
+        api=1,
     )
 
 
@@ -62,6 +63,7 @@ def _generator(world: Miniature) -> GeneratorSpec:
         licence=LICENCE,
         cites=(STYLEGAN2,),
         spaces=("z", "w"),
+        api=1,
     )
 
 
@@ -76,6 +78,7 @@ def _part(world: Miniature) -> FeatureSpec:
         cites=(UNET,),
         kind="projection",
         unit="RMS pixel inside the mask",
+        api=1,
     )
 
 
@@ -89,6 +92,7 @@ def _factor(world: Miniature) -> FeatureSpec:
         weights=shipped(world, "regressor", LICENCE),
         licence=LICENCE,
         unit="share of the factor's range",
+        api=1,
     )
 
 
@@ -103,6 +107,7 @@ def _attribute(world: Miniature) -> FeatureSpec:
         licence=LICENCE,
         cites=(RESNETV2,),
         unit="share of the factor's range",
+        api=1,
     )
 
 
@@ -114,4 +119,5 @@ def _identity(world: Miniature) -> FeatureSpec:
         weights=shipped(world, "embedder", LICENCE),
         licence=LICENCE,
         unit="cosine distance",
+        api=1,
     )

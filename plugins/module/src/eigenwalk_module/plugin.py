@@ -39,4 +39,4 @@ def eigenwalk_generators() -> list[GeneratorSpec]:
 
 
 def _spec(name: str, summary: str, options: tuple[Option, ...]) -> GeneratorSpec:
-    return GeneratorSpec(name=name, load=f"eigenwalk_module.generator:{name}", summary=summary, options=options)
+    return GeneratorSpec(name=name, load=f"eigenwalk_module.generator:{name}", summary=summary, options=options, api=1)

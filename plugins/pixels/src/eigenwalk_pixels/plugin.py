@@ -15,11 +15,13 @@ def eigenwalk_features():
             summary="the image itself",
             options=(SIZE,),
             kind="projection",
+            api=1,
         ),
         FeatureSpec(
             name="luminance",
             load="eigenwalk_pixels.pixels:Luminance",
             summary="the image in grey; ~luminance is its colour",
             kind="projection",
+            api=1,
         ),
     ]

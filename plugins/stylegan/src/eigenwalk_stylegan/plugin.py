@@ -62,6 +62,7 @@ def _spec(summary: str, options: tuple[Option, ...]) -> GeneratorSpec:
         options=options,
         cites=CITES,
         spaces=SPACES,
+        api=1,
     )
 
 
@@ -72,4 +73,5 @@ def _r3gan(summary: str, options: tuple[Option, ...]) -> GeneratorSpec:
         summary=summary,
         options=options,
         cites=("Huang et al. 2024, arXiv 2501.05441",),
+        api=1,
     )
