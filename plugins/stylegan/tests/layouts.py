@@ -130,22 +130,31 @@ class Saved:
 
 @contextmanager
 def named(*full: str) -> Iterator[list[Any]]:
-    """A class for each full name, which pickles as that name: modules of that name exist as long."""
-    before, made = dict(sys.modules), []
+    """A class for each full name, which pickles as that name: it stands there, in a module of that name, as long."""
+    taken, made = list[tuple[ModuleType, str, Any]](), list[Any]()
+    own = [part for part in dict.fromkeys(_parents(full)) if part not in sys.modules]
+    sys.modules.update({part: ModuleType(part) for part in own})
     for one in full:
         path, _, name = one.rpartition(".")
-        for i in range(path.count(".") + 1):
-            part = ".".join(path.split(".")[: i + 1])
-            if part not in sys.modules:
-                sys.modules[part] = ModuleType(part)
         found = type(name, (dict,) if "Dict" in name else (), {"__module__": path, "__qualname__": name})
-        setattr(sys.modules[path], name, found)
+        module = sys.modules[path]
+        taken.append((module, name, getattr(module, name, None)))  # torch's own Linear, for one
+        setattr(module, name, found)
         made.append(found)
     try:
         yield made
     finally:
-        for part in set(sys.modules) - set(before):
+        for module, name, before in reversed(taken):
+            setattr(module, name, before)
+        for part in own:
             del sys.modules[part]
+
+
+def _parents(full: tuple[str, ...]) -> Iterator[str]:
+    """The modules that each name stands in, outermost first."""
+    for one in full:
+        parts = one.split(".")
+        yield from (".".join(parts[:i]) for i in range(1, len(parts)))
 
 
 PERSISTENT, EASY = "torch_utils.persistence._reconstruct_persistent_obj", "dnnlib.util.EasyDict"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -55,6 +56,14 @@ def test_a_path_is_a_generator_and_so_is_the_name(tmp_path) -> None:
     assert repr(alone) == "<R3GAN, 16 x 16 pixels, space z of 8 coordinates>"
     assert not any(parameter.requires_grad for parameter in alone.network.parameters())
     assert alone(alone.sample(1, 0).double()).dtype == torch.float64
+
+
+def test_a_pickle_is_written_and_torch_is_as_it_was(tmp_path) -> None:
+    before = torch.nn.Linear, set(sys.modules)
+    layouts.written("r3gan-16", tmp_path)
+    assert torch.nn.modules.linear.Linear is before[0]
+    assert not [name for name in set(sys.modules) - before[1] if name.startswith(("R3GAN", "training"))]
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "linear.pt")
 
 
 def test_what_does_not_fit_is_told(tmp_path) -> None:
