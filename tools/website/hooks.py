@@ -1,0 +1,98 @@
+"""What mkdocs calls while it builds the site: pages from other folders, links, lists, mathematics, generated parts."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import cards
+import commands
+from links import between_pages
+from lists import indented
+from mathematics import drawn
+from mkdocs.structure.files import File
+from pages import ELSEWHERE, ROOT, attached, sources
+
+MARKERS = {"<!-- commands -->": commands.written, "<!-- cards -->": cards.written}
+"""What a page asks for, and what is put in its place."""
+PACKAGES = "packages/index.md"
+EVALUATION = "evaluation/index.md"
+
+
+def on_config(config: Any) -> Any:
+    """The configuration with the pages of a folder where its navigation names one: ``packages/``."""
+    config.nav = _spread(config.nav, [*sources(), PACKAGES, EVALUATION])
+    return config
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """The files of docs, with the pages and the files that other folders hold."""
+    outside = {name: source for name, source in sources().items() if not source.is_relative_to("docs")}
+    contents: dict[str, str | bytes] = {
+        name: (ROOT / source).read_text(encoding="utf-8") for name, source in outside.items()
+    }
+    contents |= {name: file.read_bytes() for name, file in attached().items()}
+    contents[PACKAGES] = _packages()
+    if files.get_file_from_path(EVALUATION) is None:
+        contents[EVALUATION] = _grids()
+    for name, content in contents.items():
+        files.append(File.generated(config, name, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """A page's Markdown as Python-Markdown and mkdocs want it, with its generated part."""
+    name = page.file.src_uri
+    if name in sources():
+        markdown = between_pages(markdown, name, sources()[name])
+    markdown = indented(markdown)
+    for marker, written in MARKERS.items():
+        if marker in markdown:
+            markdown = markdown.replace(marker, written())
+    return markdown
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
+    """A page's HTML with its formulas drawn, and its wide tables in a frame of their own."""
+    return drawn(html)
+
+
+def _spread(nav: Any, names: list[str]) -> Any:
+    """`nav` with the pages below a folder in place of the folder's name, its index first."""
+    if isinstance(nav, dict):
+        return {title: _spread(inner, names) for title, inner in nav.items()}
+    if isinstance(nav, list):
+        return [_spread(inner, names) for inner in nav]
+    if isinstance(nav, str) and nav.endswith("/"):
+        below = sorted({name for name in names if name.startswith(nav)})
+        return sorted(below, key=lambda name: not name.endswith("/index.md"))
+    return nav
+
+
+def _packages() -> str:
+    """The page that lists the packages, by what their own pages say first."""
+    rows = []
+    for name, source in sources().items():
+        if name.startswith("packages/") and source.name == "README.md":
+            title, *rest = (ROOT / source).read_text(encoding="utf-8").split("\n\n")
+            names = _names_of(title.removeprefix("# ").strip())
+            rows.append(f"| [{title.removeprefix('# ').strip()}]({name.removeprefix('packages/')}) | {names} |")
+    return "\n".join(["# Packages", "", "| distribution | names |", "|---|---|", *sorted(rows), ""])
+
+
+def _names_of(distribution: str) -> str:
+    from eigenwalk.index import shipped
+
+    return " ".join(f"`{name}`" for name in shipped().names_of(distribution)) or "the core and the command line"
+
+
+def _grids() -> str:
+    """The page of the grids of evaluations that lie in docs/evaluation, and of what came out."""
+    parts = ["# Results and grids", "What was evaluated, as [the guide](../evaluate.md) says how."]
+    results = [name for name in sources() if name.startswith("evaluation/")]
+    parts += ["\n".join(f"- [{name.removeprefix('evaluation/').removesuffix('.md')}]({name.removeprefix('evaluation/')})" for name in results)]
+    for file in sorted((ROOT / "docs/evaluation").glob("*.toml")):
+        text = file.read_text(encoding="utf-8")
+        tomllib.loads(text)
+        parts += [f"## {file.name}", f"```toml\n{text.rstrip()}\n```"]
+    return "\n\n".join(part for part in parts if part) + "\n"
