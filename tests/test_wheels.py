@@ -158,10 +158,15 @@ def test_everything_is_imported_from_the_wheels(place):
 
 def test_the_wheels_offer_every_name_of_the_index(place):
     index = tomllib.loads((ROOT / "registry.toml").read_text())
+    code = "from eigenwalk.registry import Registry\nfor one in Registry.discover().directions: "
+    listed = ran(place, "python", "-c", code + "print(one.name, one.distribution)").splitlines()
+    told = {"directions": dict(line.split() for line in listed)}
     for what in ("features", "generators"):
         lines = [line.split() for line in ran(place, "eigenwalk", what).splitlines()]
+        told[what] = {words[0]: words[-2] for words in lines}
+    for what, offered in told.items():
         ours = {name: entry for name, entry in index[what].items() if entry["distribution"].split("-")[-1] in NAMES}
-        assert {words[0]: words[-2] for words in lines} == {name: entry["distribution"] for name, entry in ours.items()}
+        assert offered == {name: entry["distribution"] for name, entry in ours.items()}
     assert "failed" not in ran(place, "eigenwalk", "doctor")
 
 
