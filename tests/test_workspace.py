@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from eigenwalk.registry import Registry
 
@@ -42,8 +45,21 @@ def test_everything_that_a_package_or_a_test_asks_for_is_pinned():
     for project in PROJECTS.values():
         asked |= {distribution(line) for line in project["project"]["dependencies"]}
         asked |= {distribution(line) for line in project["build-system"]["requires"]}
+        for extra in project["project"].get("optional-dependencies", {}).values():
+            asked |= {distribution(line) for line in extra}
     pinned = {distribution(line) for line in lines("constraints.txt")}
     assert {name for name in asked if not name.startswith("eigenwalk")} <= pinned
+
+
+def test_what_the_pinned_ask_for_is_pinned_too():
+    pinned = {distribution(line) for line in lines("constraints.txt")}
+    lacking = dict[str, str]()
+    for name in sorted(pinned - {"torch"}):  # which asks for what one kind of machine needs
+        with suppress(PackageNotFoundError):  # pinned for another system than this one
+            for asked in map(Requirement, requires(name) or ()):
+                if asked.marker is None or asked.marker.evaluate({"extra": ""}):
+                    lacking |= {} if distribution(asked.name) in pinned else {asked.name: name}
+    assert not lacking
 
 
 @pytest.mark.parametrize("name", PROJECTS)
@@ -66,6 +82,6 @@ def test_the_index_says_what_the_specs_say():
     for name, offer in offered.items():
         row = index["features"][name]
         assert (offer.distribution, offer.spec.kind, offer.spec.unit) == (row["distribution"], row["kind"], row["unit"])
-    generators = {offer.name: offer.distribution for offer in registry.generators if offer.distribution in ours}
-    rows = {name: row["distribution"] for name, row in index["generators"].items() if row["distribution"] in ours}
-    assert generators == rows
+    for table, offers in (("generators", registry.generators), ("directions", registry.directions)):
+        rows = {name: row["distribution"] for name, row in index[table].items() if row["distribution"] in ours}
+        assert {offer.name: offer.distribution for offer in offers if offer.distribution in ours} == rows
