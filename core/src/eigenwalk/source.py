@@ -14,7 +14,7 @@ from eigenwalk.errors import ExpressionError
 
 MAX_TEXT = 4000
 CHECKPOINTS = (
-    *(".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".safetensors"),
+    *(".pkl", ".pickle", ".pt", ".pt2", ".pth", ".ckpt", ".safetensors"),
     *(".onnx", ".bin", ".npz", ".zip", ".h5", ".tar"),
 )
 """How files of weights commonly end; other files need a path separator, or to exist."""
