@@ -3,7 +3,7 @@
     eigenwalk.weights.fetch("identity(pretrained=vggface2)")      # returns the paths
     for item in eigenwalk.weights.every(registry): item.state()   # nothing is hashed
 
-Nothing else of eigenwalk opens a connection. No torch here.
+Nothing else of eigenwalk opens a connection, but ``eigenwalk index update`` and what pip or uv does. No torch here.
 """
 
 from __future__ import annotations
