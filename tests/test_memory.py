@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -87,6 +88,28 @@ def test_what_was_there_before_does_not_count():
 def test_the_tracker_stops_what_takes_too_much():
     with pytest.raises(OutOfMemory, match="needed"), Tracker(limit=3000):
         torch.ones(1000)
+
+
+def test_what_a_reverse_pass_took_too_much_of_is_let_go():
+    """torch keeps a graph whose reverse pass ends by an exception, so the limit must wait for the pass's end."""
+    look, z = Linearisation(FunctionGenerator(Tower(3), 6, (16, 16)), (("image", IMAGE),)), normal(1, 6).float()
+
+    def waypoint(tracker: Tracker) -> None:
+        with tracker:
+            point = look.at(z)
+            point.pull([torch.ones(1, 768)])
+            point.push(torch.ones(1, 1, 6))
+
+    whole, stopped = Tracker(), 0
+    waypoint(whole)
+    for limit in torch.linspace(0.2, 0.98, 40).mul(whole.peak).long().tolist():
+        tracker = Tracker(limit)
+        with suppress(OutOfMemory):
+            waypoint(tracker)
+            continue
+        stopped += 1
+        assert tracker.live == 0, limit
+    assert stopped > 20
 
 
 def test_blocks_are_the_modules_that_do_the_work():

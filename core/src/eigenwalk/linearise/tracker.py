@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -56,7 +57,9 @@ class Tracker(TorchDispatchMode):
         self._known[key] = weakref.ref(storage, lambda _: self._freed(key)), size
         self.live, self.made = self.live + size, self.made + size
         self.peak = max(self.peak, self.live)
-        if self.limit is not None and self.live > self.limit:
+        # What is raised inside a reverse pass leaves its graph in memory: the next operation outside of it tells.
+        inside = torch._C._current_graph_task_id() != -1  # pyright: ignore[reportAttributeAccessIssue]
+        if self.limit is not None and self.live > self.limit and not inside:
             raise OutOfMemory(f"more than {self.limit / 1e9:.2g} GB are needed")
 
     def _freed(self, key: int) -> None:
