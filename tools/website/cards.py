@@ -1,5 +1,146 @@
-"""The catalogue."""
+"""The cards of the catalogue: one for every row of the index, with the picture of its example or why there is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from examples import Example, examples, figures
+from pages import page_of
+
+from eigenwalk.errors import EigenwalkError
+from eigenwalk.index import Entry, Index, shipped
+from eigenwalk.weights import Item, wanted
+
+SPDX = re.compile(r"\b(Apache-2\.0|MIT|BSD-[23]-Clause|CC-BY[-\w.]*|GPL-[\w.]+|LGPL-[\w.]+|MPL-2\.0)\b")
+OF_A_FILE = re.compile(r"no weights of its own: those of the (file|network)")
+NONE, YOURS, SOME, NEEDED = "nothing to fetch", "opens a file of yours", "a file for some options", "needs a file"
+WEIGHTS = (NONE, SOME, NEEDED, YOURS)
+"""What a name needs beside its package."""
+HEADS = {
+    "feature": ("features", "Features", "What can be fixed or varied."),
+    "generator": ("generators", "Generators", "What is walked in."),
+    "direction": ("directions", "Directions", "Methods of others, named with `--solver`, to compare with."),
+}
 
 
-def written() -> str:
-    return ""
+def written(index: Index | None = None) -> str:
+    """The catalogue in HTML: what filters it, then a section of cards for features, generators and directions."""
+    entries = (index or shipped()).entries()
+    cards = [(kind, _Card(kind, entry)) for kind, entry in entries]
+    parts = [_filters([card for _, card in cards])]
+    for kind, (anchor, title, text) in HEADS.items():
+        inside = "\n".join(card.html() for of, card in cards if of == kind)
+        parts += [f"## {title} {{ #{anchor} }}", text, f'<div class="ew-cards">\n{inside}\n</div>']
+    return "\n\n".join(parts)
+
+
+class _Card:
+    """What the card of one row says."""
+
+    def __init__(self, kind: str, entry: Entry):
+        self.entry = entry
+        self.kind = entry.kind or kind
+        self.example = examples().get(entry.name) or Example(entry.name, why_not="has no example")
+        self.files = _files(entry.name if kind != "direction" else "")
+        self.weights = self._weights()
+        said = SPDX.findall(entry.licence) + SPDX.findall(entry.weights_licence)
+        self.licences = list(dict.fromkeys([*said, *(["not commercial"] if self._not_commercial() else [])]))
+
+    def _not_commercial(self) -> bool:
+        return "not commercial" in self.entry.weights_licence
+
+    def _weights(self) -> str:
+        if self.entry.reads or OF_A_FILE.match(self.entry.weights_licence):
+            return YOURS
+        fetched = [item for item in self.files if item.weights.url]
+        if not fetched:
+            return NONE
+        return NEEDED if self.example.why_not else SOME
+
+    def html(self) -> str:
+        """The card."""
+        entry = self.entry
+        facts = {
+            "unit": escape(entry.unit),
+            "package": _package(entry),
+            "licence": escape(entry.licence),
+            "weights": escape(entry.weights_licence),
+            "reads": escape("; ".join(entry.reads)),
+            "needs": escape("" if self.weights in (NONE, YOURS) else self.weights),
+            "contracts": f"version {entry.api}",
+            "checked": f"{escape(entry.checked)}, {entry.checked_on}",
+            "findings": escape("; ".join(entry.findings)),
+        }
+        rows = "".join(f"<dt>{name}</dt><dd>{said}</dd>" for name, said in facts.items() if said)
+        data = (
+            f'data-kind="{self.kind}" data-weights="{self.weights}" data-licences="{escape(", ".join(self.licences))}"'
+        )
+        return (
+            f'<article class="ew-card" id="{escape(entry.name)}" {data}>\n'
+            f"<header><h3><code>{escape(entry.name)}</code></h3><span>{self.kind}</span></header>\n"
+            f"<p>{_code(entry.summary)}</p>\n{self._picture()}\n"
+            f"<details><summary>Package, licences, unit</summary><dl>{rows}</dl></details>\n</article>"
+        )
+
+    def _picture(self) -> str:
+        one = self.example
+        if one.why_not or not one.picture.exists():
+            return f'<p class="ew-none">{escape(self._why_not())}: no example picture made.</p>'
+        said = one.shows or f"samples of {one.name}"
+        measured = figures().get(one.name, {})
+        shares = " and ".join(f"{part} {share:.2f}" for part, share in measured.items())
+        text = [f"{_code(said[:1].upper() + said[1:])}."]
+        text += [f"Moved at the ends, as shares of typical: {shares}."] if shares else []
+        text += [_code(one.credit)] if one.credit else []
+        command = f"<pre><code>{escape(one.command)}</code></pre>" if one.command else ""
+        source = f"pictures/catalogue/{one.picture.name}"
+        return (
+            f'<figure><a href="{source}"><img src="{source}" alt="{escape(said)}" loading="lazy" width="696" height="196"'
+            f"></a><figcaption>{' '.join(text)}</figcaption></figure>{command}"
+        )
+
+    def _why_not(self) -> str:
+        if self.weights == YOURS:
+            return "Opens a file or folder of yours, and none ships with it"
+        lacking = [item for item in self.files if item.weights.url][:1]
+        if not lacking:
+            return self.example.why_not[:1].upper() + self.example.why_not[1:]
+        return f"Needs weights {lacking[0].weights.file} ({lacking[0].weights.licence})"
+
+
+def _files(name: str) -> Sequence[Item]:
+    """The files that `name` needs with any of its options; none where it is not installed here."""
+    try:
+        return tuple(wanted(name, whole=True)) if name else ()
+    except EigenwalkError:
+        return ()
+
+
+def _package(entry: Entry) -> str:
+    page = page_of(entry.homepage)
+    where = page.replace(".md", ".html") if page else entry.homepage
+    return f'<a href="{escape(where)}">{escape(entry.distribution)}</a>'
+
+
+def _code(text: str) -> str:
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text, quote=False))
+
+
+def _filters(cards: Iterable[_Card]) -> str:
+    """What narrows the catalogue; without JavaScript all cards are there, and this is not."""
+    cards = list(cards)
+    kinds = dict.fromkeys(card.kind for card in cards)
+    licences = dict.fromkeys(sorted(licence for card in cards for licence in card.licences))
+    selects = "".join(
+        f'<label>{name}<select name="{name}"><option value="">any</option>'
+        + "".join(f"<option>{escape(choice)}</option>" for choice in choices)
+        + "</select></label>"
+        for name, choices in (("kind", kinds), ("licence", licences), ("weights", WEIGHTS))
+    )
+    return (
+        '<form class="ew-filters" id="filters" hidden><label>search'
+        '<input type="search" name="words" placeholder="hair, cosine, SeFa …" autocomplete="off"></label>'
+        f'{selects}<output></output><button type="reset">Show all</button></form>'
+    )

@@ -36,7 +36,7 @@ def _said(found: Any, context: Any, depth: int) -> str:
     parts += [_paragraph(text) for text in re.split(r"\n\s*\n", (found.help or "").strip())]
     records = [param.get_help_record(context) for param in found.get_params(context)]
     rows = [_row(record) for record in records if record and not record[0].endswith("--help")]
-    parts += ["| | |\n|---|---|\n" + "\n".join(rows) + '\n{ .options }'] if rows else []
+    parts += ["| | |\n|---|---|\n" + "\n".join(rows) + "\n{ .options }"] if rows else []
     return "\n\n".join(part for part in parts if part)
 
 

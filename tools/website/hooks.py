@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
 import cards
@@ -11,7 +10,9 @@ from links import between_pages
 from lists import indented
 from mathematics import drawn
 from mkdocs.structure.files import File
-from pages import ELSEWHERE, ROOT, attached, sources
+from pages import ROOT, attached, sources
+
+from eigenwalk.index import shipped
 
 MARKERS = {"<!-- commands -->": commands.written, "<!-- cards -->": cards.written}
 """What a page asks for, and what is put in its place."""
@@ -70,29 +71,24 @@ def _spread(nav: Any, names: list[str]) -> Any:
 
 
 def _packages() -> str:
-    """The page that lists the packages, by what their own pages say first."""
+    """The page that lists the packages and what they offer."""
     rows = []
     for name, source in sources().items():
         if name.startswith("packages/") and source.name == "README.md":
-            title, *rest = (ROOT / source).read_text(encoding="utf-8").split("\n\n")
-            names = _names_of(title.removeprefix("# ").strip())
-            rows.append(f"| [{title.removeprefix('# ').strip()}]({name.removeprefix('packages/')}) | {names} |")
+            title = (ROOT / source).read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ").strip()
+            rows.append(f"| [{title}]({name.removeprefix('packages/')}) | {_names_of(title)} |")
     return "\n".join(["# Packages", "", "| distribution | names |", "|---|---|", *sorted(rows), ""])
 
 
 def _names_of(distribution: str) -> str:
-    from eigenwalk.index import shipped
-
     return " ".join(f"`{name}`" for name in shipped().names_of(distribution)) or "the core and the command line"
 
 
 def _grids() -> str:
     """The page of the grids of evaluations that lie in docs/evaluation, and of what came out."""
-    parts = ["# Results and grids", "What was evaluated, as [the guide](../evaluate.md) says how."]
-    results = [name for name in sources() if name.startswith("evaluation/")]
-    parts += ["\n".join(f"- [{name.removeprefix('evaluation/').removesuffix('.md')}]({name.removeprefix('evaluation/')})" for name in results)]
+    parts = ["# Results and grids", "What was evaluated, and as what: [the guide](../evaluate.md) says how."]
+    results = [name.removeprefix("evaluation/") for name in sources() if name.startswith("evaluation/")]
+    parts.append("\n".join(f"- [{name.removesuffix('.md').capitalize()}]({name})" for name in results))
     for file in sorted((ROOT / "docs/evaluation").glob("*.toml")):
-        text = file.read_text(encoding="utf-8")
-        tomllib.loads(text)
-        parts += [f"## {file.name}", f"```toml\n{text.rstrip()}\n```"]
+        parts += [f"## {file.name}", f"```toml\n{file.read_text(encoding='utf-8').rstrip()}\n```"]
     return "\n\n".join(part for part in parts if part) + "\n"
