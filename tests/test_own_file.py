@@ -1,4 +1,4 @@
-"""A generator's file of the user, by its path alone: walked, converted, refused."""
+"""Files of the user by their path alone: generators walked, converted, refused; functions that take something else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import pytest
 import torch
 
 import eigenwalk
-from eigenwalk.errors import FileError
+from eigenwalk.compose import compose
+from eigenwalk.errors import FileError, OptionError
+from eigenwalk.registry import Registry
 
 LAYOUTS = Path(__file__).parents[1] / "plugins/stylegan/tests/layouts.py"
 
@@ -62,3 +64,66 @@ def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path):
     said = run("walk", "ffhq.pkl", "--vary", "pixels", folder=tmp_path)
     assert said.returncode == 4, said.stderr
     assert not (tmp_path / "ran").exists()
+
+
+FUNCTIONS = """
+import functools
+
+def one(images): return images
+def two(images, target): return images - target
+def trio(images, *, a, b=1, c): return images * a * b * c
+def none(): return 1
+def named(*, images): return images
+def anything(*values, **options): return values[0]
+class Needs:
+    def __init__(self, target): self.target = target
+    def __call__(self, images): return images * self.target
+class Bare:
+    def __call__(self): return 1
+
+@functools.wraps(two)
+def given(*values): return two(*values, target=1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("two", "target must be given: write './own.py:two(target=…)', or give it a default in the file"),
+        ("two(targte=3)", "it has no 'targte'; did you mean 'target'?"),
+        ("two(images=3, target=1)", "it has no 'images'"),
+        ("trio(b=2)", "a and c must be given: write './own.py:trio(b=2, a=…, c=…)', or give them a default"),
+        ("none", "takes (), and the options given are none: a feature's function takes images (batch, 3, height"),
+        ("named", "takes images (batch, 3, height, width) first"),
+        ("Needs", "target must be given: write './own.py:Needs(target=…)'"),
+        ("Bare", "takes images (batch, 3, height, width) first"),
+    ],
+)
+def test_a_function_that_cannot_be_called_with_images_says_what_it_lacks(written, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(FUNCTIONS)
+    with pytest.raises(OptionError) as caught:
+        compose([f"./own.py:{written}"], ["./own.py:one"], Registry.of([]))
+    assert f"./own.py:{written.partition('(')[0]}" in str(caught.value)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "written", ["two(target=0)", "trio(a=1, c=1)", "anything", "anything(x=3)", "Needs(target=1)", "given"]
+)
+def test_a_function_is_taken_as_it_is_called(written, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(FUNCTIONS)
+    images = torch.rand(2, 3, 4, 4)
+    (term,) = compose([], [f"./own.py:{written}"], Registry.of([])).varied
+    assert term.feature(images).shape == images.shape
+
+
+def test_a_path_with_a_space_is_quoted_in_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("my own.py").write_text(FUNCTIONS)
+    with pytest.raises(OptionError) as caught:
+        compose([], ['file("./my own.py:two")'], Registry.of([]))
+    remedy = 'file("./my own.py:two", target=0)'
+    assert remedy.replace("0", "…") in str(caught.value)
+    assert compose([], [remedy], Registry.of([])).varied

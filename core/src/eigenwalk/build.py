@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import os
@@ -59,6 +60,8 @@ def made(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any)
         lacks = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
         other = lacks and lacks.partition(".")[0] != spec.load.partition(":")[0].partition(".")[0]
         remedy = f"; pip install {offer.distribution} brings it" if other else ""
+        if not isinstance(error, ModuleNotFoundError):
+            remedy = "; eigenwalk doctor says whether versions here break each other"
         raise PluginError(f"{who}: its factory {spec.load} cannot be imported: {explained(error)}{remedy}") from error
     try:
         with store.noting() as opened:
@@ -105,10 +108,8 @@ def feature_from_file(call: Call) -> tuple[Feature, Used]:
         raise ContractError(
             f"{text} must be a Feature or a function of images (batch, 3, height, width), got {_a(found)}"
         )
-    if options:
-        _binds(found, text, options, None)
-        found = functools.partial(found, **options)
-    return FunctionFeature(cast(Any, found)), _used(call, path)
+    _binds(found, text, options, None)
+    return FunctionFeature(cast(Any, functools.partial(found, **options) if options else found)), _used(call, path)
 
 
 def generator_from_file(call: Call) -> tuple[Generator, Used]:
@@ -167,15 +168,45 @@ def _called(path: Path, function: Callable[..., Any], options: Mapping[str, Any]
 
 
 def _binds(function: Callable[..., Any], text: str, options: Mapping[str, Any], *images: None) -> None:
-    try:
-        signature = inspect.signature(function)
+    """Nothing, where `function`, called `text`, takes `options`, after `images` where those are given.
+
+    Raises:
+        OptionError: it does not, or asks for more.
+    """
+    try:  # as it is called: what it is decorated with may give what is inside all that it asks for
+        signature = inspect.signature(function, follow_wrapped=False)
     except (TypeError, ValueError):  # written in C: it tells when it is called
         return
     try:
         signature.bind(*images, **options)
     except TypeError as error:
         given = ", ".join(options) or "none"
-        raise OptionError(f"{text} takes {signature}, and the options given are {given}: {error}") from None
+        what = _amiss(signature, text, options, *images) or str(error)
+        raise OptionError(f"{text} takes {signature}, and the options given are {given}: {what}") from None
+
+
+def _amiss(signature: inspect.Signature, text: str, options: Mapping[str, Any], *images: None) -> str:
+    """Why a function of this `signature` cannot be called so, and what to write; nothing where Python says it best."""
+    own = list(signature.parameters.values())
+    named = [one for one in own if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    if images:
+        takers = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        if not own or own[0].kind not in (*takers, inspect.Parameter.VAR_POSITIONAL):
+            return "a feature's function takes images (batch, 3, height, width) first"
+        named = [one for one in named if one is not own[0]]
+    names = [one.name for one in named]
+    loose = any(one.kind is one.VAR_KEYWORD for one in own)
+    for option in () if loose else options:
+        if option not in names:
+            near = difflib.get_close_matches(option, names, 1)
+            return f"it has no {option!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    lacks = [one.name for one in named if one.default is one.empty and one.name not in options]
+    if not lacks:
+        return ""
+    given = ", ".join([f"{name}={value!r}" for name, value in options.items()] + [f"{name}=…" for name in lacks])
+    written = f"'file(\"{text}\", {given})'" if " " in text else f"'{text}({given})'"
+    it = "it" if len(lacks) == 1 else "them"
+    return f"{' and '.join(lacks)} must be given: write {written}, or give {it} a default in the file"
 
 
 def _no_options(options: Mapping[str, Any], text: str) -> None:
