@@ -16,6 +16,7 @@ from eigenwalk.cli import main
 from eigenwalk.errors import InputError
 from eigenwalk.registry import Registry
 from eigenwalk.testing import (
+    DIRECTION,
     FEATURE,
     GENERATOR,
     Case,
@@ -232,4 +233,4 @@ def test_without_a_name_what_is_declared_is_checked(run):
 
 def test_the_guide_names_every_check():
     text = (ROOT / "docs/conformance.md").read_text(encoding="utf-8")
-    assert not [one.name for one in (*FEATURE, *GENERATOR) if f"`{one.name}`" not in text]
+    assert not [one.name for one in (*FEATURE, *GENERATOR, *DIRECTION) if f"`{one.name}`" not in text]
