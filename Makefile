@@ -2,18 +2,20 @@
 # make test    all tests; ARGS="-k expression" runs some of them
 # make lint    ruff and pyright; make format repairs what ruff can
 # make bench   the benchmarks: costs and times, printed as tables; GENERATOR=rooms names another generator
+# make release  all distributions, built and checked; VERSION=0.2.0 also writes that version and cuts the changelog
 # Each makes .venv first, and again only when a package's pyproject.toml or the list of versions has changed.
 # PYTHON=python3.12 picks another Python, 3.11 or later.
 
 PYTHON ?= python3
 ARGS ?=
+VERSION ?=
 GENERATOR ?= rooms
 VENV := .venv
 BIN := $(VENV)/bin
 PROJECTS := $(wildcard core/pyproject.toml plugins/*/pyproject.toml)
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test lint format bench venv clean
+.PHONY: demo test lint format bench release venv clean
 
 demo: $(INSTALLED)
 	$(BIN)/eigenwalk walk rooms --fix "rooms.part(sofa)" --vary "~rooms.part(sofa)" --seed 2 --steps 12 --stride 0.12 --paths 6 --out runs/demo
@@ -33,6 +35,9 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@set -e; for file in $(wildcard benchmarks/*.py); do echo "== $$file"; $(BIN)/python $$file '$(GENERATOR)'; done
+
+release: $(INSTALLED)
+	$(BIN)/python tools/release.py $(if $(VERSION),--version $(VERSION))
 
 venv: $(INSTALLED)
 
