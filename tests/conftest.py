@@ -21,6 +21,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 install_import_hook([f"eigenwalk.{module}" for module in TENSORS], "typechecked.check")
 
 
+# Half of the time of a small walk is the kernel's otherwise. (Imported here: `eigenwalk.memory` holds no tensors.)
+from eigenwalk.memory.allocator import keep_freed  # noqa: E402
+
+keep_freed()
+
 # A shell that starts tests in the background lets them ignore Ctrl-C, which they and what they start then never see.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

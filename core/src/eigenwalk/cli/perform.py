@@ -18,6 +18,7 @@ from eigenwalk.cli.app import INTERRUPTED
 from eigenwalk.cli.errors import console, warn
 from eigenwalk.cli.progress import Progress, path_lines, path_table, progress
 from eigenwalk.errors import RecipeError, WalkError
+from eigenwalk.memory.allocator import keep_freed
 from eigenwalk.outputs import words
 from eigenwalk.outputs.folder import REMEDY, RunFolder
 from eigenwalk.recipe import IDENTITY, Recipe
@@ -77,6 +78,8 @@ def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) ->
 
 def _steps(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> str:
     """Walks to the end and makes the pictures; returns a notice, or nothing."""
+    if recipe.memory is None:
+        keep_freed()
     with progress(recipe.steps, quiet) as shown:
         if folder.paths:
             shown.note(f"going on in {folder.path}: {folder.kept} were walked before")
