@@ -1,27 +1,34 @@
 """Every command and every piece of Python in the README and the guides runs as it stands there.
 
 Blocks of a page run in order, in one empty folder. Only the length of walks is changed: one step, two paths. ``make``
-is left to those who run it, and ``pip install`` of a package that a page builds goes into a folder beside it.
+is left to those who run it, and ``pip install`` of a package that a page builds goes into a folder beside it. Commands
+that need what cannot be here (others' weights, a network) are shown as text: they are read, up to names and options.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
+import shlex
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import eigenwalk
+from eigenwalk import weights
+from eigenwalk.cli.app import command
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+SHOWN = [*PAGES, ROOT / "core/README.md", *sorted(ROOT.glob("plugins/*/README.md"))]
 SHORT = {"steps": 1, "paths": 2}
 
 EIGENWALK = f"""#!{sys.executable}
@@ -64,7 +71,7 @@ def test_pages_hold_no_block_of_another_kind():
 
 
 def test_links_lead_somewhere():
-    for page in [*PAGES, ROOT / "core/README.md", *ROOT.glob("plugins/*/README.md"), ROOT / "CHANGELOG.md"]:
+    for page in [*SHOWN, ROOT / "CHANGELOG.md"]:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             if not target.startswith("https://"):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
@@ -89,9 +96,21 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def beside(page: Path, folder: Path) -> None:
+    """Puts into `folder` what a page takes its reader to have: a StyleGAN of their own."""
+    if page.name == "own_stylegan.md":
+        spec = importlib.util.spec_from_file_location("layouts", ROOT / "plugins/stylegan/tests/layouts.py")
+        assert spec
+        assert spec.loader
+        layouts = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(layouts)
+        layouts.written("ada-16", folder, contrast=0.3).rename(folder / "ffhq.pkl")
+
+
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix().removeprefix("docs/"))
 def test_what_a_page_says_runs(page, place):
+    beside(page, place)
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(page):
         where = f"{page.name}, line {block.line}"
@@ -104,3 +123,45 @@ def test_what_a_page_says_runs(page, place):
         elif block.language == "sh":
             done = subprocess.run(["bash", "-euc", block.text], check=False, capture_output=True, text=True)
             assert done.returncode == 0, f"{where}:\n{done.stderr}"
+
+
+def shown_commands(page: Path) -> Iterator[tuple[int, list[str]]]:
+    """Commands of eigenwalk that a page shows and that no test runs, in words, with their lines."""
+    text = page.read_text(encoding="utf-8")
+    lines = [(block.line, block.text) for block in blocks(page) if block.language == "text"]
+    without = re.sub(r"^( *)```(\w+)\n(.*?)^\1```$", lambda block: "\n" * block[0].count("\n"), text, flags=re.M | re.S)
+    lines += [(i, line) for i, line in enumerate(without.splitlines(), 1) if line.startswith("    ")]
+    for line, inside in lines:
+        for found in re.finditer(r"^ *(eigenwalk (?:.*\\\n)*.*)$", inside, re.MULTILINE):
+            yield line, shlex.split(found[1].replace("\\\n", " "), comments=True)[1:]
+
+
+def complaint(words: list[str]) -> str:
+    """What the command line has against these words; empty if only a file is missing."""
+    root: Any = command()
+    context = root.make_context("eigenwalk", list(words), resilient_parsing=True)
+    try:
+        found, rest = root, list(words)
+        while hasattr(found, "list_commands"):
+            name, found, rest = found.resolve_command(context, rest)
+            if hasattr(found, "list_commands"):
+                context = found.make_context(name, list(rest), parent=context, resilient_parsing=True)
+        found.make_context(name, list(rest), parent=context)
+    except Exception as error:  # of typer's own click, whose classes are private
+        said = error.format_message() if hasattr(error, "format_message") else str(error)  # type: ignore[attr-defined]
+        return "" if "does not exist" in said else said
+    return ""
+
+
+@pytest.mark.parametrize("line", ["walk rooms --fox pixels", "walk rooms --steps few", "weights fetsh identity"])
+def test_a_mistake_in_a_shown_command_would_be_found(line):
+    assert complaint(line.split())
+
+
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_that_are_only_shown_could_be_typed(page):
+    for line, words in shown_commands(page):
+        assert not complaint(words), f"{page.name}, line {line}: {shlex.join(words)}"
+        for option, expression in pairwise(words):
+            if option in ("--fix", "--vary"):
+                weights.wanted(expression)  # reads it, and finds every name and option

@@ -1,8 +1,9 @@
-"""Makes the pictures of the catalogue: `python tools/pictures.py` all of them, with names those.
+"""Makes the pictures of the site: `python tools/pictures.py` all of them, with names those of the catalogue; `start`
+names those of the first page, which are what its own commands write.
 
-Every picture is of a walk by `eigenwalk.run`, or of samples, in a folder that holds what `prepared` puts there:
-networks written or fitted here, and two generators trained by others, whose weights `--real` has (docs/examples says
-whose).
+Every picture of the catalogue is of a walk by `eigenwalk.run`, or of samples, in a folder that holds what `prepared`
+puts there: networks written or fitted here, and two generators trained by others, whose weights `--real` has
+(docs/examples says whose).
 Figures of the walks go to figures.json beside the pictures.
 """
 
@@ -11,7 +12,10 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import re
+import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,15 +28,14 @@ from PIL import Image
 
 import eigenwalk
 from eigenwalk.cli import main as from_shell
-
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tools/website"))
-
-from examples import FIGURES, STEPS, STRIDE, Example, examples, figures  # noqa: E402
+from website.examples import FIGURES, STEPS, STRIDE, Example, examples, figures
+from website.pages import ROOT
 
 TILE, GAP, COLUMNS = 96, 4, 7
 LARGEST = 40_000
 """Bytes of a picture."""
+BROWSER = "chromium"
+WIDEST = 1600
 PAPER = (255, 255, 255)
 LEGACY = {"dynamo": False, "opset_version": 13}
 """Of torch's exporters to ONNX, the one that needs no further package."""
@@ -46,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = reader.parse_args(arguments)
     wanted = [one for one in examples().values() if not one.why_not and (not given.names or one.name in given.names)]
     failed = 0
+    if not given.names or "start" in given.names:
+        of_start()
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         for one in wanted:
             try:
@@ -58,6 +63,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
             FIGURES.write_text(json.dumps(dict(sorted((figures() | measured).items())), indent=1) + "\n")
             print(f"{one.name}: {one.picture.stat().st_size:,} bytes {measured.get(one.name, '')}", flush=True)
     return int(failed > 0)
+
+
+def of_start() -> None:
+    """Runs the walks of docs/start.md and puts strip, plot and report of each beside the page, as WebP."""
+    folder = ROOT / "docs/pictures/start"
+    folder.mkdir(exist_ok=True)
+    blocks = re.findall(r"```sh\n(eigenwalk walk .*? --out runs/(\w+))\n```", (ROOT / "docs/start.md").read_text())
+    with tempfile.TemporaryDirectory() as place, chdir(place):
+        for command, name in blocks:
+            typed(shlex.split(command)[1:])
+            for kind in ("strip", "plot"):
+                picture = Image.open(f"runs/{name}/{kind}.png").convert("RGB")
+                picture.thumbnail((WIDEST, 10 * WIDEST), Image.Resampling.LANCZOS)
+                picture.save(folder / f"{name}-{kind}.webp", quality=80, method=6)
+            if shutil.which(BROWSER):
+                _photographed(Path(f"runs/{name}/report.html"), folder / f"{name}-report.webp")
+
+
+def typed(words: Sequence[str]) -> None:
+    """Runs a command of eigenwalk as from a shell.
+
+    Raises:
+        OSError: it ended with an error, which it has told.
+    """
+    try:
+        from_shell([*words, "--quiet"])
+    except SystemExit as end:
+        if end.code:
+            raise OSError(f"eigenwalk {shlex.join(words)} ended with {end.code}") from None
+
+
+def _photographed(page: Path, file: Path) -> None:
+    """Writes a picture of the top of an HTML page."""
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1280,1000"]
+    words = [BROWSER, *options, "--screenshot=page.png", page.resolve().as_uri()]
+    subprocess.run(words, check=True, capture_output=True)
+    Image.open("page.png").convert("RGB").save(file, quality=80, method=6)
 
 
 def made(one: Example) -> dict[str, dict[str, float]]:
@@ -122,12 +164,15 @@ def prepared(one: Example, real: Path, portraits: int = 300) -> None:
     name = one.prepare
     if not name or Path(name).exists():
         return
-    if name in ("anime_dcgan.safetensors", "faces_vae.pt"):
-        shutil.copy(real / name, name)
-        shutil.copy(ROOT / f"docs/examples/{Path(name).stem}.py", ".")
-    elif name.startswith("rooms."):
-        _exported(Path(name))
-    else:
+    weights = {"anime.onnx": "anime_dcgan.safetensors"}.get(name, name)
+    if weights in ("anime_dcgan.safetensors", "faces_vae.pt"):
+        shutil.copy(real / weights, weights)
+        shutil.copy(ROOT / f"docs/examples/{Path(weights).stem}.py", ".")
+    if name == "anime.onnx":
+        _exported("./anime_dcgan.py:build(weights='anime_dcgan.safetensors')", Path(name))
+    elif name == "rooms.pt2":
+        _exported("rooms", Path(name))
+    elif name == "hair_lightness.safetensors":
         _fitted(Path(name).stem, portraits)
 
 
@@ -142,9 +187,9 @@ class _Module(torch.nn.Module):
         return self.generator(latents)
 
 
-def _exported(file: Path) -> None:
-    """The generator rooms in `file`, by torch.export or as ONNX."""
-    network = _Module("rooms").eval()
+def _exported(generator: str, file: Path) -> None:
+    """A generator in `file`, by torch.export or as ONNX."""
+    network = _Module(generator).eval()
     latents = network.generator.sample(2, seed=0)
     if file.suffix == ".pt2":
         program = torch.export.export(network, (latents,), dynamic_shapes=({0: torch.export.Dim("batch")},))
@@ -163,7 +208,7 @@ def _fitted(label: str, portraits: int) -> None:
         for i, image in enumerate(faces(faces.sample(portraits, seed=0))):
             _shown(image).save(f"portraits/{i:03}.png")
             rows.writerow([f"{i:03}.png", float(judge(image[None]))])
-    from_shell(["attributes", "fit", label, "--csv", "portraits/values.csv", "--out", ".", "--quiet"])
+    typed(["attributes", "fit", label, "--csv", "portraits/values.csv", "--out", "."])
 
 
 if __name__ == "__main__":

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-
-from examples import Example, examples, figures
-from pages import page_of
 
 from eigenwalk.errors import EigenwalkError
 from eigenwalk.index import Entry, Index, shipped
 from eigenwalk.weights import Item, wanted
+from website.examples import Example, examples, figures
+from website.pages import page_of
 
 SPDX = re.compile(r"\b(Apache-2\.0|MIT|BSD-[23]-Clause|CC-BY[-\w.]*|GPL-[\w.]+|LGPL-[\w.]+|MPL-2\.0)\b")
 OF_A_FILE = re.compile(r"no weights of its own: those of the (file|network)")
@@ -62,26 +61,26 @@ class _Card:
     def html(self) -> str:
         """The card."""
         entry = self.entry
-        facts = {
-            "unit": escape(entry.unit),
+        first = {
             "package": _package(entry),
+            "unit": escape(entry.unit),
             "licence": escape(entry.licence),
             "weights": escape(entry.weights_licence),
+        }
+        more = {
             "reads": escape("; ".join(entry.reads)),
             "needs": escape("" if self.weights in (NONE, YOURS) else self.weights),
             "contracts": f"version {entry.api}",
             "checked": f"{escape(entry.checked)}, {entry.checked_on}",
-            "findings": escape("; ".join(entry.findings)),
+            "findings": escape("; ".join(entry.findings)) or "none",
         }
-        rows = "".join(f"<dt>{name}</dt><dd>{said}</dd>" for name, said in facts.items() if said)
-        data = (
-            f'data-kind="{self.kind}" data-weights="{self.weights}" data-licences="{escape(", ".join(self.licences))}"'
-        )
+        licences = escape(", ".join(self.licences))
+        data = f'data-kind="{self.kind}" data-weights="{self.weights}" data-licences="{licences}"'
         return (
             f'<article class="ew-card" id="{escape(entry.name)}" {data}>\n'
             f"<header><h3><code>{escape(entry.name)}</code></h3><span>{self.kind}</span></header>\n"
-            f"<p>{_code(entry.summary)}</p>\n{self._picture()}\n"
-            f"<details><summary>Package, licences, unit</summary><dl>{rows}</dl></details>\n</article>"
+            f"<p>{_code(entry.summary)}</p>\n{self._picture()}\n{_rows(first)}\n"
+            f"<details><summary>listed, not audited</summary>{_rows(more)}</details>\n</article>"
         )
 
     def _picture(self) -> str:
@@ -96,10 +95,8 @@ class _Card:
         text += [_code(one.credit)] if one.credit else []
         command = f"<pre><code>{escape(one.command)}</code></pre>" if one.command else ""
         source = f"pictures/catalogue/{one.picture.name}"
-        return (
-            f'<figure><a href="{source}"><img src="{source}" alt="{escape(said)}" loading="lazy" width="696" height="196"'
-            f"></a><figcaption>{' '.join(text)}</figcaption></figure>{command}"
-        )
+        image = f'<img src="{source}" alt="{escape(said)}" loading="lazy" width="696" height="196">'
+        return f'<figure><a href="{source}">{image}</a><figcaption>{" ".join(text)}</figcaption></figure>{command}'
 
     def _why_not(self) -> str:
         if self.weights == YOURS:
@@ -116,6 +113,11 @@ def _files(name: str) -> Sequence[Item]:
         return tuple(wanted(name, whole=True)) if name else ()
     except EigenwalkError:
         return ()
+
+
+def _rows(facts: Mapping[str, str]) -> str:
+    """A list of those that say something."""
+    return f"<dl>{''.join(f'<dt>{name}</dt><dd>{said}</dd>' for name, said in facts.items() if said)}</dl>"
 
 
 def _package(entry: Entry) -> str:

@@ -8,7 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from pages import ROOT
+from website.pages import ROOT
 
 PICTURES = ROOT / "docs/pictures/catalogue"
 FIGURES = PICTURES / "figures.json"

@@ -6,7 +6,7 @@ import posixpath
 import re
 from pathlib import Path
 
-from pages import LINK, ROOT, file_at, is_address, page_of, prose
+from website.pages import LINK, ROOT, file_at, is_address, page_of, prose
 
 
 def between_pages(text: str, name: str, source: Path) -> str:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-import cards
-import commands
-from links import between_pages
-from lists import indented
-from mathematics import drawn
 from mkdocs.structure.files import File
-from pages import ROOT, attached, sources
 
 from eigenwalk.index import shipped
+from website import cards, commands
+from website.links import between_pages
+from website.lists import indented
+from website.mathematics import drawn
+from website.pages import ROOT, attached, sources
 
 MARKERS = {"<!-- commands -->": commands.written, "<!-- cards -->": cards.written}
 """What a page asks for, and what is put in its place."""
+ALONE = re.compile(r'<p>(<img [^>]*?src="([^"]+)"[^>]*>)</p>')
+"""A picture that is a paragraph."""
 PACKAGES = "packages/index.md"
 EVALUATION = "evaluation/index.md"
 
@@ -44,6 +46,7 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """A page's Markdown as Python-Markdown and mkdocs want it, with its generated part."""
     name = page.file.src_uri
+    page.meta.setdefault("hide", _hidden(page))
     if name in sources():
         markdown = between_pages(markdown, name, sources()[name])
     markdown = indented(markdown)
@@ -54,8 +57,14 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 
 def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
-    """A page's HTML with its formulas drawn, and its wide tables in a frame of their own."""
-    return drawn(html)
+    """A page's HTML with its formulas drawn, and pictures that open alone when they are pressed."""
+    return ALONE.sub(r'<p class="ew-picture"><a href="\2">\1</a></p>', drawn(html))
+
+
+def _hidden(page: Any) -> list[str]:
+    """The sides of a page that would be empty: the list of its section, where it has none; its contents, where short."""
+    alone = [] if page.ancestors else ["navigation"]
+    return [*alone, "toc"] if page.file.src_uri in ("index.md", "catalogue.md") else alone
 
 
 def _spread(nav: Any, names: list[str]) -> Any:
