@@ -20,7 +20,7 @@ KEEP = "from eigenwalk.memory.allocator import keep_freed\nassert keep_freed()"
 
 def faults(before: str) -> int:
     ran = subprocess.run(
-        [sys.executable, "-c", CHURN.format(before=before)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", CHURN.format(before=before)], capture_output=True, , check=True
     )
     return int(ran.stdout)
 
