@@ -21,7 +21,9 @@ from eigenwalk.evaluate.limit import SLACK, Limit, limit
 from eigenwalk.evaluate.lines import REACH, lines
 from eigenwalk.evaluate.method import SOLVERS
 from eigenwalk.evaluate.plan import SOURCES, _files, plan
+from eigenwalk.evaluate.ratios import ratios
 from eigenwalk.evaluate.summary import summarise
+from eigenwalk.evaluate.tables import ratio_table
 from eigenwalk.evaluate.walked import Walked, crossing, drift_at, value_at
 from eigenwalk.evaluate.work import best
 from eigenwalk.path import Role
@@ -361,6 +363,24 @@ def test_numbers_of_rows_are_means_over_starts() -> None:
     # A walk that had less than what was sought is the limit there.
     assert summary.limits[0].drift[-1].mean == pytest.approx((0.1 + 0.1) / 2) and summary.limits[0].beaten == 1
     assert summary.missing == 0
+
+
+def test_ratios_are_over_starts_where_both_get_there() -> None:
+    planned = plan(
+        Grid.of(generators=[ONE], methods=["rayleigh", "published", "random"], seeds="0-2"), Registry.discover()
+    )
+    ours, published, straight = (cell for cell in planned.cells if cell.kind in ("walk", "lines"))
+    line = [0.0, 0.5]
+    first = made([line, line, [0.0, 0.2]], [[0.0, 0.1], [0.0, 0.3], [0.0, 0.1]], [0, 1, 2])
+    second = made([line, [0.0, 0.1], line], [[0.0, 0.2], [0.0, 0.1], [0.0, 0.9]], [0, 1, 2])
+    third = made([line, line, line, line], [[0.0, 0.5], [0.0, 0.4], [0.0, 0.4], [0.0, 0.4]], [0, 0, 1, 2])
+    least = Limit((0.3, 0.5), (0,), np.array([[0.02], [0.05]]), np.full((2, 1), 0.5), 10.0, 1.0)
+    results = {ours.key: first, published.key: second, straight.key: third, planned.cells[-1].key: least}
+    (found,) = ratios(summarise(planned, results, {}))
+    assert (found.published, found.limit) == (pytest.approx(0.5), pytest.approx(2.0))
+    assert found.linear == pytest.approx(0.2 / 0.4) and found.best == "random (best of 1)"
+    table = ratio_table(summarise(planned, results, {}))
+    assert table[1][-1] == ["all", "worst", "0.50", "0.50", "2.00"]
 
 
 def test_our_method_is_the_walk_that_users_get() -> None:

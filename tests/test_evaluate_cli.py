@@ -89,7 +89,7 @@ def test_a_pair_is_evaluated_told_and_not_computed_again(here: Here, place: Path
     assert all(low <= median <= high for low, median, high in middle) and curves[-1]["median"] == ""
 
     told = (out / "evaluation.md").read_text()
-    assert "| rayleigh |" in told and "| limit |" in told and f"![]({plot})" in told and "| luminance |" in told
+    assert "| rayleigh |" in told and "| limit |" in told and f"]({plot})" in told and "| luminance |" in told
     page = (out / "index.html").read_text()
     assert not re.search(r"(src|href)=\"(?!data:|#)", page)
     # Two plots; of two seeds six pictures by random, and by rayleigh those of the levels that it reaches.
@@ -122,6 +122,40 @@ def test_a_killed_evaluation_goes_on_from_what_was_saved(place: Path) -> None:
     kept = {name: when for name, when in before.items() if name.endswith(".safetensors")}
     assert f"{len(kept)} cells were computed before" in said and "1 of 5" not in said
     assert kept.items() <= cells(place / "out").items() and len(rows(place / "out")) == 4
+
+
+def test_two_processes_share_a_folder_and_both_tell_of_all(place: Path) -> None:
+    (place / "grid.toml").write_text(GRID.replace('judges = ["./my_feature.py:raising"]', "").replace("= false", "= 1"))
+    processes = [begin(place, "evaluate", "grid.toml", "-o", "out", slow=0.02) for _ in range(2)]
+    said = [process.communicate(timeout=180)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    done = re.findall(r"^\d+ of 8: (.+), .+$", "\n".join(said), re.MULTILINE)
+    assert len(done) == len(set(done)) == 8 == len(cells(place / "out"))
+    assert not list(place.glob("out/**/*.lock")) and not list(place.glob("out/**/*.part"))
+    assert len(rows(place / "out")) == 8
+
+
+def test_several_grids_make_one_evaluation_and_a_page(here: Here, place: Path) -> None:
+    whole = GRID.replace('judges = ["./my_feature.py:raising"]', "")
+    (place / "a.toml").write_text(whole)
+    (place / "b.toml").write_text(
+        whole.replace('name = "toy"', 'name = "other"').replace(
+            '["rayleigh", "random"]', '[{ method = "random", starts = 1 }]'
+        )
+    )
+    code, said = here("evaluate", "a.toml", "b.toml", "-o", "out", "--page", "docs/results.md")
+    assert code == 0, said
+    found = [(row["generator"], row["method"], row["seeds"]) for row in rows(place / "out")]
+    mean = "random (mean of 2)"
+    assert found[:2] == [("toy", "rayleigh", "2"), ("toy", mean, "2")] and ("other", mean, "1") in found
+    page = (place / "docs" / "results.md").read_text()
+    pictures = re.findall(r"\]\((.+?\.png)\)", page)
+    assert pictures == ["results-toy.png", "results-other.png"]
+    assert all((place / "docs" / name).stat().st_size < 150_000 for name in pictures)
+    assert "| rayleigh / best straight |" in page and f"| {mean}, 1 starts |" in page and "beyond tolerance" in page
+    (place / "b.toml").write_text(whole.replace("directions = 2", "directions = 3"))
+    code, said = here("evaluate", "a.toml", "b.toml", "-o", "out")
+    assert code == 2 and "have one directions, got 2 and 3" in said
 
 
 def test_a_damaged_cell_is_made_again(here: Here, place: Path) -> None:
@@ -191,6 +225,8 @@ def test_attributes_are_edited_one_by_one(here: Here, place: Path) -> None:
         (["evaluate", "./missing.py:build", "--vary", "pixels"], 4, "missing.py"),
         (["evaluate", "missing.toml"], 2, "cannot read the grid missing.toml"),
         (["evaluate", "grid.toml", "--vary", "pixels"], 2, "leave --vary out"),
+        (["evaluate", "grid.toml", "--judge", "pixels"], 2, "leave --judge out"),
+        (["evaluate", "grid.toml", "rooms"], 2, "one generator, or grids"),
     ],
 )
 def test_wrong_words_are_told_before_anything_runs(

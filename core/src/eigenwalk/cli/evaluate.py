@@ -19,7 +19,7 @@ RUNS = Path("runs")
 
 
 def evaluate(
-    what: Annotated[str, typer.Argument(help="A grid.toml, or a generator with --fix and --vary.")],
+    what: Annotated[list[str], typer.Argument(help="A grid.toml or several, or a generator with --fix and --vary.")],
     fix: Annotated[list[str] | None, typer.Option("--fix", help="A feature to hold; repeatable.")] = None,
     vary: Annotated[list[str] | None, typer.Option("--vary", help="A feature to vary; repeatable.")] = None,
     methods: Annotated[
@@ -51,9 +51,14 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder [default: runs/evaluate- and the grid's name]")
     ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", help="Also a page in Markdown for documentation, with plots beside it.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary: the folder alone.")] = False,
 ) -> None:
     """Measure how well methods hold what is fixed while the rest varies; goes on where it was stopped.
+
+    The same command in a second terminal shares the work.
 
     eigenwalk evaluate rooms --fix "rooms.part(sofa)" --vary "~rooms.part(sofa)" --methods rayleigh,random --seeds 0-3
     """
@@ -64,7 +69,7 @@ def evaluate(
     entries = {key: value for key, value in entries.items() if value is not None}
     grid = _grid(what, {key: value for key, value in given.items() if value}, entries)
     out = RUNS / f"evaluate-{_name(what)}" if out is None else out
-    _perform(grid, out, only or [], quiet)
+    _perform(grid, out, only or [], page, quiet)
 
 
 def apart(text: str) -> list[str]:
@@ -83,15 +88,19 @@ def apart(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _grid(what: str, given: dict[str, Any], entries: dict[str, Any]) -> Grid:
-    """The grid of a file, with what else is given in place of its own; or of one pair."""
-    from eigenwalk.evaluate.grid import Grid, merged
+def _grid(what: list[str], given: dict[str, Any], entries: dict[str, Any]) -> Grid:
+    """The grid of some files, with what else is given in place of their own; or of one pair."""
+    from eigenwalk.evaluate.grid import Grid, merged, together
 
-    if what.endswith(".toml"):
-        if given:
-            raise InputError(f"{what} says itself what is fixed, varied and judged: leave --{next(iter(given))} out")
-        return merged(Grid.read(what), entries)
-    one: dict[str, Any] = {"generator": what, "judges": given.get("judges", [])}
+    files = [one for one in what if one.endswith(".toml")]
+    if files and given:
+        option = {"judges": "judge", "attributes": "attribute"}.get(key := next(iter(given)), key)
+        raise InputError(f"{files[0]} says itself what is fixed, varied and judged: leave --{option} out")
+    if files == what:
+        return merged(together([Grid.read(file) for file in files]), entries)
+    if len(what) > 1:
+        raise InputError(f"evaluate takes one generator, or grids in TOML files, got {', '.join(what)}")
+    one: dict[str, Any] = {"generator": what[0], "judges": given.get("judges", [])}
     if given.get("vary"):
         one["pairs"] = [{"fix": given.get("fix", []), "vary": given["vary"]}]
     elif given.get("fix") or not given.get("attributes"):
@@ -101,13 +110,13 @@ def _grid(what: str, given: dict[str, Any], entries: dict[str, Any]) -> Grid:
     return Grid.of(generators=[one], **entries)
 
 
-def _name(what: str) -> str:
+def _name(what: list[str]) -> str:
     from eigenwalk.evaluate.folder import slug
 
-    return slug(Path(what).stem if what.endswith(".toml") else what)
+    return slug("-".join(Path(one).stem if one.endswith(".toml") else one for one in what))
 
 
-def _perform(grid: Grid, out: Path, only: list[str], quiet: bool) -> None:
+def _perform(grid: Grid, out: Path, only: list[str], page: Path | None, quiet: bool) -> None:
     from eigenwalk.cli.errors import warn
     from eigenwalk.cli.evaluating import progress
     from eigenwalk.evaluate.folder import evaluate as compute
@@ -121,6 +130,10 @@ def _perform(grid: Grid, out: Path, only: list[str], quiet: bool) -> None:
     chosen = planned.chosen(only)
     with progress(len(chosen), quiet) as shown:
         summary = compute(planned, out, registry, only, shown.told)
+    if page is not None:
+        from eigenwalk.evaluate.digest import write_page
+
+        write_page(summary, page)
     for label, reason in summary.failures:
         warn(f"{label}: {reason}")
     if quiet:
@@ -132,7 +145,7 @@ def _perform(grid: Grid, out: Path, only: list[str], quiet: bool) -> None:
 
 
 def _print(summary: Summary, out: Path) -> None:
-    """The drift of every pair and method, and where the rest is."""
+    """The drift of every method over all pairs, and where the rest is."""
     from rich.table import Table
 
     from eigenwalk.cli.errors import console

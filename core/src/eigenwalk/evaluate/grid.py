@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -37,11 +37,13 @@ class MethodEntry(Entry):
     Attributes:
         method: its name or expression.
         directions: how many leading directions are walked, in both senses.
+        starts: walked from the first so many seeds alone, where it takes long.
         label: what tables call it.
     """
 
     method: Text
     directions: int | None = Field(default=None, ge=1)
+    starts: int | None = Field(default=None, ge=1)
     label: Text | None = None
 
 
@@ -82,13 +84,15 @@ class AttributesEntry(Entry):
 
 
 class GeneratorEntry(Entry):
-    """A generator with its pairs, the judges that no method sees, and the attributes to edit."""
+    """A generator with its pairs, the judges that no method sees, and the attributes to edit; `methods` and `seeds`
+    where not those of all."""
 
     generator: Text
     name: Text | None = None
     pairs: tuple[PairEntry, ...] = ()
     judges: tuple[Text, ...] = ()
     attributes: AttributesEntry | None = None
+    methods: Methods | None = None
     seeds: Seeds | None = None
 
     @model_validator(mode="after")
@@ -109,7 +113,7 @@ class Grid(Entry):
         directions: leading directions of a method that has no preferred one for a pair.
         paths: of a method that has, per seed, the two senses of a direction counted apart.
         steps, stride, tolerance: of a walk, as in a recipe.
-        limit: whether the least drift that optimising the latent finds is sought.
+        limit: whether the least drift that optimising the latent finds is sought; a number: at the first so many seeds.
         shown: seeds whose pictures are kept.
     """
 
@@ -122,7 +126,7 @@ class Grid(Entry):
     steps: int = Field(default=60, ge=1)
     stride: float = Field(default=0.08, gt=0, le=1)
     tolerance: float = Field(default=0.35, gt=0, allow_inf_nan=False)
-    limit: bool = True
+    limit: bool | Annotated[int, Field(ge=1)] = True
     shown: int = Field(default=2, ge=0)
     device: Text = "cpu"
 
@@ -259,3 +263,30 @@ def merged(grid: Grid, entries: Mapping[str, Any]) -> Grid:
             for key in {"seeds", "methods"} & entries.keys():
                 table.pop(key, None)
     return Grid.of(**_without_none(whole) | dict(entries))
+
+
+def together(grids: Sequence[Grid]) -> Grid:
+    """One grid of several: their generators, with methods and seeds of their own.
+
+    Raises:
+        RecipeError: they differ in what goes for all generators, such as the levels.
+    """
+    if len(grids) == 1:
+        return grids[0]
+    whole = [grid.model_dump(mode="json") for grid in grids]
+    shared = set(Grid.model_fields) - {"generators", "methods", "seeds"}
+    for other in whole[1:]:
+        differing = sorted(key for key in shared if other[key] != whole[0][key])
+        if differing:
+            key = differing[0]
+            raise RecipeError(
+                f"grids that are evaluated together have one {key}, got {whole[0][key]!r} and {other[key]!r}: "
+                "evaluate them apart"
+            )
+    generators = []
+    for one in whole:
+        for generator in one["generators"]:
+            mine = {key: one[key] for key in ("methods", "seeds") if generator[key] is None}
+            generators.append(generator | mine)
+    entries = {key: whole[0][key] for key in (*shared, "methods", "seeds")}
+    return Grid.of(**_without_none(entries | {"generators": generators}))

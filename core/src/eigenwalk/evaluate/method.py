@@ -31,6 +31,7 @@ class Method:
         paths: from each start, the two senses of a direction counted apart.
         plain: nothing is pulled back and no tolerance is kept: fixed features are only measured.
         several: it has no preferred direction for a pair, so that the best of its directions is told too.
+        starts: it is walked from the first so many seeds; None for all.
         used: what its name stands for.
     """
 
@@ -40,6 +41,7 @@ class Method:
     paths: int
     plain: bool = True
     several: bool = False
+    starts: int | None = None
     used: tuple[Used, ...] = ()
 
 
@@ -53,7 +55,8 @@ def resolved(entry: MethodEntry, grid: Grid, registry: Registry) -> Method:
     if entry.method in SOLVERS:
         paths = grid.paths if entry.directions is None else 2 * entry.directions
         ours = entry.method == OURS
-        return Method(entry.label or entry.method, SOLVERS[entry.method], "walk", paths, plain=not ours)
+        label, solver = entry.label or entry.method, SOLVERS[entry.method]
+        return Method(label, solver, "walk", paths, plain=not ours, starts=entry.starts)
     node = parse(entry.method)
     if not isinstance(node, Call) or node.name == "file":
         raise InputError(
@@ -66,4 +69,5 @@ def resolved(entry: MethodEntry, grid: Grid, registry: Registry) -> Method:
     directions, used = build_directions(solver, registry)
     count = entry.directions or grid.directions
     kind = "walk" if directions.curved else "lines"
-    return Method(entry.label or entry.method, solver, kind, 2 * count, several=count > 1, used=(used,))
+    label = entry.label or entry.method
+    return Method(label, solver, kind, 2 * count, several=count > 1, starts=entry.starts, used=(used,))

@@ -43,6 +43,9 @@ def page(summary: Summary, grid: str) -> str:
         failures=summary.failures,
         level=words.percent(summary.plan.grid.levels[-1]),
         overview=tables.overview(summary) if pairs else None,
+        methods=tables.by_method(summary) if pairs else None,
+        ratios=found if (found := tables.ratio_table(summary))[1] else None,
+        said=tables.RATIOS,
         plot=_png(summary_png(summary)) if pairs else None,
         pairs=[_pair(summary, pair) for pair in pairs],
         attributes=[_attributes(name, by) for name, by in tables.edits_by(summary).items()],
@@ -69,7 +72,7 @@ def _strips(pair: Pair, walks: list[tuple[str, Walked]]) -> list[tuple[int, list
     """For every shown seed: the levels, and each method's strip."""
     found = []
     for n, seed in enumerate(pair.recipe.seeds[: pair.shown]):
-        strips = [_strip(method, walked, n) for method, walked in walks if walked.pictures is not None]
+        strips = [_strip(method, walked, n) for method, walked in walks if n < len(walked.shown)]
         if strips:
             levels = [words.percent(level) for level in walks[0][1].picture_levels]
             found.append((seed, levels, strips))

@@ -31,8 +31,6 @@ SOURCES = {
 }
 """The core's files on which a cell of each kind depends: where they change, it is computed again."""
 LIMIT = "limit"
-BEYOND = 0.05
-"""How far paths go beyond the last level, so that it lies between two waypoints."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +67,7 @@ class Cell:
     Attributes:
         kind: ``walk`` or ``lines`` of a method, ``judge`` what was walked, or the ``limit`` of a pair.
         identity: everything that its result depends on.
+        seeds: of its starts.
         after: the cells whose results it needs.
     """
 
@@ -76,6 +75,7 @@ class Cell:
     pair: Pair
     method: Method | None
     identity: str
+    seeds: tuple[int, ...]
     after: tuple[Cell, ...] = ()
 
     @property
@@ -164,14 +164,15 @@ def _pairs(grid: Grid, entry: GeneratorEntry, registry: Registry) -> Iterator[tu
         label = pair.name or f"{', '.join(pair.fix) or 'nothing'} held, {', '.join(pair.vary)} varied"
         judges = canonical(entry.judges if pair.judges is None else pair.judges)
         found = recipe(pair, pair.fix, pair.vary)
-        yield Pair(name, label, found, grid.levels, judges, shown=grid.shown), pair.methods or grid.methods
+        methods = pair.methods or entry.methods or grid.methods
+        yield Pair(name, label, found, grid.levels, judges, shown=grid.shown), methods
     if edited := entry.attributes:
         features = canonical(edited.features)
         scores = canonical(edited.scores) or features
         for i, text in enumerate(features):
             found = recipe(edited, [one for one in features if one != text], [text])
             pair = Pair(name, f"edit {text}", found, (), (), features, scores, i, edited.move, grid.shown)
-            yield pair, edited.methods or grid.methods
+            yield pair, edited.methods or entry.methods or grid.methods
 
 
 def _cells(
@@ -184,42 +185,44 @@ def _cells(
         raise InputError(f"two methods are called {twice!r}: give one of them a label")
     cells = []
     for method in methods:
-        walked = _identity(method.kind, pair, grid, (*taken, *method.used), registry, method=_told(method))
-        walk = Cell(method.kind, pair, method, walked)
+        seeds = pair.recipe.seeds[: method.starts]
+        walked = _identity(method.kind, pair, seeds, (*taken, *method.used), registry, method=_told(method))
+        walk = Cell(method.kind, pair, method, walked, seeds)
         cells.append(walk)
         if pair.scores or pair.judges:
             judges = [*pair.judges, *pair.scores]
-            judged = _identity("judge", pair, grid, seen, registry, walk=walk.key, judges=judges)
-            cells.append(Cell("judge", pair, method, judged, (walk,)))
+            judged = _identity("judge", pair, seeds, seen, registry, walk=walk.key, judges=judges)
+            cells.append(Cell("judge", pair, method, judged, seeds, (walk,)))
     if grid.limit and pair.recipe.fix and not pair.attributes:
         starts = tuple(cell for cell in cells if cell.kind == "walk" and cell.method and not cell.method.several)
-        found = _identity(LIMIT, pair, grid, taken, registry, starts=[cell.key for cell in starts])
-        cells.append(Cell("limit", pair, None, found, starts))
+        seeds = pair.recipe.seeds[: None if grid.limit is True else grid.limit]
+        found = _identity(LIMIT, pair, seeds, taken, registry, starts=[cell.key for cell in starts])
+        cells.append(Cell("limit", pair, None, found, seeds, starts))
     return cells
 
 
 def _told(method: Method) -> dict[str, Any]:
-    return {key: value for key, value in asdict(method).items() if key not in ("label", "used")}
+    return {key: value for key, value in asdict(method).items() if key not in ("label", "used", "starts")}
 
 
 def _identity(
     kind: Literal["walk", "lines", "judge", "limit"],
     pair: Pair,
-    grid: Grid,
+    seeds: tuple[int, ...],
     used: Iterable[Used],
     registry: Registry,
     **more: Any,
 ) -> str:
     """Everything that the result of a cell depends on, as text."""
-    recipe = pair.recipe.identity()
+    recipe = {key: value for key, value in pair.recipe.identity().items() if key not in ("solver", "paths")}
     return json.dumps(
         {
             "kind": kind,
-            "recipe": {key: value for key, value in recipe.items() if key not in ("solver", "paths")},
+            "recipe": recipe | {"seeds": seeds},
             "levels": pair.levels,
             "attributes": pair.attributes,
             "move": pair.move,
-            "shown": grid.shown,
+            "shown": pair.shown,
             "used": sorted({json.dumps(asdict(one)) for one in used}),
             "plugins": sorted({root: _digest(root) for one in used for root in _roots(one, registry)}.items()),
             "code": _digest("eigenwalk", SOURCES[kind]),

@@ -53,9 +53,13 @@ def pair_png(rows: Sequence[Row], limit: LimitRow | None) -> bytes:
     return _png(figure)
 
 
-def summary_png(summary: Summary) -> bytes:
-    """Mean drift at the last level with its interval, and the share of paths that get there, by pair and method."""
+def summary_png(summary: Summary, generator: str | None = None, dpi: int = 130) -> bytes:
+    """Mean drift at the last level with its interval, and the share of paths that get there, by pair and method.
+
+    Of one `generator`, or of all.
+    """
     pairs = [pair for pair in summary.plan.pairs if not pair.attributes and summary.of(pair)]
+    pairs = [pair for pair in pairs if generator in (None, pair.generator)]
     methods = list(dict.fromkeys(row.method for pair in pairs for row in summary.of(pair)))
     each = 0.16 * len(methods) + 0.35
     figure = Figure(figsize=(12, 1.6 + each * len(pairs)), facecolor=theme.PAPER)
@@ -86,7 +90,7 @@ def summary_png(summary: Summary) -> bytes:
         axes.xaxis.grid(True, color=theme.LINE, linewidth=0.7)
     drift.set_yticks(range(len(pairs)), [_short(f"{pair.generator}: {pair.name}") for pair in pairs])
     figure.legend(loc="outside lower center", ncols=min(5, len(methods) + 1), frameon=False, fontsize=9.5)
-    return _png(figure)
+    return _png(figure, dpi)
 
 
 def _style(axes: Axes, title: str) -> None:
@@ -117,8 +121,8 @@ def _short(text: str, most: int = 46) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: Figure, dpi: int = 130) -> bytes:
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
+    figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()

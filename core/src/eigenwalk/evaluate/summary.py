@@ -43,9 +43,11 @@ class Row:
         area: under drift against varied change up to the last level, over that level: the mean drift on the way.
         arrived: share of paths that reach each level.
         against: drift at the last level less that of the pair's first method, on the seeds where both get there.
-        judges: each judge's distance at each level.
+        judges: each judge's distance at each level where it was asked: the last.
         passes, seconds: per path; of the best of several, what all of them took.
-        outside, waypoints: waypoints with a fixed feature beyond its tolerance, of how many.
+        outside, waypoints: waypoints with a fixed feature beyond its tolerance, of how many were walked in all.
+        solver, straight: the method's, and whether it goes along straight lines.
+        by_seed: drift at the last level by seed, NaN where no path gets there.
     """
 
     pair: Pair
@@ -64,17 +66,24 @@ class Row:
     waypoints: int
     curve: Curve
     endings: dict[str, int]
+    solver: str
+    straight: bool
+    by_seed: dict[int, float]
 
 
 @dataclass(frozen=True)
 class LimitRow:
-    """The least drift found at each level, over the seeds; `beaten` counts the seeds at which a walk had less."""
+    """The least drift found at each level, over the seeds; `beaten` counts the seeds at which a walk had less.
+
+    `by_seed` is that at the last level.
+    """
 
     pair: Pair
     drift: tuple[Estimate, ...]
     passes: float
     seconds: float
     beaten: int
+    by_seed: dict[int, float]
 
 
 @dataclass(frozen=True)
@@ -165,7 +174,6 @@ def _row(
     curve = _curve(part, walked.levels[-1])
     mine = _by_seed(part, at[-1])
     difference = np.array([mine[seed] - first.get(seed, np.nan) for seed in mine])
-    within = part.varied <= walked.levels[-1]
     return Row(
         pair=cell.pair,
         method=label,
@@ -179,8 +187,11 @@ def _row(
         passes=float(np.nansum(walked.passes)) / len(chosen),
         passes_per_waypoint=float(np.nansum(walked.passes[:, 1:]) / max(1, np.isfinite(walked.passes[:, 1:]).sum())),
         seconds=walked.seconds / len(chosen),
-        outside=int((part.outside & within).sum()),
-        waypoints=int((within & np.isfinite(part.varied)).sum()),
+        outside=int(part.outside.sum()),
+        waypoints=int(np.isfinite(part.varied).sum()),
+        solver=cell.method.solver if cell.method else "",
+        straight=cell.kind == "lines",
+        by_seed=mine,
         curve=curve,
         endings=_counted([walked.endings[i][0] for i in chosen]),
     )
@@ -192,7 +203,7 @@ def _counted(words: Sequence[str]) -> dict[str, int]:
 
 def _judges(part: Walked, judged: Judged, chosen: NDArray[np.int64]) -> dict[str, tuple[Estimate, ...]]:
     return {
-        name: tuple(_estimate(part, judged.values[chosen, n, j]) for n in range(len(part.levels)))
+        name: tuple(_estimate(part, judged.values[chosen, n, j]) for n in range(judged.values.shape[1]))
         for j, name in enumerate(judged.names)
     }
 
@@ -239,7 +250,9 @@ def _limit_row(pair: Pair, found: Limit, walks: Sequence[Walked]) -> LimitRow:
                 if len(mine) and not mine.min() >= least[n, j] - 1e-4:
                     beaten |= {seed} if np.isfinite(least[n, j]) else set()
                     least[n, j] = mine.min()
-    return LimitRow(pair, tuple(map(estimate, least)), found.passes, found.seconds / len(found.seeds), len(beaten))
+    by_seed = {seed: float(drift) for seed, drift in zip(found.seeds, least[-1], strict=True)}
+    seconds = found.seconds / len(found.seeds)
+    return LimitRow(pair, tuple(map(estimate, least)), found.passes, seconds, len(beaten), by_seed)
 
 
 def _edit(cell: Cell, walked: Walked, judged: Judged, label: str, chosen: NDArray[np.int64]) -> Edit:

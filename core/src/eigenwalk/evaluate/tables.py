@@ -9,11 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from eigenwalk.evaluate.estimate import Estimate
 from eigenwalk.evaluate.plan import Pair
+from eigenwalk.evaluate.ratios import ratios
 from eigenwalk.evaluate.summary import Edit, Summary
 from eigenwalk.outputs import words
 
 Table = tuple[list[str], list[list[str]]]
 """Headings, and rows of text."""
+RATIOS = (
+    "The first method's drift over that of others at the last level, on the starts where both get there: below 1 it "
+    "holds better. The best straight method is the one with the least drift of all that go straight, pair by pair; of "
+    "those that prefer no direction the best direction of each start, chosen by the drift itself."
+)
 
 
 def percent(share: float) -> str:
@@ -53,7 +59,7 @@ def pair_table(summary: Summary, pair: Pair) -> Table:
     head += [f"against {rows[0].method}", "passes a path", "processor seconds", "beyond tolerance"]
     body = [
         [
-            row.method,
+            row.method if row.seeds == len(pair.recipe.seeds) else f"{row.method}, {row.seeds} starts",
             *map(told, row.drift),
             told(row.area),
             f"{told(row.arrived[-1])}",
@@ -67,7 +73,8 @@ def pair_table(summary: Summary, pair: Pair) -> Table:
     limit = summary.limit_of(pair)
     if limit:
         drift = [told(one) for one in limit.drift]
-        body.append(["limit", *drift, "", "", "", f"{limit.passes:,.0f}", f"{limit.seconds:.1f}", ""])
+        few = "" if len(limit.by_seed) == len(pair.recipe.seeds) else f", {len(limit.by_seed)} starts"
+        body.append([f"limit{few}", *drift, "", "", "", f"{limit.passes:,.0f}", f"{limit.seconds:.1f}", ""])
     return head, body
 
 
@@ -83,7 +90,7 @@ def judge_table(summary: Summary, pair: Pair) -> Table:
 
 def overview(summary: Summary) -> Table:
     """Drift at the last level of every pair, a column a method, and the limit."""
-    pairs = [pair for pair in summary.plan.pairs if not pair.attributes]
+    pairs = [pair for pair in summary.plan.pairs if not pair.attributes and summary.of(pair)]
     methods = list(dict.fromkeys(row.method for row in summary.rows if not row.pair.attributes))
     body = []
     for pair in pairs:
@@ -94,8 +101,35 @@ def overview(summary: Summary) -> Table:
     return ["generator", "pair", *methods, "limit"], body
 
 
+def ratio_table(summary: Summary) -> Table:
+    """The first method's drift over others', pair by pair, then the mean and the worst over all pairs."""
+    found = ratios(summary)
+    if not found:
+        return [], []
+    first = summary.of(found[0].pair)[0].method
+    columns = [[one.published for one in found], [one.linear for one in found], [one.limit for one in found]]
+    body = [
+        [
+            one.pair.generator,
+            one.pair.name,
+            _ratio(one.published),
+            f"{_ratio(one.linear)} ({one.best})" if math.isfinite(one.linear) else "–",
+            _ratio(one.limit),
+        ]
+        for one in found
+    ]
+    kept = [[value for value in column if math.isfinite(value)] for column in columns]
+    body.append(["all", "mean", *(_ratio(sum(v) / len(v)) if v else "–" for v in kept)])
+    body.append(["all", "worst", *(_ratio(max(v)) if v else "–" for v in kept)])
+    return ["generator", "pair", f"{first} / published", f"{first} / best straight", f"{first} / limit"], body
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "–"
+
+
 def by_method(summary: Summary) -> Table:
-    """A line a method: mean drift at the last level and arrival over the pairs that it has figures for."""
+    """A line a method: mean drift at the last level over the pairs where it gets there; the rest over all its pairs."""
     rows = [row for row in summary.rows if not row.pair.attributes]
     body = []
     for method in dict.fromkeys(row.method for row in rows):
@@ -104,15 +138,17 @@ def by_method(summary: Summary) -> Table:
         there = [row.arrived[-1].mean for row in mine]
         figures = [sum(drift) / len(drift) if drift else math.nan, sum(there) / len(there)]
         passes = sum(row.passes for row in mine) / len(mine)
-        body.append([method, *map(percent, figures), f"{passes:,.0f}", f"{len(drift)} of {len(mine)}"])
+        beyond = f"{sum(row.outside for row in mine):,} of {sum(row.waypoints for row in mine):,}"
+        body.append([method, *map(percent, figures), f"{passes:,.0f}", beyond, f"{len(drift)} of {len(mine)}"])
     least = [row.drift[-1].mean for row in summary.limits if math.isfinite(row.drift[-1].mean)]
     if least:
-        body.append(["limit", percent(sum(least) / len(least)), "", "", f"{len(least)} of {len(summary.limits)}"])
+        body.append(["limit", percent(sum(least) / len(least)), "", "", "", f"{len(least)} of {len(summary.limits)}"])
     return [
         "method",
         f"drift at {words.percent(summary.plan.grid.levels[-1])} varied",
         "paths there",
         "passes a path",
+        "beyond tolerance",
         "pairs",
     ], body
 
@@ -138,36 +174,39 @@ def edits_by(summary: Summary) -> dict[str, dict[str, list[Edit]]]:
     return found
 
 
-def markdown(summary: Summary, plots: Mapping[tuple[str, str], str]) -> str:
-    """``evaluation.md``."""
-    out = ["# Evaluation", "", *notes(summary), ""]
+def markdown(
+    summary: Summary, overviews: Sequence[tuple[str, str]], plots: Mapping[tuple[str, str], str] | None = None
+) -> str:
+    """``evaluation.md``: all tables, with `overviews` (what it shows, file) and plots by generator and pair."""
+    plots = plots or {}
+    out = ["# Evaluation", "", *(line for note in notes(summary) for line in (note, ""))]
     if summary.failures:
         out += ["## What failed", "", *(f"- `{label}`: {reason}" for label, reason in summary.failures), ""]
     head, body = overview(summary)
     if body:
         level = words.percent(summary.plan.grid.levels[-1])
-        out += [f"## Drift at {level} varied, in % of typical", "", *_lines(head, body), "", "![](summary.png)", ""]
+        out += [f"## Drift at {level} varied, in % of typical", "", *_lines(head, body), ""]
+        out += [line for shows, file in overviews for line in (f"![{shows}]({file})", "")]
+        out += [*_lines(*by_method(summary)), ""]
+    head, body = ratio_table(summary)
+    if body:
+        out += ["## Drift against others", "", RATIOS, "", *_lines(head, body), ""]
     for pair in summary.plan.pairs:
         rows = summary.of(pair)
         if rows and not pair.attributes:
-            out += [
-                f"## {pair.generator}: {pair.name}",
-                "",
-                *_sets(pair),
-                "",
-                f"![]({plots[pair.generator, pair.name]})",
-                "",
-            ]
+            out += [f"## {pair.generator}: {pair.name}", "", *_sets(pair), ""]
+            if plot := plots.get((pair.generator, pair.name)):
+                out += [f"![{pair.name}: drift against varied change]({plot})", ""]
             out += [*_lines(*pair_table(summary, pair)), ""]
             head, body = judge_table(summary, pair)
             if body:
                 out += [f"Judged by features that no method saw, at {words.percent(pair.levels[-1])} varied:", ""]
                 out += [*_lines(head, body), ""]
-    for generator, by_method in edits_by(summary).items():
-        every = [edit for edits in by_method.values() for edit in edits]
+    for generator, methods in edits_by(summary).items():
+        every = [edit for edits in methods.values() for edit in edits]
         out += [f"## {generator}: attributes edited one by one", "", _moved(every[0]), ""]
         out += [*_lines(*dependency_table(every)), ""]
-        for method, edits in by_method.items():
+        for method, edits in methods.items():
             out += [f"Mean change of every score for an edit of each, {method}:", ""]
             out += [*_lines(*rescoring_table(edits)), ""]
     return "\n".join(out).rstrip() + "\n"

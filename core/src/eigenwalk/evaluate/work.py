@@ -13,20 +13,22 @@ from eigenwalk import api
 from eigenwalk.evaluate.judge import Judged, judge, spread
 from eigenwalk.evaluate.limit import Limit, limit
 from eigenwalk.evaluate.lines import lines
-from eigenwalk.evaluate.plan import BEYOND, Cell, Pair
+from eigenwalk.evaluate.plan import Cell, Pair
+from eigenwalk.evaluate.runs import Runs
 from eigenwalk.evaluate.walked import Walked, clock, drift_at
 from eigenwalk.recipe import Recipe
-from eigenwalk.registry import Registry
-from eigenwalk.walk import Along
+from eigenwalk.walk import Along, walk
 
 SAMPLE_ROWS = 16
 """Samples measured at once for their standard deviation: so few fit wherever one walk does."""
+JUST = 1 + 1e-6
+"""Paths go just beyond the last level: no rounding may end one before it."""
 Result = Walked | Judged | Limit
 Advance = Callable[[float], object]
 """Told how much of a cell is done."""
 
 
-def work(cell: Cell, after: Sequence[Result], registry: Registry, advance: Advance = lambda share: None) -> Result:
+def work(cell: Cell, after: Sequence[Result], runs: Runs, advance: Advance = lambda share: None) -> Result:
     """The result of a cell, given those of the cells that it comes after.
 
     Raises:
@@ -34,36 +36,33 @@ def work(cell: Cell, after: Sequence[Result], registry: Registry, advance: Advan
     """
     if cell.kind == "judge":
         assert isinstance(after[0], Walked)
-        return _judge(cell.pair, after[0], registry)
+        return _judge(cell.pair, after[0], runs)
     if cell.kind == "limit":
         walks = [one for one in after if isinstance(one, Walked)]
-        return _limit(cell.pair, walks, registry)
-    return _walk(cell, registry, advance)
+        return _limit(cell, walks, runs)
+    return _walk(cell, runs, advance)
 
 
-def _walk(cell: Cell, registry: Registry, advance: Advance) -> Walked:
+def _walk(cell: Cell, runs: Runs, advance: Advance) -> Walked:
     pair, method = cell.pair, cell.method
     assert method is not None
-    recipe = pair.recipe.model_copy(update={"solver": method.solver, "paths": method.paths})
-    run = api.start(recipe, registry=registry)
+    run = runs.by(pair.recipe, method.solver, method.paths)
     generator = run.problem.linearisation.generator
-    if method.paths > 2 * generator.latent_dim:
-        run = replace(run, options=replace(run.options, paths=2 * generator.latent_dim))
     levels = _levels(pair, run)
-    until = levels[-1] + BEYOND
+    until = levels[-1] * JUST
     options = replace(run.options, until=until)
     if method.plain:
         options = replace(options, bounded=False, correct=False)
     began, paths = clock(_like(run)), []
     if method.kind == "lines":
         assert isinstance(options.solver, Along)
-        paths = lines(run.problem, recipe.seeds, options, recipe.device, lambda all_: advance(_share(all_, until)))
+        paths = lines(run.problem, cell.seeds, options, run.recipe.device, lambda all_: advance(_share(all_, until)))
     else:
-        for front in replace(run, options=options).fronts():
+        for front in walk(run.problem, cell.seeds, options, run.recipe.device):
             paths = front.paths
             advance(_share(paths, until))
     walked = Walked.of(paths, clock(_like(run)) - began, levels)
-    shown = [best(walked, seed, levels[-1]) for seed in recipe.seeds[: pair.shown]]
+    shown = [best(walked, seed, levels[-1]) for seed in cell.seeds[: pair.shown]]
     return walked.with_pictures(generator, shown, _like(run))
 
 
@@ -107,14 +106,17 @@ def _measuring(run: api.Run):
     return replace(run.problem, linearisation=replace(run.problem.linearisation, differences=1.0))
 
 
-def _judge(pair: Pair, walked: Walked, registry: Registry) -> Judged:
+def _judge(pair: Pair, walked: Walked, runs: Runs) -> Judged:
+    """What judges say where paths reach the last level."""
     judges = pair.scores or pair.judges
-    recipe = Recipe.of(generator=pair.recipe.generator, vary=judges, seeds=pair.recipe.seeds, device=pair.recipe.device)
-    run = api.start(recipe, registry=registry)
+    run = runs.of(
+        Recipe.of(generator=pair.recipe.generator, vary=judges, seeds=pair.recipe.seeds, device=pair.recipe.device)
+    )
+    last = replace(walked, levels=walked.levels[-1:])
     what = "scores" if pair.scores else "distances"
-    return judge(_measuring(run), walked, run.recipe.batch or 1, what, _like(run))
+    return judge(_measuring(run), last, run.recipe.batch or 1, what, _like(run))
 
 
-def _limit(pair: Pair, walks: Sequence[Walked], registry: Registry) -> Limit:
-    run = api.start(pair.recipe, registry=registry)
-    return limit(run.problem, pair.recipe.seeds, pair.levels, walks, run.recipe.batch or 1, _like(run))
+def _limit(cell: Cell, walks: Sequence[Walked], runs: Runs) -> Limit:
+    run = runs.of(cell.pair.recipe)
+    return limit(run.problem, cell.seeds, cell.pair.levels, walks, run.recipe.batch or 1, _like(run))

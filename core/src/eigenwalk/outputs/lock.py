@@ -19,15 +19,15 @@ NAME = ".lock"
 
 
 class Lock:
-    """The exclusive right to write in `folder`, from `Lock(folder)` to `release()`.
+    """The exclusive right to write in `folder`, or to what its lock file `name` stands for, until `release()`.
 
     Raises:
         OutputError: another process holds it.
         OSError: the lock file cannot be made.
     """
 
-    def __init__(self, folder: Path):
-        self.file = folder / NAME
+    def __init__(self, folder: Path, name: str = NAME):
+        self.file = folder / name
         self._handle = self._take()
         self._handle.seek(0)
         self._handle.truncate()
