@@ -19,10 +19,7 @@ KEEP = "from eigenwalk.memory.allocator import keep_freed\nassert keep_freed()"
 
 
 def faults(before: str) -> int:
-    ran = subprocess.run(
-        [sys.executable, "-c", CHURN.format(before=before)], capture_output=True, , check=True
-    )
-    return int(ran.stdout)
+    return int(subprocess.check_output([sys.executable, "-c", CHURN.format(before=before)]))
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are glibc's")
