@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import eigenwalk
-from eigenwalk.errors import CompositionError, InputError, RecipeError, UnknownName
+from eigenwalk.errors import CompositionError, InputError, UnknownName
 from eigenwalk.feature import FunctionFeature
 from eigenwalk.path import Path
 from eigenwalk.recipe import Recipe
@@ -60,7 +60,7 @@ def short(paths: tuple[Path, ...], steps: int = 2) -> None:
             assert path.change(role, relative=False).max() <= role.tolerance
 
 
-@pytest.mark.parametrize("solver", ["davidson", "dense", "nullspace"])
+@pytest.mark.parametrize("solver", ["outward", "davidson", "dense", "nullspace"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_names(folder, registry, solver, dtype):
     paths = eigenwalk.run(
@@ -166,7 +166,7 @@ def test_objects_are_measured_every_time(registry):
 
 
 def test_what_is_wrong_says_so(folder, registry):
-    with pytest.raises(UnknownName, match="newton.*davidson, dense or nullspace"):
+    with pytest.raises(UnknownName, match=r"newton.*outward, davidson, dense or nullspace"):
         eigenwalk.run("./my_generator.py:build", vary=["pixels"], solver="newton", registry=registry)
     with pytest.raises(CompositionError):
         eigenwalk.run(curved(), fix=["pixels"], vary=["pixels"], registry=registry)
