@@ -8,17 +8,25 @@ from pathlib import Path
 import pytest
 
 from eigenwalk.cli import main
-from eigenwalk.errors import FileError
+from eigenwalk.errors import FileError, OptionError
 from eigenwalk.index import Entry, Index
 from eigenwalk.registry import Registry
 
 GENERATOR = """
 import torch
+from eigenwalk.errors import OptionError
 from eigenwalk.generator import FunctionGenerator
 
 def build(side: int = 8):
     network = torch.nn.Sequential(torch.nn.Linear(6, 3 * side * side), torch.nn.Unflatten(1, (3, side, side)))
     return FunctionGenerator(network, 6, (side, 2 * side // 2), facts={"licence": "CC0-1.0", "trained on": "nothing"})
+
+def exported(label=None):
+    if label is None:
+        raise OptionError("label must be given")
+    generator = build(4)
+    generator.facts |= {"parameters": "4,612", "latent": "normal, mean 1"}
+    return generator
 
 def broken():
     raise KeyError("weights.pt")
@@ -52,7 +60,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
 def test_a_file_is_opened_and_told(said, text):
     code, out, _ = said(text, "--no-measure")
     assert code == 0
-    for words in ("eigenwalk-miniatures", "64 x 64 pixels", " coordinates, space ", "million, float32", "4.5 MB"):
+    for words in ("eigenwalk-miniatures", "64 x 64 pixels", " coordinates, space ", ", float32", "4.5 MB"):
         assert words in out
     assert "ask who published it" in out and "\nan image" not in out
     assert ("space w; also z" if "space=w" in text else "space z; also w") in out
@@ -65,6 +73,14 @@ def test_a_function_that_builds_a_generator_is_measured(said):
         assert words in out
     image, waypoint = (next(line for line in out.splitlines() if line.startswith(head)) for head in ("an im", "a way"))
     assert " ms and " in image and "B of memory a path" in waypoint
+
+
+def test_what_the_generator_says_of_itself_is_told_once(said):
+    code, out, _ = said("./my.py:exported(label=1)", "--no-measure")
+    assert code == 0
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert lines[lines.index("latent 6 coordinates, space z") + 1] == "normal, mean 1"
+    assert "parameters 4,612, float32" in lines and out.count("parameters") == 1
 
 
 def test_a_feature_in_a_file_stays_a_feature(said):
@@ -84,6 +100,29 @@ def test_what_fails_says_so(said):
     assert code == 4 and "missing.pkl" in err
     code, _, err = said("junk.pkl")
     assert code == 4 and "eigenwalk-stylegan" in err and "./my_generator.py:build" in err
+
+
+def test_what_a_file_needs_and_how_to_write_it(said, monkeypatch):
+    def needy(path: str, space: str = "z", truncation: float = 1) -> None:
+        raise OptionError("label must be given")
+
+    monkeypatch.setattr("eigenwalk_miniatures.generator.opened", needy)
+    code, out, err = said("mine.safetensors")
+    assert code == 2 and "options" in out
+    assert 'label must be given. A file\'s options follow its path: open("mine.safetensors", option=value)' in err
+
+
+def test_a_folder_without_a_separator_is_told(said, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model-1").mkdir()
+    for name in ("model", "model-1"):
+        code, _, err = said(name)
+        assert code == 4 and f"write ./{name} to open it" in err
+
+
+def test_a_misspelt_generator_is_told_its_name(said):
+    code, _, err = said("roomz")
+    assert code == 2 and "among generators and directions: rooms" in err
 
 
 def test_formats_that_could_be_read_are_named(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eigenwalk.cli.facts import facts
-from eigenwalk.errors import ContractError, ExpressionError, OptionError, UnknownName, WeightsError
+from eigenwalk.errors import ContractError, ExpressionError, FileError, OptionError, UnknownName, WeightsError
 from eigenwalk.expression import (
     Call,
     Chain,
@@ -31,6 +32,7 @@ from eigenwalk.expression import (
 from eigenwalk.files import check_checkpoint
 from eigenwalk.options import by_keyword
 from eigenwalk.resolve import package, resolve
+from eigenwalk.source import quoted
 from eigenwalk.spec import GeneratorSpec
 from eigenwalk.store import megabytes
 from eigenwalk.weights import declared
@@ -61,6 +63,16 @@ def describe(
     from eigenwalk.registry import Registry
 
     registry, out = Registry.discover(), Console(highlight=False, soft_wrap=True)
+    try:
+        _described(out, name, registry, measure)
+    except (ExpressionError, UnknownName):
+        if Path(name).is_dir():
+            raise FileError(f"{name} is a folder here, and no name that is known: write ./{name} to open it") from None
+        raise
+
+
+def _described(out: Console, name: str, registry: Registry, measure: bool | None) -> None:
+    """Prints what is known of a name, a file or an expression."""
     node = _read(name)
     if isinstance(node, Open):
         _file(out, node, registry, measure)
@@ -103,7 +115,13 @@ def _file(out: Console, node: Open, registry: Registry, measure: bool | None) ->
     check_checkpoint(path)
     offer = registry.open(path)
     _offer(out, offer, registry)
-    _opened(out, node, registry, offer.spec, measure)
+    try:
+        _opened(out, node, registry, offer.spec, measure)
+    except OptionError as error:
+        if node.options:
+            raise
+        remedy = f"open({quoted(node.path)}, option=value)"
+        raise OptionError(f"{error}. A file's options follow its path: {remedy}") from error
 
 
 def _function(out: Console, call: Call, registry: Registry, measure: bool | None) -> None:
@@ -177,9 +195,13 @@ def _find(registry: Registry, call: Call) -> Offer[Any]:
     }
     try:
         return getattr(registry, kinds.get(call.name, "feature"))(call.name, picked)
-    except UnknownName:
+    except UnknownName as error:
         if call.name not in kinds and call.name in registry.index.generators:
             return registry.generator(call.name, picked)
+        others = (offer.name for offer in (*registry.generators, *registry.directions))
+        near = difflib.get_close_matches(call.name, set(others), 3)
+        if near:
+            raise UnknownName(f"{error}; among generators and directions: {', '.join(near)}") from None
         raise
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Rows = list[tuple[str, str]]
 PATIENCE = 2.0
 """Seconds that an image may take if a waypoint, some ten times as long, is to be measured unasked."""
+EXACT = 10_000_000
+"""From so many parameters on, they are told in millions."""
 UNSAID = "the file does not say: ask who published it"
 RECORDED = {
     "twice": "",
@@ -46,13 +48,17 @@ def told(what: str) -> Iterator[None]:
 def known(generator: Generator, used: Sequence[Used], spec: GeneratorSpec | None) -> Rows:
     """What the generator, its files and its spec say."""
     rows = [("file", f"{name}, {in_words(_size(name))}") for one in used for name, _ in one.files]
-    rows += generator.facts.items()
+    facts = dict(generator.facts)
+    latent, count = facts.pop("latent", ""), facts.pop("parameters", "")
+    rows += facts.items()
     height, width = generator.resolution
     rows.append(("resolution", f"{width} x {height} pixels"))
     others = [space for space in (spec.spaces if spec else ()) if space != generator.space]
     also = f"; also {', '.join(others)}" if others else ""
     rows.append(("latent", f"{generator.latent_dim} coordinates, space {generator.space}{also}"))
-    rows.append(("parameters", _parameters(generator)))
+    if latent:  # how they are distributed, and how that is known
+        rows.append(("", latent))
+    rows.append(("parameters", _parameters(generator, count)))
     if not (spec and spec.licence) and "licence" not in generator.facts:
         rows.append(("licence", UNSAID))
     return rows
@@ -96,11 +102,11 @@ def _size(name: str) -> int:
     return Path(name).expanduser().stat().st_size
 
 
-def _parameters(generator: Generator) -> str:
-    """How many there are and in which dtype, of all modules that the generator holds."""
+def _parameters(generator: Generator, said: str) -> str:
+    """How many there are and in which dtype, of all modules that the generator holds; `said` is its own count."""
     found = {id(one): one for module in reached(generator, nn.Module) for one in module.parameters()}
     count = sum(one.numel() for one in found.values())
     if not count:
-        return "none that are seen from outside"
-    kinds = sorted({str(one.dtype).removeprefix("torch.") for one in found.values()})
-    return f"{count / 1e6:,.1f} million, {' and '.join(kinds)}" if count >= 1e5 else f"{count:,}, {' and '.join(kinds)}"
+        return said or "none that are seen from outside"
+    kinds = " and ".join(sorted({str(one.dtype).removeprefix("torch.") for one in found.values()}))
+    return f"{said or (f'{count / 1e6:,.1f} million' if count >= EXACT else f'{count:,}')}, {kinds}"
