@@ -1,29 +1,44 @@
-"""Seconds and memory of one waypoint on a StyleGAN of full size, with random weights.
+"""Seconds and memory of a walk on a StyleGAN of full size, with random weights.
 
-    python benchmarks/stylegan.py stylegan2 --size 1024
-    python benchmarks/stylegan.py stylegan3 --size 1024 --device cuda
+    python benchmarks/stylegan.py stylegan2 --size 1024 --memory 8GB
+    python benchmarks/stylegan.py stylegan3 --size 1024 --memory 8GB --passes
+    python benchmarks/stylegan.py stylegan3 --size 1024 --device cuda --precision bf16
 
-One waypoint is what the walk asks of its linearisation there with the solver `davidson`: the image with its
-gradient and the features' values; `--kept` tangents at once, those of the waypoint before; then `--expansions` times
-one pullback and one tangent. The image's middle is held, the rest varies. Each number is that of the last of
-`--waypoints`; memory is the process's largest, or the device's.
+The walk is `eigenwalk.walk` itself with its default solver: one path, the image's middle held, the rest varied, memory
+fitted as for any walk. Told are the cold waypoint, which the start leads to, and the warm ones after it. Typical
+distances come from two samples instead of 24, and `--cold` says how many expansions the start may make. `--passes`
+measures single passes instead, where a whole waypoint would take too long: what a waypoint costs in them is known.
+
+Memory is the most that the process, or the device, has held since it began, fitting and weights included.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+import sys
 import time
+from dataclasses import replace
+from typing import Any
 
 import torch
 
 from eigenwalk import load_feature
 from eigenwalk.linearise import Linearisation
+from eigenwalk.linearise.agreement import agreeing
+from eigenwalk.linearise.precision import DTYPES, lower
+from eigenwalk.memory.fitting import Fit, fitted, in_use
+from eigenwalk.memory.words import in_bytes, in_words
+from eigenwalk.path import Role
+from eigenwalk.quotient import Problem
+from eigenwalk.rayleigh import Davidson, Outward
+from eigenwalk.typical import latent_scale, typical_region
+from eigenwalk.walk import WalkOptions, walk
 from eigenwalk_stylegan.configuration import Configuration, Mapping, StyleGAN2, StyleGAN3
 from eigenwalk_stylegan.description import built
 from eigenwalk_stylegan.generator import StyleGAN
 
-GIGABYTE = 1 << 30
+MIDDLE = "mask(box=(0.25, 0.25, 0.75, 0.75))"
 
 
 def configuration(network: str, size: int) -> Configuration:
@@ -39,7 +54,11 @@ def configuration(network: str, size: int) -> Configuration:
 
 def generator(network: str, size: int, space: str, device: str) -> StyleGAN:
     """The generator with random weights, as they are before training."""
-    made = built(configuration(network, size))
+    return StyleGAN(randomised(built(configuration(network, size))), space=space).to(device)
+
+
+def randomised(made: torch.nn.Module) -> Any:
+    """`made` with random weights, as they are before training."""
     torch.manual_seed(0)
     for name, tensor in made.state_dict().items():
         tensor.normal_()
@@ -51,36 +70,83 @@ def generator(network: str, size: int, space: str, device: str) -> StyleGAN:
             tensor.zero_()
         elif name == "input.transform":
             tensor.copy_(torch.eye(3))
-    made.eval().requires_grad_(False)
-    return StyleGAN(made, space=space).to(device)
+    return made.eval().requires_grad_(False)
 
 
-Seconds = dict[str, tuple[float, float]]
-"""Of the clock and of the processor, by part."""
+class Stopwatch:
+    """Prints the seconds since the line before, of the clock and of the processor, and the most memory so far."""
 
+    def __init__(self, device: torch.device):
+        self.device = device
+        self._before = self._now()
 
-def waypoint(look: Linearisation, z: torch.Tensor, kept: int, expansions: int) -> Seconds:
-    """Seconds of the parts of one waypoint at `z` ``(1, latent)``."""
-    seconds, before = {}, (time.perf_counter(), time.process_time())
+    def note(self, what: str) -> None:
+        """A line about what has just been done."""
+        now = self._now()
+        clock, processor = (b - a for a, b in zip(self._before, now, strict=True))
+        peak = in_words(self._peak())
+        print(f"{what:64} {clock:8.1f} s {processor:8.1f} s of the processor   {peak:>8}", flush=True)
+        self._before = self._now()
 
-    def note(part: str) -> None:
-        nonlocal before
-        if z.is_cuda:
+    def _now(self) -> tuple[float, float]:
+        if self.device.type == "cuda":
             torch.cuda.synchronize()
-        now = time.perf_counter(), time.process_time()
-        seconds[part], before = (now[0] - before[0], now[1] - before[1]), now
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
+        return time.perf_counter(), time.process_time()
 
-    point = look.at(z)
-    note("image and values")
-    random = torch.Generator().manual_seed(1)
-    pushed = point.push(torch.randn(1, kept, z.shape[1], generator=random).to(z))
-    note(f"{kept} tangents at once")
-    for _ in range(expansions):
-        pulled = point.pull([change[:, 0] for change in pushed])
-        pushed = point.push(pulled[:, None] / pulled.norm())
-    note(f"{expansions} pullbacks, each with a tangent")
-    seconds["waypoint"] = (sum(a for a, _ in seconds.values()), sum(b for _, b in seconds.values()))
-    return seconds
+    def _peak(self) -> int:
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        if self.device.type == "mps":
+            return in_use(self.device)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def problem_of(made: StyleGAN, asked: argparse.Namespace, watch: Stopwatch) -> tuple[Problem, Fit]:
+    """The problem, its linearisation fitted into memory as a walk's is."""
+    device = watch.device
+    named = tuple((text, load_feature(text)) for text in (MIDDLE, f"~{MIDDLE}"))
+    bare = Linearisation(made, named, differences=1.0)
+    a, b = (bare.at(made.sample(1, seed).to(device)) for seed in (0, 1))
+    typical = [float(feature.distance(x, y)) for (_, feature), x, y in zip(a.features, a.values, b.values, strict=True)]
+    watch.note("two images")
+    budget = in_bytes(asked.memory) if asked.memory else None
+    fit = fitted(replace(bare, differences=None), [0], 1, device, budget)
+    watch.note(f"fitting: {fit.linearisation.record}, {fit.linearisation.tangents} tangents at once")
+    look = replace(fit.linearisation, precision=lower(asked.precision, device, torch.float32))
+    if look.precision is not None:
+        watch.note(agreeing(look, fit.start))
+    fixed = Role(named[0][0], "fixed", named[0][1].unit, typical[0], 0.35 * typical[0])
+    varied = Role(named[1][0], "varied", named[1][1].unit, typical[1])
+    return Problem(look, (fixed, varied), asked.network, latent_scale(made), typical_region(made)), fit
+
+
+def walked(problem: Problem, asked: argparse.Namespace, watch: Stopwatch) -> None:
+    """Prints what each waypoint of a walk took."""
+    solver = Outward(lead=Davidson(cold=asked.cold))
+    options = WalkOptions(steps=asked.waypoints, paths=1, solver=solver, batch=1)
+    for front in walk(problem, [0], options, watch.device):
+        (path,) = front.paths
+        cost = path.waypoints[-1].cost
+        counted = f"{cost.forwards} forward, {cost.pushforwards} pushforward, {cost.pullbacks} pullback"
+        watch.note(f"{('the start', 'cold', 'warm')[min(front.index, 2)]}: {counted}, varied {path.moved:.3f}")
+    print(path.status.reason, path.status.detail)
+
+
+def passes(problem: Problem, fit: Fit, watch: Stopwatch) -> None:
+    """Prints what single passes took: what is recorded the first time is not the second."""
+    point = problem.linearisation.at(fit.start)
+    watch.note("an image, recorded")
+    u = [torch.ones_like(value).flatten(1) for value in point.values]
+    tangents = torch.nn.functional.normalize(torch.randn(1, 4, fit.start.shape[1]), dim=2).to(fit.start)
+    for again in ("", ", again"):
+        point.pull(u)
+        watch.note(f"a pullback{again}")
+        point.push(tangents[:, :1])
+        watch.note(f"a pushforward{again}")
+    point.push(tangents)
+    watch.note("4 pushforwards at once")
 
 
 def main() -> None:
@@ -89,29 +155,23 @@ def main() -> None:
     words.add_argument("network", choices=("stylegan2", "stylegan3", "stylegan3-r"))
     words.add_argument("--size", type=int, default=1024, help="pixels")
     words.add_argument("--space", default="z")
-    words.add_argument("--kept", type=int, default=4)
-    words.add_argument("--expansions", type=int, default=5)
-    words.add_argument("--tangents", type=int, default=4, help="how many go through the network at once")
+    words.add_argument("--memory", help="as of eigenwalk walk")
+    words.add_argument("--precision", default="full", choices=DTYPES)
     words.add_argument("--waypoints", type=int, default=2)
+    words.add_argument("--cold", type=int, default=Davidson.cold, help="expansions at the start, at most")
+    words.add_argument("--passes", action="store_true", help="single passes, no waypoints")
     words.add_argument("--device", default="cpu")
     asked = words.parse_args()
     made = generator(asked.network, asked.size, asked.space, asked.device)
     count = sum(parameter.numel() for parameter in made.network.parameters())
-    print(
-        f"{asked.network}, {asked.size} pixels, {count / 1e6:.1f} million parameters, {torch.get_num_threads()} threads"
-    )
-    box = "mask(box=(0.25, 0.25, 0.75, 0.75))"
-    features = tuple((text, load_feature(text)) for text in (box, f"~{box}"))
-    look = Linearisation(made, features, tangents=asked.tangents)
-    seconds: Seconds = {}
-    for i in range(asked.waypoints):
-        seconds = waypoint(look, made.sample(1, i).to(asked.device), asked.kept, asked.expansions)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    if asked.device != "cpu":
-        peak = torch.cuda.max_memory_allocated()
-    for part, (clock, processor) in seconds.items():
-        print(f"{part:40} {clock:9.2f} s, {processor:9.2f} s of the processor")
-    print(f"largest memory {peak / GIGABYTE:.2f} GB")
+    threads = torch.get_num_threads()
+    print(f"{asked.network}, {asked.size} pixels, {count / 1e6:.1f} million parameters, {threads} threads", flush=True)
+    watch = Stopwatch(torch.device(asked.device))
+    problem, fit = problem_of(made, asked, watch)
+    if asked.passes:
+        passes(problem, fit, watch)
+    else:
+        walked(problem, asked, watch)
 
 
 if __name__ == "__main__":
