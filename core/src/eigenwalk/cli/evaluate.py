@@ -121,8 +121,10 @@ def _perform(grid: Grid, out: Path, only: list[str], page: Path | None, quiet: b
     from eigenwalk.cli.evaluating import progress
     from eigenwalk.evaluate.folder import evaluate as compute
     from eigenwalk.evaluate.plan import plan
+    from eigenwalk.memory.allocator import keep_freed
     from eigenwalk.registry import Registry
 
+    keep_freed()
     if not sys.warnoptions:  # of libraries, about themselves: they would tear the progress
         warnings.simplefilter("ignore")
     registry = Registry.discover()
