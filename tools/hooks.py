@@ -62,7 +62,7 @@ def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
 
 
 def _hidden(page: Any) -> list[str]:
-    """The sides of a page that would be empty: the list of its section, where it has none; its contents, where short."""
+    """The sides of a page that would be empty: its section's pages, where it has none; its contents, where short."""
     alone = [] if page.ancestors else ["navigation"]
     return [*alone, "toc"] if page.file.src_uri in ("index.md", "catalogue.md") else alone
 

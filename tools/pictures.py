@@ -23,6 +23,7 @@ from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from PIL import Image
 
@@ -66,19 +67,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def of_start() -> None:
-    """Runs the walks of docs/start.md and puts strip, plot and report of each beside the page, as WebP."""
+    """Runs the walks of docs/start.md and puts what pages show of their strips, plots and reports into docs, as WebP."""
     folder = ROOT / "docs/pictures/start"
     folder.mkdir(exist_ok=True)
-    blocks = re.findall(r"```sh\n(eigenwalk walk .*? --out runs/(\w+))\n```", (ROOT / "docs/start.md").read_text())
+    pages = {file: file.read_text(encoding="utf-8") for file in (ROOT / "docs").rglob("*.md")}
+    shown = set(re.findall(r"start/(\w+)-(strip|plot|report)\.webp", "".join(pages.values())))
+    walks = re.findall(r"```sh\n(eigenwalk walk .*? --out runs/(\w+))\n```", pages[ROOT / "docs/start.md"])
     with tempfile.TemporaryDirectory() as place, chdir(place):
-        for command, name in blocks:
+        for command, name in walks:
             typed(shlex.split(command)[1:])
-            for kind in ("strip", "plot"):
-                picture = Image.open(f"runs/{name}/{kind}.png").convert("RGB")
+            for kind in (kind for of, kind in shown if of == name):
+                picture = _photographed(name) if kind == "report" else Image.open(f"runs/{name}/{kind}.png")
                 picture.thumbnail((WIDEST, 10 * WIDEST), Image.Resampling.LANCZOS)
-                picture.save(folder / f"{name}-{kind}.webp", quality=80, method=6)
-            if shutil.which(BROWSER):
-                _photographed(Path(f"runs/{name}/report.html"), folder / f"{name}-report.webp")
+                picture.convert("RGB").save(folder / f"{name}-{kind}.webp", quality=80, method=6)
+
+
+def _photographed(name: str) -> Image.Image:
+    """The top of the report of a run, as a browser shows it."""
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1280,1000"]
+    page = Path(f"runs/{name}/report.html").resolve().as_uri()
+    subprocess.run([BROWSER, *options, "--screenshot=page.png", page], check=True, capture_output=True)
+    return Image.open("page.png")
 
 
 def typed(words: Sequence[str]) -> None:
@@ -196,6 +205,18 @@ def _exported(generator: str, file: Path) -> None:
         torch.export.save(program, file)
     else:
         torch.onnx.export(network, (latents,), str(file), input_names=["z"], dynamic_axes={"z": {0: "n"}}, **LEGACY)
+        _constants_stored(file)
+
+
+def _constants_stored(file: Path) -> None:
+    """Rewrites an ONNX file with its constants among its tensors, where onnx2torch looks for those of a slice."""
+    model = onnx.load(file)
+    for node in [node for node in model.graph.node if node.op_type == "Constant"]:
+        tensor = node.attribute[0].t
+        tensor.name = node.output[0]
+        model.graph.initializer.append(tensor)
+        model.graph.node.remove(node)
+    onnx.save(model, file)
 
 
 def _fitted(label: str, portraits: int) -> None:

@@ -32,21 +32,21 @@ def _below(found: Any, context: Any, depth: int) -> Iterator[tuple[Any, Any, int
 
 def _said(found: Any, context: Any, depth: int) -> str:
     usage = " ".join(found.get_usage(context).removeprefix("Usage:").split())
-    parts = [f"{'#' * (depth + 2)} {context.command_path}" if depth else "", f"```text\n{usage}\n```"]
+    parts = [f"{'#' * (depth + 2)} {context.command_path}" if depth else "", f"```sh\n{usage}\n```"]
     parts += [_paragraph(text) for text in re.split(r"\n\s*\n", (found.help or "").strip())]
     records = [param.get_help_record(context) for param in found.get_params(context)]
     rows = [_row(record) for record in records if record and not record[0].endswith("--help")]
-    parts += ["| | |\n|---|---|\n" + "\n".join(rows) + "\n{ .options }"] if rows else []
+    parts += ["| | |\n|---|---|\n" + "\n".join(rows)] if rows else []
     return "\n\n".join(part for part in parts if part)
 
 
 def _paragraph(text: str) -> str:
     text = " ".join(text.split())
-    return f"```text\n{text}\n```" if text.startswith(f"{PROGRAM} ") else html.escape(text, quote=False)
+    return f"```sh\n{text}\n```" if text.startswith(f"{PROGRAM} ") else html.escape(text, quote=False)
 
 
 def _row(record: tuple[str, str]) -> str:
     """A row of a table: how it is written, and what it says, with what it is without being given."""
     name, said = (html.escape(" ".join(text.split()), quote=False).replace("|", "&#124;") for text in record)
-    said = re.sub(r"\[(default: .*?|required|x[<>=].*?)\](?= *(\[|$))", r"<small>\1</small>", said)
+    said = re.sub(r"\[(default: .*?|required|x.?[<>&].*?|.*?[<=;]x)\](?= *(\[|$))", r"<small>\1</small>", said)
     return f"| <code>{name}</code> | {said} |"
