@@ -104,6 +104,7 @@ def test_the_folder_is_named_after_the_generator(generator: str, begins: str) ->
         ("generator = 'rooms'\nvary = ['net']\nseeds = [1, -1]", "seeds[1]"),
         ("generator = 'rooms'\nvary = ['net']\nseeds = [1, 1]", "seeds should name every seed once"),
         ("generator = 'rooms'\nvary = ['net']\nstride = nan", "stride"),
+        ("generator = 'rooms'\nvary = ['net']\nregion = -1", "region"),
         ("generator = 'rooms'\nvary = ['net']\ntolerance = inf", "tolerance"),
     ],
 )

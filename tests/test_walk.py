@@ -14,7 +14,7 @@ from eigenwalk.errors import ContractError, FileError, InputError, NumericalErro
 from eigenwalk.feature import Complement, FunctionFeature, Projection, chain
 from eigenwalk.generator import FunctionGenerator
 from eigenwalk.path import Path
-from eigenwalk.quotient import Problem
+from eigenwalk.quotient import Problem, Region
 from eigenwalk.rayleigh import Dense, NullSpace, Outward
 from eigenwalk.typical import latent_scale, typical_distance
 from eigenwalk.walk import Front, WalkOptions, walk
@@ -268,6 +268,19 @@ def test_nothing_to_vary_that_does_not_move_what_holds():
 def started(shift: float = 0.45) -> Embedding:
     """A generator whose seeds start at (shift · seed, 0, 0)."""
     return Embedding(3, sample=lambda n, seed: torch.tensor([[shift * seed, 0.0, 0.0]]).double().expand(n, -1))
+
+
+@pytest.mark.parametrize("sense", [0, 1])
+def test_with_other_solvers_a_path_ends_at_the_edge_of_the_typical_region(sense):
+    problem = linear(tolerance=50.0).problem
+    problem = replace(problem, region=Region(torch.zeros(8, dtype=torch.float64), 6.0))
+    path = walked(problem, steps=200, paths=2, stride=0.5, solver=Dense())[sense]
+    assert path.status.reason == "region"
+    assert "99 of 100 samples are within 6" in path.status.detail
+    assert len(path) > 2
+    assert all(np.linalg.norm(waypoint.latent) <= 6.006 for waypoint in path.waypoints)
+    anywhere = walked(problem, steps=len(path) + 2, paths=2, stride=0.5, solver=Dense(), region=None)[sense]
+    assert anywhere.status.reason == "length"
 
 
 def test_a_nan_ends_its_path_and_no_other():

@@ -217,6 +217,7 @@ def _options(recipe: Recipe, solver: Solver) -> WalkOptions:
         stride=recipe.stride,
         solver=solver,
         batch=recipe.batch,
+        region=recipe.region or None,
     )
 
 

@@ -65,6 +65,7 @@ class Recipe(BaseModel):
         stride: varied change that a step is to bring, as a share of the typical distance.
         solver: how directions are found: one of `SOLVERS`, or the expression of a plugin's directions.
         tolerance: of a fixed feature that names none, as a share of its typical distance.
+        region: how far from the mean latent a path may go, where 1 is as far as 99 of 100 samples; 0: anywhere.
         batch: rows per generator call; None lets the walk choose.
         device, dtype: where and in which precision.
         precision: of the generator's derivatives: ``full``, or half of it; images and latents keep `dtype`.
@@ -84,6 +85,7 @@ class Recipe(BaseModel):
     stride: float = Field(default=0.08, gt=0, le=1)
     solver: Text = "outward"
     tolerance: float = Field(default=0.35, gt=0, allow_inf_nan=False)
+    region: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     batch: int | None = Field(default=None, ge=1)
     device: Text = "cpu"
     dtype: Literal["float32", "float64"] = "float32"

@@ -48,6 +48,10 @@ def walk(
     tolerance: Annotated[
         float | None, typer.Option(help="Tolerance where a feature names none, as a share of typical [default: 0.35]")
     ] = None,
+    region: Annotated[
+        float | None,
+        typer.Option(help="How far from the mean latent, 1: as 99 of 100 samples; 0: anywhere [default: 1]"),
+    ] = None,
     device: Device = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or float64 [default: float32]")] = None,
     precision: Annotated[
@@ -76,6 +80,7 @@ def walk(
         "stride": stride,
         "solver": solver,
         "tolerance": tolerance,
+        "region": region,
         "device": device,
         "dtype": dtype,
         "precision": precision,

@@ -52,7 +52,7 @@ def _walk(cell: Cell, runs: Runs, advance: Advance) -> Walked:
     until = levels[-1] * JUST
     options = replace(run.options, until=until)
     if method.plain:
-        options = replace(options, bounded=False, correct=False)
+        options = replace(options, bounded=False, correct=False, region=None)
     began, paths = clock(_like(run)), []
     if method.kind == "lines":
         assert isinstance(options.solver, Along)

@@ -13,9 +13,9 @@ plus that of the last step's change, so that a path goes on where d itself can g
 The pull that brings fixed features back, ``-(B + εI)⁻¹ Fᵀ e`` (`eigenwalk.step`), is a system with the same matrix.
 Both are solved in one subspace that begins with the previous direction and grows, as in conjugate gradients, by the
 preconditioned residuals of both in turn. The residual, and not the right-hand side, comes first: what the previous
-direction has right is not asked for again. There ε is small: on an anime GAN (d = 128, six pairs of features) 3e-4 of B's
-largest eigenvalue left two thirds of the drift that 1e-2 left; the exact solution of both systems leaves 1 to 11 % less
-than three expansions do.
+direction has right is not asked for again. There ε is small: on an anime GAN (d = 128, six pairs of features) 3e-4 of
+B's largest eigenvalue left two thirds of the drift that 1e-2 left; the exact solution of both systems leaves 1 to 11 %
+less than three expansions do.
 """
 
 from __future__ import annotations

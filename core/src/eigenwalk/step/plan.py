@@ -97,7 +97,7 @@ def plan(solution: Solution, stride: float, longest: float, edge: Edge | None = 
     """
     inside = _inside(solution)
 
-    # Half of the tolerance used, and steps grow shorter: so the pull keeps up, where a whole step would not be accepted.
+    # Half of the tolerance used, and steps grow shorter: the pull keeps up, where a whole step would not be accepted.
     room = (2 - 2 * inside.e2.amax(1).sqrt()).clamp(CAREFUL, 1.0) if correct else 1.0
 
     def both(mu: Tensor) -> tuple[Tensor, Tensor, Tensor]:

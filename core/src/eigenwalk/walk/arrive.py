@@ -10,7 +10,7 @@ from torch import Tensor
 
 from eigenwalk.linearise import Point
 from eigenwalk.path import Cost, Role, Status, Waypoint
-from eigenwalk.quotient import Problem
+from eigenwalk.quotient import Problem, Region
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.propose import Proposal
 from eigenwalk.walk.rows import status, surviving
@@ -21,6 +21,9 @@ SHORTENINGS = (1.0, 0.5, 0.25, 0.125)
 UNDONE = 0.5
 """A step that brings a handful of varied numbers nearer to the start by this share of what it promised went over a
 crest."""
+
+ROUNDING = 1e-3
+"""Of the region's radius: a step that was bent to stay inside is outside by its rounding."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,11 @@ def _judged(
             worst = int(excess[n].argmax())
             judged[row] = Arrival(path, None, _broken(problem.roles[worst], changes[n, worst]))
             continue
+        if problem.region is not None:
+            away = float(problem.region.away(point.latents[n]).norm())
+            if away > (1 + ROUNDING) * float(proposal.radius[row]):
+                judged[row] = Arrival(path, None, _outside(away, problem.region))
+                continue
         before = [front.paths[path].waypoints[-1].changes[name] for name in names]
         undone = _varied(problem, before) - _varied(problem, changes[n].tolist())
         if proposal.outward and undone > UNDONE * float(proposal.varied[row]):
@@ -112,3 +120,10 @@ def _broken(role: Role, change: Tensor) -> Status:
     """The end of a path that cannot keep the promise on `role`."""
     moved = f"{role.name} would move by {float(change):.4g} {role.unit}, its tolerance is {role.tolerance:.4g}"
     return Status("tolerance", moved, role.name)
+
+
+def _outside(away: float, region: Region) -> Status:
+    """The end of a path that would leave the region."""
+    return Status(
+        "region", f"the latent would be {away:.4g} from the mean; 99 of 100 samples are within {region.radius:.4g}"
+    )

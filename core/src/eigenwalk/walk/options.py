@@ -25,7 +25,7 @@ class WalkOptions:
         until: a path has its full length once what varies has changed by this share of typical distances, the mean of
             all varied features; None for all `steps`.
         region: no path leaves the latent's typical region, this many times as wide, where the problem tells it; None:
-            the latent may go anywhere. It goes for `Outward` alone.
+            the latent may go anywhere. `Outward` bends its steps to stay inside; with other solvers a path ends there.
         bounded: a path ends where a fixed feature would leave its tolerance. Without, it is only measured.
     """
 

@@ -35,6 +35,7 @@ class Proposal:
         memories: what the features remember of `latents`, each ``(rows, ...)``.
         costs: what looking and solving took, by row.
         outward: whether what varies has a further and a back, and must not go back.
+        radius: ``(rows,)``, how far from the mean latent they may go; infinite where anywhere.
     """
 
     paths: tuple[int, ...]
@@ -48,10 +49,11 @@ class Proposal:
     memories: Memories
     costs: tuple[Cost, ...]
     outward: bool
+    radius: Tensor
 
     def rows(self, index: list[int]) -> Proposal:
         """The proposal of some of its rows."""
-        tensors = ("latents", "direction", "pull", "step", "varied", "quotient")
+        tensors = ("latents", "direction", "pull", "step", "varied", "quotient", "radius")
         return Proposal(
             paths=tuple(self.paths[i] for i in index),
             memory=self.memory.rows(torch.tensor(index, dtype=torch.long, device=self.latents.device)),
@@ -73,8 +75,10 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
     assert front.memory is not None and front.origin is not None  # set by the first waypoint
     point = _point(problem, front, rows)
     scaled = Scaled(problem, point)
-    memory, previous = front.memory.rows(torch.tensor(rows, device=front.latents.device)), front.directions[rows]
-    edge = _edge(problem, front, rows, options)
+    latents = point.latents.detach()
+    memory, previous = front.memory.rows(torch.tensor(rows, device=latents.device)), front.directions[rows]
+    radius = _radius(problem, front, rows, options)
+    edge = None if problem.region is None or options.region is None else Edge(problem.region.away(latents), radius)
     gaps = scaled.gaps([start[rows] for start in front.origin], None if edge is None else edge.away)
     solution = options.solver.solve(scaled, 1, memory, previous, gaps)
     longest = options.longest * problem.latent_scale
@@ -84,7 +88,7 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
         step = plan(solution, options.stride, longest, edge, options.correct)
     return Proposal(
         paths=tuple(rows),
-        latents=point.latents.detach(),
+        latents=latents,
         direction=step.direction,
         pull=step.pull,
         step=step.size,
@@ -94,6 +98,7 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
         memories=point.memories,
         costs=(point.meter.cost,) * len(rows),
         outward=_outward(problem, point, options),
+        radius=radius,
     )
 
 
@@ -104,13 +109,12 @@ def _plain(solution: Solution, direction: Tensor, quotient: Tensor, stride: floa
     return Step(direction, torch.zeros_like(direction), size, varied_rate * size, quotient)
 
 
-def _edge(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Edge | None:
-    """Where `rows` stand in the typical region; a path that begins outside it goes no further out."""
+def _radius(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Tensor:
+    """How far from the mean latent `rows` may go: to the typical region's edge, or as far out as they began."""
     if problem.region is None or options.region is None:
-        return None
+        return front.latents.new_full((len(rows),), float("inf"))
     starts = torch.stack([torch.from_numpy(front.paths[i].waypoints[0].latent) for i in rows]).to(front.latents)
-    radius = problem.region.away(starts).norm(dim=1).clamp_min(options.region * problem.region.radius)
-    return Edge(problem.region.away(front.latents[rows]), radius)
+    return problem.region.away(starts).norm(dim=1).clamp_min(options.region * problem.region.radius)
 
 
 def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Proposal:
@@ -148,6 +152,7 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
         memories=tuple(tensor[index] for tensor in point.memories),
         costs=tuple(point.meter.cost if n in firsts else Cost() for n in range(len(rows))),
         outward=_outward(problem, point, options),
+        radius=_radius(problem, front, rows, options),
     )
 
 
