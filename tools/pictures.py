@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def of_start() -> None:
-    """Runs the walks of docs/start.md and puts what pages show of their strips, plots and reports into docs, as WebP."""
+    """Runs the walks of docs/start.md, and puts what pages show of strips, plots and reports into docs, as WebP."""
     folder = ROOT / "docs/pictures/start"
     folder.mkdir(exist_ok=True)
     pages = {file: file.read_text(encoding="utf-8") for file in (ROOT / "docs").rglob("*.md")}
@@ -101,14 +101,6 @@ def typed(words: Sequence[str]) -> None:
     except SystemExit as end:
         if end.code:
             raise OSError(f"eigenwalk {shlex.join(words)} ended with {end.code}") from None
-
-
-def _photographed(page: Path, file: Path) -> None:
-    """Writes a picture of the top of an HTML page."""
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1280,1000"]
-    words = [BROWSER, *options, "--screenshot=page.png", page.resolve().as_uri()]
-    subprocess.run(words, check=True, capture_output=True)
-    Image.open("page.png").convert("RGB").save(file, quality=80, method=6)
 
 
 def made(one: Example) -> dict[str, dict[str, float]]:

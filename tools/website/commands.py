@@ -32,7 +32,7 @@ def _below(found: Any, context: Any, depth: int) -> Iterator[tuple[Any, Any, int
 
 def _said(found: Any, context: Any, depth: int) -> str:
     usage = " ".join(found.get_usage(context).removeprefix("Usage:").split())
-    parts = [f"{'#' * (depth + 2)} {context.command_path}" if depth else "", f"```sh\n{usage}\n```"]
+    parts = [f"{'#' * (depth + 1)} {context.command_path}" if depth else "", f"```sh\n{usage}\n```"]
     parts += [_paragraph(text) for text in re.split(r"\n\s*\n", (found.help or "").strip())]
     records = [param.get_help_record(context) for param in found.get_params(context)]
     rows = [_row(record) for record in records if record and not record[0].endswith("--help")]
