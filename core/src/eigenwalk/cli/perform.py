@@ -65,6 +65,7 @@ def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) ->
         with _stoppable():
             notice = _steps(recipe, folder, registry, quiet)
     except KeyboardInterrupt as stop:
+        folder.interrupted()
         kept = (
             f"kept {folder.kept} in {folder.path}; the same command goes on"
             if folder.paths

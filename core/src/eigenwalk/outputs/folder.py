@@ -99,6 +99,17 @@ class RunFolder:
             save_progress(self.path / PROGRESS, index, paths, kept, arrays)
             self.paths, self.arrays, self.state = tuple(paths), arrays, "unfinished"
 
+    def interrupted(self) -> bool:
+        """Takes up what is saved of a run that is not finished; whether there is such a run.
+
+        Also after a signal in this process, which may fall between the save and what is known of it.
+        """
+        if not (self.path / PROGRESS).is_dir():
+            return False
+        self.paths, self.arrays = load_progress(self.path / PROGRESS)
+        self.state = "unfinished" if self.paths else "fresh"
+        return True
+
     def finish(self, paths: Sequence[Path]) -> str:
         """Writes paths, pictures, table and report, and ends the run; a notice where something was made otherwise.
 
@@ -159,10 +170,7 @@ class RunFolder:
         difference = _difference(self.path, self.recipe, identity)
         if difference:
             raise OutputError(f"{self.path} belongs to another run ({difference}): {REMEDY}")
-        if (self.path / PROGRESS).is_dir():
-            self.paths, self.arrays = load_progress(self.path / PROGRESS)
-            self.state = "unfinished" if self.paths else "fresh"
-        elif list((self.path / PATHS).glob("*.json")):
+        if not self.interrupted() and list((self.path / PATHS).glob("*.json")):
             self.paths, self.state = load_paths(self.path), "finished"
 
     def _clear(self) -> None:
