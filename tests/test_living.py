@@ -167,6 +167,8 @@ def test_it_can_be_left_out_at_once(site, name, monkeypatch):
         assert (said.returncode, said.stderr) == (0, "") and names(said) >= GOOD
     monkeypatch.setenv("EIGENWALK_WITHOUT", f"{name},another")
     assert names(eigenwalk("features")) >= GOOD
+    monkeypatch.delenv("EIGENWALK_WITHOUT")
+    assert names(eigenwalk("features", "--without", f"pixels,{name}")).isdisjoint({"luminance", "zoo.kills"})
     assert eigenwalk("describe", "zoo.good", "--without", "zoo_good").stderr.count("left out") == 0
 
 
@@ -287,6 +289,21 @@ def test_names_become_distributions(command, ran, words, expected):
 def test_what_cannot_be_done_runs_nothing(command, ran, words, said):
     code, _, err = command(*words)
     assert code == 2 and said in err and ran == []
+
+
+def test_a_name_that_another_distribution_has_is_said_before_it_is_installed(command, ran, tmp_path, monkeypatch):
+    own = tmp_path / "own.toml"
+    rows = [f'[features."{name}"]\ndistribution = "acme-pixels"\n' for name in ("pixels", "mask", "acme.own")]
+    own.write_text("\n".join([*rows, '[generators.pixels]\ndistribution = "acme-pixels"\n']))
+    monkeypatch.setenv("EIGENWALK_INDEX", str(own))
+    main(["features"])  # which remembers what is installed
+    code, _, err = command("install", "acme.own", "--yes")
+    assert code == 0 and ran == [[*PIP, "install", "acme-pixels"]]
+    assert f"listed by {own}" in err
+    assert "feature 'pixels' is also of eigenwalk-pixels, which is installed here" in err
+    assert "feature 'mask' is also of eigenwalk-masks" in err and 'mask(package="acme-pixels")' in err
+    assert err.count("is also of") == 2, "another kind with the name is no rival, nor is what nobody else has"
+    assert "is also of" not in command("install", "identity", "--yes")[2]
 
 
 @pytest.mark.parametrize(("answer", "runs"), [("y", 1), ("n", 0)])

@@ -92,7 +92,9 @@ class Index:
         """
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise FileError(f"the index {path} cannot be read: {error.strerror}") from error
+        except ValueError as error:
             raise FileError(f"the index {path} cannot be read: {error}") from error
         features, generators, directions = (_entries(path, one, tables.get(one, {}), listed_in) for one in TABLES)
         return cls(MappingProxyType(features), MappingProxyType(generators), MappingProxyType(directions))

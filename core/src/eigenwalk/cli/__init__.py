@@ -37,7 +37,7 @@ def _run(words: list[str], traceback: bool) -> None:
 
 
 def _without(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """`words` without every ``--without NAME``, and those names; what follows a lone ``--`` is left as it is."""
+    """`words` without every ``--without NAME,NAME``, and those names; what follows a lone ``--`` is left as it is."""
     kept: list[str] = []
     names: list[str] = []
     rest = iter(words)
@@ -45,9 +45,9 @@ def _without(words: Sequence[str]) -> tuple[list[str], list[str]]:
         if word == "--":
             return [*kept, word, *rest], names
         if word.startswith("--without="):
-            names.append(word.partition("=")[2])
+            names += word.partition("=")[2].split(",")
         elif word == "--without":
-            names.append(next(rest, ""))
+            names += next(rest, "").split(",")
         else:
             kept.append(word)
     return kept, names

@@ -96,7 +96,7 @@ def _root(
         bool, typer.Option("--traceback", help=f"Show where an error came from; {TRACEBACK}=1 does the same.")
     ] = False,
     without: Annotated[
-        str, typer.Option("--without", metavar="NAME", help="Leave a plugin out; EIGENWALK_WITHOUT does the same.")
+        str, typer.Option("--without", metavar="NAME", help="Leave plugins out; EIGENWALK_WITHOUT does the same.")
     ] = "",
 ) -> None:
     """Walk through the latent space of an image generator: named features stay fixed while others vary."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
 
 from eigenwalk.cli.environment import Installer, installer, run
+from eigenwalk.cli.errors import warn
 from eigenwalk.errors import InputError, UnknownName
-from eigenwalk.index import NOT_AUDITED, Entry, Index, known, normalised
+from eigenwalk.index import NOT_AUDITED, Entry, Index, known, normalised, shipped
 
 DECLINED = 1
 PREFIX = "eigenwalk-"
+Listed = tuple[str, Entry]
+"""What a name stands for, feature, generator or direction, and its row."""
 
 Names = Annotated[list[str], typer.Argument(help="Features, generators, directions, plugins or distributions.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -30,12 +33,14 @@ def install(
     Exits with 1 where the answer is no, or the installer fails.
     """
     index, program = known(), installer()
-    chosen: dict[str, tuple[str, list[Entry]]] = {}
+    chosen: dict[str, tuple[str, list[Listed]]] = {}
     for name in names:
         distribution, entries = _listed(name, index)
         chosen.setdefault(normalised(distribution), (distribution, entries))
     for distribution, entries in chosen.values():
         _tell(distribution, entries)
+        for rival in _rivals(distribution, entries):
+            warn(rival)
     typer.echo(NOT_AUDITED, err=True)
     _do(program, program.install([distribution for distribution, _ in chosen.values()], upgrade), yes)
 
@@ -50,7 +55,7 @@ def uninstall(names: Names, yes: Yes = False) -> None:
     _do(program, program.uninstall(distributions), yes)
 
 
-def _listed(name: str, index: Index) -> tuple[str, list[Entry]]:
+def _listed(name: str, index: Index) -> tuple[str, list[Listed]]:
     """The distribution that `name` stands for, and all that the index lists of it."""
     named = [entry for _, entry in index.entries() if entry.name == name]
     distributions = {normalised(entry.distribution): entry.distribution for entry in named}
@@ -64,19 +69,47 @@ def _listed(name: str, index: Index) -> tuple[str, list[Entry]]:
         return name, []
     else:
         raise UnknownName(f"no index lists {name!r}: eigenwalk search {shlex.quote(name)} looks for what is near")
-    every = [entry for _, entry in index.entries() if normalised(entry.distribution) == normalised(distribution)]
+    every = [one for one in index.entries() if normalised(one[1].distribution) == normalised(distribution)]
     return distribution, every
 
 
-def _tell(distribution: str, entries: Sequence[Entry]) -> None:
-    """Says what is about to be installed, and under which licences."""
-    if not entries:
+def _tell(distribution: str, listed: Sequence[Listed]) -> None:
+    """Says what is about to be installed, under which licences, and which index lists it where that is not ours."""
+    if not listed:
         typer.echo(f"{distribution}: no index lists it", err=True)
         return
+    entries = [entry for _, entry in listed]
     names = ", ".join(entry.name for entry in entries)
     licences = " and ".join(dict.fromkeys(entry.licence for entry in entries if entry.licence)) or "not said"
     weights = " and ".join(dict.fromkeys(entry.weights_licence for entry in entries if entry.weights_licence))
-    typer.echo(f"{distribution}: {names}; licence {licences}; weights: {weights or 'not said'}", err=True)
+    who = "".join(f"; listed by {place}" for place in dict.fromkeys(one.listed_in for one in entries) if place)
+    typer.echo(f"{distribution}: {names}; licence {licences}; weights: {weights or 'not said'}{who}", err=True)
+
+
+def _rivals(distribution: str, listed: Sequence[Listed]) -> Iterator[str]:
+    """Who else has the names that are about to be installed: what is installed already, and the shipped index."""
+    from eigenwalk.discovery import entry_points
+    from eigenwalk.discovery.answers import Memory
+
+    own, memory = normalised(distribution), Memory.read()
+    others: dict[Listed, dict[str, str]] = {one: {} for one in listed}
+    ours = {(kind, entry.name): entry.distribution for kind, entry in shipped().entries()}
+    for kind, entry in listed:
+        other = ours.get((kind, entry.name), distribution)
+        if normalised(other) != own:
+            others[kind, entry][other] = "as the index that ships with eigenwalk says"
+    for source in entry_points()[0]:
+        answers = memory.recall(source)
+        specs = answers.specs if answers and normalised(source.distribution) != own else {}
+        for kind, entry in listed:
+            if any(spec.name == entry.name for spec in specs.get(f"eigenwalk_{kind}s", ())):
+                others[kind, entry][source.distribution] = "which is installed here"
+    for (kind, entry), rivals in others.items():
+        for rival, where in rivals.items():
+            yield (
+                f"{kind} {entry.name!r} is also of {rival}, {where}: where both are installed, write "
+                f'{entry.name}(package="{distribution}") or {entry.name}(package="{rival}")'
+            )
 
 
 def _installed(name: str) -> str:

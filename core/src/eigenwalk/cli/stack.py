@@ -80,8 +80,8 @@ def _labels(have: Mapping[str, str], platform: str = sys.platform) -> Iterator[s
         if name in have and _label(have[name]) != torch:
             yield (
                 f"{name} {have[name]} is built for {_built_for(_label(have[name]))}, torch {have['torch']} for "
-                f"{_built_for(torch)}, so its operators are missing: install both from the same index, "
-                f"pip install --force-reinstall --no-deps {name}"
+                f"{_built_for(torch)}, so its operators are missing: install both from one index, "
+                f"pip install --force-reinstall --no-deps torch {name}, with --index-url where it is PyTorch's own"
             )
 
 
