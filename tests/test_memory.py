@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 
@@ -193,10 +194,65 @@ def test_tangents_grow_with_the_budget(monkeypatch):
     assert few is not None and many is not None and few < many
 
 
-def test_a_budget_below_what_the_program_takes_says_so(monkeypatch):
+def asked_for(text: str) -> int:
+    """The bytes that an error says to allow."""
+    found_ = re.search(r"allow at least (\S+ \S+) with --memory", text)
+    assert found_ is not None, text
+    return in_bytes(found_[1])
+
+
+@pytest.mark.parametrize("budget", [5 * 10**8, 10**9 + 10**5])
+def test_a_budget_that_is_too_small_says_what_suffices(monkeypatch, budget):
     monkeypatch.setattr(fitting, "in_use", lambda device: 10**9)
-    with pytest.raises(OutOfMemory, match=r"1\.0 GB"):
-        fitted(tower(), [0], 1, CPU, budget=5 * 10**8)
+    monkeypatch.setattr(fitting, "STEP", 1000)
+    monkeypatch.setattr(fitting, "in_words", lambda size: f"{size / 1e6:.3f} MB")
+    with pytest.raises(OutOfMemory, match=r"program and weights take 1000\.000 MB") as caught:
+        fitted(tower(), [0], 1, CPU, budget=budget)
+    least = asked_for(str(caught.value))
+    assert fitted(tower(), [0], 1, CPU, budget=least).linearisation.record == "blocks"
+    with pytest.raises(OutOfMemory):
+        fitted(tower(), [0], 1, CPU, budget=least - 2000)
+
+
+def test_where_even_the_machine_does_not_suffice_no_number_is_said(monkeypatch):
+    monkeypatch.setattr(fitting, "in_use", lambda device: 0)
+    monkeypatch.setattr(fitting, "total", lambda device: 1000)
+    with pytest.raises(OutOfMemory, match="allow more with --memory"):
+        fitted(tower(), [0], 1, CPU)
+
+
+def test_a_walk_in_too_little_memory_says_what_suffices_and_that_does():
+    generator, options = FunctionGenerator(Tower(), 6, (16, 16)), {"vary": [lambda images: images], "paths": 1}
+    with pytest.raises(OutOfMemory) as caught:
+        eigenwalk.run(generator, memory="10MB", steps=1, **options)
+    (path,) = eigenwalk.run(generator, memory=f"{asked_for(str(caught.value))}", steps=1, **options)
+    assert len(path) == 2
+
+
+def test_a_walk_in_little_memory_goes_where_it_goes_in_much(monkeypatch):
+    """The budget is of the whole process; here what was there before counts nothing, and a tracker watches the rest."""
+    monkeypatch.setattr(fitting, "in_use", lambda device: 0)
+    generator, options = FunctionGenerator(Tower(), 6, (16, 16)), {"paths": 2, "steps": 3}
+    middle = "mask(box=(0.25, 0.25, 0.75, 0.75))"
+    roles = {"fix": [middle], "vary": [f"~{middle}"]}
+    much, little = {}, {}
+    for found_, budget in ((much, 10**9), (little, 600_000)):
+        with Tracker() as tracker:
+            found_["paths"] = eigenwalk.run(generator, memory=str(budget), **roles, **options)
+        found_["peak"] = tracker.peak
+    assert little["peak"] < 600_000 < much["peak"]
+    for a, b in zip(much["paths"], little["paths"], strict=True):
+        assert len(a) == len(b) == 4
+        torch.testing.assert_close(torch.from_numpy(b.latents), torch.from_numpy(a.latents), rtol=1e-3, atol=1e-3)
+
+
+def test_a_container_is_the_machine(monkeypatch, tmp_path):
+    (tmp_path / "two").write_text("max\n")
+    (tmp_path / "one").write_text("123456789\n")
+    monkeypatch.setattr(fitting, "CONTROL", (tmp_path / "two", tmp_path / "none"))
+    whole = fitting.total(CPU)
+    monkeypatch.setattr(fitting, "CONTROL", (tmp_path / "two", tmp_path / "one"))
+    assert fitting.total(CPU) == 123456789 < whole
 
 
 @pytest.mark.parametrize(

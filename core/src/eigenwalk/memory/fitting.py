@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from eigenwalk.errors import OutOfMemory, WalkError
-from eigenwalk.linearise import FEW, Linearisation
+from eigenwalk.linearise import FEW, Linearisation, Record
 from eigenwalk.linearise.blocks import found
 from eigenwalk.linearise.tracker import Tracker
 from eigenwalk.memory.words import in_words
@@ -29,6 +29,12 @@ KERNELS = 1.25
 """Memory over that of tensors: what kernels need for themselves, and what allocators keep back."""
 GRAIN = 1 << 28
 """What is in use already is rounded up to a multiple of this, so that the same machine decides the same."""
+STEP = 10**8
+"""What is said to suffice is rounded up to a multiple of this."""
+RECORDS: tuple[Record, ...] = ("twice", "once", "blocks")
+"""From the fastest to the one that takes least memory."""
+CONTROL = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Where Linux says what the processes of a container may take together: control groups of version 2, and of 1."""
 SAMPLES = 8
 """Rows at once where typical distances are measured, if memory allows."""
 
@@ -93,20 +99,15 @@ def fitted(
     """
     bare = replace(look, differences=1.0)  # no derivatives
     latents = _start(bare, seeds, device)  # the first image: libraries have set up what they need when room is counted
-    room = free(device, budget)
-    for record in ("twice", "once", "blocks"):
+    allowed, taken = _allowed(device, budget), in_use(device)
+    room = max(0, int((allowed - taken) / KERNELS))
+    for record in RECORDS:
         with suppress(OutOfMemory):
-            blocks = found(lambda: bare.at(latents), room) if record == "blocks" else ()
-            tried = replace(look, record=record, blocks=blocks, tangents=1)
-            cost = measured(tried, latents, room)
+            tried, cost = _tried(look, record, latents, room)
             if cost.need <= room:
                 break
     else:
-        raise OutOfMemory(
-            f"a single path needs more than the {in_words(room)} of memory that are left for it, even where it "
-            "computes everything again that it can: allow more with --memory, or take a generator of lower resolution "
-            "or a machine with more"
-        )
+        raise OutOfMemory(_lacking(look, latents, allowed, taken))
     count, each = 1, cost
     if rows > 1 and 2 * cost.need <= room:  # what a batch shares, such as scaled weights, is in both and in no row
         each = measured(tried, latents.repeat(2, 1), room) - cost
@@ -114,6 +115,28 @@ def fitted(
     batch = batch or count
     left = room - 2 * (cost.kept + (batch - 1) * each.kept)
     return Fit(replace(tried, tangents=max(batch, left // max(1, cost.tangent))), batch, cost, latents)
+
+
+def _tried(look: Linearisation, record: Record, latents: Tensor, room: int) -> tuple[Linearisation, Cost]:
+    """`look` that records so, and what a waypoint costs it; raises as `measured`."""
+    bare = replace(look, differences=1.0)
+    blocks = found(lambda: bare.at(latents), room) if record == "blocks" else ()
+    tried = replace(look, record=record, blocks=blocks, tangents=1)
+    return tried, measured(tried, latents, room)
+
+
+def _lacking(look: Linearisation, latents: Tensor, allowed: int, taken: int) -> str:
+    """That not one path fits, and what would suffice: found where a walk may take its usual share of the machine."""
+    usual, enough = int((_allowed(latents.device) - taken) / KERNELS), "more"
+    with suppress(OutOfMemory):
+        least = taken + KERNELS * _tried(look, RECORDS[-1], latents, usual)[1].need
+        if least > allowed:
+            enough = f"at least {in_words(ceil(least / STEP) * STEP)}"
+    return (
+        f"{in_words(allowed)} of memory are allowed, program and weights take {in_words(taken)}, and the rest is too "
+        f"little for a single path, even where it computes everything again that it can: allow {enough} with --memory, "
+        "or take a generator of lower resolution or a machine with more"
+    )
 
 
 def measured(look: Linearisation, latents: Tensor, limit: int | None = None) -> Cost:
@@ -140,19 +163,19 @@ def measured(look: Linearisation, latents: Tensor, limit: int | None = None) -> 
 
 def sampled(look: Linearisation, latents: Tensor, budget: int | None = None) -> int:
     """How many of `latents` are looked at without derivatives at once: at most 8, at least one."""
-    room = free(latents.device, budget)
+    room = _allowed(latents.device, budget) - in_use(latents.device)
     with Tracker() as tracker, suppress(WalkError):
         look.at(latents[:1])
-    return max(1, min(SAMPLES, room // max(1, tracker.peak)))
+    return max(1, min(SAMPLES, int(room / KERNELS) // max(1, tracker.peak)))
 
 
-def free(device: torch.device, budget: int | None = None) -> int:
-    """Bytes that tensors to come may take, of `budget` or of a share of all there is.
+def free(device: torch.device) -> int:
+    """Bytes that tensors to come may take of a share of all there is.
 
     Raises:
         OutOfMemory: program and weights alone take all of it.
     """
-    allowed, taken = (budget or int(SHARE * total(device))), in_use(device)
+    allowed, taken = _allowed(device), in_use(device)
     if allowed <= taken:
         raise OutOfMemory(
             f"{in_words(allowed)} of memory are allowed, and program and weights take {in_words(taken)}: allow more "
@@ -161,13 +184,24 @@ def free(device: torch.device, budget: int | None = None) -> int:
     return int((allowed - taken) / KERNELS)
 
 
+def _allowed(device: torch.device, budget: int | None = None) -> int:
+    return budget or int(SHARE * total(device))
+
+
 def total(device: torch.device) -> int:
     """Bytes of memory in all, so that the same machine always decides the same."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
     if device.type == "mps":
         return torch.mps.recommended_max_memory()
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_container()])
+
+
+def _container() -> Iterator[int]:
+    """Bytes that a container, or a job of a cluster, is held to by Linux's control groups; nothing where it is not."""
+    for file in CONTROL:
+        with suppress(OSError, ValueError):  # no such file, or the word "max"
+            yield int(file.read_text())
 
 
 def in_use(device: torch.device) -> int:
