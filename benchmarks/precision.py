@@ -19,7 +19,6 @@ import warnings
 from dataclasses import dataclass, replace
 
 import torch
-from stylegan import generator as random_stylegan
 from torch import Tensor
 
 from eigenwalk import load_feature, load_generator
@@ -31,6 +30,7 @@ from eigenwalk.path import Role
 from eigenwalk.quotient import Problem, Scaled
 from eigenwalk.rayleigh.subspace import RIDGE, gram, ritz
 from eigenwalk.typical import typical_distance
+from stylegan import generator as random_stylegan
 
 MIDDLE = "mask(box=(0.25, 0.25, 0.75, 0.75))"
 LOW, HIGH = "fourier.low(cycles=8)", "fourier.high(cycles=8)"
