@@ -26,3 +26,13 @@ def faults(before: str) -> int:
 def test_freed_blocks_are_not_mapped_anew():
     # A page fault is a page that the kernel had to clear: 40 times 48 MiB are half a million of them.
     assert faults(KEEP) < faults("") / 5
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are glibc's")
+def test_what_is_given_back_is_no_longer_held():
+    code = f"{KEEP}\nfrom pathlib import Path\nfrom eigenwalk.memory.allocator import give_back\n"
+    code += "held = lambda: int(Path('/proc/self/statm').read_text().split()[1]) * 4096 >> 20\n"
+    code += "big = [bytes(bytearray(64 << 20)) for _ in range(4)]\ndel big\nbefore = held()\ngive_back()\n"
+    before, after = map(int, subprocess.check_output([sys.executable, "-c", code + "print(before, held())"]).split())
+    assert before > 200
+    assert after < 100

@@ -67,7 +67,14 @@ def test_spelling_does_not_make_another_run_and_content_does() -> None:
     assert one.slug() == same.slug()
     assert one.canonical(registry()).slug() == by_name.canonical(registry()).slug()
     changes = {"generator": "other", "fix": [], "vary": ["box"], "seeds": [1], "steps": 2, "paths": 2}
-    changes |= {"stride": 0.1, "solver": "dense", "tolerance": 0.2, "dtype": "float64", "precision": "bf16"}
+    changes |= {
+        "stride": 0.1,
+        "solver": "dense",
+        "tolerance": 0.2,
+        "region": 2.0,
+        "dtype": "float64",
+        "precision": "bf16",
+    }
     assert set(changes) == set(IDENTITY)
     base = {"generator": "rooms", "fix": ["box((0, 0, 1, 1))"], "vary": ["net"]}
     slugs = {Recipe.of(**(base | {key: value})).slug() for key, value in changes.items()}

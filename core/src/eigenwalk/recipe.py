@@ -47,6 +47,7 @@ IDENTITY = (
     "stride",
     "solver",
     "tolerance",
+    "region",
     "dtype",
     "precision",
 )

@@ -42,6 +42,9 @@ def evaluate(
         bool | None, typer.Option("--limit/--no-limit", help="Seek the least drift there is [default: limit]")
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="Where to compute [default: cpu]")] = None,
+    memory: Annotated[
+        str | None, typer.Option("--memory", help="What each process may take [default: 40 % of the machine's]")
+    ] = None,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -63,7 +66,7 @@ def evaluate(
     eigenwalk evaluate rooms --fix "rooms.part(sofa)" --vary "~rooms.part(sofa)" --methods rayleigh,random --seeds 0-3
     """
     given = {"fix": fix, "vary": vary, "judges": judge, "attributes": attribute}
-    entries = {"seeds": seeds, "directions": directions, "limit": limit, "device": device}
+    entries = {"seeds": seeds, "directions": directions, "limit": limit, "device": device, "memory": memory}
     if methods is not None:
         entries["methods"] = apart(methods)
     entries = {key: value for key, value in entries.items() if value is not None}

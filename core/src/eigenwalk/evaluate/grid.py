@@ -115,6 +115,7 @@ class Grid(Entry):
         steps, stride, tolerance: of a walk, as in a recipe.
         limit: whether the least drift that optimising the latent finds is sought; a number: at the first so many seeds.
         shown: seeds whose pictures are kept.
+        device, memory: as in a recipe; several processes that share the work each take `memory`.
     """
 
     generators: tuple[GeneratorEntry, ...] = Field(min_length=1)
@@ -129,6 +130,7 @@ class Grid(Entry):
     limit: bool | Annotated[int, Field(ge=1)] = True
     shown: int = Field(default=2, ge=0)
     device: Text = "cpu"
+    memory: Text | None = None
 
     @field_validator("levels")
     @classmethod

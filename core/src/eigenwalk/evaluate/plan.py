@@ -154,6 +154,7 @@ def _pairs(grid: Grid, entry: GeneratorEntry, registry: Registry) -> Iterator[tu
             stride=grid.stride,
             tolerance=grid.tolerance,
             device=grid.device,
+            memory=grid.memory,
         )
         return given.canonical(registry)
 

@@ -109,9 +109,8 @@ def _measuring(run: api.Run):
 def _judge(pair: Pair, walked: Walked, runs: Runs) -> Judged:
     """What judges say where paths reach the last level."""
     judges = pair.scores or pair.judges
-    run = runs.of(
-        Recipe.of(generator=pair.recipe.generator, vary=judges, seeds=pair.recipe.seeds, device=pair.recipe.device)
-    )
+    where = {key: getattr(pair.recipe, key) for key in ("generator", "seeds", "device", "memory")}
+    run = runs.of(Recipe.of(vary=judges, **where))
     last = replace(walked, levels=walked.levels[-1:])
     what = "scores" if pair.scores else "distances"
     return judge(_measuring(run), last, run.recipe.batch or 1, what, _like(run))

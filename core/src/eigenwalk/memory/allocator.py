@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from contextlib import suppress
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4  # of mallopt(3)
 PAD = 256 << 20
@@ -27,3 +28,10 @@ def keep_freed() -> bool:
         return False
     # The order matters not, but all three do: without the first, large blocks are mapped and unmapped as before.
     return all(mallopt(*setting) == 1 for setting in ((MMAP_MAX, 0), (TRIM_THRESHOLD, 2**31 - 1), (TOP_PAD, PAD)))
+
+
+def give_back() -> None:
+    """Returns to the machine what is freed and kept, so that what the process holds is what it uses."""
+    if sys.platform.startswith("linux"):
+        with suppress(AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)

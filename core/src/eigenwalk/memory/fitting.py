@@ -21,6 +21,7 @@ from eigenwalk.errors import OutOfMemory, WalkError
 from eigenwalk.linearise import FEW, Linearisation, Record
 from eigenwalk.linearise.blocks import found
 from eigenwalk.linearise.tracker import Tracker
+from eigenwalk.memory.allocator import give_back
 from eigenwalk.memory.words import in_words
 
 SHARE = 0.4
@@ -211,6 +212,7 @@ def in_use(device: torch.device) -> int:
     elif device.type == "mps":
         taken = torch.mps.current_allocated_memory()
     else:
+        give_back()
         taken = _resident()
     return ceil(taken / GRAIN) * GRAIN
 
