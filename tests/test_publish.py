@@ -17,8 +17,8 @@ from packaging.requirements import Requirement
 from eigenwalk.errors import ContractError, FileError, InputError
 from eigenwalk.publishing.entry import entry, lacks
 from eigenwalk.publishing.lent import closure, lend
-from eigenwalk.publishing.trial import StepError, Told, run
-from eigenwalk.publishing.wheel import Wheel, faults, read, wants
+from eigenwalk.publishing.trial import StepError, Told, environment, run
+from eigenwalk.publishing.wheel import EXAMPLE, Wheel, faults, read, wants
 
 PROGRAM = [sys.executable, "-W", "ignore", "-c", "from eigenwalk.cli import main; main()"]
 
@@ -61,6 +61,7 @@ def test_a_package_is_built_tried_and_proposed_and_not_uploaded(made):
         "findings": [],
     }
     assert "is complete" in done.stdout
+    assert f"rewrite what stands under {EXAMPLE}" in done.stderr, "its README still tells of the example"
     assert not list(made.parent.glob("eigenwalk-trial-*")), "a trial that went well leaves nothing"
 
 
@@ -167,6 +168,8 @@ def test_other_faults_of_wheels_are_said(tmp_path):
     assert "tests/ would be installed" in want
     (want,) = wants(wheel(tmp_path, "\n".join(line for line in METADATA.split("\n") if "URL" not in line)))
     assert "homepage" in want
+    (want,) = wants(wheel(tmp_path, f"{METADATA}\n{EXAMPLE}\n\nValues are those of the example.\n"))
+    assert "its page still tells of the example" in want
 
 
 def test_what_requirements_reach_is_lent_and_nothing_else(tmp_path):
@@ -222,3 +225,16 @@ def test_a_program_that_fails_is_shown_with_its_last_words():
     assert shown[0].startswith("$ ") and "SystemExit(3)" in shown[0]
     with pytest.raises(StepError, match="cannot be run"):
         run(["no-such-program"], shown.append)
+
+
+def test_what_cannot_be_downloaded_says_what_else_there_is(tmp_path, monkeypatch):
+    text = METADATA.replace("Requires-Dist: eigenwalk>=0.1\n", "Requires-Dist: eigenwalk-of-nobody>=7\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("PIP_NO_INDEX", "UV_OFFLINE"):
+        monkeypatch.setenv(name, "1")
+    shown: list[str] = []
+    info = "eigenwalk_x-1.2.dist-info"
+    whole = {f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n", f"{info}/RECORD": ""}
+    with pytest.raises(StepError, match=r"eigenwalk-of-nobody(?s:.*)--find-links FOLDER adds(?s:.*)--borrow lends"):
+        environment(tmp_path, wheel(tmp_path, text, **whole), shown.append)
+    assert "several GB" in " ".join(shown)

@@ -195,7 +195,8 @@ def test_images_and_golden_values_from_a_shell(tmp_path, run):
     for i, image in enumerate(smooth_images(3, 24)):
         Image.fromarray((255 * image.permute(1, 2, 0)).byte().numpy()).save(tmp_path / f"{i}.png")
     golden = str(tmp_path / "golden.json")
-    assert run("check", "luminance", "--images", str(tmp_path), "--save-golden", golden)[0] == 0
+    code, out = run("check", "luminance", "--images", str(tmp_path), "--save-golden", golden)
+    assert code == 0 and "0 from those of golden.json" in out, "what was written is checked as well"
     assert run("check", "luminance", "--images", str(tmp_path), "--golden", golden)[0] == 0
     assert run("check", "luminance", "--generator", "rooms", "--golden", golden)[0] == 1
     assert run("check", "luminance", "pixels", "--golden", golden)[0] == InputError.exit_code

@@ -65,9 +65,10 @@ def check(
         reports = (kit.check(case, registry) for case in _cases(cases))
     elif names:
         given = _images(generator, images or [], registry)
-        asked = [Case(name, golden=golden, images=given, generator=generator) for name in names]
+        asked = [Case(name, golden=golden or save_golden, images=given, generator=generator) for name in names]
         if save_golden:
             kit.save_golden(asked[0], save_golden, registry)
+            typer.echo(f"values written to {save_golden}", err=True)
         reports = (kit.check(case, registry) for case in asked)
     else:
         reports = kit.check_declarations(registry)

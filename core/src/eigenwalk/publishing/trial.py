@@ -84,7 +84,9 @@ def environment(folder: Path, wheel: Wheel, say: Say, borrow: bool = False, find
     )
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     options: list[str | Path] = ["--find-links", find_links] if find_links else []
-    if borrow:
+    if not borrow:
+        say("downloads what the wheel requires: PyTorch with CUDA is several GB; --borrow lends what is installed here")
+    else:
         options += ["--no-deps", "--no-index"]
         lines = lend(closure(wheel.requires).values(), folder / "lent")
         site = run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], say).strip()
@@ -96,7 +98,15 @@ def environment(folder: Path, wheel: Wheel, say: Say, borrow: bool = False, find
         if uv
         else [sys.executable, "-m", "pip", "--python", python, "install"]
     )
-    run([*pip, *options, wheel.path], say)
+    try:
+        run([*pip, *options, wheel.path], say)
+    except StepError as error:
+        if borrow:
+            raise
+        raise StepError(
+            f"{error}\nthe wheel, or what it requires, cannot be installed: where an index lacks it, --find-links FOLDER adds "
+            "a folder of wheels; --borrow lends what is installed here"
+        ) from error
     return python
 
 

@@ -19,6 +19,9 @@ from eigenwalk.index import normalised
 HOMES = ("homepage", "home", "home-page", "repository", "source", "source code", "documentation")
 """Labels of the project's address, the best first, as pyproject.toml may have them."""
 
+EXAMPLE = "<!-- of the example: replace it with the code -->"
+"""What stands in a new package's README above the words about the code that it was made with."""
+
 
 @dataclass(frozen=True)
 class Wheel:
@@ -50,6 +53,11 @@ class Wheel:
         lines = self.metadata.get_all("Requires-Dist") or []
         every = [Requirement(line) for line in lines]
         return tuple(one for one in every if one.marker is None or one.marker.evaluate({"extra": ""}))
+
+    @property
+    def page(self) -> str:
+        """Its README, or nothing."""
+        return str(self.metadata.get_payload() or self.metadata["Description"] or "")
 
     @property
     def homepage(self) -> str:
@@ -101,8 +109,10 @@ def wants(wheel: Wheel) -> Iterator[str]:
         yield 'the text of its licence is not in it: license-files = ["LICENSE"]'
     if not metadata["Summary"]:
         yield 'it has no summary: description = "…"'
-    if not str(metadata.get_payload() or metadata["Description"] or "").strip():
+    if not wheel.page.strip():
         yield 'it has no page: readme = "README.md"'
+    elif EXAMPLE in wheel.page:
+        yield f"its page still tells of the example that eigenwalk new makes: rewrite what stands under {EXAMPLE}"
     if not wheel.homepage:
         yield 'it names no homepage, which the index needs: [project.urls] with Homepage = "https://…"'
     if not metadata["Requires-Python"]:
