@@ -6,7 +6,8 @@
 
 At each of some seeds both Jacobians of the scaled problem are formed exactly, in float32 and with the generator's
 derivatives in half precision. Told are the cosine between the two leading directions, and the quotient that the one of
-half precision has in float32, as a share of the largest there is. `--stylegan SIZE` takes a StyleGAN2 with random
+half precision has in float32, as a share of the largest there is; and what a waypoint's tensors take at most in half
+precision, as a share of what they take in float32. `--stylegan SIZE` takes a StyleGAN2 with random
 weights. Times are those of the processor, of 4 tangents and of a pullback, the median of some rounds.
 """
 
@@ -26,6 +27,7 @@ from eigenwalk.generator import Generator
 from eigenwalk.linearise import Linearisation, Point
 from eigenwalk.linearise.agreement import agreement
 from eigenwalk.linearise.precision import DTYPES
+from eigenwalk.memory.fitting import measured
 from eigenwalk.path import Role
 from eigenwalk.quotient import Problem, Scaled
 from eigenwalk.rayleigh.subspace import RIDGE, gram, ritz
@@ -102,9 +104,10 @@ def measure(name: str, generator: Generator, word: str, seeds: int, rounds: int)
             agreed.append(agreement(half, z).gradient)
         z = generator.sample(1, 0)
         faster = seconds(look, z, rounds) / seconds(half, z, rounds)
+        memory = measured(replace(half, tangents=1), z).need / measured(replace(look, tangents=1), z).need
         print(
             f"| {name} | {fix} | {vary} | {word} | {statistics.mean(cosines):.4f} | {min(cosines):.4f} "
-            f"| {statistics.mean(shares):.4f} | {min(shares):.4f} | {min(agreed):.4f} | {faster:.2f} |",
+            f"| {statistics.mean(shares):.4f} | {min(shares):.4f} | {min(agreed):.4f} | {memory:.2f} | {faster:.2f} |",
             flush=True,
         )
 
@@ -121,7 +124,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     print(
         "| generator | fixed | varied | precision | cosine, mean | least | quotient, mean | least | gradient, least "
-        "| times as fast |\n|---|---|---|---|---|---|---|---|---|---|"
+        "| memory | times as fast |\n|---|---|---|---|---|---|---|---|---|---|---|"
     )
     made = [(text, load_generator(text)) for text in options.generators]
     made += [(f"StyleGAN2, {side} pixels", random_stylegan("stylegan2", side, "z", "cpu")) for side in options.stylegan]

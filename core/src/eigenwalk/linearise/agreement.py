@@ -76,4 +76,5 @@ def _unit(part: Tensor) -> Tensor:
 
 
 def _cosine(a: Tensor, b: Tensor) -> float:
-    return float(torch.nn.functional.cosine_similarity(a.flatten().double(), b.flatten().double(), dim=0, eps=1e-60))
+    a, b = (x.flatten().cpu().double() for x in (a, b))  # on the CPU: not every device has float64
+    return float(torch.nn.functional.cosine_similarity(a, b, dim=0, eps=1e-60))
