@@ -44,11 +44,9 @@ class _Card:
         self.example = examples().get(entry.name) or Example(entry.name, why_not="has no example")
         self.files = _files(entry.name if kind != "direction" else "")
         self.weights = self._weights()
-        said = SPDX.findall(entry.licence) + SPDX.findall(entry.weights_licence)
-        self.licences = list(dict.fromkeys([*said, *(["not commercial"] if self._not_commercial() else [])]))
-
-    def _not_commercial(self) -> bool:
-        return "not commercial" in self.entry.weights_licence
+        said: list[str] = SPDX.findall(f"{entry.licence} {entry.weights_licence}")
+        said += ["not commercial"] if "not commercial" in entry.weights_licence else []
+        self.licences = list(dict.fromkeys(said))
 
     def _weights(self) -> str:
         if self.entry.reads or OF_A_FILE.match(self.entry.weights_licence):
