@@ -86,6 +86,11 @@ def test_every_link_and_every_anchor_leads_somewhere(site, pages):
     assert not lost
 
 
+def test_what_the_site_is_made_with_is_pinned():
+    lines = (ROOT / "requirements-docs.txt").read_text(encoding="utf-8").splitlines()
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines if not line.startswith("#"))
+
+
 def test_nothing_is_fetched_from_elsewhere(site, pages):
     for name, page in pages.items():
         for tag, _, address in page.links:
