@@ -34,7 +34,7 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 bench: $(INSTALLED)
-	@set -e; for file in $(wildcard benchmarks/*.py); do echo "== $$file"; $(BIN)/python $$file '$(GENERATOR)'; done
+	@set -e; $(BIN)/python benchmarks/cost.py; for file in passes quotient precision; do echo "== $$file"; $(BIN)/python benchmarks/$$file.py '$(GENERATOR)'; done
 
 release: $(INSTALLED)
 	$(BIN)/python tools/release.py $(if $(VERSION),--version $(VERSION))

@@ -3,11 +3,11 @@
     python benchmarks/cost.py                # d from 64 to 512, w+, sides of 64 to 256
     python benchmarks/cost.py --largest 1024 # hours on a CPU
 
-Networks are StyleGAN2s with random weights: for the latent's dimension d one of 64 x 64 whose z and w have d coordinates,
-for w+ the same with 512 coordinates a style, for the side configuration F (w+ of it has 9,216 coordinates at 1024). The
-image's middle is held, the rest varies. Each case has a process of its own, whose largest memory is told. A warm waypoint
-is the last of three after the start, by the clock of one process. The published rule takes d + 1 forward passes each time:
-where those would take longer than `--patience`, some are timed and the rest are reckoned (≈).
+Networks are StyleGAN2s with random weights: for the latent's dimension d one of 64 x 64 whose z and w have d
+coordinates, for w+ the same with 512 coordinates a style, for the side configuration F (at 1024 its w+ has 9,216
+coordinates). The image's middle is held, the rest varies. Each case has a process of its own, whose largest memory is
+told. A warm waypoint is the last of three after the start, by the clock. The published rule takes d + 1 forward passes
+each time: where those would take longer than `--patience`, some are timed and the rest are reckoned (≈).
 """
 
 from __future__ import annotations
@@ -103,7 +103,6 @@ def row(side: int, dim: int, space: str, patience: float) -> str:
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description="the walk against the published rule, a waypoint")
-    parser.add_argument("generator", nargs="?", help="ignored: the networks are this script's own")
     parser.add_argument("--largest", type=int, default=256, choices=SIDES)
     parser.add_argument("--patience", type=float, default=60.0, help="seconds of a waypoint of the published rule")
     parser.add_argument("--case", help=argparse.SUPPRESS)
