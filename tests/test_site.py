@@ -144,6 +144,10 @@ def test_formulas_are_drawn_without_a_script(site, pages):
     block = drawn(r'<div class="arithmatex">\[\frac{a}{b}\]</div>')
     assert inline.startswith("<p>of <math") and "&#x0003C;" in inline and "arithmatex" not in inline
     assert block.startswith('<div class="formula"><math') and "<mfrac>" in block and 'display="block"' in block
+    lines = drawn(r'<div class="arithmatex">\[\begin{aligned} a &amp;= b \\ c &amp;= d \end{aligned}\]</div>')
+    assert lines.count("<mtr>") == 2
+    with pytest.raises(ValueError, match=r"\\foo of the formula"):
+        drawn(r'<span class="arithmatex">\(\foo\)</span>')
     assert not [name for name in pages if 'class="arithmatex"' in (site / name).read_text(encoding="utf-8")]
 
 

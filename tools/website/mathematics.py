@@ -8,14 +8,28 @@ import re
 from latex2mathml.converter import convert
 
 MARKED = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
+SPELT = {r"{aligned}": r"{align*}", r"\operatorname*": r"\operatorname", r"\arg\max": r"\argmax"}
+"""What pages may write, and how the converter knows it."""
+LEFT = re.compile(r"<mi>(\\\w+|&)</mi>")
+"""What the converter leaves of a command that it does not know."""
 
 
 def drawn(page: str) -> str:
-    """The HTML `page` with MathML where arithmatex has marked LaTeX."""
+    """The HTML `page` with MathML where arithmatex has marked LaTeX.
+
+    Raises:
+        ValueError: a command of LaTeX that is not known.
+    """
     return MARKED.sub(_mathml, page)
 
 
 def _mathml(found: re.Match[str]) -> str:
     latex, display = html.unescape(found[3]).strip(), found[2] == "["
-    mathml = convert(latex, display="block" if display else "inline")
+    spelt = latex
+    for written, known in SPELT.items():
+        spelt = spelt.replace(written, known)
+    mathml = convert(spelt, display="block" if display else "inline")
+    unknown = LEFT.search(mathml)
+    if unknown:
+        raise ValueError(f"{unknown[1]} of the formula {latex!r} is not known: write it in other commands of LaTeX")
     return f'<div class="formula">{mathml}</div>' if display else mathml
