@@ -1,9 +1,12 @@
-"""How near `davidson` comes to the exact Rayleigh quotient at warm waypoints, and what it costs.
+"""How near a solver's directions come to the exact Rayleigh quotient at warm waypoints, and what they cost.
 
     python benchmarks/quotient.py 'file("docs/examples/anime_dcgan.py:build", weights="…/anime_dcgan.safetensors")'
+    python benchmarks/quotient.py rooms --solver davidson
 
-At every waypoint of a walk after the first, the solver's best vector is judged by Jacobians formed exactly in float64:
-its quotient over the largest generalized eigenvalue, with the same ε for both.
+At every waypoint of a walk after the first, the direction is judged by Jacobians formed exactly in float64: its
+quotient over the largest there is, with the same ε for both. For `outward` the quotient is that of the change along one
+vector of the varied values, and the largest is the exact solution's; for `davidson` it is the generalized
+eigenproblem's.
 """
 
 from __future__ import annotations
@@ -16,58 +19,79 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from eigenwalk.api import start
 from eigenwalk.quotient import Problem, Scaled
-from eigenwalk.rayleigh import Davidson, Solution
-from eigenwalk.rayleigh.subspace import RIDGE, gram, ritz
+from eigenwalk.rayleigh import Davidson, Outward, Solution
+from eigenwalk.rayleigh.subspace import gram, ridge_of, ritz
 from eigenwalk.recipe import Recipe
+from eigenwalk.step import plan
 from eigenwalk.walk import walk
 
 FACE = "mask(box=(0.2, 0.25, 0.8, 0.8))"
 LOW, HIGH = "fourier.low(cycles=8)", "fourier.high(cycles=8)"
 PAIRS = ((FACE, f"~{FACE}"), (f"~{FACE}", FACE), (HIGH, LOW), (LOW, HIGH))
 
+Found = list[tuple[Tensor, Solution]]
+"""Latents ``(batch, latent)``, and what a solver found there."""
+
 
 @dataclass(frozen=True)
-class Recorded(Davidson):
+class RecordedDavidson(Davidson):
     """Davidson, keeping what it found at every warm waypoint."""
 
-    found: list[tuple[Scaled, Solution]] = field(default_factory=list, compare=False)
+    found: Found = field(default_factory=list, compare=False)
 
-    def solve(self, problem: Any, k: int, memory: Any = None, previous: Any = None, pull_back: Any = None) -> Solution:
+    def solve(self, problem: Any, k: int, memory: Any = None, previous: Any = None, gaps: Any = None) -> Solution:
         """As `Davidson.solve`."""
-        solution = super().solve(problem, k, memory, previous, pull_back)
+        solution = super().solve(problem, k, memory, previous, gaps)
         if memory is not None:
-            self.found.append((problem, solution))
+            self.found.append((problem.like, solution))
         return solution
 
 
-def ratios(problem: Problem, exact: Problem, found: list[tuple[Scaled, Solution]]) -> np.ndarray:
-    """Quotient of every solution's best vector over the exact optimum, one a row and waypoint."""
+@dataclass(frozen=True)
+class RecordedOutward(Outward):
+    """Outward, keeping what it found at every warm waypoint."""
+
+    found: Found = field(default_factory=list, compare=False)
+
+    def solve(self, problem: Any, k: int, memory: Any = None, previous: Any = None, gaps: Any = None) -> Solution:
+        """As `Outward.solve`."""
+        solution = super().solve(problem, k, memory, previous, gaps)
+        if solution.aim is not None:
+            self.found.append((problem.like, solution))
+        return solution
+
+
+def ratios(exact: Problem, solver: RecordedDavidson | RecordedOutward) -> np.ndarray:
+    """Quotient of every direction over the largest there is, a number for each row and waypoint."""
     every = []
-    for scaled, solution in found:
-        latents = scaled.like.double()
-        for z, x in zip(latents.split(1), solution.vectors[:, 0].double(), strict=True):
-            operators = Scaled(exact, exact.linearisation.at(z))
-            C, F = operators.push(torch.eye(z.shape[1], dtype=torch.float64)[None])
-            a, b = gram(C)[0], gram(F)[0]
-            ridge = RIDGE * torch.linalg.eigvalsh(b)[-1]
-            best = ritz(a[None], b[None], ridge[None])[0][0, 0]
-            every.append(float((x @ a @ x) / (x @ b @ x + ridge * (x @ x)) / best))
+    for latents, solution in solver.found:
+        directions = solution.vectors[:, 0] if solution.aim is None else plan(solution, 0.08, float("inf")).direction
+        for row, (z, v) in enumerate(zip(latents.double().split(1), directions.double(), strict=True)):
+            C, F = Scaled(exact, exact.linearisation.at(z)).push(torch.eye(z.shape[1], dtype=torch.float64)[None])
+            a = gram(C)
+            if solution.aim is not None:  # one vector of the varied values counts, and no other
+                c = C[0] @ solution.aim.m[row].double()
+                a = torch.outer(c, c)[None]
+            b = gram(F)
+            ridge = ridge_of(torch.linalg.eigvalsh(b)[:, -1], gram(C), solver.share)
+            best = ritz(a, b, ridge)[0][0, 0]
+            every.append(float((v @ a[0] @ v) / (v @ b[0] @ v + ridge[0] * (v @ v)) / best))
     return np.array(every)
 
 
-def measure(generator: str, fix: str, vary: str, seeds: Sequence[int], steps: int, solver: Recorded) -> str:
+def measure(generator: str, fix: str, vary: str, seeds: Sequence[int], steps: int, solver: Any) -> str:
     """A row of the table for one pair of features."""
     sets = {"generator": generator, "fix": [fix], "vary": [vary]}
     # A tolerance that never ends a path: the question is the solver's.
     recipe = Recipe.of(**sets, seeds=tuple(seeds), steps=steps, paths=2, tolerance=10.0)
     run = start(recipe)
-    options = replace(run.options, solver=solver)
-    fronts = list(walk(run.problem, recipe.seeds, options))
+    fronts = list(walk(run.problem, recipe.seeds, replace(run.options, solver=solver)))
     doubled = start(recipe.model_copy(update={"dtype": "float64"})).problem
-    found = ratios(run.problem, doubled, solver.found)
+    found = ratios(doubled, solver)
     passes = [w.cost.passes for path in fronts[-1].paths for w in path.waypoints[2:]]
     counts = fronts[-1].paths[0].waypoints[-1].cost
     return (
@@ -78,18 +102,19 @@ def measure(generator: str, fix: str, vary: str, seeds: Sequence[int], steps: in
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description="davidson against dense")
+    parser = argparse.ArgumentParser(description="a solver against the exact quotient")
     parser.add_argument("generator")
+    parser.add_argument("--solver", choices=("outward", "davidson"), default="outward")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=21)
-    parser.add_argument("--expansions", type=int, default=Davidson.expansions)
-    parser.add_argument("--keep", type=int, default=Davidson.keep)
+    parser.add_argument("--steps", type=int, default=11)
+    parser.add_argument("--expansions", type=int)
     options = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)
+    kind = RecordedOutward if options.solver == "outward" else RecordedDavidson
     print("| fixed | varied | warm waypoints | mean | 5 % quantile | least | passes | forward + push + pull |")
     print("|---|---|---|---|---|---|---|---|")
     for fix, vary in PAIRS:
-        solver = Recorded(keep=options.keep, expansions=options.expansions)
+        solver = kind() if options.expansions is None else kind(expansions=options.expansions)
         print(measure(options.generator, fix, vary, range(options.seeds), options.steps, solver), flush=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -178,7 +180,7 @@ def test_the_trade_is_the_solved_one():
         B = 2 * (share * F[0, :3].T @ F[0, :3] + (1 - share) * F[0, 3:].T @ F[0, 3:]) + ridge * torch.eye(8)
         return eigh((operators.C[0].T @ operators.C[0]).numpy(), B.numpy(), eigvals_only=True)[-1]
 
-    best = minimize_scalar(top, bounds=(0.025, 0.975), method="bounded", options={"xatol": 1e-6})
+    best: Any = minimize_scalar(top, bounds=(0.025, 0.975), method="bounded", options={"xatol": 1e-6})
     assert float(solution.quotients[0, 0]) == pytest.approx(best.fun, rel=0.02)
     v = solution.vectors[0, 0]
     strain = [float((part @ v).norm()) for part in (F[0, :3], F[0, 3:])]
