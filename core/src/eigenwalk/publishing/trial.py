@@ -104,8 +104,8 @@ def environment(folder: Path, wheel: Wheel, say: Say, borrow: bool = False, find
         if borrow:
             raise
         raise StepError(
-            f"{error}\nthe wheel, or what it requires, cannot be installed: where an index lacks it, --find-links FOLDER adds "
-            "a folder of wheels; --borrow lends what is installed here"
+            f"{error}\nthe wheel, or what it requires, cannot be installed: where an index lacks it, "
+            "--find-links FOLDER adds a folder of wheels; --borrow lends what is installed here"
         ) from error
     return python
 
