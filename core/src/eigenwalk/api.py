@@ -174,24 +174,22 @@ def _prepared(
     for term in terms:
         term.feature.to(device, dtype)
     budget = None if recipe.memory is None else in_bytes(recipe.memory)
+    named, scale = tuple((term.text, term.feature) for term in terms), latent_scale(generator)
+    solver, brought = found
+    h = PUBLISHED_DIFFERENCE * scale / math.sqrt(2 * generator.latent_dim) if isinstance(solver, NullSpace) else None
+    look = Linearisation(generator, named, differences=h, dtype=dtype)
+    # Before typical distances take their time: a budget that will not do is told at once.
+    fit = fitted(look, recipe.seeds, len(recipe.seeds) * recipe.paths, device, budget, recipe.batch)
     typical = {role.name: role.typical for role in roles}
     notes = []
     for term in terms:
         if term.text not in typical:
             typical[term.text] = _typical(generator, used, term, device, dtype, budget)
             notes.append(f"two random samples differ by {typical[term.text]:.4g} {term.feature.unit} in {term.text}")
-    named = tuple((term.text, term.feature) for term in terms)
     roles = tuple(
         _role(term, i < len(composition.fixed), typical[term.text], recipe.tolerance) for i, term in enumerate(terms)
     )
-    scale = latent_scale(generator)
-    solver, brought = found
-    h = PUBLISHED_DIFFERENCE * scale / math.sqrt(2 * generator.latent_dim) if isinstance(solver, NullSpace) else None
-    precision, look = (
-        lower(recipe.precision, device, dtype),
-        Linearisation(generator, named, differences=h, dtype=dtype),
-    )
-    fit = fitted(look, recipe.seeds, len(recipe.seeds) * recipe.paths, device, budget, recipe.batch)
+    precision = lower(recipe.precision, device, dtype)
     look = replace(fit.linearisation, precision=precision)
     problem = Problem(look, roles, recipe.generator, scale, typical_region(generator))
     notes += fit.notes

@@ -136,10 +136,10 @@ class Registry:
                 return Offer(spec, source.distribution, source.version, source.plugin)
             failures += [source.failure("hook eigenwalk_open", problem)] if problem else []
             readers.append(f"{plugin.purpose('eigenwalk_open') or source.plugin} ({source.distribution})")
-        tried = f"it is none of: {'; '.join(readers)}" if readers else "no installed plugin reads generator files"
+        tried = "\n  ".join(["it is none of", *readers]) if readers else "no installed plugin reads generator files"
         raise FileError(
-            f"{path} is not recognised as a generator: {tried}{self._readable()}. Write a function that builds it, "
-            f"and name that: ./my_generator.py:build{_listed(failures)}"
+            f"{path} is not recognised as a generator: {tried}{self._readable()}\n"
+            f"Or write a function that builds it, and name that: ./my_generator.py:build{_listed(failures)}"
         )
 
     def _readable(self) -> str:
@@ -150,7 +150,7 @@ class Registry:
             if entry.reads and normalised(entry.distribution) not in here:
                 found.setdefault(entry.distribution, {}).update(dict.fromkeys(entry.reads))
         others = "; ".join(f"{', '.join(reads)} (pip install {who})" for who, reads in sorted(found.items()))
-        return f". Known and not installed: {others}" if others else ""
+        return f"\nKnown and not installed: {others}" if others else ""
 
     def _find(self, kind: str, offers: Iterable[Offer[S]], name: str, package: str | None) -> Offer[S]:
         found = [offer for offer in offers if offer.name == name]

@@ -22,7 +22,7 @@ OPTIONS = (
 
 @hookimpl
 def eigenwalk_open(path: Path) -> GeneratorSpec | None:
-    """A generator that this package's training wrote, told by the head of its file."""
+    """Miniatures: .safetensors that this package's training wrote, told by the head of the file."""
     if not is_generator(path):
         return None
     return GeneratorSpec(
