@@ -27,7 +27,7 @@ from eigenwalk import load_feature
 from eigenwalk.linearise import Linearisation
 from eigenwalk.linearise.agreement import agreeing
 from eigenwalk.linearise.precision import DTYPES, lower
-from eigenwalk.memory.fitting import Fit, fitted, in_use
+from eigenwalk.memory.fitting import Fit, first_start, fitted, in_use
 from eigenwalk.memory.words import in_bytes, in_words
 from eigenwalk.path import Role
 from eigenwalk.quotient import Problem
@@ -112,7 +112,7 @@ def problem_of(made: StyleGAN, asked: argparse.Namespace, watch: Stopwatch) -> t
     typical = [float(feature.distance(x, y)) for (_, feature), x, y in zip(a.features, a.values, b.values, strict=True)]
     watch.note("two images")
     budget = in_bytes(asked.memory) if asked.memory else None
-    fit = fitted(replace(bare, differences=None), [0], 1, device, budget)
+    fit = fitted(replace(bare, differences=None), first_start(bare, [0], device), 1, budget)
     watch.note(f"fitting: {fit.linearisation.record}, {fit.linearisation.tangents} tangents at once")
     look = replace(fit.linearisation, precision=lower(asked.precision, device, torch.float32))
     if look.precision is not None:

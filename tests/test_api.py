@@ -9,8 +9,11 @@ import pytest
 import torch
 
 import eigenwalk
-from eigenwalk.errors import CompositionError, InputError, UnknownName
+from eigenwalk.errors import CompositionError, ContractError, InputError, UnknownName
 from eigenwalk.feature import FunctionFeature
+from eigenwalk.generator import FunctionGenerator
+from eigenwalk.linearise import Linearisation
+from eigenwalk.linearise.slope import slopes
 from eigenwalk.path import Path
 from eigenwalk.recipe import Recipe
 from eigenwalk.registry import Registry
@@ -186,3 +189,26 @@ def test_a_first_start_without_a_value_costs_only_its_own_paths(registry):
     assert [path.status.reason for path in paths[:2]] == ["undefined", "undefined"]
     assert all(path.status.reason in ("length", "undefined") for path in paths[2:])
     assert all(len(path.waypoints) >= 1 and path.generator == "Embedding" for path in paths)
+
+
+@pytest.mark.parametrize(
+    "flat", [lambda x: x.detach().mean((2, 3)), lambda x: torch.from_numpy(x.detach().numpy()).amax((2, 3))]
+)
+@pytest.mark.parametrize("part", ["fix", "vary"])
+def test_a_function_without_a_gradient_is_refused_and_not_walked_as_if_it_held(registry, part, flat):
+    generator = FunctionGenerator(generate_small, latent_dim=6, resolution=(4, 4))
+    other = {"fix": "vary", "vary": "fix"}[part]
+    with pytest.raises(ContractError, match="carry no gradient, so it can neither be held nor varied"):
+        eigenwalk.run(generator, **{part: [flat], other: ["pixels"]}, registry=registry, steps=1)
+
+
+def test_a_derivative_that_is_zero_is_told(registry):
+    generator = FunctionGenerator(generate_small, latent_dim=6, resolution=(4, 4))
+    rounded = FunctionFeature(lambda x: (8 * x.mean((2, 3))).round())
+    look = Linearisation(generator, (("rounded", rounded), ("mean", FunctionFeature(lambda x: x.mean((2, 3))))))
+    assert slopes(look, generator.sample(2, 0)) == ("zero", "some")
+
+
+def generate_small(z):
+    M = torch.randn(48, 6, generator=torch.Generator().manual_seed(0)) / 8
+    return 0.5 + (z @ M.T.to(z)).sin().unflatten(1, (3, 4, 4)) / 2

@@ -18,7 +18,7 @@ from eigenwalk.linearise import Linearisation
 from eigenwalk.linearise.blocks import found
 from eigenwalk.linearise.tracker import Tracker
 from eigenwalk.memory import fitting
-from eigenwalk.memory.fitting import fitted, measured
+from eigenwalk.memory.fitting import first_start, fitted, measured
 from eigenwalk.memory.words import in_bytes
 from eigenwalk.recipe import Recipe
 from problems import normal
@@ -171,7 +171,7 @@ def test_a_budget_decides_what_is_recorded(monkeypatch):
     costs["blocks"] = measured(by_blocks(look, z), z).need
 
     def fit(need: float) -> fitting.Fit:
-        return fitted(look, [0], 50, CPU, budget=int(need * fitting.KERNELS) + 2)
+        return fitted(look, first_start(look, [0], CPU), 50, budget=int(need * fitting.KERNELS) + 2)
 
     rows = [fit(scale * costs["twice"]).batch for scale in (1.0, 3.0, 9.0, 1000.0)]
     assert rows[0] == 1 and rows == sorted(rows) and rows[-1] == 50
@@ -190,7 +190,11 @@ def test_a_budget_decides_what_is_recorded(monkeypatch):
 
 def test_tangents_grow_with_the_budget(monkeypatch):
     monkeypatch.setattr(fitting, "in_use", lambda device: 0)
-    few, many = (fitted(tower(), [0], 1, CPU, budget=size).linearisation.tangents for size in (2_000_000, 200_000_000))
+    first = first_start(tower(), [0], CPU)
+    few, many = (fitted(tower(), first, 1, budget=size).linearisation.tangents for size in (2_000_000, 200_000_000))
+        fitted(tower(), first_start(tower(), [0], CPU), 1, budget=size).linearisation.tangents
+        for size in (2_000_000, 200_000_000)
+    )
     assert few is not None and many is not None and few < many
 
 
@@ -207,18 +211,18 @@ def test_a_budget_that_is_too_small_says_what_suffices(monkeypatch, budget):
     monkeypatch.setattr(fitting, "STEP", 1000)
     monkeypatch.setattr(fitting, "in_words", lambda size: f"{size / 1e6:.3f} MB")
     with pytest.raises(OutOfMemory, match=r"program and weights take 1000\.000 MB") as caught:
-        fitted(tower(), [0], 1, CPU, budget=budget)
+        fitted(tower(), first_start(tower(), [0], CPU), 1, budget=budget)
     least = asked_for(str(caught.value))
-    assert fitted(tower(), [0], 1, CPU, budget=least).linearisation.record == "blocks"
+    assert fitted(tower(), first_start(tower(), [0], CPU), 1, budget=least).linearisation.record == "blocks"
     with pytest.raises(OutOfMemory):
-        fitted(tower(), [0], 1, CPU, budget=least - 2000)
+        fitted(tower(), first_start(tower(), [0], CPU), 1, budget=least - 2000)
 
 
 def test_where_even_the_machine_does_not_suffice_no_number_is_said(monkeypatch):
     monkeypatch.setattr(fitting, "in_use", lambda device: 0)
     monkeypatch.setattr(fitting, "total", lambda device: 1000)
     with pytest.raises(OutOfMemory, match="allow more with --memory"):
-        fitted(tower(), [0], 1, CPU)
+        fitted(tower(), first_start(tower(), [0], CPU), 1)
 
 
 def test_a_walk_in_too_little_memory_says_what_suffices_and_that_does():

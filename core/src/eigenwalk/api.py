@@ -22,14 +22,15 @@ import torch
 from eigenwalk.build import Used
 from eigenwalk.compose import Composition, Term, build_directions, build_feature, build_generator, compose
 from eigenwalk.direction import Directions
-from eigenwalk.errors import InputError
+from eigenwalk.errors import ContractError, InputError
 from eigenwalk.expression import parse
 from eigenwalk.feature import Feature, FunctionFeature
 from eigenwalk.generator import Generator
 from eigenwalk.linearise import Linearisation
 from eigenwalk.linearise.agreement import agreeing
 from eigenwalk.linearise.precision import lower
-from eigenwalk.memory.fitting import fitted, sampled
+from eigenwalk.linearise.slope import slopes
+from eigenwalk.memory.fitting import first_start, fitted, sampled
 from eigenwalk.memory.words import in_bytes
 from eigenwalk.path import Path, Role
 from eigenwalk.quotient import Problem
@@ -113,7 +114,7 @@ def run(
         solver: outward, davidson, dense, nullspace, an expression of a plugin's directions, or `Directions`.
         progress: called with the front after every waypoint.
         registry: of plugins; those installed, by default.
-        **options: of `eigenwalk.recipe.Recipe`: steps, paths, stride, tolerance, batch, device, dtype.
+        **options: of `eigenwalk.recipe.Recipe`: steps, paths, stride, tolerance, region, batch, device, dtype, memory …
 
     Raises:
         EigenwalkError: see `start`.
@@ -178,10 +179,11 @@ def _prepared(
     solver, brought = found
     h = PUBLISHED_DIFFERENCE * scale / math.sqrt(2 * generator.latent_dim) if isinstance(solver, NullSpace) else None
     look = Linearisation(generator, named, differences=h, dtype=dtype)
-    # Before typical distances take their time: a budget that will not do is told at once.
-    fit = fitted(look, recipe.seeds, len(recipe.seeds) * recipe.paths, device, budget, recipe.batch)
+    # Before typical distances take their time: a function or a budget that will not do is told at once.
+    first = first_start(look, recipe.seeds, device)
+    notes = _flat(look, first)
+    fit = fitted(look, first, len(recipe.seeds) * recipe.paths, budget, recipe.batch)
     typical = {role.name: role.typical for role in roles}
-    notes = []
     for term in terms:
         if term.text not in typical:
             typical[term.text] = _typical(generator, used, term, device, dtype, budget)
@@ -198,6 +200,24 @@ def _prepared(
     everything = tuple(dict.fromkeys([*used, *brought, *(one for term in terms for one in term.used)]))
     recipe = recipe.model_copy(update={"batch": fit.batch, **_provenance(everything)})
     return Run(recipe, problem, _options(recipe, solver), tuple(notes))
+
+
+def _flat(look: Linearisation, latents: torch.Tensor) -> list[str]:
+    """A notice of each feature whose derivative is zero at the start.
+
+    Raises:
+        ContractError: a feature has none at all, and would seem to hold whatever it did.
+    """
+    notes = []
+    for (name, _), slope in zip(look.features, slopes(look, latents), strict=True):
+        if slope == "none":
+            raise ContractError(
+                f"the values of {name} carry no gradient, so it can neither be held nor varied: leave out detach, "
+                "no_grad and NumPy, or make it a Feature with differentiable = False, of which differences are taken"
+            )
+        if slope == "zero":
+            notes.append(f"the derivative of {name} at the start is zero: there it neither holds nor varies anything")
+    return notes
 
 
 def _solver(text: str, registry: Registry) -> tuple[Solver, tuple[Used, ...]]:

@@ -87,7 +87,7 @@ def measured(generator: Generator, always: bool) -> Iterator[tuple[str, str]]:
     look = Linearisation(generator, look.features)
     try:
         with told("measuring a waypoint"):
-            fit = fitted(look, [0], 1, device)
+            fit = fitted(look, latents, 1)
     except (OutOfMemory, WalkError) as error:
         yield "a waypoint", str(error)
     else:

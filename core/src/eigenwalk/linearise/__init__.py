@@ -12,6 +12,7 @@ holds the images `G(z)`, every feature as it stands near them, and its values, a
     derivative  J t of one function
     blocks      recording by parts, where a whole pass does not fit into memory
     precision   the generator's derivatives in bfloat16 or float16
+    slope       whether a feature has a derivative where a walk begins
     tracker     how much memory it takes
 """
 

@@ -83,24 +83,33 @@ class Fit:
         return (f"memory is short: {again[self.linearisation.record]}, which takes longer",)
 
 
+def first_start(look: Linearisation, seeds: Sequence[int], device: torch.device) -> Tensor:
+    """The first start ``(1, latent)`` with a value of every feature: at another, one path ends and the rest go on."""
+    bare = replace(look, differences=1.0)  # no derivatives
+    starts = [bare.generator.sample(1, seed).to(device, bare.dtype) for seed in seeds]
+    for latents in starts:
+        with suppress(WalkError):
+            bare.at(latents)
+            return latents
+    return starts[-1]
+
+
 def fitted(
     look: Linearisation,
-    seeds: Sequence[int],
+    latents: Tensor,
     rows: int,
-    device: torch.device,
     budget: int | None = None,
     batch: int | None = None,
 ) -> Fit:
     """`look` with what it may record and how many tangents it may push at once, and the rows of a batch, up to `rows`.
 
-    `budget` is all the bytes that the process, or the device, may take; `batch` is kept where it is given.
+    It is measured at `latents` ``(1, latent)``, whose image was made before (`first_start`): libraries have then set up
+    what they need. `budget` is all the bytes that the process, or the device, may take; `batch` is kept where given.
 
     Raises:
         OutOfMemory: not even one row fits.
     """
-    bare = replace(look, differences=1.0)  # no derivatives
-    latents = _start(bare, seeds, device)  # the first image: libraries have set up what they need when room is counted
-    allowed, taken = _allowed(device, budget), in_use(device)
+    allowed, taken = _allowed(latents.device, budget), in_use(latents.device)
     room = max(0, int((allowed - taken) / KERNELS))
     for record in RECORDS:
         with suppress(OutOfMemory):
@@ -223,13 +232,3 @@ def _resident() -> int:
     if pages.exists():
         return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def _start(bare: Linearisation, seeds: Sequence[int], device: torch.device) -> Tensor:
-    """The first start that every feature has a value at: at another, one path ends and the rest go on."""
-    starts = [bare.generator.sample(1, seed).to(device, bare.dtype) for seed in seeds]
-    for latents in starts:
-        with suppress(WalkError):
-            bare.at(latents)
-            return latents
-    return starts[-1]
