@@ -193,7 +193,7 @@ def test_what_the_catalogue_shows_can_be_walked(example, tmp_path, monkeypatch):
         pytest.skip("the weights of others are not here")
     monkeypatch.chdir(tmp_path)
     pictures = tool("pictures")
-    pictures.prepared(example, REAL, portraits=40)
+    pictures.prepared(example, REAL, portraits=80)
     paths = pictures.walked(example, steps=1)
     assert len(paths) == 2 * len(example.seeds)
     assert any(path.moved > 0 for path in paths)
