@@ -23,7 +23,6 @@ from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from PIL import Image
 
@@ -197,18 +196,6 @@ def _exported(generator: str, file: Path) -> None:
         torch.export.save(program, file)
     else:
         torch.onnx.export(network, (latents,), str(file), input_names=["z"], dynamic_axes={"z": {0: "n"}}, **LEGACY)
-        _constants_stored(file)
-
-
-def _constants_stored(file: Path) -> None:
-    """Rewrites an ONNX file with its constants among its tensors, where onnx2torch looks for those of a slice."""
-    model = onnx.load(file)
-    for node in [node for node in model.graph.node if node.op_type == "Constant"]:
-        tensor = node.attribute[0].t
-        tensor.name = node.output[0]
-        model.graph.initializer.append(tensor)
-        model.graph.node.remove(node)
-    onnx.save(model, file)
 
 
 def _fitted(label: str, portraits: int) -> None:

@@ -286,3 +286,28 @@ def test_tensors_in_other_files_are_not_opened(tmp_path):
     onnx.save(model, tmp_path / "apart.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
     with pytest.raises(FileError, match="keeps its tensors in other files"):
         opened(tmp_path / "apart.onnx")
+
+
+class Sliced(nn.Module):
+    """A network that cuts its images down, and overshoots [0, 1] as one without a last activation does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spread = nn.Linear(6, 3 * 10 * 10)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return 0.5 + 0.4 * self.spread(z).view(-1, 3, 10, 10)[:, :, 1:9, 1:9]
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "pt2"])
+def test_slices_and_an_overshoot_are_read_as_they_were_exported(tmp_path, suffix):
+    torch.manual_seed(0)
+    network, z = Sliced().eval(), torch.randn(2, 6)
+    file = tmp_path / f"sliced.{suffix}"
+    if suffix == "pt2":
+        torch.export.save(torch.export.export(network, (z,)), file)
+    else:
+        torch.onnx.export(network, (z,), str(file), dynamo=False, opset_version=13)
+    made = opened(file)
+    assert made.facts["range"].startswith("[0, 1]")
+    assert torch.allclose(made(z), network(z), atol=1e-6)

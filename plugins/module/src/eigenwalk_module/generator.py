@@ -14,6 +14,8 @@ from eigenwalk.generator import Generator
 from eigenwalk_module.kinds import ONNX, PROGRAM, SCRIPT, kind
 from eigenwalk_module.opened import Input, Opened
 
+MANY = 1_000_000
+"""Numbers of images that their range is told from."""
 LATENTS = 8
 RANGES = {"unit": (1.0, 0.0), "tanh": (0.5, 0.5), "bytes": (1 / 255, 0.0)}
 """What a number is multiplied by, and what is added, to lie in [0, 1]."""
@@ -254,11 +256,13 @@ def _range(path: Path, opened: Opened, numbers: Tensor) -> tuple[str, str]:
         return "tanh", "it ends in tanh"
     if opened.last in ("sigmoid", "sigmoid_"):
         return "unit", "it ends in a sigmoid"
-    low, high = float(numbers.min()), float(numbers.max())
-    seen = f"random images lie from {low:.3g} to {high:.3g}"
-    if -2 < low < -0.2 and 0.3 < high < 2:
+    # Quantiles, as networks without a last activation overshoot: far below zero is more than an overshoot of [0, 1].
+    some = numbers.float().flatten()[:: max(1, numbers.numel() // MANY)]
+    low, high = (float(some.quantile(share)) for share in (0.01, 0.99))
+    seen = f"98 of 100 numbers in random images lie from {low:.3g} to {high:.3g}"
+    if -2 < low < -0.4 and 0.3 < high < 2:
         return "tanh", seen
-    if low >= -0.2 and 0.3 < high < 1.3:
+    if low >= -0.15 and 0.3 < high < 1.3:
         return "unit", seen
     if low > -20 and 50 < high < 300:
         return "bytes", seen

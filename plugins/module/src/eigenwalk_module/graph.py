@@ -50,13 +50,14 @@ def graph(path: Path) -> Opened:
     except Exception as error:  # protobuf's own errors have no common class in all its versions
         raise FileError(f"{path} cannot be opened as ONNX, it is truncated or damaged ({error})") from error
     _check(path, model)
+    _store_constants(model.graph)
     try:
         with warnings.catch_warnings(action="ignore"):
             module = convert(model).eval().requires_grad_(False)
     except NotImplementedError as error:
         raise FileError(
             f"{path} has an operation without a torch counterpart here: {error}. Export the network with torch.export "
-            "instead, or from another opset"
+            "instead, or for another opset (13 has the most)"
         ) from error
     except Exception as error:  # the converter reads attributes as they come
         raise FileError(f"{path} could not be made into a torch module: {error!r}") from error
@@ -66,6 +67,18 @@ def graph(path: Path) -> Opened:
     batch = _sizes(taken[0])[0] if taken and _sizes(taken[0]) else None
     last = next((one.op_type for one in model.graph.node if model.graph.output[0].name in one.output), "")
     return Opened(Graph(module), inputs, "ONNX graph", last.lower(), batch, len(model.graph.node))
+
+
+def _store_constants(graph: Any) -> None:
+    """Puts the graph's Constant nodes among its tensors, where the converter looks for the bounds of a slice."""
+    nodes = [one for one in graph.node if one.op_type == "Constant"]
+    for node in nodes:
+        if [one.name for one in node.attribute] != ["value"]:
+            continue
+        tensor = node.attribute[0].t
+        tensor.name = node.output[0]
+        graph.initializer.append(tensor)
+        graph.node.remove(node)
 
 
 def _check(path: Path, model: Any) -> None:
