@@ -311,3 +311,32 @@ def test_slices_and_an_overshoot_are_read_as_they_were_exported(tmp_path, suffix
     made = opened(file)
     assert made.facts["range"].startswith("[0, 1]")
     assert torch.allclose(made(z), network(z), atol=1e-6)
+
+
+def test_weights_may_be_nodes_and_shapes_left_out(tmp_path):
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weight = torch.randn(3, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    arrays = {"shape": torch.tensor([-1, 2, 4, 4]), "weight": weight, "one": torch.ones(3), "zero": torch.zeros(3)}
+    nodes = [
+        *(
+            helper.make_node("Constant", [], [name], value=numpy_helper.from_array(x.numpy()))
+            for name, x in arrays.items()
+        ),
+        helper.make_node("Reshape", ["z", "shape"], ["spread"]),
+        helper.make_node("Conv", ["spread", "weight"], ["convolved"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        helper.make_node("BatchNormalization", ["convolved", "one", "zero", "zero", "one"], ["images"], epsilon=1e-5),
+    ]
+    ends = [
+        helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 32]),
+        helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 3, 4, 4]),
+    ]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", ends[:1], ends[1:]), opset_imports=[helper.make_opsetid("", 13)], ir_version=8
+    )
+    onnx.save(model, tmp_path / "nodes.onnx")
+    made = generator.onnx(tmp_path / "nodes.onnx", range="unit")
+    z = made.sample(2, 0)
+    expected = nn.functional.conv2d(z.view(2, 2, 4, 4), weight, padding=1)
+    assert torch.allclose(made(z), expected, atol=1e-4)

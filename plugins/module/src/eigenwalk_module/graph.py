@@ -53,7 +53,7 @@ def graph(path: Path) -> Opened:
     _store_constants(model.graph)
     try:
         with warnings.catch_warnings(action="ignore"):
-            module = convert(model).eval().requires_grad_(False)
+            module = convert(library.shape_inference.infer_shapes(model)).eval().requires_grad_(False)
     except NotImplementedError as error:
         raise FileError(
             f"{path} has an operation without a torch counterpart here: {error}. Export the network with torch.export "
@@ -70,7 +70,7 @@ def graph(path: Path) -> Opened:
 
 
 def _store_constants(graph: Any) -> None:
-    """Puts the graph's Constant nodes among its tensors, where the converter looks for the bounds of a slice."""
+    """Puts the graph's Constant nodes among its tensors, where the converter looks for weights."""
     nodes = [one for one in graph.node if one.op_type == "Constant"]
     for node in nodes:
         if [one.name for one in node.attribute] != ["value"]:
