@@ -179,15 +179,15 @@ def markdown(
 ) -> str:
     """``evaluation.md``: all tables, with `overviews` (what it shows, file) and plots by generator and pair."""
     plots = plots or {}
-    out = ["# Evaluation", "", *(line for note in notes(summary) for line in (note, ""))]
+    out = ["# Results", "", *(line for note in notes(summary) for line in (note, ""))]
     if summary.failures:
         out += ["## What failed", "", *(f"- `{label}`: {reason}" for label, reason in summary.failures), ""]
     head, body = overview(summary)
     if body:
         level = words.percent(summary.plan.grid.levels[-1])
-        out += [f"## Drift at {level} varied, in % of typical", "", *_lines(head, body), ""]
+        out += [f"## Drift at {level} varied, in % of typical", "", *_lines(*by_method(summary)), ""]
         out += [line for shows, file in overviews for line in (f"![{shows}]({file})", "")]
-        out += [*_lines(*by_method(summary)), ""]
+        out += [*_lines(head, body), ""]
     head, body = ratio_table(summary)
     if body:
         out += ["## Drift against others", "", RATIOS, "", *_lines(head, body), ""]
