@@ -49,7 +49,8 @@ def _names(source: Source, memory: Memory, index: Index) -> str:
     if answers:
         return ", ".join(spec.name for specs in answers.specs.values() for spec in specs) or "no names"
     names = ", ".join(index.names_of(source.distribution))
-    return f"{f'{names}, as the index says; ' if names else ''}not asked yet, or it failed: eigenwalk doctor"
+    # One that failed has no answers either; which it is, only asking tells, and this command never does.
+    return f"{names}, as the index says" if names else "it has not answered yet: eigenwalk doctor asks it"
 
 
 def _later() -> dict[str, str]:
