@@ -45,7 +45,7 @@ def walked(case: dict[str, Any]) -> dict[str, Any]:
     from eigenwalk.api import start
     from eigenwalk.recipe import Recipe
 
-    text = f"{__file__}:build(side={case['side']}, dim={case['dim']}, space={case['space']})"
+    text = f"{__file__}:build(side={case['side']}, dim={case['dim']}, space='{case['space']}')"
     recipe = Recipe.of(
         generator=text, fix=[HELD], vary=[VARIED], paths=1, steps=case["steps"], solver=case["solver"], tolerance=10.0
     )
