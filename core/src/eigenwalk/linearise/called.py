@@ -149,4 +149,6 @@ def finite(tensor: Tensor, name: str | None, what: str) -> None:
 
 
 def _a(found: Any) -> str:
-    return f"{tuple(found.shape)} {found.dtype}" if isinstance(found, Tensor) else type(found).__name__
+    if isinstance(found, Tensor):
+        return f"{tuple(found.shape)} {found.dtype}"
+    return f"{type(found).__name__}, where a tensor that torch computed was expected"
