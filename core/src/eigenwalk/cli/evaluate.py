@@ -127,7 +127,7 @@ def _perform(grid: Grid, out: Path, only: list[str], page: Path | None, quiet: b
     from eigenwalk.memory.allocator import keep_freed
     from eigenwalk.registry import Registry
 
-    keep_freed()
+    keep_freed()  # within a budget too: what is free is given back before the next pair is fitted into it
     if not sys.warnoptions:  # of libraries, about themselves: they would tear the progress
         warnings.simplefilter("ignore")
     registry = Registry.discover()

@@ -65,7 +65,7 @@ def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) ->
         with _stoppable():
             notice = _steps(recipe, folder, registry, quiet)
     except KeyboardInterrupt as stop:
-        folder.interrupted()
+        folder.take_up()
         kept = (
             f"kept {folder.kept} in {folder.path}; the same command goes on"
             if folder.paths

@@ -99,7 +99,7 @@ class RunFolder:
             save_progress(self.path / PROGRESS, index, paths, kept, arrays)
             self.paths, self.arrays, self.state = tuple(paths), arrays, "unfinished"
 
-    def interrupted(self) -> bool:
+    def take_up(self) -> bool:
         """Takes up what is saved of a run that is not finished; whether there is such a run.
 
         Also after a signal in this process, which may fall between the save and what is known of it.
@@ -170,7 +170,7 @@ class RunFolder:
         difference = _difference(self.path, self.recipe, identity)
         if difference:
             raise OutputError(f"{self.path} belongs to another run ({difference}): {REMEDY}")
-        if not self.interrupted() and list((self.path / PATHS).glob("*.json")):
+        if not self.take_up() and list((self.path / PATHS).glob("*.json")):
             self.paths, self.state = load_paths(self.path), "finished"
 
     def _clear(self) -> None:

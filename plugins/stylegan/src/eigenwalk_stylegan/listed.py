@@ -94,3 +94,17 @@ def unpickled(path: Path) -> Any:
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror}") from error
     return Machine(memoryview(data), LISTED, str(path), len(data)).load()
+
+
+def averaged(path: Path) -> Record:
+    """The generator ``G_ema``, whose weights are averages over its training, of the pickle at `path`.
+
+    Raises:
+        FileError: the pickle is not opened (see `unpickled`), or has none.
+    """
+    found = unpickled(path)
+    generator = found.get("G_ema") if isinstance(found, dict) else None
+    if not isinstance(generator, Record):
+        holds = ", ".join(map(str, found))[:200] if isinstance(found, dict) else type(found).__name__
+        raise FileError(f"{path} has no generator G_ema: it holds {holds}")
+    return generator

@@ -20,7 +20,7 @@ from eigenwalk.errors import FileError
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN2, StyleGAN3
 from eigenwalk_stylegan.description import Description
 from eigenwalk_stylegan.inert import Record, shown
-from eigenwalk_stylegan.listed import unpickled
+from eigenwalk_stylegan.listed import averaged
 from eigenwalk_stylegan.stylegan3 import design
 
 MODULES = 10_000
@@ -50,13 +50,9 @@ def read(path: Path) -> Description:
     """The generator ``G_ema`` of the pickle at `path`.
 
     Raises:
-        FileError: the pickle is not opened (see `unpickled`), has no ``G_ema``, or one of another architecture.
+        FileError: the pickle is not opened (see `averaged`), has no ``G_ema``, or one of another architecture.
     """
-    found = unpickled(path)
-    generator = found.get("G_ema") if isinstance(found, dict) else None
-    if not isinstance(generator, Record):
-        holds = ", ".join(map(str, found))[:200] if isinstance(found, dict) else type(found).__name__
-        raise FileError(f"{path} has no generator G_ema: it holds {holds}")
+    generator = averaged(path)
     try:
         saved = flat(generator)
         if "synthesis.input" in saved.attributes:

@@ -16,8 +16,7 @@ from eigenwalk import checkpoint
 from eigenwalk.errors import FileError
 from eigenwalk_stylegan.formats.nvidia import flat, taps
 from eigenwalk_stylegan.heads import recognised
-from eigenwalk_stylegan.inert import Record
-from eigenwalk_stylegan.listed import unpickled
+from eigenwalk_stylegan.listed import averaged
 from eigenwalk_stylegan.r3gan import R3GAN, Network, R3GANGenerator, Stage
 
 _BLOCK = {
@@ -39,7 +38,7 @@ def r3gan(path: str | Path, label: int | None = None) -> R3GANGenerator:
     """The generator in the pickle at `path`; see `R3GANGenerator`.
 
     Raises:
-        FileError: missing, no R3GAN, or a pickle that is not opened (see `unpickled`).
+        FileError: missing, no R3GAN, or a pickle that is not opened (see `averaged`).
         OptionError: `label` is no class of the model, or missing.
     """
     file = Path(path).expanduser()
@@ -57,11 +56,7 @@ def read(path: Path) -> Network:
     Raises:
         FileError: the pickle is not opened, or holds another network.
     """
-    found = unpickled(path)
-    generator = found.get("G_ema") if isinstance(found, dict) else None
-    if not isinstance(generator, Record):
-        holds = ", ".join(map(str, found))[:200] if isinstance(found, dict) else type(found).__name__
-        raise FileError(f"{path} has no generator G_ema: it holds {holds}")
+    generator = averaged(path)
     try:
         tensors = flat(generator).tensors
         state = {_ours(name): tensor.detach() for name, tensor in tensors.items() if not name.endswith(".Kernel")}
