@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 ROWS = (
     ("errors", "shapes"),
-    ("spec", "generator", "direction", "feature", "path", "store", "checkpoint"),
+    ("spec", "generator", "direction", "feature", "path", "store", "checkpoint", "images"),
     ("hookspecs", "index", "schema", "discovery", "registry", "source", "expression", "options", "files"),
     ("resolve", "build", "compose", "linearise", "rayleigh", "quotient", "typical", "remembered", "step"),
     ("front", "advance", "walk"),

@@ -137,7 +137,7 @@ def test_folders_and_pictures_that_are_none_are_refused(model, tmp_path):
         autoencoder(folder, images=tmp_path / "nothing")
     for name in ("a.png", "b.png"):
         (tmp_path / "empty" / name).write_bytes(b"no picture")
-    with pytest.raises(FileError, match=r"a\.png cannot be read as a picture"):
+    with pytest.raises(FileError, match=r"a\.png is not a picture in PNG, JPEG or WebP"):
         autoencoder(folder, images=tmp_path / "empty").sample(1, 0)
     with pytest.raises(OptionError, match="multiples of 2 pixels, got 7 x 7"):
         autoencoder(folder, resolution=(7,))

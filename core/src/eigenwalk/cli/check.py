@@ -154,23 +154,16 @@ def _read(files: list[Path]) -> Tensor:
     """
     import numpy as np
     import torch
-    from PIL import Image
 
-    named = [one for file in files for one in (sorted(file.iterdir()) if file.is_dir() else [file])]
-    readable = set(Image.registered_extensions())
-    named = [one for one in named if one in files or one.suffix.lower() in readable][:PICTURES]
+    from eigenwalk.images import find_pictures, read
+
+    named = [one for file in files for one in (find_pictures(file) if file.is_dir() else [file])][:PICTURES]
     if not named:
         raise FileError(f"there is no image in {', '.join(map(str, files))}")
-    arrays = []
-    for file in named:
-        try:
-            with Image.open(file) as image:
-                arrays.append(np.asarray(image.convert("RGB"), np.float32) / 255)
-        except OSError as error:
-            raise FileError(f"the image {file} cannot be read: {error}") from error
-    sizes = {f"{array.shape[1]} x {array.shape[0]}" for array in arrays}
+    pictures = [read(file) for file in named]
+    sizes = {f"{picture.shape[2]} x {picture.shape[1]}" for picture in pictures}
     if len(sizes) > 1:
         raise InputError(f"images must be of one size, got {' and '.join(sorted(sizes))}: resize them, or name others")
-    rounding = np.random.default_rng(SEED).uniform(-0.5, 0.5, (len(arrays), *arrays[0].shape)) / 255
-    found = np.stack(arrays) + rounding.astype(np.float32)
-    return torch.from_numpy(found).permute(0, 3, 1, 2).contiguous()
+    found = torch.stack(pictures)
+    rounding = np.random.default_rng(SEED).uniform(-0.5, 0.5, found.permute(0, 2, 3, 1).shape) / 255
+    return found + torch.from_numpy(rounding.astype(np.float32)).permute(0, 3, 1, 2)

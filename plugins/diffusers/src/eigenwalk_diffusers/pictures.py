@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
-
 from eigenwalk.errors import FileError
+from eigenwalk.images import ENDINGS, find_pictures, read
 from eigenwalk.shapes import Images
-
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def listed(folder: Path) -> tuple[Path, ...]:
@@ -22,7 +17,7 @@ def listed(folder: Path) -> tuple[Path, ...]:
     """
     if not folder.is_dir():
         raise FileError(f"images must be a folder of pictures, and {folder} is none")
-    found = tuple(sorted(one for one in folder.iterdir() if one.suffix.lower() in ENDINGS))
+    found = tuple(find_pictures(folder))
     if len(found) < 2:
         raise FileError(
             f"images must be a folder of two pictures or more ({', '.join(ENDINGS)}), as features' typical distances "
@@ -37,12 +32,4 @@ def picture(file: Path, resolution: tuple[int, int]) -> Images:
     Raises:
         FileError: it cannot be read.
     """
-    height, width = resolution
-    try:
-        with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            fitted = ImageOps.fit(upright, (width, height), Image.Resampling.LANCZOS)
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise FileError(f"{file} cannot be read as a picture: {error}") from error
-    pixels = torch.from_numpy(np.array(fitted, dtype=np.float32) / 255)
-    return pixels.movedim(2, 0)[None]
+    return read(file, resolution)[None]

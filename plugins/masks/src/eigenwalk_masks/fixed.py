@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
-from eigenwalk.errors import FileError, OptionError, Undefined
+from eigenwalk.errors import OptionError, Undefined
 from eigenwalk.shapes import Images
 from eigenwalk_masks.edges import check_edge, edged
 from eigenwalk_masks.masked import Masked
@@ -117,27 +114,6 @@ def checked_box(box: Sequence[float]) -> tuple[float, float, float, float]:
     if x1 <= x0 or y1 <= y0:
         raise OptionError(f"box (x0, y0, x1, y1) is empty: x0 < x1 and y0 < y1 are needed, got {tuple(box)}")
     return x0, y0, x1, y1
-
-
-def read(path: Path) -> Tensor:
-    """The image at `path` as a mask ``(height, width)`` in [0, 1]: its luminance times its opacity.
-
-    Raises:
-        FileError: missing, or not an image that Pillow reads.
-    """
-    try:
-        with Image.open(path) as image:
-            if image.mode in ("I", "F", "I;16", "I;16B", "I;16L"):  # more than 8 bits: Pillow would clip them
-                deep = np.asarray(image, np.float64)
-                return torch.from_numpy(np.clip(deep / (65535 if deep.max() > 1 else 1), 0, 1))
-            colour = np.asarray(image.convert("RGBA").convert("LA"), np.float64) / 255
-    except FileNotFoundError:
-        raise FileError(f"there is no mask image {str(path)!r} in {Path.cwd()}") from None
-    except UnidentifiedImageError:
-        raise FileError(f"{path} is not an image that Pillow reads: save the mask as a PNG") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FileError(f"the mask image {path} cannot be read: {error}") from error
-    return torch.from_numpy(colour[..., 0] * colour[..., 1])
 
 
 def _covered(start: float, end: float, pixels: int) -> Tensor:

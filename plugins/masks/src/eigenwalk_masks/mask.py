@@ -17,7 +17,8 @@ from pathlib import Path
 
 from eigenwalk.errors import OptionError
 from eigenwalk.feature import Projection
-from eigenwalk_masks.fixed import BoxMask, ImageMask, read
+from eigenwalk.images import read_mask
+from eigenwalk_masks.fixed import BoxMask, ImageMask
 
 KINDS = 'mask(box=(0, 0, 0.5, 1)), mask(file="mask.png"), mask(label=sofa) or mask(sam=vit_b, point=(0.5, 0.5)): '
 
@@ -70,7 +71,7 @@ def mask(
     if box is not None:
         return BoxMask(box, erode, feather)
     assert file is not None
-    return ImageMask(read(Path(file).expanduser()), file, erode, feather)
+    return ImageMask(read_mask(Path(file).expanduser()), file, erode, feather)
 
 
 def _only(kind: str, owner: str, **options: object) -> None:

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from eigenwalk.errors import FileError, InputError
+from eigenwalk.images import find_pictures, read, read_size
 from eigenwalk_attributes.labels import LOGIT
 from eigenwalk_attributes.preprocessing import Preprocessing
 
@@ -154,12 +153,11 @@ def seen(
     images: list[Tensor] = []
     for row, path in enumerate(examples.paths):
         try:
-            data = path.read_bytes()
-            image = pixels(data)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            image = read(path)
+        except FileError:
             skipped.broken.append(path)
             continue
-        other = first.setdefault(hashlib.sha256(data).digest(), row)
+        other = first.setdefault(hashlib.sha256(image.numpy()).digest(), row)
         if other != row:
             if not bool((examples.values[other] == examples.values[row]).all()):
                 raise InputError(
@@ -176,16 +174,6 @@ def seen(
         yield rows, torch.cat(images)
 
 
-def pixels(data: bytes) -> Tensor:
-    """The image in `data` as ``(3, height, width)`` RGB in [0, 1], turned as its camera says.
-
-    Raises what Pillow raises of a file that it cannot read.
-    """
-    with Image.open(io.BytesIO(data)) as image:
-        turned = ImageOps.exif_transpose(image).convert("RGB")
-        return torch.from_numpy(np.array(turned)).permute(2, 0, 1).float() / 255
-
-
 def shorter_side(examples: Examples, of: int = 32) -> int:
     """The median of the images' shorter sides, pixels, over the first `of` that open.
 
@@ -195,9 +183,8 @@ def shorter_side(examples: Examples, of: int = 32) -> int:
     sides: list[int] = []
     for path in examples.paths:
         try:
-            with Image.open(path) as image:
-                sides.append(min(image.size))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            sides.append(min(read_size(path)))
+        except FileError:
             continue
         if len(sides) == of:
             break
@@ -210,8 +197,7 @@ def _images(folder: Path) -> list[Path]:
     """The images below `folder`, by what their names end in, in the order of their names."""
     if not folder.is_dir():
         raise FileError(f"there is no folder {folder}")
-    known = Image.registered_extensions()
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in known and path.is_file())
+    found = find_pictures(folder, below=True)
     if not found:
         raise FileError(f"there is no image in the folder {folder}")
     return found
