@@ -42,8 +42,8 @@ def build(side: int = 64, dim: int = 512, space: str = "z"):
 
 def walked(case: dict[str, Any]) -> dict[str, Any]:
     """Seconds and counts of the last of the waypoints of `case`."""
-    from eigenwalk.api import start
-    from eigenwalk.recipe import Recipe
+    from eigenwalk.runs.api import start
+    from eigenwalk.runs.recipe import Recipe
 
     text = f"{__file__}:build(side={case['side']}, dim={case['dim']}, space='{case['space']}')"
     recipe = Recipe.of(

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import torch
 
 from eigenwalk import FunctionFeature, load_generator
-from eigenwalk.linearise import Linearisation
+from eigenwalk.maths.linearise import Linearisation
 
 
 def seconds(action: Callable[[], object]) -> float:

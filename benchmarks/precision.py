@@ -24,14 +24,14 @@ from torch import Tensor
 
 from eigenwalk import load_feature, load_generator
 from eigenwalk.generator import Generator
-from eigenwalk.linearise import Linearisation, Point
-from eigenwalk.linearise.agreement import agreement
-from eigenwalk.linearise.precision import DTYPES
-from eigenwalk.memory.fitting import measured
+from eigenwalk.maths.linearise import Linearisation, Point
+from eigenwalk.maths.linearise.agreement import agreement
+from eigenwalk.maths.linearise.precision import DTYPES
+from eigenwalk.maths.problem import Problem, Scaled
+from eigenwalk.maths.rayleigh.subspace import RIDGE, gram, ritz
+from eigenwalk.maths.typical import typical_distance
 from eigenwalk.path import Role
-from eigenwalk.quotient import Problem, Scaled
-from eigenwalk.rayleigh.subspace import RIDGE, gram, ritz
-from eigenwalk.typical import typical_distance
+from eigenwalk.runs.memory.fitting import measured
 from stylegan import generator as random_stylegan
 
 MIDDLE = "mask(box=(0.25, 0.25, 0.75, 0.75))"

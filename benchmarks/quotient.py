@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eigenwalk.api import start
-from eigenwalk.quotient import Problem, Scaled
-from eigenwalk.rayleigh import Davidson, Outward, Solution
-from eigenwalk.rayleigh.subspace import gram, ridge_of, ritz
-from eigenwalk.recipe import Recipe
-from eigenwalk.step import plan
+from eigenwalk.maths.problem import Problem, Scaled
+from eigenwalk.maths.rayleigh import Davidson, Outward, Solution
+from eigenwalk.maths.rayleigh.subspace import gram, ridge_of, ritz
+from eigenwalk.maths.step import plan
+from eigenwalk.runs.api import start
+from eigenwalk.runs.recipe import Recipe
 from eigenwalk.walk import walk
 
 FACE = "mask(box=(0.2, 0.25, 0.8, 0.8))"

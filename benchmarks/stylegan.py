@@ -24,15 +24,15 @@ from typing import Any
 import torch
 
 from eigenwalk import load_feature
-from eigenwalk.linearise import Linearisation
-from eigenwalk.linearise.agreement import agreeing
-from eigenwalk.linearise.precision import DTYPES, lower
-from eigenwalk.memory.fitting import Fit, first_start, fitted, in_use
-from eigenwalk.memory.words import in_bytes, in_words
+from eigenwalk.maths.linearise import Linearisation
+from eigenwalk.maths.linearise.agreement import agreeing
+from eigenwalk.maths.linearise.precision import DTYPES, lower
+from eigenwalk.maths.problem import Problem
+from eigenwalk.maths.rayleigh import Davidson, Outward
+from eigenwalk.maths.typical import latent_scale, typical_region
 from eigenwalk.path import Role
-from eigenwalk.quotient import Problem
-from eigenwalk.rayleigh import Davidson, Outward
-from eigenwalk.typical import latent_scale, typical_region
+from eigenwalk.runs.memory.fitting import Fit, first_start, fitted, in_use
+from eigenwalk.runs.memory.words import in_bytes, in_words
 from eigenwalk.walk import WalkOptions, walk
 from eigenwalk_stylegan.configuration import Configuration, Mapping, StyleGAN2, StyleGAN3
 from eigenwalk_stylegan.description import built

@@ -21,8 +21,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 install_import_hook([f"eigenwalk.{module}" for module in TENSORS], "typechecked.check")
 
 
-# Half of the time of a small walk is the kernel's otherwise. (Imported here: `eigenwalk.memory` holds no tensors.)
-from eigenwalk.memory.allocator import keep_freed  # noqa: E402
+# Half of the time of a small walk is the kernel's otherwise. (Imported here: `eigenwalk.runs.memory` holds no tensors.)
+from eigenwalk.runs.memory.allocator import keep_freed  # noqa: E402
 
 keep_freed()
 

@@ -20,10 +20,10 @@ from torch.autograd.function import once_differentiable
 from eigenwalk.errors import Undefined
 from eigenwalk.feature import Feature, FunctionFeature
 from eigenwalk.generator import Generator
-from eigenwalk.linearise import Linearisation
+from eigenwalk.maths.linearise import Linearisation
+from eigenwalk.maths.problem import Problem
+from eigenwalk.maths.rayleigh import Operators
 from eigenwalk.path import Role
-from eigenwalk.quotient import Problem
-from eigenwalk.rayleigh import Operators
 
 Function = Callable[[Tensor], Tensor]
 

@@ -15,7 +15,7 @@ for _ in range(40):
     bytes(bytearray(48 << 20))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
 """
-KEEP = "from eigenwalk.memory.allocator import keep_freed\nassert keep_freed()"
+KEEP = "from eigenwalk.runs.memory.allocator import keep_freed\nassert keep_freed()"
 
 
 def faults(before: str) -> int:
@@ -30,7 +30,7 @@ def test_freed_blocks_are_not_mapped_anew():
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are glibc's")
 def test_what_is_given_back_is_no_longer_held():
-    code = f"{KEEP}\nfrom pathlib import Path\nfrom eigenwalk.memory.allocator import give_back\n"
+    code = f"{KEEP}\nfrom pathlib import Path\nfrom eigenwalk.runs.memory.allocator import give_back\n"
     code += "held = lambda: int(Path('/proc/self/statm').read_text().split()[1]) * 4096 >> 20\n"
     code += "big = [bytes(bytearray(64 << 20)) for _ in range(4)]\ndel big\nbefore = held()\ngive_back()\n"
     before, after = map(int, subprocess.check_output([sys.executable, "-c", code + "print(before, held())"]).split())

@@ -12,8 +12,8 @@ from torch import Tensor
 import eigenwalk
 from eigenwalk.direction import Directions, Sight
 from eigenwalk.errors import ContractError, OptionError, RecipeError, UnknownName
-from eigenwalk.recipe import Recipe
-from eigenwalk.registry import Offer, Registry
+from eigenwalk.names.registry import Offer, Registry
+from eigenwalk.runs.recipe import Recipe
 from eigenwalk.spec import DirectionSpec, Option
 from eigenwalk.walk import Along
 from problems import assemble, curved

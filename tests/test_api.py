@@ -12,11 +12,11 @@ import eigenwalk
 from eigenwalk.errors import CompositionError, ContractError, InputError, UnknownName
 from eigenwalk.feature import FunctionFeature
 from eigenwalk.generator import FunctionGenerator
-from eigenwalk.linearise import Linearisation
-from eigenwalk.linearise.slope import slopes
+from eigenwalk.maths.linearise import Linearisation
+from eigenwalk.maths.linearise.slope import slopes
+from eigenwalk.names.registry import Registry
 from eigenwalk.path import Path
-from eigenwalk.recipe import Recipe
-from eigenwalk.registry import Registry
+from eigenwalk.runs.recipe import Recipe
 from problems import Counting, Defined, Embedding, curved
 
 GENERATOR = """

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eigenwalk.direction import Directions, Sight
 from eigenwalk.errors import CompositionError, ContractError
-from eigenwalk.registry import Offer, Registry
+from eigenwalk.names.registry import Offer, Registry
 from eigenwalk.spec import DirectionSpec, Option
 from eigenwalk.testing import DIRECTION, Case, check, check_direction, names, save_golden
 from problems import curved as bent

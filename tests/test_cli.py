@@ -23,7 +23,7 @@ from eigenwalk.cli.progress import duration
 from eigenwalk.cli.walk import seeds
 from eigenwalk.errors import InputError
 from eigenwalk.path import Status
-from eigenwalk.recipe import Recipe
+from eigenwalk.runs.recipe import Recipe
 from fabricated import paths, until
 
 WALK = ["walk", "./made.py:build", "--fix", "mask(box=(0, 0, 1, 0.5)) < 0.1", "--vary", "pixels"]
@@ -63,7 +63,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
 
 @dataclass
 class MadeUp:
-    """Stands for `eigenwalk.api`: yields the fronts of fabricated paths; `before` is called before each."""
+    """Stands for `eigenwalk.runs.api`: yields the fronts of fabricated paths; `before` is called before each."""
 
     steps: int = 4
     before: Callable[[int], None] = lambda index: None
@@ -97,9 +97,9 @@ class MadeUp:
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> MadeUp:
     made = MadeUp()
-    module = types.ModuleType("eigenwalk.api")
+    module = types.ModuleType("eigenwalk.runs.api")
     module.start = lambda *given, **also: made.start(*given, **also)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "eigenwalk.api", module)
+    monkeypatch.setitem(sys.modules, "eigenwalk.runs.api", module)
     monkeypatch.setattr(eigenwalk, "api", module, raising=False)
     return made
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from eigenwalk.cli import main
-from eigenwalk.outputs.folder import load_paths
-from eigenwalk.recipe import Recipe
+from eigenwalk.runs.outputs.folder import load_paths
+from eigenwalk.runs.recipe import Recipe
 
 GENERATOR = '''
 """A tiny generator: two layers with fixed random weights."""

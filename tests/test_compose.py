@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 
-from eigenwalk.compose import Used, build_feature, build_generator, compose
 from eigenwalk.errors import (
     CompositionError,
     ContractError,
@@ -22,11 +21,12 @@ from eigenwalk.errors import (
     Undefined,
     UnknownName,
 )
-from eigenwalk.expression import parse
 from eigenwalk.feature import Chain, Complement, Feature, FunctionFeature, Projection, ProjectionChain
 from eigenwalk.generator import FunctionGenerator, Generator
 from eigenwalk.hookspecs import hookimpl
-from eigenwalk.registry import Registry
+from eigenwalk.names.expression import parse
+from eigenwalk.names.registry import Registry
+from eigenwalk.objects.compose import Used, build_feature, build_generator, compose
 from eigenwalk.spec import FeatureSpec, GeneratorSpec, Option, Weights
 
 SHA = "0" * 64

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eigenwalk.registry import Registry
+from eigenwalk.names.registry import Registry
 from eigenwalk.testing import Case, check, names
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from eigenwalk.outputs.folder import load_paths
+from eigenwalk.runs.outputs.folder import load_paths
 
 ROOT = Path(__file__).parents[1]
 

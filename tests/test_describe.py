@@ -9,8 +9,8 @@ import pytest
 
 from eigenwalk.cli import main
 from eigenwalk.errors import FileError, OptionError
-from eigenwalk.index import Entry, Index
-from eigenwalk.registry import Registry
+from eigenwalk.names.index import Entry, Index
+from eigenwalk.names.registry import Registry
 
 GENERATOR = """
 import torch

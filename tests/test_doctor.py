@@ -10,8 +10,8 @@ import pytest
 
 from eigenwalk.cli import stack
 from eigenwalk.cli.stack import broken
-from eigenwalk.discovery import entry_points
-from eigenwalk.discovery.probe import probe
+from eigenwalk.names.discovery import entry_points
+from eigenwalk.names.discovery.probe import probe
 from zookeeper import BAD, PLAIN, Site
 
 DOCTOR = "import sys; from eigenwalk.cli import main; main(['doctor', *sys.argv[1:]])"

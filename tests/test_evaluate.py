@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
@@ -11,26 +12,25 @@ import pytest
 import torch
 from torch import Tensor
 
-import eigenwalk
 from eigenwalk.direction import Directions, Sight
 from eigenwalk.errors import ContractError, FileError, InputError, RecipeError, UnknownName, WalkError
-from eigenwalk.evaluate.estimate import estimate
-from eigenwalk.evaluate.grid import Grid, merged, seeds
-from eigenwalk.evaluate.judge import Judged, judge, spread
-from eigenwalk.evaluate.limit import SLACK, Limit, limit
-from eigenwalk.evaluate.lines import REACH, lines
-from eigenwalk.evaluate.method import SOLVERS
-from eigenwalk.evaluate.plan import SOURCES, _files, plan
-from eigenwalk.evaluate.ratios import ratios
-from eigenwalk.evaluate.summary import summarise
-from eigenwalk.evaluate.tables import ratio_table
-from eigenwalk.evaluate.walked import Walked, crossing, drift_at, value_at
-from eigenwalk.evaluate.work import best
+from eigenwalk.maths.problem import Problem
+from eigenwalk.names.registry import Registry
 from eigenwalk.path import Role
-from eigenwalk.quotient import Problem
-from eigenwalk.recipe import Recipe
-from eigenwalk.registry import Registry
+from eigenwalk.runs.recipe import Recipe
 from eigenwalk.walk import Along, WalkOptions, walk
+from eigenwalk_evaluate.estimate import estimate
+from eigenwalk_evaluate.grid import Grid, merged, seeds
+from eigenwalk_evaluate.judge import Judged, judge, spread
+from eigenwalk_evaluate.limit import SLACK, Limit, limit
+from eigenwalk_evaluate.lines import REACH, lines
+from eigenwalk_evaluate.method import SOLVERS
+from eigenwalk_evaluate.plan import SOURCES, _files, plan
+from eigenwalk_evaluate.ratios import ratios
+from eigenwalk_evaluate.summary import summarise
+from eigenwalk_evaluate.tables import ratio_table
+from eigenwalk_evaluate.walked import Walked, crossing, drift_at, value_at
+from eigenwalk_evaluate.work import best
 from problems import Defined, Embedding, assemble, circle, normal
 
 LIKE = torch.empty(0, dtype=torch.float64)
@@ -330,10 +330,12 @@ def test_a_plan_has_walks_before_what_needs_them_and_keys_of_all_that_matters() 
 
 
 def test_the_files_that_a_key_depends_on_are_there() -> None:
-    folder = FilePath(eigenwalk.__file__ or "").parent
-    for part in {part for parts in SOURCES.values() for part in parts}:
-        assert _files(folder, part), part
-        assert all(file.is_file() for file in _files(folder, part)), part
+    for kind in SOURCES.values():
+        for package, parts in kind.items():
+            folder = FilePath(importlib.import_module(package).__file__ or "").parent
+            for part in parts:
+                assert _files(folder, part), part
+                assert all(file.is_file() for file in _files(folder, part)), part
 
 
 def test_numbers_of_rows_are_means_over_starts() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eigenwalk.errors import ExpressionError
-from eigenwalk.expression import Call, Chain, Complement, Held, Open, Weighted, parse, parse_generator
+from eigenwalk.names.expression import Call, Chain, Complement, Held, Open, Weighted, parse, parse_generator
 
 CANONICAL = {
     "identity": "identity",

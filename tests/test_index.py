@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from pytest_httpserver import HTTPServer
 
-from eigenwalk import index
 from eigenwalk.cli import main
 from eigenwalk.errors import FileError
-from eigenwalk.registry import Registry
-from eigenwalk.schema import found_in
+from eigenwalk.names import index
+from eigenwalk.names.registry import Registry
+from eigenwalk.names.schema import found_in
 
 ROW = {
     "distribution": '"acme-hair"',
@@ -181,7 +181,7 @@ def test_an_address_is_fetched_by_its_command_alone(httpserver: HTTPServer, cach
 def test_listing_reads_no_index_and_no_pydantic(own, monkeypatch):
     monkeypatch.setenv("EIGENWALK_INDEX", str(own))
     code = (
-        "import sys; from eigenwalk.cli import main; from eigenwalk import index; main(['features']);"
+        "import sys; from eigenwalk.cli import main; from eigenwalk.names import index; main(['features']);"
         "sys.exit(index.shipped.cache_info().currsize or bool({'pydantic', 'packaging', 'httpx2'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 from eigenwalk.errors import ContractError, NumericalError, PluginError, Undefined
 from eigenwalk.feature import Feature, FunctionFeature, chain
 from eigenwalk.generator import FunctionGenerator, Generator
-from eigenwalk.linearise import Linearisation, Meter, derivative
+from eigenwalk.maths.linearise import Linearisation, Meter, derivative
 from eigenwalk.path import Cost
 from eigenwalk_fourier.bands import high, low
 from eigenwalk_masks.mask import mask

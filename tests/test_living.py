@@ -15,9 +15,9 @@ import pytest
 
 from eigenwalk.cli import environment, main
 from eigenwalk.cli.environment import Installer, origin
-from eigenwalk.discovery import coding, plugin
-from eigenwalk.discovery.source import Source
-from eigenwalk.registry import Registry
+from eigenwalk.names.discovery import coding, plugin
+from eigenwalk.names.discovery.source import Source
+from eigenwalk.names.registry import Registry
 from eigenwalk.spec import FeatureSpec, GeneratorSpec, Option, Weights
 from zookeeper import BAD, PLAIN, Site
 

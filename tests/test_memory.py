@@ -14,13 +14,13 @@ import eigenwalk
 from eigenwalk.errors import InputError, OutOfMemory, RecipeError
 from eigenwalk.feature import FunctionFeature
 from eigenwalk.generator import FunctionGenerator
-from eigenwalk.linearise import Linearisation
-from eigenwalk.linearise.blocks import found
-from eigenwalk.linearise.tracker import Tracker
-from eigenwalk.memory import fitting
-from eigenwalk.memory.fitting import first_start, fitted, measured
-from eigenwalk.memory.words import in_bytes
-from eigenwalk.recipe import Recipe
+from eigenwalk.maths.linearise import Linearisation
+from eigenwalk.maths.linearise.blocks import found
+from eigenwalk.maths.linearise.tracker import Tracker
+from eigenwalk.runs.memory import fitting
+from eigenwalk.runs.memory.fitting import first_start, fitted, measured
+from eigenwalk.runs.memory.words import in_bytes
+from eigenwalk.runs.recipe import Recipe
 from problems import normal
 
 IMAGE = FunctionFeature(lambda images: images)

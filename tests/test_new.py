@@ -13,9 +13,9 @@ import pytest
 
 from eigenwalk.cli import main
 from eigenwalk.errors import FileError, InputError
-from eigenwalk.publishing.naming import naming, objections
-from eigenwalk.publishing.template import make
-from eigenwalk.registry import Registry
+from eigenwalk.names.registry import Registry
+from eigenwalk_author.naming import naming, objections
+from eigenwalk_author.template import make
 
 KINDS = ("feature", "generator", "direction")
 PROGRAM = [sys.executable, "-W", "ignore", "-c", "from eigenwalk.cli import main; main()"]

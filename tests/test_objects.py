@@ -14,7 +14,7 @@ from pytest_httpserver import HTTPServer
 import eigenwalk
 from eigenwalk import store
 from eigenwalk.errors import OptionError, WeightsError
-from eigenwalk.registry import Registry
+from eigenwalk.names.registry import Registry
 from eigenwalk.weights import fetching, items, wanted
 
 PAINTER = """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eigenwalk.build import made
 from eigenwalk.feature import Feature, FunctionFeature
-from eigenwalk.files import sha256
-from eigenwalk.registry import Offer
+from eigenwalk.names.files import sha256
+from eigenwalk.names.registry import Offer
+from eigenwalk.objects.build import made
 from eigenwalk.spec import FeatureSpec
 
 

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from eigenwalk.outputs import strip as strip_module
-from eigenwalk.outputs import theme, words
-from eigenwalk.outputs import video as video_module
-from eigenwalk.outputs.plot import plot_png, plot_svg
-from eigenwalk.outputs.report import report
-from eigenwalk.outputs.strip import COLUMNS, draw_strip, lay_out, place, strip, thin
-from eigenwalk.outputs.table import table
-from eigenwalk.outputs.video import Video, video
 from eigenwalk.path import Role, Status
+from eigenwalk.runs.outputs import strip as strip_module
+from eigenwalk.runs.outputs import theme, words
+from eigenwalk.runs.outputs import video as video_module
+from eigenwalk.runs.outputs.plot import plot_png, plot_svg
+from eigenwalk.runs.outputs.report import report
+from eigenwalk.runs.outputs.strip import COLUMNS, draw_strip, lay_out, place, strip, thin
+from eigenwalk.runs.outputs.table import table
+from eigenwalk.runs.outputs.video import Video, video
 from fabricated import CUT, FIXED, FULL, VARIED, colour, path, paths
 
 RECIPE = 'generator = "rooms"\nvary = ["pixels"]\n\n[installed]\neigenwalk = "0.1.0"\n'
@@ -175,7 +175,7 @@ def test_the_plot_needs_no_display_and_leaves_pyplot_alone() -> None:
     assert Image.open(io.BytesIO(plot_png(walked))).size[0] > 1000
     light, dark = plot_svg(walked), plot_svg(walked, dark=True)
     assert b"<text" not in light and light != dark
-    code = "import sys, eigenwalk.outputs.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, eigenwalk.runs.outputs.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -245,7 +245,7 @@ def test_large_images_stay_small_in_the_report() -> None:
 
 def test_outputs_need_no_torch() -> None:
     code = (
-        "import sys, eigenwalk.outputs.folder, eigenwalk.outputs.report, eigenwalk.outputs.video, eigenwalk.recipe; "
+        "import sys, eigenwalk.runs.recipe; from eigenwalk.runs.outputs import folder, report, video; "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 import eigenwalk
-from eigenwalk.compose import compose
 from eigenwalk.errors import FileError, OptionError
-from eigenwalk.registry import Registry
+from eigenwalk.names.registry import Registry
+from eigenwalk.objects.compose import compose
 
 LAYOUTS = Path(__file__).parents[1] / "plugins/stylegan/tests/layouts.py"
 

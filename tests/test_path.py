@@ -7,8 +7,8 @@ from pathlib import Path as FilePath
 
 import numpy as np
 
-from eigenwalk.outputs.progress import load_progress, save_progress
 from eigenwalk.path import Path
+from eigenwalk.runs.outputs.progress import load_progress, save_progress
 from fabricated import path as fabricated
 
 

@@ -15,10 +15,10 @@ import pytest
 from packaging.requirements import Requirement
 
 from eigenwalk.errors import ContractError, FileError, InputError
-from eigenwalk.publishing.entry import entry, lacks
-from eigenwalk.publishing.lent import closure, lend
-from eigenwalk.publishing.trial import StepError, Told, environment, run
-from eigenwalk.publishing.wheel import EXAMPLE, Wheel, faults, read, wants
+from eigenwalk_author.entry import entry, lacks
+from eigenwalk_author.lent import closure, lend
+from eigenwalk_author.trial import StepError, Told, environment, run
+from eigenwalk_author.wheel import EXAMPLE, Wheel, faults, read, wants
 
 PROGRAM = [sys.executable, "-W", "ignore", "-c", "from eigenwalk.cli import main; main()"]
 

@@ -7,10 +7,10 @@ import torch
 from scipy.linalg import eigh
 from torch import Tensor
 
-from eigenwalk.rayleigh import Davidson, Dense, Matrices, NullSpace, Solution
-from eigenwalk.rayleigh.model import LowRank
-from eigenwalk.rayleigh.nullspace import leading
-from eigenwalk.rayleigh.subspace import RIDGE, extend, orthonormal, ridge_of, ritz
+from eigenwalk.maths.rayleigh import Davidson, Dense, Matrices, NullSpace, Solution
+from eigenwalk.maths.rayleigh.model import LowRank
+from eigenwalk.maths.rayleigh.nullspace import leading
+from eigenwalk.maths.rayleigh.subspace import RIDGE, extend, orthonormal, ridge_of, ritz
 from problems import Tally, normal
 from problems import orthonormal as isometry
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from eigenwalk import load_generator
-from eigenwalk.outputs.folder import load_paths
+from eigenwalk.runs.outputs.folder import load_paths
 
 ROOT = Path(__file__).parents[1]
 REAL = Path(os.path.normpath(ROOT / "../shared/real"))

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from eigenwalk.errors import CompositionError, ExpressionError, OptionError, RecipeError, UnknownName
-from eigenwalk.files import sha256
 from eigenwalk.hookspecs import hookimpl
-from eigenwalk.recipe import IDENTITY, Recipe
-from eigenwalk.registry import Registry
+from eigenwalk.names.files import sha256
+from eigenwalk.names.registry import Registry
+from eigenwalk.runs.recipe import IDENTITY, Recipe
 from eigenwalk.spec import FeatureSpec, GeneratorSpec, Option, Weights
 from eigenwalk.walk import WalkOptions
 
@@ -187,5 +187,5 @@ def test_the_defaults_are_those_of_the_walk() -> None:
 
 
 def test_a_recipe_is_read_without_torch() -> None:
-    code = "import sys, eigenwalk.recipe; sys.exit('torch' in sys.modules)"
+    code = "import sys, eigenwalk.runs.recipe; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,8 +11,8 @@ import pytest
 
 from eigenwalk.errors import AmbiguousName, FileError, UnknownName
 from eigenwalk.hookspecs import hookimpl
-from eigenwalk.index import Index, shipped
-from eigenwalk.registry import Registry
+from eigenwalk.names.index import Index, shipped
+from eigenwalk.names.registry import Registry
 from eigenwalk.spec import FeatureSpec
 
 ROOT = Path(__file__).parents[1]
@@ -250,5 +250,7 @@ def test_the_index_at_the_root_is_the_one_that_ships():
 
 
 def test_discovery_imports_no_torch():
-    code = "import sys; from eigenwalk.registry import Registry; Registry.discover(); print('torch' in sys.modules)"
+    code = (
+        "import sys; from eigenwalk.names.registry import Registry; Registry.discover(); print('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "False\n"

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from eigenwalk.errors import FileError, OutputError
-from eigenwalk.outputs.folder import RunFolder, load_run
-from eigenwalk.outputs.progress import load_progress, save_progress
 from eigenwalk.path import Path
+from eigenwalk.runs.outputs.folder import RunFolder, load_run
+from eigenwalk.runs.outputs.progress import load_progress, save_progress
 from fabricated import CUT, path, paths, until
 
 IDENTITY = {"generator": "rooms", "vary": ["pixels"], "steps": 4}
@@ -203,7 +203,7 @@ def test_damaged_progress_says_so(tmp_path: FilePath) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from eigenwalk.outputs.folder import RunFolder
+from eigenwalk.runs.outputs.folder import RunFolder
 folder = RunFolder.claim(Path(sys.argv[1]), {})
 print("held", flush=True)
 time.sleep(60)

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from eigenwalk.index import Index, shipped
+from eigenwalk.names.index import Index, shipped
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared/real"

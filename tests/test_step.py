@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from eigenwalk.quotient import Region
-from eigenwalk.rayleigh import Davidson, Dense, Gaps, Matrices, Memory, NullSpace, Outward, Solution
-from eigenwalk.step import Edge, follow, plan, rate, step_size, traded
+from eigenwalk.maths.problem import Region
+from eigenwalk.maths.rayleigh import Davidson, Dense, Gaps, Matrices, Memory, NullSpace, Outward, Solution
+from eigenwalk.maths.step import Edge, follow, plan, rate, step_size, traded
 from problems import normal
 
 

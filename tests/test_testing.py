@@ -14,7 +14,7 @@ from PIL import Image
 import nonconforming as bad
 from eigenwalk.cli import main
 from eigenwalk.errors import InputError
-from eigenwalk.registry import Registry
+from eigenwalk.names.registry import Registry
 from eigenwalk.testing import (
     DIRECTION,
     FEATURE,

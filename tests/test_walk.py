@@ -13,10 +13,10 @@ import torch
 from eigenwalk.errors import ContractError, FileError, InputError, NumericalError, Undefined, WalkError
 from eigenwalk.feature import Complement, FunctionFeature, Projection, chain
 from eigenwalk.generator import FunctionGenerator
+from eigenwalk.maths.problem import Problem, Region
+from eigenwalk.maths.rayleigh import Dense, NullSpace, Outward
+from eigenwalk.maths.typical import latent_scale, typical_distance
 from eigenwalk.path import Path
-from eigenwalk.quotient import Problem, Region
-from eigenwalk.rayleigh import Dense, NullSpace, Outward
-from eigenwalk.typical import latent_scale, typical_distance
 from eigenwalk.walk import Front, WalkOptions, walk
 from problems import (
     Anchored,

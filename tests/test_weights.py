@@ -20,10 +20,10 @@ from pytest_httpserver import HTTPServer
 import eigenwalk
 from eigenwalk import store, weights
 from eigenwalk.cli import main
-from eigenwalk.compose import build_feature
 from eigenwalk.errors import AmbiguousName, InputError, OptionError, UnknownName, WeightsError
-from eigenwalk.expression import Node, parse
-from eigenwalk.registry import Registry
+from eigenwalk.names.expression import Node, parse
+from eigenwalk.names.registry import Registry
+from eigenwalk.objects.compose import build_feature
 from publisher import Publisher
 
 ROOT = Path(__file__).parents[1]
@@ -405,7 +405,7 @@ def test_importing_every_plugin_and_its_factories_opens_no_connection():
 import socket
 def no_network(*words, **named): raise SystemExit("a connection was opened")
 socket.socket.connect = socket.getaddrinfo = no_network
-from eigenwalk.registry import Registry
+from eigenwalk.names.registry import Registry
 registry = Registry.discover()
 for offer in (*registry.features, *registry.generators):
     if offer.name.startswith("toy"): continue

@@ -158,7 +158,7 @@ def test_everything_is_imported_from_the_wheels(place):
 
 def test_the_wheels_offer_every_name_of_the_index(place):
     index = tomllib.loads((ROOT / "registry.toml").read_text())
-    code = "from eigenwalk.registry import Registry\nfor one in Registry.discover().directions: "
+    code = "from eigenwalk.names.registry import Registry\nfor one in Registry.discover().directions: "
     listed = ran(place, "python", "-c", code + "print(one.name, one.distribution)").splitlines()
     told = {"directions": dict(line.split() for line in listed)}
     for what in ("features", "generators"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from eigenwalk.registry import Registry
+from eigenwalk.names.registry import Registry
 
 ROOT = Path(__file__).parents[1]
 PROJECTS = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from mkdocs.structure.files import File
 
-from eigenwalk.index import shipped
+from eigenwalk.names.index import shipped
 from website import cards, commands
 from website.links import between_pages
 from website.lists import indented

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from eigenwalk.errors import EigenwalkError
-from eigenwalk.index import Entry, Index, shipped
+from eigenwalk.names.index import Entry, Index, shipped
 from eigenwalk.weights import Item, wanted
 from website.examples import Example, examples, figures
 from website.pages import page_of

@@ -13,14 +13,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eigenwalk.api import Run, load_feature, load_generator, run, start
     from eigenwalk.direction import Directions
     from eigenwalk.errors import EigenwalkError
     from eigenwalk.feature import Feature, FunctionFeature, Projection
     from eigenwalk.generator import FunctionGenerator, Generator
+    from eigenwalk.names.registry import Registry
     from eigenwalk.path import Path, Waypoint
-    from eigenwalk.recipe import Recipe
-    from eigenwalk.registry import Registry
+    from eigenwalk.runs.api import Run, load_feature, load_generator, run, start
+    from eigenwalk.runs.recipe import Recipe
 
 _HOME = {
     "Directions": "direction",
@@ -31,14 +31,14 @@ _HOME = {
     "Generator": "generator",
     "Path": "path",
     "Projection": "feature",
-    "Recipe": "recipe",
-    "Registry": "registry",
-    "Run": "api",
+    "Recipe": "runs.recipe",
+    "Registry": "names.registry",
+    "Run": "runs.api",
     "Waypoint": "path",
-    "load_feature": "api",
-    "load_generator": "api",
-    "run": "api",
-    "start": "api",
+    "load_feature": "runs.api",
+    "load_generator": "runs.api",
+    "run": "runs.api",
+    "start": "runs.api",
 }
 
 __all__ = [

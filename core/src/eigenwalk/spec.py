@@ -187,7 +187,10 @@ class DirectionSpec(_Spec):
 
 @dataclass(frozen=True)
 class CommandSpec:
-    """A command for the shell that a plugin adds: ``eigenwalk NAME``; `load` gives a typer application."""
+    """A command that a plugin adds: ``eigenwalk NAME``; `load` gives a function or a typer application.
+
+    A name of two words, such as ``index check``, joins a group of the core.
+    """
 
     name: str
     load: str

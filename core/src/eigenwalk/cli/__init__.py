@@ -55,8 +55,8 @@ def _without(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _leaving_out(names: list[str], words: list[str], traceback: bool) -> None:
     """Runs the command `words` without the plugins or distributions called `names`."""
-    from eigenwalk.discovery import entry_points
-    from eigenwalk.discovery.source import WITHOUT
+    from eigenwalk.names.discovery import entry_points
+    from eigenwalk.names.discovery.source import WITHOUT
 
     sources = entry_points()[0]
     unknown = [name for name in names if not any(source.is_called(name) for source in sources)]

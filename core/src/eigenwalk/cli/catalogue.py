@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eigenwalk.registry import Offer, Registry
+    from eigenwalk.names.registry import Offer, Registry
 
 
 def quietly(print_all: Callable[[], None]) -> None:
@@ -27,7 +27,7 @@ def quietly(print_all: Callable[[], None]) -> None:
 
 def features() -> None:
     """List the features that installed plugins offer: name, unit, what it is, who provides it."""
-    from eigenwalk.registry import Registry
+    from eigenwalk.names.registry import Registry
 
     registry = Registry.discover()
     rows = [
@@ -39,7 +39,7 @@ def features() -> None:
 
 def generators() -> None:
     """List the generators that installed plugins offer: name, latent spaces, what it is, who provides it."""
-    from eigenwalk.registry import Registry
+    from eigenwalk.names.registry import Registry
 
     registry = Registry.discover()
     offers = registry.generators

@@ -16,7 +16,7 @@ from eigenwalk.errors import FileError, InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from eigenwalk.registry import Registry
+    from eigenwalk.names.registry import Registry
     from eigenwalk.testing import Case, Report
 
 FAILED = 1
@@ -52,7 +52,7 @@ def check(
 
     Without a name, what every installed plugin declares is checked. Exits with 1 where a check fails.
     """
-    from eigenwalk.registry import Registry
+    from eigenwalk.names.registry import Registry
     from eigenwalk.testing import Case, kit
 
     if cases and (names or generator or images or golden or save_golden):
@@ -83,7 +83,7 @@ def _cases(file: Path) -> list[Case]:
         FileError, PluginError, UnknownName: there is none, it fails, or it has no CASES.
         InputError: CASES is no list of cases.
     """
-    from eigenwalk.files import attribute
+    from eigenwalk.names.files import attribute
     from eigenwalk.testing import Case
 
     if not file.is_file():
@@ -130,7 +130,7 @@ def _images(generator: str | None, files: list[Path], registry: Registry) -> Cal
     if generator:
         import torch
 
-        from eigenwalk.compose import build_generator
+        from eigenwalk.objects.compose import build_generator
 
         built = build_generator(generator, registry)[0]
         with torch.no_grad():

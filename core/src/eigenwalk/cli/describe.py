@@ -17,7 +17,7 @@ from rich.text import Text
 
 from eigenwalk.cli.facts import facts
 from eigenwalk.errors import ContractError, ExpressionError, FileError, OptionError, UnknownName, WeightsError
-from eigenwalk.expression import (
+from eigenwalk.names.expression import (
     Call,
     Chain,
     Complement,
@@ -29,16 +29,16 @@ from eigenwalk.expression import (
     parse_generator,
     value_text,
 )
-from eigenwalk.files import check_checkpoint
-from eigenwalk.options import by_keyword
-from eigenwalk.resolve import package, resolve
-from eigenwalk.source import quoted
+from eigenwalk.names.files import check_checkpoint
+from eigenwalk.names.options import by_keyword
+from eigenwalk.names.resolve import package, resolve
+from eigenwalk.names.source import quoted
 from eigenwalk.spec import GeneratorSpec
 from eigenwalk.store import megabytes
 from eigenwalk.weights import declared
 
 if TYPE_CHECKING:
-    from eigenwalk.registry import Offer, Registry
+    from eigenwalk.names.registry import Offer, Registry
     from eigenwalk.spec import Option
 
 
@@ -60,7 +60,7 @@ def describe(
     Summary, unit, options, weights, licence, provenance; of a generator also resolution, spaces, parameters, and
     memory and time for an image.
     """
-    from eigenwalk.registry import Registry
+    from eigenwalk.names.registry import Registry
 
     registry, out = Registry.discover(), Console(highlight=False, soft_wrap=True)
     try:
@@ -136,7 +136,7 @@ def _opened(
 ) -> None:
     """Prints what is known of a generator once it is open."""
     from eigenwalk.cli import opened
-    from eigenwalk.compose import build_generator
+    from eigenwalk.objects.compose import build_generator
 
     with opened.told("opening"):
         generator, used = build_generator(str(node), registry)

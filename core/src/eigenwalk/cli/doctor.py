@@ -17,11 +17,11 @@ from rich.text import Text
 from eigenwalk.cli.environment import origin
 from eigenwalk.cli.facts import facts
 from eigenwalk.cli.machine import device, folders
-from eigenwalk.discovery import Failure, Source, chosen, entry_points
-from eigenwalk.discovery.answers import acquit
-from eigenwalk.discovery.probe import TIMEOUT, Probe, probe
 from eigenwalk.errors import PluginError
-from eigenwalk.registry import Registry
+from eigenwalk.names.discovery import Failure, Source, chosen, entry_points
+from eigenwalk.names.discovery.answers import acquit
+from eigenwalk.names.discovery.probe import TIMEOUT, Probe, probe
+from eigenwalk.names.registry import Registry
 from eigenwalk.spec import API
 from eigenwalk.store import command, megabytes
 from eigenwalk.weights import every

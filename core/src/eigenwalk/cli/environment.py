@@ -16,8 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from eigenwalk.discovery import Source
 from eigenwalk.errors import EigenwalkError, InputError
+from eigenwalk.names.discovery import Source
 
 
 class InstallerError(EigenwalkError):

@@ -12,7 +12,7 @@ import typer
 from eigenwalk.cli.environment import Installer, installer, run
 from eigenwalk.cli.errors import warn
 from eigenwalk.errors import InputError, UnknownName
-from eigenwalk.index import NOT_AUDITED, Entry, Index, known, normalised, shipped
+from eigenwalk.names.index import NOT_AUDITED, Entry, Index, known, normalised, shipped
 
 DECLINED = 1
 PREFIX = "eigenwalk-"
@@ -88,8 +88,8 @@ def _tell(distribution: str, listed: Sequence[Listed]) -> None:
 
 def _rivals(distribution: str, listed: Sequence[Listed]) -> Iterator[str]:
     """Who else has the names that are about to be installed: what is installed already, and the shipped index."""
-    from eigenwalk.discovery import entry_points
-    from eigenwalk.discovery.answers import Memory
+    from eigenwalk.names.discovery import entry_points
+    from eigenwalk.names.discovery.answers import Memory
 
     own, memory = normalised(distribution), Memory.read()
     others: dict[Listed, dict[str, str]] = {one: {} for one in listed}
@@ -119,8 +119,8 @@ def _installed(name: str) -> str:
         UnknownName: none does.
         InputError: several do, or it is the core.
     """
-    from eigenwalk.discovery import entry_points
-    from eigenwalk.discovery.answers import Memory
+    from eigenwalk.names.discovery import entry_points
+    from eigenwalk.names.discovery.answers import Memory
 
     if normalised(name) == "eigenwalk":
         raise InputError("eigenwalk itself is not removed by itself: pip uninstall eigenwalk, or uv pip uninstall")

@@ -12,7 +12,7 @@ from typing import Any
 
 from eigenwalk import store
 from eigenwalk.cli.catalogue import print_failures
-from eigenwalk.registry import Registry
+from eigenwalk.names.registry import Registry
 from eigenwalk.weights import Item, every
 
 COLOURS = {"present": "32", "unchecked": "33", "partial": "33", "damaged": "31", "missing": "2"}

@@ -12,14 +12,14 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from eigenwalk.build import Used
 from eigenwalk.errors import OutOfMemory, WalkError
 from eigenwalk.feature import FunctionFeature
 from eigenwalk.generator import Generator
-from eigenwalk.linearise import Linearisation
-from eigenwalk.linearise.tracker import Tracker
-from eigenwalk.memory.fitting import fitted, free
-from eigenwalk.memory.words import in_words
+from eigenwalk.maths.linearise import Linearisation
+from eigenwalk.maths.linearise.tracker import Tracker
+from eigenwalk.objects.build import Used
+from eigenwalk.runs.memory.fitting import fitted, free
+from eigenwalk.runs.memory.words import in_words
 from eigenwalk.testing.reach import reached
 
 if TYPE_CHECKING:

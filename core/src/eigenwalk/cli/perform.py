@@ -18,14 +18,14 @@ from eigenwalk.cli.app import INTERRUPTED
 from eigenwalk.cli.errors import console, warn
 from eigenwalk.cli.progress import Progress, path_lines, path_table, progress
 from eigenwalk.errors import RecipeError, WalkError
-from eigenwalk.memory.allocator import keep_freed
-from eigenwalk.outputs import words
-from eigenwalk.outputs.folder import REMEDY, RunFolder
-from eigenwalk.recipe import IDENTITY, Recipe
+from eigenwalk.runs.memory.allocator import keep_freed
+from eigenwalk.runs.outputs import words
+from eigenwalk.runs.outputs.folder import REMEDY, RunFolder
+from eigenwalk.runs.recipe import IDENTITY, Recipe
 
 if TYPE_CHECKING:
+    from eigenwalk.names.registry import Registry
     from eigenwalk.path import Path
-    from eigenwalk.registry import Registry
 
 RUNS = FilePath("runs")
 TERMINATED = 143
@@ -41,7 +41,7 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool) 
     Raises:
         EigenwalkError: as the api and the folder raise it; what was saved stays.
     """
-    from eigenwalk.registry import Registry
+    from eigenwalk.names.registry import Registry
 
     if not sys.warnoptions:  # of libraries, about themselves: they would tear the table
         warnings.simplefilter("ignore")
@@ -93,7 +93,7 @@ def _steps(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -
 
 def _fronts(recipe: Recipe, folder: RunFolder, registry: Registry, shown: Progress) -> Sequence[Path]:
     """The paths at the end of the walk; every waypoint is saved before the next is sought."""
-    from eigenwalk import api
+    from eigenwalk.runs import api
 
     resumed = {"paths": folder.paths, "arrays": folder.arrays} if folder.paths else {}
     run: Any = api.start(recipe, registry=registry, **resumed)

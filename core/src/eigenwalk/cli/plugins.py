@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.text import Text
 
 from eigenwalk.cli.environment import installer, listed, origin
-from eigenwalk.discovery import Source, chosen, entry_points
-from eigenwalk.discovery.answers import Memory
-from eigenwalk.index import Index, known, normalised
+from eigenwalk.names.discovery import Source, chosen, entry_points
+from eigenwalk.names.discovery.answers import Memory
+from eigenwalk.names.index import Index, known, normalised
 
 
 def plugins(

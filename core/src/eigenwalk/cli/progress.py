@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from eigenwalk.outputs import words
 from eigenwalk.path import Path
+from eigenwalk.runs.outputs import words
 
 VARIED, FIXED = "color(208)", "color(39)"
 BAR = 16

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-from eigenwalk.index import Entry
-from eigenwalk.registry import Offer, Registry
+from eigenwalk.names.index import Entry
+from eigenwalk.names.registry import Offer, Registry
 
 EXACT, BEGINS, IN_NAME, CHOICE, IN_SUMMARY, IN_REST, NEAR = 100, 60, 40, 30, 20, 8, 5
 """What a word is worth by where it stands: it is a part of the name, begins one, stands in one, is a value of an

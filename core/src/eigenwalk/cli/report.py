@@ -11,8 +11,8 @@ import typer
 def report(folder: Annotated[Path, typer.Argument(help="The folder of a run, finished or stopped.")]) -> None:
     """Make the pictures, the table and the report of a run again."""
     from eigenwalk.cli.errors import warn
-    from eigenwalk.outputs.folder import RunFolder, load_run
-    from eigenwalk.outputs.lock import Lock
+    from eigenwalk.runs.outputs.folder import RunFolder, load_run
+    from eigenwalk.runs.outputs.lock import Lock
 
     paths, recipe = load_run(folder)
     with RunFolder(folder, Lock(folder), paths=paths, recipe=recipe) as run:

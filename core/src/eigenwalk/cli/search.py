@@ -12,7 +12,7 @@ from rich.text import Text
 from eigenwalk.cli.catalogue import print_failures
 from eigenwalk.cli.errors import warn
 from eigenwalk.cli.ranked import Known, everything, ranked
-from eigenwalk.index import NOT_AUDITED
+from eigenwalk.names.index import NOT_AUDITED
 from eigenwalk.spec import API
 
 NOTHING = 1
@@ -25,7 +25,7 @@ def search(
 
     Exits with 1 where nothing is found.
     """
-    from eigenwalk.registry import Registry
+    from eigenwalk.names.registry import Registry
 
     registry = Registry.discover()
     out = Console(highlight=False, soft_wrap=True)

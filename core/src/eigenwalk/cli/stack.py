@@ -9,7 +9,7 @@ from importlib import metadata
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
-from eigenwalk.index import normalised
+from eigenwalk.names.index import normalised
 
 BASE = ("torch", "torchvision", "torchaudio", "numpy")
 """What the packages of this field are built against: each says which versions it accepts."""

@@ -12,7 +12,7 @@ import typer
 from eigenwalk.errors import InputError
 
 if TYPE_CHECKING:
-    from eigenwalk.recipe import Recipe
+    from eigenwalk.runs.recipe import Recipe
 
 Out = Annotated[
     Path | None,
@@ -68,7 +68,7 @@ def walk(
     eigenwalk walk rooms --fix "rooms.part(sofa)" --vary "~rooms.part(sofa)"
     """
     from eigenwalk.cli.perform import perform
-    from eigenwalk.recipe import Recipe
+    from eigenwalk.runs.recipe import Recipe
 
     entries: dict[str, Any] = {
         "generator": generator,
@@ -102,7 +102,7 @@ def run(
 ) -> None:
     """Repeat the walk of a recipe: with the same versions, weights and files to the same latents."""
     from eigenwalk.cli.perform import perform
-    from eigenwalk.recipe import Recipe
+    from eigenwalk.runs.recipe import Recipe
 
     given: Recipe = Recipe.read(recipe)
     where = {"device": device, "batch": batch, "memory": memory}

@@ -18,7 +18,7 @@ from eigenwalk.cli import inventory
 from eigenwalk.cli.errors import console, show
 from eigenwalk.cli.facts import facts
 from eigenwalk.errors import InputError, OptionError, WeightsError
-from eigenwalk.registry import Registry
+from eigenwalk.names.registry import Registry
 from eigenwalk.weights import Item, every, verify, wanted
 
 weights = typer.Typer(

@@ -10,16 +10,16 @@ from typing import Any
 
 from torch import Tensor
 
-from eigenwalk.build import check_generator
-from eigenwalk.compose import build_feature, build_generator
 from eigenwalk.errors import EigenwalkError, InputError
-from eigenwalk.expression import Call, Open, parse, parse_generator
 from eigenwalk.feature import Feature, FunctionFeature
-from eigenwalk.files import attribute, reference
 from eigenwalk.generator import Generator
-from eigenwalk.options import factory_options
-from eigenwalk.registry import Offer, Registry
-from eigenwalk.resolve import package
+from eigenwalk.names.expression import Call, Open, parse, parse_generator
+from eigenwalk.names.files import attribute, reference
+from eigenwalk.names.options import factory_options
+from eigenwalk.names.registry import Offer, Registry
+from eigenwalk.names.resolve import package
+from eigenwalk.objects.build import check_generator
+from eigenwalk.objects.compose import build_feature, build_generator
 from eigenwalk.spec import FeatureSpec, GeneratorSpec
 from eigenwalk.testing.latent import latents
 from eigenwalk.testing.subject import FeatureSubject, GeneratorSubject

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from eigenwalk.discovery import explained
 from eigenwalk.errors import Undefined
+from eigenwalk.names.discovery import explained
 from eigenwalk.testing.report import Finding
 
 

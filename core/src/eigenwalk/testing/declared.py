@@ -13,7 +13,7 @@ from typing import Any
 
 from eigenwalk.feature import Projection
 from eigenwalk.hookspecs import GROUP
-from eigenwalk.registry import Offer
+from eigenwalk.names.registry import Offer
 from eigenwalk.spec import FeatureSpec, Option
 from eigenwalk.testing.checks import Inapplicable, fail
 from eigenwalk.testing.sight import DirectionSubject

@@ -1,4 +1,4 @@
-"""Checks of derivatives, on the routes that the core itself takes: `eigenwalk.linearise`.
+"""Checks of derivatives, on the routes that the core itself takes: `eigenwalk.maths.linearise`.
 
 With J the Jacobian at some inputs, v tangents and u cotangents: ⟨u, Jv⟩ = ⟨Jᵀu, v⟩ holds between pushforward and
 pullback, and ⟨Jᵀu, v⟩ is the limit of ⟨u, (f(x + hv) - f(x - hv)) / 2h⟩. In float64 where values follow it.
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from eigenwalk.feature import Feature
-from eigenwalk.linearise import UNABLE, Point
+from eigenwalk.maths.linearise import UNABLE, Point
 from eigenwalk.testing.checks import Inapplicable, fail
 from eigenwalk.testing.subject import ROWS, SEED, FeatureSubject, Subject, normal
 

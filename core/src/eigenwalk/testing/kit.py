@@ -16,10 +16,10 @@ from torch import Tensor
 
 from eigenwalk.direction import Directions
 from eigenwalk.errors import InputError
-from eigenwalk.expression import parse, parse_generator
 from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
-from eigenwalk.registry import Registry
+from eigenwalk.names.expression import parse, parse_generator
+from eigenwalk.names.registry import Registry
 from eigenwalk.spec import DirectionSpec, FeatureSpec, GeneratorSpec
 from eigenwalk.testing import declared, derivatives, direction, frozen, latent, measure, precision, values
 from eigenwalk.testing.build import calls, feature_subject, generator_subject, is_direction, is_generator

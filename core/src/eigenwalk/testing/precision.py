@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from eigenwalk.discovery import explained
+from eigenwalk.names.discovery import explained
 from eigenwalk.testing.checks import Failed, Inapplicable, fail
 from eigenwalk.testing.subject import Subject, apart, normal
 

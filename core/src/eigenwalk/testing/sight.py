@@ -15,21 +15,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eigenwalk.compose import Term, build_directions, build_generator, compose
 from eigenwalk.direction import Directions
 from eigenwalk.errors import ContractError
-from eigenwalk.expression import Call, parse
 from eigenwalk.feature import FunctionFeature
 from eigenwalk.generator import Generator
-from eigenwalk.linearise import Linearisation
+from eigenwalk.maths.linearise import Linearisation
+from eigenwalk.maths.problem import Problem, Scaled
+from eigenwalk.maths.typical import typical_distance
+from eigenwalk.names.expression import Call, parse
+from eigenwalk.names.registry import Offer, Registry
+from eigenwalk.names.resolve import package
+from eigenwalk.objects.compose import Term, build_directions, build_generator, compose
 from eigenwalk.path import Role
-from eigenwalk.quotient import Problem, Scaled
-from eigenwalk.registry import Offer, Registry
-from eigenwalk.resolve import package
 from eigenwalk.spec import DirectionSpec
 from eigenwalk.testing.case import Case
 from eigenwalk.testing.subject import SEED
-from eigenwalk.typical import typical_distance
 
 ROWS = 3
 """Latents that a method is asked at."""

@@ -16,8 +16,8 @@ from torch import Tensor
 from eigenwalk.errors import EigenwalkError
 from eigenwalk.feature import Feature, FunctionFeature
 from eigenwalk.generator import Generator
-from eigenwalk.linearise import Linearisation, Point
-from eigenwalk.registry import Offer
+from eigenwalk.maths.linearise import Linearisation, Point
+from eigenwalk.names.registry import Offer
 
 SEED = 20221023
 """Of the latents that generators are checked at, and of every random direction."""

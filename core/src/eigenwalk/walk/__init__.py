@@ -1,6 +1,6 @@
 """The walk: from starts along curved paths, waypoint by waypoint."""
 
-from eigenwalk.walk.along import Along
+from eigenwalk.maths.rayleigh.along import Along
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.loop import walk
 from eigenwalk.walk.options import Solver, WalkOptions

@@ -7,10 +7,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from eigenwalk.linearise import Point
+from eigenwalk.maths.linearise import Point
+from eigenwalk.maths.problem import Problem
+from eigenwalk.maths.rayleigh import Memory
 from eigenwalk.path import Path, Status
-from eigenwalk.quotient import Problem
-from eigenwalk.rayleigh import Memory
 from eigenwalk.walk.arrive import Arrival, arrive
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.options import WalkOptions

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from eigenwalk.linearise import Point
+from eigenwalk.maths.linearise import Point
+from eigenwalk.maths.problem import Problem, Region
 from eigenwalk.path import Cost, Role, Status, Waypoint
-from eigenwalk.quotient import Problem, Region
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.propose import Proposal
 from eigenwalk.walk.rows import status, surviving

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eigenwalk.linearise import Memories, Point
+from eigenwalk.maths.linearise import Memories, Point
+from eigenwalk.maths.problem import Problem
+from eigenwalk.maths.rayleigh import Memory
 from eigenwalk.path import Path
-from eigenwalk.quotient import Problem
-from eigenwalk.rayleigh import Memory
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from eigenwalk.quotient import Problem
+from eigenwalk.maths.problem import Problem
 from eigenwalk.walk.advance import advance
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.options import WalkOptions

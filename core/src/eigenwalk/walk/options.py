@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from eigenwalk.rayleigh import Davidson, Dense, NullSpace, Outward
-from eigenwalk.walk.along import Along
+from eigenwalk.maths.rayleigh import Davidson, Dense, NullSpace, Outward
+from eigenwalk.maths.rayleigh.along import Along
 
 Solver = Outward | Davidson | Dense | NullSpace | Along
 

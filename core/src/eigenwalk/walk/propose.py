@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from eigenwalk.errors import WalkError
-from eigenwalk.linearise import Memories, Meter, Point
+from eigenwalk.maths.linearise import Memories, Meter, Point
+from eigenwalk.maths.problem import Problem, Scaled
+from eigenwalk.maths.rayleigh import Memory, Outward, Solution
+from eigenwalk.maths.step import Edge, Step, follow, plan, rate, step_size, traded
 from eigenwalk.path import Cost
-from eigenwalk.quotient import Problem, Scaled
-from eigenwalk.rayleigh import Memory, Outward, Solution
-from eigenwalk.step import Edge, Step, follow, plan, rate, step_size, traded
 from eigenwalk.walk.front import Front, look
 from eigenwalk.walk.options import WalkOptions
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eigenwalk.errors import InputError, NumericalError, WalkError
-from eigenwalk.linearise import Linearisation
+from eigenwalk.maths.linearise import Linearisation
+from eigenwalk.maths.problem import Problem
 from eigenwalk.path import Cost, Path, Waypoint
-from eigenwalk.quotient import Problem
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.rows import groups, status, surviving
 

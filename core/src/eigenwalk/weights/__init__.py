@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from eigenwalk.weights.items import Item, State, declared, every, wanted
 
 if TYPE_CHECKING:
-    from eigenwalk.registry import Registry
+    from eigenwalk.names.registry import Registry
     from eigenwalk.weights.fetching import Progress
 
 __all__ = ["Item", "State", "declared", "every", "fetch", "verify", "wanted"]

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from eigenwalk import store
 from eigenwalk.errors import ExpressionError, UnknownName, WeightsError
-from eigenwalk.expression import Call, Chain, Complement, Held, Weighted, parse, parse_generator
-from eigenwalk.options import by_keyword, factory_options
-from eigenwalk.registry import Offer, Registry
-from eigenwalk.resolve import package
+from eigenwalk.names.expression import Call, Chain, Complement, Held, Weighted, parse, parse_generator
+from eigenwalk.names.options import by_keyword, factory_options
+from eigenwalk.names.registry import Offer, Registry
+from eigenwalk.names.resolve import package
 from eigenwalk.spec import Weights
 
 State = Literal["present", "unchecked", "damaged", "partial", "missing"]

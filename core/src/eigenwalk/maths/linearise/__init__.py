@@ -1,0 +1,24 @@
+"""The features of a generator's images near some latents: values, pushforward, pullback.
+
+The only package that differentiates. With `G` the generator and `f_i` the features, a `Point` at latents `z`
+holds the images `G(z)`, every feature as it stands near them, and its values, and gives
+
+    push(V)     J_i V           for tangents V at each latent: through the generator once for all features, then
+                                through each feature
+    pull(u)     Σ_i J_iᵀ u_i    for cotangents u_i of the values: the image-space cotangents of all features are
+                                added before the single pass back through `G`
+
+    called      what a generator or a feature gives, checked
+    derivative  J t of one function
+    blocks      recording by parts, where a whole pass does not fit into memory
+    precision   the generator's derivatives in bfloat16 or float16
+    slope       whether a feature has a derivative where a walk begins
+    tracker     how much memory it takes
+"""
+
+from __future__ import annotations
+
+from eigenwalk.maths.linearise.derivative import FEW, UNABLE
+from eigenwalk.maths.linearise.point import Linearisation, Memories, Meter, Named, Point, Record
+
+__all__ = ["FEW", "UNABLE", "Linearisation", "Memories", "Meter", "Named", "Point", "Record"]

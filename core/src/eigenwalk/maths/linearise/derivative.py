@@ -1,0 +1,75 @@
+"""J t of one function of tensors, in whichever way its operations have a rule for.
+
+Several tangents are pushed by forward mode under vmap, where they share the primal pass. For one or two, that
+pass costs more than they do, and reverse passes are cheaper: u ↦ Jᵀu is linear, so its own transpose is J (Townsend
+2017, "A new trick for calculating Jacobian vector products"). Its graph is recorded once at each point, and a tangent
+then costs one pass through it. Each way stands in where an operation has no rule for the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+from eigenwalk.feature import Feature
+from eigenwalk.maths.linearise.called import lacks_memory
+from eigenwalk.shapes import Images
+
+Function = Callable[[Tensor], Tensor]
+UNABLE = (RuntimeError, NotImplementedError, ValueError)
+"""What torch raises where an operation has no rule for the derivative that is asked for."""
+FEW = 2
+"""Up to so many tangents, two reverse passes are cheaper than forward mode (benchmarks/passes.py)."""
+
+
+def first_able(ways: Iterable[Callable[[], Tensor]]) -> Tensor:
+    """What the first of `ways` gives for which torch has all rules; the last one's error is its own."""
+    *others, last = ways
+    for way in others:
+        try:
+            return way()
+        except UNABLE as error:  # a lack of memory is told as one of the errors of a missing rule
+            if lacks_memory(error):
+                raise
+    return last()
+
+
+def transposed(outputs: Tensor, inputs: Tensor) -> Function:
+    """t ↦ J t for the graph that leads from `inputs` to `outputs`, by two reverse passes."""
+    with torch.enable_grad():
+        u = torch.zeros_like(outputs, requires_grad=True)
+        pulled = torch.autograd.grad(outputs, inputs, u, create_graph=True, allow_unused=True)[0]
+    if pulled is None:  # the inputs do not matter
+        return lambda tangent: torch.zeros_like(outputs)
+    return lambda tangent: torch.autograd.grad(pulled, u, tangent.to(pulled.dtype), retain_graph=True)[0]
+
+
+def jvp(function: Function, primal: Tensor, tangents: Tensor, chunk: int | None) -> Tensor:
+    """J t for tangents ``(k, batch, ...)`` at `primal` ``(batch, ...)``, by forward mode under vmap."""
+
+    def one(tangent: Tensor) -> Tensor:
+        return torch.func.jvp(function, (primal,), (tangent,))[1]
+
+    with torch.no_grad():
+        return torch.func.vmap(one, chunk_size=chunk)(tangents)
+
+
+def singly(function: Function, primal: Tensor, tangents: Tensor) -> Tensor:
+    """J t as `jvp` gives, one tangent after another and without vmap."""
+    with torch.no_grad():
+        return torch.stack([torch.func.jvp(function, (primal,), (t,))[1] for t in tangents])
+
+
+def central(feature: Feature, images: Images, tangent: Tensor) -> Tensor:
+    """The central difference of `feature` along an image tangent ``(batch, 3, height, width)``.
+
+    The images move by `feature.step` (RMS pixel) each way, whatever the tangent's length: a detector does
+    not see less.
+    """
+    length = tangent.flatten(1).square().mean(1).sqrt().clamp_min(1e-12)
+    h = (feature.step / length)[:, None, None, None]
+    with torch.no_grad():
+        change = feature(images + h * tangent) - feature(images - h * tangent)
+    return change / (2 * h.reshape(-1, *[1] * (change.ndim - 1)))

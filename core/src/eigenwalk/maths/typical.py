@@ -1,0 +1,80 @@
+"""Typical distances: how far apart a feature finds two random samples of a generator."""
+
+from __future__ import annotations
+
+import torch
+
+from eigenwalk.errors import Undefined, WalkError
+from eigenwalk.generator import Generator
+from eigenwalk.maths.linearise import Linearisation, Named, Point
+from eigenwalk.maths.problem import Region
+
+SAMPLES = 24
+MANY = 256
+SEED = 20221023
+"""Of the samples: apart from the seeds that people walk from."""
+
+
+def typical_distance(
+    generator: Generator,
+    named: Named,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    batch: int = 8,
+) -> float:
+    """The median distance between two of 24 samples, for a named feature in its own unit.
+
+    Samples at which the feature has no value (no face, an empty mask) are left out.
+
+    Raises:
+        WalkError: the feature has a value at fewer than two samples, or is the same at all of them.
+    """
+    name, latents = named[0], generator.sample(SAMPLES, SEED).to(device, dtype)
+    points, undefined = _points(Linearisation(generator, (named,), differences=1.0), latents, batch)
+    values = [value for point in points for value in point.values[0]]
+    if len(values) < 2:
+        raise WalkError(
+            f"{name} has no value at {len(latents) - len(values)} of {len(latents)} samples: {undefined}", name
+        )
+    distances, before = [], 0
+    for point in points:
+        # The feature as it stands near each image judges the pairs that this image is one of.
+        feature, own = point.features[0][1], point.values[0]
+        for i, other in enumerate(values):
+            apart = feature.distance(other.expand_as(own), own).double()
+            distances += [float(d) for row, d in enumerate(apart) if before + row != i]
+        before += len(own)
+    median = float(torch.tensor(distances, dtype=torch.float64).median())
+    if not median > 0:
+        raise WalkError(
+            f"{name} is the same at all {len(values)} samples of the generator: it can be neither held nor varied", name
+        )
+    return median
+
+
+def latent_scale(generator: Generator) -> float:
+    """The median Euclidean distance between two sampled latents."""
+    z = generator.sample(SAMPLES, SEED).double()
+    return float((z - z.roll(1, 0)).norm(dim=1).median())
+
+
+def typical_region(generator: Generator) -> Region:
+    """The mean of sampled latents, and the distance from it that 99 of 100 do not reach."""
+    z = generator.sample(MANY, SEED).double()
+    mean = z.mean(0)
+    return Region(mean, float((z - mean).norm(dim=1).quantile(0.99)))
+
+
+def _points(look: Linearisation, latents: torch.Tensor, batch: int) -> tuple[list[Point], WalkError | None]:
+    """Points at all latents where the feature has a value, and what it said of the others."""
+    points, said = [], None
+    for z in latents.split(batch):
+        while len(z):
+            try:
+                points.append(look.at(z))
+                break
+            except Undefined as error:
+                said = error
+                bad = set(error.rows or range(len(z)))
+                z = z[[i for i in range(len(z)) if i not in bad]]
+    return points, said

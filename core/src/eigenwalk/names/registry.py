@@ -1,0 +1,249 @@
+"""What is installed: plugins found through entry-point group ``eigenwalk``, and the names they offer.
+
+    registry = Registry.discover()
+    registry.feature("fourier.low")          # an Offer: the spec, and who offers it
+    registry.failures                        # what went wrong, plugin by plugin
+
+What goes wrong in a plugin is data, a `Failure`, and costs that plugin's names alone. What a plugin answered is
+remembered, so that it is imported only after it has changed. No torch here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from eigenwalk.errors import AmbiguousName, FileError, UnknownName
+from eigenwalk.names.discovery import CALLED, Failure, Plugin, Source, answered, chosen, entry_points, objection
+from eigenwalk.names.discovery.source import ONLY, WITHOUT
+from eigenwalk.names.index import Entry, Index, known, normalised
+from eigenwalk.spec import API, CommandSpec, DirectionSpec, FeatureSpec, GeneratorSpec
+
+__all__ = ["Failure", "Offer", "Registry"]
+
+S = TypeVar("S", FeatureSpec, GeneratorSpec, DirectionSpec, CommandSpec)
+
+
+@dataclass(frozen=True)
+class Offer(Generic[S]):
+    """One name that one installed distribution offers."""
+
+    spec: S
+    distribution: str
+    version: str
+    plugin: str
+
+    @property
+    def name(self) -> str:
+        """The name that is offered."""
+        return self.spec.name
+
+    def __str__(self) -> str:
+        return f"{self.spec.name} ({self.distribution} {self.version})"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The names that installed plugins offer, each with its provenance, and the plugins' failures."""
+
+    features: tuple[Offer[FeatureSpec], ...] = ()
+    generators: tuple[Offer[GeneratorSpec], ...] = ()
+    directions: tuple[Offer[DirectionSpec], ...] = ()
+    commands: tuple[Offer[CommandSpec], ...] = ()
+    failures: tuple[Failure, ...] = ()
+    plugins: tuple[Plugin, ...] = field(default=(), repr=False)
+    left_out: tuple[Source, ...] = field(default=(), repr=False)
+    listing: Index | None = field(default=None, repr=False)
+
+    @cached_property
+    def index(self) -> Index:
+        """What is known to exist, installed or not: read when it is first asked for."""
+        return known() if self.listing is None else self.listing
+
+    @classmethod
+    def discover(
+        cls, extra: Sequence[tuple[Any, str, str]] = (), installed: bool = True, index: Index | None = None
+    ) -> Registry:
+        """The registry of every installed plugin.
+
+        `extra` adds plugin modules that are not installed, each with a distribution and version to go by;
+        `installed=False` leaves the installed ones out. Never raises because of a plugin.
+        """
+        sources, failures = entry_points() if installed else ([], [])
+        sources, left_out = chosen(sources)
+        sources += [Source(_called(module), name, version, _given(module)) for module, name, version in extra]
+        plugins, met = answered(sources)
+        return cls.of(plugins, [*failures, *met], left_out, index)
+
+    @classmethod
+    def of(
+        cls,
+        plugins: Sequence[Plugin],
+        failures: Sequence[Failure] = (),
+        left_out: Sequence[Source] = (),
+        index: Index | None = None,
+    ) -> Registry:
+        """The registry of these `plugins`, with the `failures` that were met."""
+        failures = list(failures)
+        features = _collect(plugins, "eigenwalk_features", failures)
+        generators = _collect(plugins, "eigenwalk_generators", failures)
+        directions = _collect(plugins, "eigenwalk_directions", failures)
+        commands = _collect(plugins, "eigenwalk_commands", failures)
+        made = cls(features, generators, directions, commands, (), tuple(plugins), tuple(left_out), index)
+        have = {(offer.distribution, offer.name) for offer in (*features, *generators, *directions)}
+        costs = (replace(failure, names=_lost(failure, made, have)) for failure in failures)
+        return replace(made, failures=tuple(costs))
+
+    def feature(self, name: str, package: str | None = None) -> Offer[FeatureSpec]:
+        """The one offer of feature `name`; `package` picks the distribution where several offer it.
+
+        Raises:
+            UnknownName: no installed plugin offers it; the message says how to get it, or what is near.
+            AmbiguousName: several distributions offer it.
+        """
+        return self._find("feature", self.features, name, package)
+
+    def generator(self, name: str, package: str | None = None) -> Offer[GeneratorSpec]:
+        """The one offer of generator `name`; raises as `feature` does."""
+        return self._find("generator", self.generators, name, package)
+
+    def direction(self, name: str, package: str | None = None) -> Offer[DirectionSpec]:
+        """The one offer of direction `name`; raises as `feature` does."""
+        return self._find("direction", self.directions, name, package)
+
+    def open(self, path: Path | str) -> Offer[GeneratorSpec]:
+        """The generator in the file at `path`, from the first plugin that recognises its bytes.
+
+        Raises:
+            FileError: no plugin recognises it; the message lists the formats that were tried.
+        """
+        readers, failures = [], []
+        for plugin in self.plugins:
+            source = plugin.source
+            if not plugin.implements("eigenwalk_open"):
+                continue
+            try:
+                spec = plugin.ask("eigenwalk_open", path=Path(path))
+            except CALLED as error:
+                failures.append(source.failure("hook eigenwalk_open", error))
+                continue
+            problem = objection(source, spec, GeneratorSpec) if spec is not None else ""
+            if spec is not None and not problem:
+                return Offer(spec, source.distribution, source.version, source.plugin)
+            failures += [source.failure("hook eigenwalk_open", problem)] if problem else []
+            readers.append(f"{plugin.purpose('eigenwalk_open') or source.plugin} ({source.distribution})")
+        tried = "\n  ".join(["it is none of", *readers]) if readers else "no installed plugin reads generator files"
+        raise FileError(
+            f"{path} is not recognised as a generator: {tried}{self._readable()}\n"
+            f"Or write a function that builds it, and name that: ./my_generator.py:build{_listed(failures)}"
+        )
+
+    def _readable(self) -> str:
+        """What generators that are known and not installed would read."""
+        here = {normalised(plugin.source.distribution) for plugin in self.plugins}
+        found: dict[str, dict[str, None]] = {}
+        for entry in self.index.generators.values():
+            if entry.reads and normalised(entry.distribution) not in here:
+                found.setdefault(entry.distribution, {}).update(dict.fromkeys(entry.reads))
+        others = "; ".join(f"{', '.join(reads)} (pip install {who})" for who, reads in sorted(found.items()))
+        return f"\nKnown and not installed: {others}" if others else ""
+
+    def _find(self, kind: str, offers: Iterable[Offer[S]], name: str, package: str | None) -> Offer[S]:
+        found = [offer for offer in offers if offer.name == name]
+        picked = [offer for offer in found if package is None or normalised(offer.distribution) == normalised(package)]
+        if len(picked) == 1:
+            return picked[0]
+        if picked:
+            picks = " or ".join(f'{name}(package="{offer.distribution}")' for offer in picked)
+            raise AmbiguousName(f"{kind} {name!r} is offered by {' and '.join(map(_who, picked))}: write {picks}")
+        if found:
+            raise UnknownName(f"{kind} {name!r} is not offered by {package!r}, but by {' and '.join(map(_who, found))}")
+        raise UnknownName(self._unknown(kind, name, package))
+
+    def _unknown(self, kind: str, name: str, package: str | None) -> str:
+        guilty = [failure for failure in self.failures if _would_offer(failure, name)]
+        if guilty:
+            return f"{kind} {name!r} is not available, because {'; and '.join(map(str, guilty))}"
+        others = _listed(self.failures)
+        entry = getattr(self.index, f"{kind}s").get(name)
+        if entry or package:
+            return self._install(kind, name, package or entry.distribution, entry) + others
+        for other in ("feature", "generator", "direction"):
+            if any(offer.name == name for offer in getattr(self, f"{other}s")):
+                return f"{name!r} is a {other}, not a {kind}"
+        return f"no {kind} is called {name!r}{self._nearest(kind, name)}{others}"
+
+    def _install(self, kind: str, name: str, distribution: str, entry: Entry | None) -> str:
+        for source in self.left_out:
+            if normalised(source.distribution) == normalised(distribution):
+                return (
+                    f"{kind} {name!r} is not available: plugin {source.plugin!r} ({source.distribution} "
+                    f"{source.version}) is left out, by --without, {WITHOUT} or {ONLY}"
+                )
+        if entry and entry.api > API:
+            return (
+                f"{kind} {name!r} of {distribution} is written for version {entry.api} of the contracts, this "
+                f"eigenwalk speaks version {API}: pip install --upgrade eigenwalk {distribution}"
+            )
+        for plugin in self.plugins:
+            if normalised(plugin.source.distribution) == normalised(distribution):
+                have = f"{distribution} {plugin.source.version}"
+                return f"{kind} {name!r} is not in the installed {have}: pip install --upgrade {distribution}"
+        return f"{kind} {name!r} is not installed: pip install {distribution}"
+
+    def _nearest(self, kind: str, name: str) -> str:
+        entries = getattr(self.index, f"{kind}s")
+        installed = sorted({offer.name for offer in getattr(self, f"{kind}s")})
+        near = difflib.get_close_matches(name, {*installed, *entries}, 3, 0.5)
+        near += [known for known in installed if known.split(".")[-1] == name and known not in near]
+        if near:
+            how = (n if n in installed else f"{n} (pip install {entries[n].distribution})" for n in near)
+            return f"; nearest: {', '.join(how)}"
+        return f"; installed: {', '.join(installed[:12])}{', …' if len(installed) > 12 else ''}" if installed else ""
+
+
+def _collect(plugins: Iterable[Plugin], hook: str, failures: list[Failure]) -> tuple[Offer[Any], ...]:
+    """The offers of all answers to `hook`, sorted; what is offered twice is added to `failures`."""
+    offers: dict[tuple[str, str], Offer[Any]] = {}
+    for plugin in plugins:
+        source = plugin.source
+        for spec in plugin.answers.specs.get(hook, ()):
+            key = (spec.name, normalised(source.distribution))
+            if key in offers:  # `package` cannot tell these apart
+                failures.append(source.failure(f"hook {hook}", f"{spec.name!r} is offered twice; the first counts"))
+            else:
+                offers[key] = Offer(spec, source.distribution, source.version, source.plugin)
+    return tuple(offers[key] for key in sorted(offers))
+
+
+def _called(module: Any) -> str:
+    return getattr(module, "__name__", type(module).__name__)
+
+
+def _given(module: Any):
+    return lambda: module
+
+
+def _who(offer: Offer[Any]) -> str:
+    return f"{offer.distribution} {offer.version}"
+
+
+def _lost(failure: Failure, registry: Registry, have: set[tuple[str, str]]) -> tuple[str, ...]:
+    names = failure.names or registry.index.names_of(failure.distribution)
+    return tuple(name for name in names if (failure.distribution, name) not in have)
+
+
+def _would_offer(failure: Failure, name: str) -> bool:
+    head = normalised(name.split(".")[0])
+    by_name = {normalised(failure.plugin), normalised(failure.distribution).removeprefix("eigenwalk-")}
+    return name in failure.names or head in by_name
+
+
+def _listed(failures: Iterable[Failure]) -> str:
+    lines: Iterator[str] = (f"\n  {failure}" for failure in failures)
+    text = "".join(lines)
+    return f"\nThese plugins failed, and their names are missing:{text}" if text else ""

@@ -1,0 +1,227 @@
+"""Objects from names: a plugin's factory called, or a user's Python file, and what was used for it."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from torch import nn
+
+from eigenwalk import store
+from eigenwalk.errors import ContractError, EigenwalkError, OptionError, PluginError
+from eigenwalk.feature import Feature, FunctionFeature, Projection
+from eigenwalk.generator import Generator
+from eigenwalk.names.discovery import CALLED, explained
+from eigenwalk.names.expression import Call
+from eigenwalk.names.files import attribute, reference, sha256, where
+from eigenwalk.names.options import factory_options
+from eigenwalk.names.registry import Offer
+from eigenwalk.spec import FeatureSpec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Used:
+    """What one name stood for, so that a run can be repeated.
+
+    `weights` are the files that its factory opened, from the store or from inside its package, and `files` the
+    user's own, each with its SHA-256. A function in a user's file has no distribution and no version.
+    """
+
+    name: str
+    distribution: str | None = None
+    version: str | None = None
+    weights: tuple[tuple[str, str], ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+
+
+def made(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any) -> tuple[T, Used]:
+    """The object of type `kind` that `offer`'s factory makes with `options`, and what was used.
+
+    `call`, with its options by keyword, tells which of them are files of the user; a feature tells of others.
+
+    Raises:
+        PluginError: the factory cannot be imported, or raises; eigenwalk's own errors pass through.
+        ContractError: the factory returns something else.
+    """
+    spec, who = offer.spec, f"{offer.name!r} of plugin {offer.plugin!r} ({offer.distribution} {offer.version})"
+    try:
+        factory = spec.factory()
+    except EigenwalkError:
+        raise
+    except CALLED as error:
+        lacks = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+        other = lacks and lacks.partition(".")[0] != spec.load.partition(":")[0].partition(".")[0]
+        remedy = f"; pip install {offer.distribution} brings it" if other else ""
+        if not isinstance(error, ModuleNotFoundError):
+            remedy = "; eigenwalk doctor says whether versions here break each other"
+        raise PluginError(f"{who}: its factory {spec.load} cannot be imported: {explained(error)}{remedy}") from error
+    try:
+        with store.noting() as opened:
+            result = factory(**options)
+    except EigenwalkError:
+        raise
+    except CALLED as error:
+        raise PluginError(f"{who}: its factory {spec.load} failed: {explained(error)}") from error
+    if not isinstance(result, kind):
+        raise ContractError(f"{who}: its factory {spec.load} must return a {kind.__name__}, got {_a(result)}")
+    if isinstance(spec, FeatureSpec) and spec.kind == "projection" and not isinstance(result, Projection):
+        raise ContractError(f"{who} is declared a projection: {spec.load} must return a Projection, got {_a(result)}")
+    paths = [option.name for option in spec.options if option.type == "path"]
+    files = [str(value) for name, value in (call.options if call else ()) if name in paths]
+    files += [str(file) for file in result.files] if isinstance(result, Feature) else []
+    inside = ((one.file, one.sha256) for one in spec.needed(options) if one.url is None and one.sha256)
+    return result, Used(
+        offer.name,
+        offer.distribution,
+        offer.version,
+        (*inside, *dict.fromkeys(opened)),
+        tuple((file, sha256(Path(file).expanduser())) for file in files if Path(file).expanduser().is_file()),
+    )
+
+
+def feature_from_file(call: Call) -> tuple[Feature, Used]:
+    """The feature that ``file("./my_feature.py:fn", …)`` names: a `Feature`, its class, or any function of images.
+
+    Raises:
+        FileError, UnknownName, OptionError: no such file, no such name in it, options that it does not take.
+        PluginError: the file, or its class, raises; the message gives the line.
+    """
+    path, named, text = _named(call)
+    found: Any = named
+    options = factory_options(call.options)
+    if inspect.isclass(found):
+        found, options = _called(path, found, options, text), {}
+    if isinstance(found, Feature):
+        _no_options(options, text)
+        return found, _used(call, path)
+    if isinstance(found, nn.Module):
+        found.eval().requires_grad_(False)
+    elif not callable(found):
+        raise ContractError(
+            f"{text} must be a Feature or a function of images (batch, 3, height, width), got {_a(found)}"
+        )
+    _binds(found, text, options, None)
+    return FunctionFeature(cast(Any, functools.partial(found, **options) if options else found)), _used(call, path)
+
+
+def generator_from_file(call: Call) -> tuple[Generator, Used]:
+    """The generator that ``file("./my_generator.py:build", …)`` names: a `Generator`, or what builds one.
+
+    Raises:
+        ContractError: it builds something else; for the rest as `feature_from_file`.
+    """
+    path, found, text = _named(call)
+    options = factory_options(call.options)
+    if isinstance(found, Generator):
+        _no_options(options, text)
+    elif callable(found) and not isinstance(found, nn.Module):
+        found = _called(path, found, options, text)
+    if not isinstance(found, Generator):
+        raise ContractError(
+            f"{text} must return an eigenwalk.generator.Generator, got {_a(found)}: return "
+            "FunctionGenerator(function, latent_dim=…, resolution=(height, width))"
+        )
+    return found, _used(call, path)
+
+
+def check_generator(generator: Generator, text: str) -> Generator:
+    """`generator`, which has what the contract asks for.
+
+    Raises:
+        ContractError: `latent_dim` is no positive number, or `resolution` no pair of them.
+    """
+    latent_dim, resolution = getattr(generator, "latent_dim", None), getattr(generator, "resolution", None)
+    if not isinstance(latent_dim, int) or latent_dim < 1:
+        raise ContractError(f"latent_dim of {text} must be a positive whole number, got {latent_dim!r}")
+    pair = isinstance(resolution, (tuple, list)) and len(resolution) == 2
+    if not pair or not all(isinstance(side, int) and side > 0 for side in resolution):  # type: ignore[union-attr]
+        raise ContractError(f"resolution of {text} must be (height, width) in pixels, got {resolution!r}")
+    return generator
+
+
+def _named(call: Call) -> tuple[Path, Any, str]:
+    text = str(call.args[0])
+    if len(call.args) > 1:
+        raise OptionError(f"options of {text} are given by name, got {call}")
+    if any(name == "package" for name, _ in call.options):
+        raise OptionError(f"{text} is a file: it takes no option 'package'")
+    path, name = reference(text)
+    return path, attribute(path, name), text
+
+
+def _called(path: Path, function: Callable[..., Any], options: Mapping[str, Any], text: str) -> Any:
+    _binds(function, text, options)
+    try:
+        return function(**options)
+    except EigenwalkError:
+        raise
+    except CALLED as error:
+        raise PluginError(f"{text} failed{where(path, error)}: {type(error).__name__}: {error}") from error
+
+
+def _binds(function: Callable[..., Any], text: str, options: Mapping[str, Any], *images: None) -> None:
+    """Nothing, where `function`, called `text`, takes `options`, after `images` where those are given.
+
+    Raises:
+        OptionError: it does not, or asks for more.
+    """
+    try:  # as it is called: what it is decorated with may give what is inside all that it asks for
+        signature = inspect.signature(function, follow_wrapped=False)
+    except (TypeError, ValueError):  # written in C: it tells when it is called
+        return
+    try:
+        signature.bind(*images, **options)
+    except TypeError as error:
+        given = ", ".join(options) or "none"
+        what = _amiss(signature, text, options, *images) or str(error)
+        raise OptionError(f"{text} takes {signature}, and the options given are {given}: {what}") from None
+
+
+def _amiss(signature: inspect.Signature, text: str, options: Mapping[str, Any], *images: None) -> str:
+    """Why a function of this `signature` cannot be called so, and what to write; nothing where Python says it best."""
+    own = list(signature.parameters.values())
+    named = [one for one in own if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    if images:
+        takers = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        if not own or own[0].kind not in (*takers, inspect.Parameter.VAR_POSITIONAL):
+            return "a feature's function takes images (batch, 3, height, width) first"
+        named = [one for one in named if one is not own[0]]
+    names = [one.name for one in named]
+    loose = any(one.kind is one.VAR_KEYWORD for one in own)
+    for option in () if loose else options:
+        if option not in names:
+            near = difflib.get_close_matches(option, names, 1)
+            return f"it has no {option!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    lacks = [one.name for one in named if one.default is one.empty and one.name not in options]
+    if not lacks:
+        return ""
+    given = ", ".join([f"{name}={value!r}" for name, value in options.items()] + [f"{name}=…" for name in lacks])
+    written = f"'file(\"{text}\", {given})'" if " " in text else f"'{text}({given})'"
+    it = "it" if len(lacks) == 1 else "them"
+    return f"{' and '.join(lacks)} must be given: write {written}, or give {it} a default in the file"
+
+
+def _no_options(options: Mapping[str, Any], text: str) -> None:
+    if options:
+        raise OptionError(
+            f"{text} is an object, not a class or function: it takes no options, got {', '.join(options)}"
+        )
+
+
+def _used(call: Call, path: Path) -> Used:
+    """The file itself, and every file that an option of it names: weights, most often."""
+    texts = [value for _, value in call.options if isinstance(value, str)]
+    named = [(str(call.args[0]).rpartition(":")[0], path), *((text, Path(text).expanduser()) for text in texts)]
+    return Used(str(call), files=tuple((name, sha256(file)) for name, file in named if os.path.isfile(file)))
+
+
+def _a(found: Any) -> str:
+    return f"the class {found.__name__}" if inspect.isclass(found) else f"a {type(found).__name__}"

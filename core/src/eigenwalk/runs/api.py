@@ -1,0 +1,286 @@
+"""From names to a walk: what Python code and the command line call.
+
+    import eigenwalk
+
+    paths = eigenwalk.run("rooms", fix=["rooms.part(sofa)"], vary=["~rooms.part(sofa)"], seeds=[0, 1])
+    paths[0].latents            # (waypoints, latent), numpy
+    paths[0].save("somewhere")
+
+Text stops here: what lies below is handed objects.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from eigenwalk.objects.build import Used
+from eigenwalk.objects.compose import Composition, Term, build_directions, build_feature, build_generator, compose
+from eigenwalk.direction import Directions
+from eigenwalk.errors import ContractError, InputError
+from eigenwalk.names.expression import parse
+from eigenwalk.feature import Feature, FunctionFeature
+from eigenwalk.generator import Generator
+from eigenwalk.maths.linearise import Linearisation
+from eigenwalk.maths.linearise.agreement import agreeing
+from eigenwalk.maths.linearise.precision import lower
+from eigenwalk.maths.linearise.slope import slopes
+from eigenwalk.runs.memory.fitting import first_start, fitted, sampled
+from eigenwalk.runs.memory.words import in_bytes
+from eigenwalk.path import Path, Role
+from eigenwalk.maths.problem import Problem
+from eigenwalk.maths.rayleigh import Davidson, Dense, NullSpace, Outward
+from eigenwalk.runs.recipe import Recipe
+from eigenwalk.names.registry import Registry
+from eigenwalk.runs.typical_cache import remembered
+from eigenwalk.maths.typical import latent_scale, typical_distance, typical_region
+from eigenwalk.walk import Along, Front, Solver, WalkOptions, walk
+
+SOLVERS: dict[str, Solver] = {"outward": Outward(), "davidson": Davidson(), "dense": Dense(), "nullspace": NullSpace()}
+PUBLISHED_DIFFERENCE = 0.01
+"""Step of the published rule's finite differences, as a share of a latent coordinate's standard deviation."""
+
+Named = str | Feature | Callable[[torch.Tensor], torch.Tensor]
+"""A feature by its expression, as an object, or as a function of images."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A walk about to start.
+
+    Attributes:
+        recipe: with the versions of all distributions and the hashes of all files that take part.
+        problem, options: what the walk is handed.
+        notes: what a person may want to know before it starts.
+    """
+
+    recipe: Recipe
+    problem: Problem
+    options: WalkOptions
+    notes: tuple[str, ...] = ()
+    resume: Front | None = field(default=None, repr=False)
+
+    def fronts(self) -> Iterator[Front]:
+        """All paths after every waypoint; the starts first, unless the run goes on from later ones."""
+        return walk(self.problem, self.recipe.seeds, self.options, self.recipe.device, self.resume)
+
+
+def start(
+    recipe: Recipe,
+    *,
+    paths: tuple[Path, ...] | None = None,
+    arrays: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> Run:
+    """The walk that `recipe` describes; from `paths` and `arrays`, saved from a `Front`, it goes on.
+
+    Raises:
+        InputError, PluginError, FileError: as `compose` and `build_generator`.
+        WalkError: a feature has no value at the generator's samples, or never changes.
+    """
+    registry = registry or Registry.discover()
+    recipe = recipe.canonical(registry)
+    composition = compose(recipe.fix, recipe.vary, registry)
+    generator, used = build_generator(recipe.generator, registry)
+    solver = _solver(recipe.solver, registry)
+    prepared = _prepared(recipe, generator, used, composition, solver, paths[0].roles if paths else ())
+    if not (paths and arrays):
+        return prepared
+    return replace(prepared, resume=Front.restore(paths, arrays, recipe.device))
+
+
+def run(
+    generator: str | Generator,
+    *,
+    fix: Sequence[Named] = (),
+    vary: Sequence[Named],
+    seeds: Sequence[int] = (0,),
+    solver: str | Directions = "outward",
+    progress: Callable[[Front], object] | None = None,
+    registry: Registry | None = None,
+    **options: Any,
+) -> tuple[Path, ...]:
+    """The walked paths, a seed's side by side.
+
+    Args:
+        generator: expression, or a `Generator`.
+        fix, vary: expressions, `Feature` objects, or functions from images to values.
+        seeds: of the starts.
+        solver: outward, davidson, dense, nullspace, an expression of a plugin's directions, or `Directions`.
+        progress: called with the front after every waypoint.
+        registry: of plugins; those installed, by default.
+        **options: of `eigenwalk.runs.recipe.Recipe`: steps, paths, stride, tolerance, region, batch, device, dtype, memory …
+
+    Raises:
+        EigenwalkError: see `start`.
+    """
+    registry = registry or Registry.discover()
+    if all(isinstance(one, str) for one in (generator, solver, *fix, *vary)):
+        recipe = Recipe.of(generator=generator, fix=fix, vary=vary, seeds=seeds, solver=solver, **options)
+        prepared = start(recipe, registry=registry)
+    else:
+        composition = compose([_text_or_term(one) for one in fix], [_text_or_term(one) for one in vary], registry)
+        built, used = (generator, ()) if isinstance(generator, Generator) else build_generator(generator, registry)
+        name = generator if isinstance(generator, str) else type(generator).__name__
+        named = {"solver": solver} if isinstance(solver, str) else {}
+        recipe = Recipe.of(generator=name, vary=["object"], seeds=seeds, **named, **options)
+        found = _solver(solver, registry) if isinstance(solver, str) else (Along(solver), ())
+        prepared = _prepared(recipe, built, used, composition, found)
+    paths: tuple[Path, ...] = ()
+    for front in prepared.fronts():
+        paths = front.paths
+        if progress:
+            progress(front)
+    return paths
+
+
+def load_generator(text: str, registry: Registry | None = None) -> Generator:
+    """The generator that `text` names: ``rooms``, ``./my_generator.py:build``, a checkpoint's path."""
+    return build_generator(text, registry or Registry.discover())[0]
+
+
+def load_feature(text: str, registry: Registry | None = None) -> Feature:
+    """The feature that `text` names: ``fourier.low(cycles=8)``, ``~mask(box=(0, 0, 1, 0.5))``."""
+    node: Any = parse(text)
+    if hasattr(node, "inner") and not str(node).startswith("~"):
+        raise InputError(f"{text!r} says how a feature is used, not only which: load {node.inner}")
+    return build_feature(node, registry or Registry.discover())[0]
+
+
+def _text_or_term(one: Named) -> str | Term:
+    if isinstance(one, str):
+        return one
+    if isinstance(one, Feature):
+        return Term(type(one).__name__, one)
+    return Term(getattr(one, "__name__", type(one).__name__), FunctionFeature(one))
+
+
+def _prepared(
+    recipe: Recipe,
+    generator: Generator,
+    used: Sequence[Used],
+    composition: Composition,
+    found: tuple[Solver, tuple[Used, ...]],
+    roles: Sequence[Role] = (),
+) -> Run:
+    """The run of these objects by the solver `found`; typical distances come from `roles` where a walk goes on."""
+    device, dtype = _device(recipe.device), getattr(torch, recipe.dtype)
+    terms = (*composition.fixed, *composition.varied)
+    generator = generator.to(device, dtype)
+    for term in terms:
+        term.feature.to(device, dtype)
+    budget = None if recipe.memory is None else in_bytes(recipe.memory)
+    named, scale = tuple((term.text, term.feature) for term in terms), latent_scale(generator)
+    solver, brought = found
+    h = PUBLISHED_DIFFERENCE * scale / math.sqrt(2 * generator.latent_dim) if isinstance(solver, NullSpace) else None
+    look = Linearisation(generator, named, differences=h, dtype=dtype)
+    # Before typical distances take their time: a function or a budget that will not do is told at once.
+    first = first_start(look, recipe.seeds, device)
+    notes = _flat(look, first)
+    fit = fitted(look, first, len(recipe.seeds) * recipe.paths, budget, recipe.batch)
+    typical = {role.name: role.typical for role in roles}
+    for term in terms:
+        if term.text not in typical:
+            typical[term.text] = _typical(generator, used, term, device, dtype, budget)
+            notes.append(f"two random samples differ by {typical[term.text]:.4g} {term.feature.unit} in {term.text}")
+    roles = tuple(
+        _role(term, i < len(composition.fixed), typical[term.text], recipe.tolerance) for i, term in enumerate(terms)
+    )
+    precision = lower(recipe.precision, device, dtype)
+    look = replace(fit.linearisation, precision=precision)
+    problem = Problem(look, roles, recipe.generator, scale, typical_region(generator))
+    notes += fit.notes
+    if precision is not None:
+        notes.append(agreeing(look, fit.start))
+    everything = tuple(dict.fromkeys([*used, *brought, *(one for term in terms for one in term.used)]))
+    recipe = recipe.model_copy(update={"batch": fit.batch, **_provenance(everything)})
+    return Run(recipe, problem, _options(recipe, solver), tuple(notes))
+
+
+def _flat(look: Linearisation, latents: torch.Tensor) -> list[str]:
+    """A notice of each feature whose derivative is zero at the start.
+
+    Raises:
+        ContractError: a feature has none at all, and would seem to hold whatever it did.
+    """
+    notes = []
+    for (name, _), slope in zip(look.features, slopes(look, latents), strict=True):
+        if slope == "none":
+            raise ContractError(
+                f"the values of {name} carry no gradient, so it can neither be held nor varied: leave out detach, "
+                "no_grad and NumPy, or make it a Feature with differentiable = False, of which differences are taken"
+            )
+        if slope == "zero":
+            notes.append(f"the derivative of {name} at the start is zero: there it neither holds nor varies anything")
+    return notes
+
+
+def _solver(text: str, registry: Registry) -> tuple[Solver, tuple[Used, ...]]:
+    """The solver that `text` names, and what was used for it."""
+    if text in SOLVERS:
+        return SOLVERS[text], ()
+    directions, used = build_directions(text, registry)
+    return Along(directions), (used,)
+
+
+def _options(recipe: Recipe, solver: Solver) -> WalkOptions:
+    return WalkOptions(
+        steps=recipe.steps,
+        paths=recipe.paths,
+        stride=recipe.stride,
+        solver=solver,
+        batch=recipe.batch,
+        region=recipe.region or None,
+    )
+
+
+def _role(term: Term, fixed: bool, typical: float, share: float) -> Role:
+    if not fixed:
+        return Role(term.text, "varied", term.feature.unit, typical, weight=term.weight)
+    tolerance = share * typical if term.tolerance is None else term.tolerance
+    return Role(term.text, "fixed", term.feature.unit, typical, tolerance)
+
+
+def _typical(
+    generator: Generator,
+    used: Sequence[Used],
+    term: Term,
+    device: torch.device,
+    dtype: torch.dtype,
+    budget: int | None,
+) -> float:
+    named = term.text, term.feature
+
+    def measure() -> float:
+        look = Linearisation(generator, (named,), differences=1.0)
+        rows = sampled(look, generator.sample(1, 0).to(device, dtype), budget)
+        return typical_distance(generator, named, device, dtype, rows)
+
+    # An object that no name leads to may be another one next time: nothing says what it depends on.
+    if not used or not term.used:
+        return measure()
+    return remembered(term.text, (*used, *term.used), measure)
+
+
+def _device(text: str) -> torch.device:
+    try:
+        device = torch.device(text)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {text!r} cannot be used here: {reason}; write cpu, cuda or mps") from None
+    return device
+
+
+def _provenance(used: Sequence[Used]) -> dict[str, dict[str, str]]:
+    """Versions and hashes for the recipe."""
+    installed = {name: version(name) for name in ("eigenwalk", "torch", "numpy")}
+    installed |= {one.distribution: one.version for one in used if one.distribution and one.version}
+    weights = {file: digest for one in used for file, digest in one.weights}
+    files = {file: digest for one in used for file, digest in one.files}
+    return {"installed": installed, "weights": weights, "files": files}

@@ -1,0 +1,234 @@
+"""How many paths are walked at once, how many tangents are pushed, and what is recorded, so that memory suffices.
+
+What a row of a batch costs is measured at a start, as the tensors that come to be (`eigenwalk.maths.linearise.tracker`).
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from math import ceil
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from eigenwalk.errors import OutOfMemory, WalkError
+from eigenwalk.maths.linearise import FEW, Linearisation, Record
+from eigenwalk.maths.linearise.blocks import found
+from eigenwalk.maths.linearise.tracker import Tracker
+from eigenwalk.runs.memory.allocator import give_back
+from eigenwalk.runs.memory.words import in_words
+
+SHARE = 0.4
+"""Share of the machine's memory that a walk may take where nobody says how much."""
+KERNELS = 1.25
+"""Memory over that of tensors: what kernels need for themselves, and what allocators keep back."""
+GRAIN = 1 << 28
+"""What is in use already is rounded up to a multiple of this, so that the same machine decides the same."""
+STEP = 10**8
+"""What is said to suffice is rounded up to a multiple of this."""
+RECORDS: tuple[Record, ...] = ("twice", "once", "blocks")
+"""From the fastest to the one that takes least memory."""
+CONTROL = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Where Linux says what the processes of a container may take together: control groups of version 2, and of 1."""
+SAMPLES = 8
+"""Rows at once where typical distances are measured, if memory allows."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Bytes of one waypoint: `kept` until the next, the `peak` on the way, and a `tangent` by forward mode on top."""
+
+    kept: int
+    peak: int
+    tangent: int
+
+    @property
+    def need(self) -> int:
+        """The most there is at once: what the waypoint before has kept is still there."""
+        return self.kept + max(self.peak, self.kept + self.tangent)
+
+    def __sub__(self, other: Cost) -> Cost:
+        """What more rows cost."""
+        return Cost(self.kept - other.kept, self.peak - other.peak, self.tangent - other.tangent)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What fits.
+
+    Attributes:
+        linearisation: with what it records and how many tangents it pushes at once.
+        batch: rows at once.
+        cost: of one row.
+        start: the latent ``(1, latent)`` at which that was measured.
+    """
+
+    linearisation: Linearisation
+    batch: int
+    cost: Cost
+    start: Tensor
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person may want to know of it."""
+        if self.linearisation.record == "twice":
+            return ()
+        again = {"once": "tangents run through the generator anew", "blocks": "gradients compute every block again"}
+        return (f"memory is short: {again[self.linearisation.record]}, which takes longer",)
+
+
+def first_start(look: Linearisation, seeds: Sequence[int], device: torch.device) -> Tensor:
+    """The first start ``(1, latent)`` with a value of every feature: at another, one path ends and the rest go on."""
+    bare = replace(look, differences=1.0)  # no derivatives
+    starts = [bare.generator.sample(1, seed).to(device, bare.dtype) for seed in seeds]
+    for latents in starts:
+        with suppress(WalkError):
+            bare.at(latents)
+            return latents
+    return starts[-1]
+
+
+def fitted(
+    look: Linearisation,
+    latents: Tensor,
+    rows: int,
+    budget: int | None = None,
+    batch: int | None = None,
+) -> Fit:
+    """`look` with what it may record and how many tangents it may push at once, and the rows of a batch, up to `rows`.
+
+    It is measured at `latents` ``(1, latent)``, whose image was made before (`first_start`): libraries have then set up
+    what they need. `budget` is all the bytes that the process, or the device, may take; `batch` is kept where given.
+
+    Raises:
+        OutOfMemory: not even one row fits.
+    """
+    allowed, taken = _allowed(latents.device, budget), in_use(latents.device)
+    room = max(0, int((allowed - taken) / KERNELS))
+    for record in RECORDS:
+        with suppress(OutOfMemory):
+            tried, cost = _tried(look, record, latents, room)
+            if cost.need <= room:
+                break
+    else:
+        raise OutOfMemory(_lacking(look, latents, allowed, taken))
+    count, each = 1, cost
+    if rows > 1 and 2 * cost.need <= room:  # what a batch shares, such as scaled weights, is in both and in no row
+        each = measured(tried, latents.repeat(2, 1), room) - cost
+        count = min(rows, 1 + max(0, room - cost.need) // max(1, each.need))
+    batch = batch or count
+    left = room - 2 * (cost.kept + (batch - 1) * each.kept)
+    return Fit(replace(tried, tangents=max(batch, left // max(1, cost.tangent))), batch, cost, latents)
+
+
+def _tried(look: Linearisation, record: Record, latents: Tensor, room: int) -> tuple[Linearisation, Cost]:
+    """`look` that records so, and what a waypoint costs it; raises as `measured`."""
+    bare = replace(look, differences=1.0)
+    blocks = found(lambda: bare.at(latents), room) if record == "blocks" else ()
+    tried = replace(look, record=record, blocks=blocks, tangents=1)
+    return tried, measured(tried, latents, room)
+
+
+def _lacking(look: Linearisation, latents: Tensor, allowed: int, taken: int) -> str:
+    """That not one path fits, and what would suffice: found where a walk may take its usual share of the machine."""
+    usual, enough = int((_allowed(latents.device) - taken) / KERNELS), "more"
+    with suppress(OutOfMemory):
+        least = taken + KERNELS * _tried(look, RECORDS[-1], latents, usual)[1].need
+        if least > allowed:
+            enough = f"at least {in_words(ceil(least / STEP) * STEP)}"
+    return (
+        f"{in_words(allowed)} of memory are allowed, program and weights take {in_words(taken)}, and the rest is too "
+        f"little for a single path, even where it computes everything again that it can: allow {enough} with --memory, "
+        "or take a generator of lower resolution or a machine with more"
+    )
+
+
+def measured(look: Linearisation, latents: Tensor, limit: int | None = None) -> Cost:
+    """What a waypoint at `latents` costs, found by computing its parts there.
+
+    Raises:
+        OutOfMemory: more than `limit` bytes.
+        WalkError: as `Linearisation.at`.
+    """
+    tangents = torch.ones_like(latents)[:, None]
+    with Tracker(limit) as tracker:
+        point = look.at(latents)
+        if limit is not None and 2 * tracker.live > limit:  # see `Cost.need`
+            raise OutOfMemory(f"more than {in_words(limit)} are needed")
+        if look.differences is None:
+            point.pull([torch.ones_like(value).reshape(len(value), -1) for value in point.values])
+        point.push(tangents)
+        kept, peak = tracker.live, tracker.peak
+        tracker.peak = tracker.live
+        if look.differences is None:
+            point.push(tangents.expand(-1, FEW + 1, -1))
+    return Cost(kept, peak, tracker.peak - kept)
+
+
+def sampled(look: Linearisation, latents: Tensor, budget: int | None = None) -> int:
+    """How many of `latents` are looked at without derivatives at once: at most 8, at least one."""
+    room = _allowed(latents.device, budget) - in_use(latents.device)
+    with Tracker() as tracker, suppress(WalkError):
+        look.at(latents[:1])
+    return max(1, min(SAMPLES, int(room / KERNELS) // max(1, tracker.peak)))
+
+
+def free(device: torch.device) -> int:
+    """Bytes that tensors to come may take of a share of all there is.
+
+    Raises:
+        OutOfMemory: program and weights alone take all of it.
+    """
+    allowed, taken = _allowed(device), in_use(device)
+    if allowed <= taken:
+        raise OutOfMemory(
+            f"{in_words(allowed)} of memory are allowed, and program and weights take {in_words(taken)}: allow more "
+            "with --memory"
+        )
+    return int((allowed - taken) / KERNELS)
+
+
+def _allowed(device: torch.device, budget: int | None = None) -> int:
+    return budget or int(SHARE * total(device))
+
+
+def total(device: torch.device) -> int:
+    """Bytes of memory in all, so that the same machine always decides the same."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory()
+    return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_container()])
+
+
+def _container() -> Iterator[int]:
+    """Bytes that a container, or a job of a cluster, is held to by Linux's control groups; nothing where it is not."""
+    for file in CONTROL:
+        with suppress(OSError, ValueError):  # no such file, or the word "max"
+            yield int(file.read_text())
+
+
+def in_use(device: torch.device) -> int:
+    """Bytes that the process, or what it has on the device, takes now, rounded up."""
+    if device.type == "cuda":
+        taken = torch.cuda.memory_allocated(device)
+    elif device.type == "mps":
+        taken = torch.mps.current_allocated_memory()
+    else:
+        give_back()
+        taken = _resident()
+    return ceil(taken / GRAIN) * GRAIN
+
+
+def _resident() -> int:
+    """Bytes of the process in memory; where the system does not tell, the most there ever were."""
+    pages = Path("/proc/self/statm")
+    if pages.exists():
+        return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,223 @@
+"""``plot.png``: what every feature did along the paths, and what it cost.
+
+A panel per feature (change from the start against the waypoint, in % of typical, with the feature's own
+unit on the right), generator passes per waypoint below, and beside them fixed against varied: a path that
+does what was asked runs flat to the right.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from eigenwalk.runs.outputs import theme, words
+from eigenwalk.path import Path, Role
+
+LEGEND = 12
+"""More paths than this are told apart by direction alone."""
+
+
+@dataclass(frozen=True)
+class Ink:
+    """The colours of one plot: on paper, or on a dark screen."""
+
+    text: str = theme.INK
+    quiet: str = theme.GREY
+    line: str = theme.LINE
+    paper: str = theme.PAPER
+    varied: str = theme.VARIED
+    fixed: str = theme.FIXED
+
+
+DARK = Ink("#f2f2f4", "#a1a1a8", "#3a3a40", "#16161a", "#f0803c", "#4aa8e0")
+
+
+def plot_png(paths: Sequence[Path]) -> bytes:
+    """The plot on white, 150 dots an inch."""
+    figure = draw_plot(paths, Ink())
+    FigureCanvasAgg(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()
+
+
+def plot_svg(paths: Sequence[Path], dark: bool = False) -> bytes:
+    """The plot as SVG with a transparent background, its text as outlines: no font is needed to show it."""
+    figure = draw_plot(paths, DARK if dark else Ink())
+    figure.patch.set_alpha(0)
+    for axes in figure.axes:
+        axes.patch.set_alpha(0)
+    FigureCanvasSVG(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def draw_plot(paths: Sequence[Path], ink: Ink) -> Figure:
+    """The figure: feature panels and passes at the left, fixed against varied at the right."""
+    paths = sorted(paths, key=lambda path: (path.seed, path.rank, -path.sense))
+    roles = (*paths[0].varied, *paths[0].fixed)
+    heights = [2.0] * len(roles) + [1.3]
+    figure = Figure(figsize=(12, max(6.2, sum(heights) + 1.2)), facecolor=ink.paper)
+    figure.set_layout_engine("constrained", w_pad=0.18, h_pad=0.14)
+    grid = figure.add_gridspec(len(heights), 2, width_ratios=(1.25, 1), height_ratios=heights)
+    last = None
+    for row, role in enumerate(roles):
+        last = figure.add_subplot(grid[row, 0], sharex=last)
+        _feature(last, paths, role, ink)
+    passes = figure.add_subplot(grid[-1, 0], sharex=last)
+    _passes(passes, paths, ink)
+    for axes in figure.axes[:-1]:
+        axes.tick_params(labelbottom=False)
+    passes.set_xlabel("waypoint", color=ink.quiet)
+    _against(figure.add_subplot(grid[: len(roles), 1]), paths, ink)
+    _legend(figure.add_subplot(grid[-1, 1]), paths, ink)
+    return figure
+
+
+def _style(axes: Axes, title: str, colour: str, ink: Ink) -> None:
+    axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold", color=colour, pad=8)
+    axes.set_facecolor(ink.paper)
+    axes.grid(axis="y", color=ink.line, linewidth=0.7)
+    axes.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(ink.line)
+    axes.tick_params(colors=ink.quiet, length=0, labelsize=9)
+    axes.margins(x=0.01)
+
+
+def _colour(path: Path) -> str:
+    return theme.PATHS[(path.rank - 1) % len(theme.PATHS)]
+
+
+def _line(axes: Axes, path: Path, x: Sequence[float], y: Sequence[float], many: bool) -> None:
+    """One path: hue by direction, dashes for the minus sense, a cross where it was cut short."""
+    style = "-" if path.sense > 0 else (0, (4, 2))
+    short = path.status.reason not in ("length", "walking")
+    width, alpha = (1.0, 0.55) if many else (1.8, 0.95)
+    colour = _colour(path)
+    axes.plot(x, y, linestyle=style, color=colour, linewidth=width, alpha=alpha, solid_capstyle="round")
+    axes.plot(x[-1:], y[-1:], marker="X" if short else "o", color=colour, markersize=5.5 if short else 3.5, alpha=alpha)
+
+
+def _feature(axes: Axes, paths: Sequence[Path], role: Role, ink: Ink) -> None:
+    colour = ink.varied if role.part == "varied" else ink.fixed
+    title = role.name if len(role.name) <= 58 else role.name[:28] + "…" + role.name[-28:]
+    _style(axes, f"{role.part}  {title}", colour, ink)
+    top = 0.0
+    for path in paths:
+        with np.errstate(divide="ignore", invalid="ignore"):  # a feature that never changes has no typical distance
+            change = path.change(role)
+        top = max(top, float(np.nanmax(change, initial=0.0)))
+        _line(axes, path, [w.index for w in path], list(change), len(paths) > LEGEND)
+    limit = words.tolerance(role)
+    if math.isfinite(limit):
+        top = max(top, limit)
+        axes.axhline(limit, color=ink.text, linewidth=1, linestyle=(0, (1, 2)))
+        text = f"tolerance {words.percent(limit)}"
+        axes.annotate(
+            text,
+            (0, limit),
+            (0.01, 3),
+            xycoords=("axes fraction", "data"),
+            textcoords=("axes fraction", "offset points"),
+            fontsize=8.5,
+            color=ink.text,
+        )
+    axes.set_ylim(0, max(1.16 * top, 0.02))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    own = axes.secondary_yaxis("right", functions=_own_unit(role))
+    own.set_ylabel(role.unit, color=ink.quiet, fontsize=9)
+    own.tick_params(colors=ink.quiet, length=0, labelsize=9)
+    own.yaxis.set_major_locator(MaxNLocator(4))
+    own.spines["right"].set_visible(False)
+
+
+def _own_unit(role: Role) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """Share of typical -> the feature's unit, and back; matplotlib calls them with arrays."""
+    typical = role.typical or 1.0
+    return lambda share: np.asarray(share) * typical, lambda value: np.asarray(value) / typical
+
+
+def _passes(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
+    """Mean passes per waypoint over the paths, with their range as a thin line."""
+    _style(axes, "generator passes per waypoint", ink.text, ink)
+    axes.yaxis.set_major_locator(MaxNLocator(3))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    spent: dict[int, list[float]] = {}
+    for path in paths:
+        for waypoint in path:
+            spent.setdefault(waypoint.index, []).append(waypoint.cost.passes)
+    index = sorted(spent)
+    axes.bar(index, [float(np.mean(spent[i])) for i in index], width=0.55, color=ink.quiet, alpha=0.55)
+    axes.vlines(index, [min(spent[i]) for i in index], [max(spent[i]) for i in index], color=ink.text, linewidth=1)
+    axes.set_ylim(bottom=0)
+
+
+def _against(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
+    """Fixed against varied, the two figures that stand under every picture of the strip."""
+    _style(axes, "fixed against varied", ink.text, ink)
+    axes.grid(axis="x", color=ink.line, linewidth=0.7)
+    top = right = 0.0
+    limits = set()
+    for path in paths:
+        figures = [words.moved(path, waypoint) for waypoint in path]
+        varied, fixed = [f.varied for f in figures], [0.0 if math.isnan(f.fixed) else f.fixed for f in figures]
+        limits |= {f.tolerance for f in figures if math.isfinite(f.tolerance)}
+        top, right = max([top, *fixed]), max([right, *varied])
+        _line(axes, path, varied, fixed, len(paths) > LEGEND)
+    if len(limits) == 1:
+        limit = limits.pop()
+        top = max(top, limit)
+        axes.axhline(limit, color=ink.text, linewidth=1, linestyle=(0, (1, 2)))
+    edge = 1.08 * max(top, right, 0.02)
+    axes.plot((0, edge), (0, edge), color=ink.line, linewidth=1, zorder=0)
+    axes.text(
+        0.97 * edge,
+        0.99 * edge,
+        "moves as much",
+        fontsize=8.5,
+        color=ink.quiet,
+        ha="right",
+        va="bottom",
+        rotation=45,
+        rotation_mode="anchor",
+    )
+    axes.set(xlim=(0, edge), ylim=(0, edge))
+    axes.set_aspect("equal", adjustable="box", anchor="NW")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
+        axis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel("varied change, % of typical", color=ink.varied, fontsize=9.5)
+    axes.set_ylabel("fixed change, % of typical", color=ink.fixed, fontsize=9.5)
+
+
+def _legend(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
+    axes.set_axis_off()
+    ranks = sorted({path.rank for path in paths})
+    hues = [
+        Line2D([], [], color=theme.PATHS[(r - 1) % len(theme.PATHS)], linewidth=2.5, label=f"direction {r}")
+        for r in ranks
+    ]
+    senses = [
+        Line2D([], [], color=ink.quiet, linewidth=1.8, label="sense +"),
+        Line2D([], [], color=ink.quiet, linewidth=1.8, linestyle=(0, (4, 2)), label="sense −"),
+        Line2D([], [], color=ink.quiet, linewidth=0, marker="X", label="cut short"),
+    ]
+    handles = [*hues[:9], *senses]
+    axes.legend(
+        handles=handles, loc="upper left", ncols=3, frameon=False, labelcolor=ink.text, fontsize=9.5, borderaxespad=0
+    )

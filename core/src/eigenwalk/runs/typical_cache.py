@@ -1,0 +1,33 @@
+"""Typical distances, measured once: kept in the user's cache under everything that they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from importlib.metadata import version
+
+from eigenwalk.objects.build import Used
+from eigenwalk.store import cache_folder
+from eigenwalk.maths.typical import SAMPLES, SEED
+
+
+def remembered(text: str, used: Sequence[Used], measure: Callable[[], float]) -> float:
+    """The number measured before for `text` with exactly these distributions, weights and files, else a new one.
+
+    A cache that cannot be read or written costs only time.
+    """
+    key = json.dumps([text, SAMPLES, SEED, version("eigenwalk"), [asdict(one) for one in used]], sort_keys=True)
+    file = cache_folder() / "typical" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return float(json.loads(file.read_text(encoding="utf-8"))["typical"])
+    value = measure()
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(f".{os.getpid()}.part")
+        part.write_text(json.dumps({"text": text, "typical": value}), encoding="utf-8")
+        os.replace(part, file)
+    return value

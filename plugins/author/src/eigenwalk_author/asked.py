@@ -1,0 +1,69 @@
+"""Run by itself inside the environment that a wheel is tried in: what it offers, and whether that keeps the contract.
+
+Says it as JSON in the file that the last argument names. It uses nothing of the core but its public modules, since
+the core in there may be another version.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+
+def main(distribution: str, cases: str, answer: str) -> None:
+    """Writes to the file `answer` what the plugin `distribution` offers, and the kit's reports on the `cases` file."""
+    from eigenwalk.names.index import normalised
+    from eigenwalk.names.registry import Registry
+    from eigenwalk.testing import Case, check, names
+
+    registry, own = Registry.discover(), normalised(distribution)
+    kinds = ("feature", "generator", "direction")
+    offers = [
+        (kind, one) for kind in kinds for one in getattr(registry, f"{kind}s") if normalised(one.distribution) == own
+    ]
+    given: list[Any] = _cases(cases) if cases else []
+    covered = {name for case in given for name in names(case, registry)}
+    bare = [one.spec for _, one in offers if one.name not in covered]
+    given += [Case(spec.name) for spec in bare if not any(option.required for option in spec.options)]
+    reports = []
+    for case in given:
+        print(f"checking {case}", flush=True)
+        reports.append(check(case, registry).as_dict() | {"names": sorted(names(case, registry))})
+    found = {
+        "core": metadata.version("eigenwalk"),
+        "inside": Path(str(metadata.distribution(distribution).locate_file("")))
+        .resolve()
+        .is_relative_to(Path(sys.prefix).resolve()),
+        "offers": [_offer(kind, one.spec) for kind, one in offers],
+        "failures": [str(one) for one in registry.failures if normalised(one.distribution) == own],
+        "unchecked": [spec.name for spec in bare if any(option.required for option in spec.options)],
+        "reports": reports,
+    }
+    Path(answer).write_text(json.dumps(found), encoding="utf-8")
+
+
+def _cases(file: str) -> list[Any]:
+    """CASES of the Python file."""
+    sys.path.insert(0, str(Path(file).parent))
+    spec = importlib.util.spec_from_file_location("cases", file)
+    assert spec and spec.loader
+    sys.modules["cases"] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return list(module.CASES)
+
+
+def _offer(kind: str, spec: Any) -> dict[str, Any]:
+    """What the index says of a name, as far as its spec knows."""
+    told = {"table": f"{kind}s", "name": spec.name, "summary": spec.summary, "api": spec.api}
+    if kind == "feature":
+        told |= {"kind": spec.kind, "unit": spec.unit}
+    return told | {"weights": [asdict(weights)["licence"] for weights in spec.weights]}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

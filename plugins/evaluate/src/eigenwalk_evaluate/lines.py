@@ -1,0 +1,143 @@
+"""Straight lines: directions that a method finds at the start, followed by forward passes alone.
+
+What a curved walk steps by first-order rates, a line needs no derivative for: it is the same line wherever it is
+looked at. The next look is where the varied change should have grown by a stride, at the rate of the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eigenwalk.maths.problem import Problem, Scaled
+from eigenwalk.path import Cost, Path, Status, Waypoint
+from eigenwalk.walk import Along, Front, WalkOptions
+from eigenwalk.walk.rows import groups, status, surviving
+from eigenwalk.walk.start import begin, origin, picture
+
+REACH = 2.0
+"""A line ends at this many times the typical distance between two latents: beyond, no image is like a sample."""
+STRIDE = 1.4
+"""Strides between two looks: a line bends nowhere, so that its curve needs fewer than a walk."""
+
+
+@dataclass
+class _Line:
+    """Where one path's next look is: at `along` times its direction, after `last` where `moved` had varied."""
+
+    along: float
+    rate: float
+    last: float = 0.0
+    moved: float = 0.0
+
+
+def lines(
+    problem: Problem,
+    seeds: tuple[int, ...],
+    options: WalkOptions,
+    device: torch.device | str,
+    progress: Callable[[list[Path]], object] = lambda paths: None,
+) -> list[Path]:
+    """The leading ``options.paths / 2`` directions of ``options.solver`` (an `Along`) from each seed, in both senses.
+
+    Every path ends at `options.until`, at twice the typical distance between latents, or after `options.steps` looks.
+
+    Raises:
+        WalkError: no path can start.
+        CompositionError, ContractError, PluginError: as the method and the features say.
+    """
+    front = begin(problem, seeds, options.paths, options.batch, device)
+    front = replace(front, origin=origin(problem, front, options.batch))
+    paths = list(front.paths)
+    directions, rates = torch.zeros_like(front.latents), torch.zeros(len(paths))
+    for group in groups([i for i in front.walking if paths[i].rank == 1 and paths[i].sense > 0], options.batch):
+        done, failures = surviving(group, lambda rows: list(_found(problem, front, rows, options)))
+        for row, error in failures.items():
+            side_by_side = slice(row, row + options.paths)
+            paths[side_by_side] = [one.end(status(error)) for one in paths[side_by_side]]
+        for row, vectors, speeds, cost in done or ():
+            directions[row : row + options.paths], rates[row : row + options.paths] = vectors, speeds
+            start = paths[row].waypoints[0]
+            paths[row] = replace(paths[row], waypoints=(replace(start, cost=start.cost + cost),))
+    longest = options.longest * problem.latent_scale
+    ahead = [_Line(min(longest, options.stride / max(float(r), 1e-30)), float(r)) for r in rates]
+    plain = replace(problem, linearisation=replace(problem.linearisation, differences=1.0))
+    for _ in range(options.steps):
+        walking = [i for i, path in enumerate(paths) if path.status.reason == "walking"]
+        for group in groups(walking, options.batch):
+            _look(plain, front, group, directions, ahead, paths, options)
+        progress(paths)
+    over = Status("length", f"looked at {options.steps} places")
+    return [path.end(over) if path.status.reason == "walking" else path for path in paths]
+
+
+def _found(
+    problem: Problem, front: Front, rows: list[int], options: WalkOptions
+) -> Iterator[tuple[int, Tensor, Tensor, Cost]]:
+    """Each row, and for its seed: directions ``(paths, latent)``, rates ``(paths,)``, and what finding them cost."""
+    assert isinstance(options.solver, Along)  # the plan says so
+    point = problem.linearisation.at(front.latents[rows])
+    solution = options.solver.solve(Scaled(problem, point), (options.paths + 1) // 2)
+    both = [tensor.repeat_interleave(2, 1)[:, : options.paths] for tensor in (solution.vectors, solution.CV)]
+    senses = torch.tensor([1.0, -1.0]).repeat(options.paths)[: options.paths].to(both[0])
+    # The norms of C v themselves: the directions of a method need not be orthogonal.
+    for n, row in enumerate(rows):
+        yield row, senses[:, None] * both[0][n], both[1][n].norm(dim=-1).cpu(), point.meter.cost
+
+
+def _look(
+    problem: Problem,
+    front: Front,
+    group: list[int],
+    directions: Tensor,
+    ahead: list[_Line],
+    paths: list[Path],
+    options: WalkOptions,
+) -> None:
+    """The next waypoint of every path of `group`, put into `paths`, and where it looks after that, into `ahead`."""
+
+    def reached(rows: list[int]) -> list[tuple[int, Tensor, Tensor, Any]]:
+        along = front.latents.new_tensor([ahead[i].along for i in rows])
+        z = front.latents[rows] + along[:, None] * directions[rows]
+        point = problem.linearisation.at(z)
+        changes = problem.changes(point, [start[rows] for start in front.origin or ()])
+        return list(zip(rows, z, changes, picture(point.images), strict=True))
+
+    done, failures = surviving(group, reached)
+    for row, error in failures.items():
+        paths[row] = paths[row].end(status(error))
+    for row, z, changes, image in done or ():
+        names = [role.name for role in problem.roles]
+        waypoint = Waypoint(
+            index=len(paths[row]),
+            latent=z.cpu().numpy(),
+            image=image,
+            changes=dict(zip(names, changes.tolist(), strict=True)),
+            direction=directions[row].cpu().numpy(),
+            step_size=ahead[row].along - ahead[row].last,
+            quotient=float("nan"),
+            cost=Cost(forwards=1),
+        )
+        paths[row] = _ended(paths[row].append(waypoint), ahead[row], problem, options)
+        ahead[row] = _next(ahead[row], paths[row].moved, problem, options)
+
+
+def _ended(path: Path, line: _Line, problem: Problem, options: WalkOptions) -> Path:
+    if options.until is not None and path.moved >= options.until:
+        return path.end(Status("length", f"what varies has moved {100 * path.moved:.0f} % of typical"))
+    if line.along >= REACH * problem.latent_scale * (1 - 1e-6):
+        return path.end(Status("region", f"{REACH:g} times as far as two random latents lie apart"))
+    return path
+
+
+def _next(line: _Line, moved: float, problem: Problem, options: WalkOptions) -> _Line:
+    """The next look: a stride further at the rate since the last, no step more than twice the one before."""
+    step = line.along - line.last
+    speed = (moved - line.moved) / step
+    wanted = STRIDE * options.stride / speed if speed > 0 else float("inf")
+    step = min(max(wanted, step / 4), 2 * step, options.longest * problem.latent_scale)
+    return _Line(min(line.along + step, REACH * problem.latent_scale), speed, line.along, moved)

@@ -1,0 +1,280 @@
+"""Every name of a grid resolved, and what there is to do: one cell for each generator, pair and method."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from eigenwalk.errors import CompositionError, InputError
+from eigenwalk.names.registry import Registry
+from eigenwalk.objects.build import Used
+from eigenwalk.objects.compose import build_generator, compose
+from eigenwalk.runs.recipe import Recipe
+from eigenwalk_evaluate.grid import AttributesEntry, GeneratorEntry, Grid, Methods, PairEntry
+from eigenwalk_evaluate.method import Method, resolved
+
+ANY = ("maths/linearise", "maths/problem", "maths/typical", "generator", "feature", "objects/compose", "path")
+SOURCES = {
+    "lines": {"eigenwalk": (*ANY, "walk/start", "maths/rayleigh/along"), "eigenwalk_evaluate": ("lines", "walked")},
+    "walk": {"eigenwalk": (*ANY, "walk", "maths/step", "maths/rayleigh"), "eigenwalk_evaluate": ("walked",)},
+    "limit": {"eigenwalk": ANY, "eigenwalk_evaluate": ("limit",)},
+    "judge": {"eigenwalk": ANY, "eigenwalk_evaluate": ("judge",)},
+}
+"""The files, by package, on which a cell of each kind depends: where they change, it is computed again."""
+LIMIT = "limit"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is fixed while what varies, from some starts of a generator.
+
+    Attributes:
+        generator, name: what tables call the generator and the pair.
+        recipe: of the walk; its solver and paths are the method's.
+        levels: shares of varied change at which drift is told.
+        judges: features that no method was asked about.
+        attributes: scalar features, of which the pair varies the one at `target`; none for an ordinary pair.
+        scores: what tells of each attribute how far it moved.
+        move: how far the target moves, in its standard deviations.
+        shown: seeds whose pictures are kept.
+    """
+
+    generator: str
+    name: str
+    recipe: Recipe
+    levels: tuple[float, ...]
+    judges: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+    scores: tuple[str, ...] = ()
+    target: int | None = None
+    move: float = 0.0
+    shown: int = 0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One thing to compute, and to save under its key.
+
+    Attributes:
+        kind: ``walk`` or ``lines`` of a method, ``judge`` what was walked, or the ``limit`` of a pair.
+        identity: everything that its result depends on.
+        seeds: of its starts.
+        after: the cells whose results it needs.
+    """
+
+    kind: Literal["walk", "lines", "judge", "limit"]
+    pair: Pair
+    method: Method | None
+    identity: str
+    seeds: tuple[int, ...]
+    after: tuple[Cell, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """A file's name for it."""
+        return hashlib.sha256(self.identity.encode()).hexdigest()[:20]
+
+    @property
+    def label(self) -> str:
+        """Generator, pair and method, as ``--only`` takes them."""
+        what = LIMIT if self.method is None else self.method.label
+        return f"{self.pair.generator}/{self.pair.name}/{what}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells of a grid, walks before what needs them; and the versions, weights and files that take part."""
+
+    grid: Grid
+    pairs: tuple[Pair, ...]
+    cells: tuple[Cell, ...]
+    provenance: dict[str, dict[str, str]]
+
+    def chosen(self, only: Sequence[str]) -> tuple[Cell, ...]:
+        """The cells whose label holds one of `only`, in which ``*`` stands for anything; all where none is given.
+
+        Raises:
+            InputError: one of them matches nothing.
+        """
+        for pattern in only:
+            if not any(_matches(cell.label, pattern) for cell in self.cells):
+                labels = list(dict.fromkeys(cell.label for cell in self.cells))
+                near = difflib.get_close_matches(pattern, labels, 3, 0.0)
+                raise InputError(f"--only {pattern!r} matches none of {len(labels)} cells, such as {'; '.join(near)}")
+        return tuple(cell for cell in self.cells if not only or any(_matches(cell.label, one) for one in only))
+
+
+def plan(grid: Grid, registry: Registry) -> Plan:
+    """What there is to do for `grid`; every name is resolved, and every object has been built once.
+
+    Raises:
+        InputError, PluginError, FileError: a name, an option, a file or a plugin's factory is wrong.
+    """
+    pairs: list[Pair] = []
+    cells: list[Cell] = []
+    everything: list[Used] = []
+    for entry in grid.generators:
+        found = list(_pairs(grid, entry, registry))
+        used = build_generator(entry.generator, registry)[1]
+        for pair, methods in found:
+            terms = compose(pair.recipe.fix, pair.recipe.vary, registry)
+            taken = (*used, *(one for term in (*terms.fixed, *terms.varied) for one in term.used))
+            seen = _used(pair.scores or pair.judges, registry)
+            cells += _cells(grid, pair, [resolved(one, grid, registry) for one in methods], taken, seen, registry)
+            everything += [*taken, *seen]
+        pairs += [pair for pair, _ in found]
+    names = [(pair.generator, pair.name) for pair in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise CompositionError(f"two pairs of {twice[0]} are called {twice[1]!r}: give each a name of its own")
+    everything += [one for cell in cells if cell.method for one in cell.method.used]
+    return Plan(grid, tuple(pairs), tuple(cells), _provenance(everything))
+
+
+def _pairs(grid: Grid, entry: GeneratorEntry, registry: Registry) -> Iterator[tuple[Pair, Methods]]:
+    """The pairs of one generator, those of its attributes among them, and the methods for each."""
+    name = entry.name or Recipe.of(generator=entry.generator, vary=["pixels"]).slug().rpartition("-")[0]
+
+    def recipe(pair: PairEntry | AttributesEntry, fix: Sequence[str], vary: Sequence[str]) -> Recipe:
+        given = Recipe.of(
+            generator=entry.generator,
+            fix=fix,
+            vary=vary,
+            seeds=pair.seeds or entry.seeds or grid.seeds,
+            steps=grid.steps,
+            stride=grid.stride,
+            tolerance=grid.tolerance,
+            device=grid.device,
+            memory=grid.memory,
+        )
+        return given.canonical(registry)
+
+    def canonical(texts: Sequence[str]) -> tuple[str, ...]:
+        return tuple(Recipe.of(generator=entry.generator, vary=[one]).canonical(registry).vary[0] for one in texts)
+
+    for pair in entry.pairs:
+        label = pair.name or f"{', '.join(pair.fix) or 'nothing'} held, {', '.join(pair.vary)} varied"
+        judges = canonical(entry.judges if pair.judges is None else pair.judges)
+        found = recipe(pair, pair.fix, pair.vary)
+        methods = pair.methods or entry.methods or grid.methods
+        yield Pair(name, label, found, grid.levels, judges, shown=grid.shown), methods
+    if edited := entry.attributes:
+        features = canonical(edited.features)
+        scores = canonical(edited.scores) or features
+        for i, text in enumerate(features):
+            found = recipe(edited, [one for one in features if one != text], [text])
+            pair = Pair(name, f"edit {text}", found, (), (), features, scores, i, edited.move, grid.shown)
+            yield pair, edited.methods or entry.methods or grid.methods
+
+
+def _cells(
+    grid: Grid, pair: Pair, methods: Sequence[Method], taken: Iterable[Used], seen: Iterable[Used], registry: Registry
+) -> list[Cell]:
+    """The cells of one pair: each method's walk and what judges say of it, then the limit."""
+    labels = [method.label for method in methods]
+    twice = next((label for label in labels if labels.count(label) > 1), None)
+    if twice:
+        raise InputError(f"two methods are called {twice!r}: give one of them a label")
+    cells = []
+    for method in methods:
+        seeds = pair.recipe.seeds[: method.starts]
+        walked = _identity(method.kind, pair, seeds, (*taken, *method.used), registry, method=_told(method))
+        walk = Cell(method.kind, pair, method, walked, seeds)
+        cells.append(walk)
+        if pair.scores or pair.judges:
+            judges = [*pair.judges, *pair.scores]
+            judged = _identity("judge", pair, seeds, seen, registry, walk=walk.key, judges=judges)
+            cells.append(Cell("judge", pair, method, judged, seeds, (walk,)))
+    if grid.limit and pair.recipe.fix and not pair.attributes:
+        starts = tuple(cell for cell in cells if cell.kind == "walk" and cell.method and not cell.method.several)
+        seeds = pair.recipe.seeds[: None if grid.limit is True else grid.limit]
+        found = _identity(LIMIT, pair, seeds, taken, registry, starts=[cell.key for cell in starts])
+        cells.append(Cell("limit", pair, None, found, seeds, starts))
+    return cells
+
+
+def _told(method: Method) -> dict[str, Any]:
+    return {key: value for key, value in asdict(method).items() if key not in ("label", "used", "starts")}
+
+
+def _identity(
+    kind: Literal["walk", "lines", "judge", "limit"],
+    pair: Pair,
+    seeds: tuple[int, ...],
+    used: Iterable[Used],
+    registry: Registry,
+    **more: Any,
+) -> str:
+    """Everything that the result of a cell depends on, as text."""
+    recipe = {key: value for key, value in pair.recipe.identity().items() if key not in ("solver", "paths")}
+    return json.dumps(
+        {
+            "kind": kind,
+            "recipe": recipe | {"seeds": seeds},
+            "levels": pair.levels,
+            "attributes": pair.attributes,
+            "move": pair.move,
+            "shown": pair.shown,
+            "used": sorted({json.dumps(asdict(one)) for one in used}),
+            "plugins": sorted({root: _digest(root) for one in used for root in _roots(one, registry)}.items()),
+            "code": [_digest(package, parts) for package, parts in SOURCES[kind].items()],
+            "torch": version("torch"),
+            **more,
+        },
+        sort_keys=True,
+    )
+
+
+def _used(features: Sequence[str], registry: Registry) -> tuple[Used, ...]:
+    if not features:
+        return ()
+    terms = compose([], features, registry).varied
+    return tuple(dict.fromkeys(one for term in terms for one in term.used))
+
+
+def _roots(used: Used, registry: Registry) -> set[str]:
+    """The packages whose code stands behind a name."""
+    offers = (*registry.features, *registry.generators, *registry.directions)
+    mine = [offer for offer in offers if offer.name == used.name and offer.distribution == used.distribution]
+    return {offer.spec.load.partition(":")[0].partition(".")[0] for offer in mine}
+
+
+@cache
+def _digest(package: str, parts: tuple[str, ...] = ("",)) -> str:
+    """SHA-256 of a package's Python files, or of `parts` of it: a version says too little while one works on it."""
+    spec = importlib.util.find_spec(package)
+    folders = [Path(one) for one in (spec.submodule_search_locations if spec else None) or ()]
+    sha = hashlib.sha256()
+    for file in sorted(file for folder in folders for part in parts for file in _files(folder, part)):
+        sha.update(file.name.encode() + b"\0" + file.read_bytes())
+    return sha.hexdigest()
+
+
+def _files(folder: Path, part: str) -> list[Path]:
+    """The Python files of a module or package inside `folder`; all of them where no part is named."""
+    module = folder / f"{part}.py"
+    return [module] if part and module.is_file() else list((folder / part).rglob("*.py"))
+
+
+def _provenance(used: Sequence[Used]) -> dict[str, dict[str, str]]:
+    installed = {name: version(name) for name in ("eigenwalk", "torch", "numpy")}
+    installed |= {one.distribution: one.version for one in used if one.distribution and one.version}
+    return {
+        "installed": installed,
+        "weights": {file: digest for one in used for file, digest in one.weights},
+        "files": {file: digest for one in used for file, digest in one.files},
+    }
+
+
+def _matches(label: str, pattern: str) -> bool:
+    # Brackets are of expressions: only * and ? stand for something else.
+    return fnmatch(label, f"*{pattern.replace('[', '[[]')}*")

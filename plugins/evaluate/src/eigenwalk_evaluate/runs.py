@@ -1,0 +1,44 @@
+"""Runs made ready once and used by many cells: a pair's objects, typical distances and batch serve all its methods."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from eigenwalk.names.registry import Registry
+from eigenwalk.objects.compose import build_directions
+from eigenwalk.runs import api
+from eigenwalk.runs.recipe import Recipe
+from eigenwalk.walk import Along
+from eigenwalk_evaluate.method import SOLVERS
+
+KEPT = 3
+"""A pair's own run, that of the published rule's finite differences, and that of its judges."""
+
+
+class Runs:
+    """Runs by recipe; the latest are kept, for finding out how many rows fit takes longer than many a cell."""
+
+    def __init__(self, registry: Registry):
+        self.registry = registry
+        self._kept: dict[str, api.Run] = {}
+
+    def of(self, recipe: Recipe) -> api.Run:
+        """The run of a recipe; raises as `api.start`."""
+        key = recipe.model_dump_json()
+        if key not in self._kept:
+            self._kept[key] = api.start(recipe, registry=self.registry)
+            if len(self._kept) > KEPT:
+                del self._kept[next(iter(self._kept))]
+        return self._kept[key]
+
+    def by(self, recipe: Recipe, solver: str, paths: int) -> api.Run:
+        """The run of a recipe by another solver, and with so many paths, as far as the latent has directions."""
+        if solver == SOLVERS["published"]:
+            run = self.of(recipe.model_copy(update={"solver": solver}))
+        else:
+            run = self.of(recipe)
+            known = api.SOLVERS.get(solver)
+            found = Along(build_directions(solver, self.registry)[0]) if known is None else known
+            run = replace(run, options=replace(run.options, solver=found))
+        most = 2 * run.problem.linearisation.generator.latent_dim
+        return replace(run, options=replace(run.options, paths=min(paths, most)))

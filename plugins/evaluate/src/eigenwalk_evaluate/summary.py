@@ -1,0 +1,273 @@
+"""Numbers out of cells: what every method's paths did, by seed, with intervals."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eigenwalk_evaluate.estimate import Estimate, estimate
+from eigenwalk_evaluate.judge import Judged
+from eigenwalk_evaluate.limit import Limit
+from eigenwalk_evaluate.plan import Cell, Pair, Plan
+from eigenwalk_evaluate.walked import Floats, Walked, drift_at, value_at
+from eigenwalk_evaluate.work import Result, best
+
+GRID = 20
+"""Points of a curve, from nothing varied to the last level."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Drift against varied change over some paths: quartiles ``(points,)`` of those that get so far."""
+
+    varied: Floats
+    low: Floats
+    median: Floats
+    high: Floats
+    mean: Floats
+    paths: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one method did on one pair.
+
+    Attributes:
+        method: its label; of one without a preferred direction there are two rows, ``(mean of n)``, ``(best of n)``.
+        count, seeds: paths that are counted, and starts.
+        drift: at each level, the mean of paths that get there.
+        area: under drift against varied change up to the last level, over that level: the mean drift on the way.
+        arrived: share of paths that reach each level.
+        against: drift at the last level less that of the pair's first method, on the seeds where both get there.
+        judges: each judge's distance at each level where it was asked: the last.
+        passes, seconds: per path; of the best of several, what all of them took.
+        outside, waypoints: waypoints with a fixed feature beyond its tolerance, of how many were walked in all.
+        solver, straight: the method's, and whether it goes along straight lines.
+        by_seed: drift at the last level by seed, NaN where no path gets there.
+    """
+
+    pair: Pair
+    method: str
+    count: int
+    seeds: int
+    drift: tuple[Estimate, ...]
+    area: Estimate
+    arrived: tuple[Estimate, ...]
+    against: Estimate
+    judges: dict[str, tuple[Estimate, ...]]
+    passes: float
+    passes_per_waypoint: float
+    seconds: float
+    outside: int
+    waypoints: int
+    curve: Curve
+    endings: dict[str, int]
+    solver: str
+    straight: bool
+    by_seed: dict[int, float]
+
+
+@dataclass(frozen=True)
+class LimitRow:
+    """The least drift found at each level, over the seeds; `beaten` counts the seeds at which a walk had less.
+
+    `by_seed` is that at the last level.
+    """
+
+    pair: Pair
+    drift: tuple[Estimate, ...]
+    passes: float
+    seconds: float
+    beaten: int
+    by_seed: dict[int, float]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What editing one attribute by one method did to all, at the first level, in standard deviations.
+
+    Attributes:
+        change: mean signed change of every attribute, the edited one's counted as positive.
+        mean, largest: move of the other attributes: their mean and their largest.
+        arrived: share of paths that move the edited one so far.
+    """
+
+    pair: Pair
+    method: str
+    change: tuple[float, ...]
+    mean: Estimate
+    largest: Estimate
+    arrived: Estimate
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All numbers of an evaluation, in the order of its plan, and what failed: cell and reason."""
+
+    plan: Plan
+    rows: tuple[Row, ...]
+    limits: tuple[LimitRow, ...]
+    edits: tuple[Edit, ...]
+    pictures: dict[tuple[str, str], list[tuple[str, Walked]]] = field(repr=False)
+    failures: tuple[tuple[str, str], ...] = ()
+    missing: int = 0
+
+    def of(self, pair: Pair) -> tuple[Row, ...]:
+        """The rows of a pair."""
+        return tuple(row for row in self.rows if row.pair == pair)
+
+    def limit_of(self, pair: Pair) -> LimitRow | None:
+        """The limit of a pair, where it was sought."""
+        return next((row for row in self.limits if row.pair == pair), None)
+
+
+def summarise(plan: Plan, results: Mapping[str, Result], failures: Mapping[str, str]) -> Summary:
+    """The numbers of all cells that have a result, by key."""
+    rows: list[Row] = []
+    limits: list[LimitRow] = []
+    edits: list[Edit] = []
+    pictures: dict[tuple[str, str], list[tuple[str, Walked]]] = {}
+    for pair in plan.pairs:
+        cells = [cell for cell in plan.cells if cell.pair == pair]
+        judged = {cell.after[0].key: results.get(cell.key) for cell in cells if cell.kind == "judge"}
+        walks = [(cell, found) for cell in cells if isinstance(found := results.get(cell.key), Walked)]
+        first = _by_seed(walks[0][1], drift_at(walks[0][1], walks[0][1].levels[-1])) if walks else {}
+        for cell, walked in walks:
+            said = judged.get(cell.key)
+            said = said if isinstance(said, Judged) else None
+            rows += [_row(cell, walked, said, label, chosen, first) for label, chosen in _choices(cell, walked)]
+            if pair.attributes and said:
+                edits += [_edit(cell, walked, said, label, chosen) for label, chosen in _choices(cell, walked)]
+            pictures.setdefault((pair.generator, pair.name), []).append(
+                (cell.method.label if cell.method else "", walked)
+            )
+        limits += [
+            _limit_row(pair, found, [walked for _, walked in walks])
+            for cell in cells
+            if isinstance(found := results.get(cell.key), Limit)
+        ]
+    failed = tuple((cell.label, failures[cell.key]) for cell in plan.cells if cell.key in failures)
+    missing = sum(cell.key not in results and cell.key not in failures for cell in plan.cells)
+    return Summary(plan, tuple(rows), tuple(limits), tuple(edits), pictures, failed, missing)
+
+
+def _choices(cell: Cell, walked: Walked) -> list[tuple[str, NDArray[np.int64]]]:
+    """Labels and the paths that are counted under each."""
+    assert cell.method is not None
+    every, label = np.arange(len(walked.seeds)), cell.method.label
+    if not cell.method.several:
+        return [(label, every)]
+    n = int(walked.ranks.max())
+    one = np.array([best(walked, int(seed), walked.levels[-1]) for seed in dict.fromkeys(walked.seeds)])
+    return [(f"{label} (mean of {n})", every), (f"{label} (best of {n})", one)]
+
+
+def _row(
+    cell: Cell, walked: Walked, judged: Judged | None, label: str, chosen: NDArray[np.int64], first: dict[int, float]
+) -> Row:
+    part = walked.rows(chosen)
+    at = [drift_at(part, level) for level in walked.levels]
+    curve = _curve(part, walked.levels[-1])
+    mine = _by_seed(part, at[-1])
+    difference = np.array([mine[seed] - first.get(seed, np.nan) for seed in mine])
+    return Row(
+        pair=cell.pair,
+        method=label,
+        count=len(chosen),
+        seeds=len(mine),
+        drift=tuple(_estimate(part, values) for values in at),
+        area=_estimate(part, _areas(part, walked.levels[-1])),
+        arrived=tuple(_estimate(part, np.isfinite(values).astype(float)) for values in at),
+        against=estimate(difference),
+        judges={} if judged is None else _judges(part, judged, chosen),
+        passes=float(np.nansum(walked.passes)) / len(chosen),
+        passes_per_waypoint=float(np.nansum(walked.passes[:, 1:]) / max(1, np.isfinite(walked.passes[:, 1:]).sum())),
+        seconds=walked.seconds / len(chosen),
+        outside=int(part.outside.sum()),
+        waypoints=int(np.isfinite(part.varied).sum()),
+        solver=cell.method.solver if cell.method else "",
+        straight=cell.kind == "lines",
+        by_seed=mine,
+        curve=curve,
+        endings=_counted([walked.endings[i][0] for i in chosen]),
+    )
+
+
+def _counted(words: Sequence[str]) -> dict[str, int]:
+    return {word: words.count(word) for word in dict.fromkeys(words)}
+
+
+def _judges(part: Walked, judged: Judged, chosen: NDArray[np.int64]) -> dict[str, tuple[Estimate, ...]]:
+    return {
+        name: tuple(_estimate(part, judged.values[chosen, n, j]) for n in range(judged.values.shape[1]))
+        for j, name in enumerate(judged.names)
+    }
+
+
+def _by_seed(walked: Walked, values: Floats) -> dict[int, float]:
+    """The mean of each seed's paths that have a value; NaN where none has."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a seed of which no path gets there: NaN is the answer
+        return {int(seed): float(np.nanmean(values[walked.seeds == seed])) for seed in dict.fromkeys(walked.seeds)}
+
+
+def _estimate(walked: Walked, values: Floats) -> Estimate:
+    return estimate(np.array(list(_by_seed(walked, values).values())))
+
+
+def _lines(walked: Walked, level: float) -> tuple[Floats, Floats]:
+    """Levels ``(points,)`` and every path's drift there, ``(paths, points)``."""
+    grid = np.linspace(0, level, GRID + 1)
+    return grid, np.stack([value_at(walked.drift, walked.varied, at) for at in grid], 1)
+
+
+def _areas(walked: Walked, level: float) -> Floats:
+    grid, lines = _lines(walked, level)
+    return np.asarray(np.trapezoid(lines, grid, axis=1)) / level
+
+
+def _curve(walked: Walked, level: float) -> Curve:
+    grid, lines = _lines(walked, level)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # levels that no path reaches
+        low, median, high = np.nanquantile(lines, [0.25, 0.5, 0.75], axis=0)
+        mean = np.nanmean(lines, 0)
+    return Curve(grid, low, median, high, mean, np.isfinite(lines).sum(0))
+
+
+def _limit_row(pair: Pair, found: Limit, walks: Sequence[Walked]) -> LimitRow:
+    """The limit, or what a walk found where that is less."""
+    least, beaten = found.drift.copy(), set()
+    for walked in walks:
+        for n, level in enumerate(found.levels):
+            drift = drift_at(walked, level)
+            for j, seed in enumerate(found.seeds):
+                mine = drift[(walked.seeds == seed) & np.isfinite(drift)]
+                if len(mine) and not mine.min() >= least[n, j] - 1e-4:
+                    beaten |= {seed} if np.isfinite(least[n, j]) else set()
+                    least[n, j] = mine.min()
+    by_seed = {seed: float(drift) for seed, drift in zip(found.seeds, least[-1], strict=True)}
+    seconds = found.seconds / len(found.seeds)
+    return LimitRow(pair, tuple(map(estimate, least)), found.passes, seconds, len(beaten), by_seed)
+
+
+def _edit(cell: Cell, walked: Walked, judged: Judged, label: str, chosen: NDArray[np.int64]) -> Edit:
+    part, target = walked.rows(chosen), cell.pair.target
+    assert target is not None
+    values = judged.values[chosen, 0]
+    signed = np.sign(values[:, target])[:, None] * values
+    others = np.abs(np.delete(values, target, 1))
+    change = tuple(_estimate(part, signed[:, j]).mean for j in range(signed.shape[1]))
+    arrived = np.isfinite(values[:, target]).astype(float)
+    return Edit(
+        cell.pair,
+        label,
+        change,
+        _estimate(part, others.mean(1)),
+        _estimate(part, others.max(1)),
+        _estimate(part, arrived),
+    )

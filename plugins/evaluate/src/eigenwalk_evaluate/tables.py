@@ -1,0 +1,321 @@
+"""Tables of an evaluation: Markdown for people, CSV for whoever computes further."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from eigenwalk.runs.outputs import words
+from eigenwalk_evaluate.estimate import Estimate
+from eigenwalk_evaluate.plan import Pair
+from eigenwalk_evaluate.ratios import ratios
+from eigenwalk_evaluate.summary import Edit, Summary
+
+Table = tuple[list[str], list[list[str]]]
+"""Headings, and rows of text."""
+RATIOS = (
+    "The first method's drift over that of others at the last level, on the starts where both get there: below 1 it "
+    "holds better. The best straight method is the one with the least drift of all that go straight, pair by pair; of "
+    "those that prefer no direction the best direction of each start, chosen by the drift itself."
+)
+
+
+def percent(share: float) -> str:
+    """A share in per cent with one decimal, a dash where there is none."""
+    return f"{100 * share:.1f}" if math.isfinite(share) else "–"
+
+
+def told(one: Estimate) -> str:
+    """An estimate in per cent with its interval.
+
+    >>> told(Estimate(0.125, 0.1, 0.15, 8)), told(Estimate(0.125, math.nan, math.nan, 1)), told(Estimate())
+    ('12.5 (10.0–15.0)', '12.5', '–')
+    """
+    if not one.low < one.high:
+        return percent(one.mean)
+    return f"{percent(one.mean)} ({percent(one.low)}–{percent(one.high)})"
+
+
+def signed(one: Estimate) -> str:
+    """A difference in points with its interval, always with its sign."""
+    if not math.isfinite(one.mean):
+        return "–"
+    if not math.isfinite(one.low):
+        return f"{100 * one.mean:+.1f}"
+    return f"{100 * one.mean:+.1f} ({100 * one.low:+.1f} to {100 * one.high:+.1f})"
+
+
+def pair_table(summary: Summary, pair: Pair) -> Table:
+    """What every method did on a pair, and the limit."""
+    rows, levels = summary.of(pair), pair.levels
+    head = [
+        "method",
+        *(f"drift at {words.percent(level)} varied" for level in levels),
+        "mean on the way",
+        "paths there",
+    ]
+    head += [f"against {rows[0].method}", "passes a path", "processor seconds", "beyond tolerance"]
+    body = [
+        [
+            row.method if row.seeds == len(pair.recipe.seeds) else f"{row.method}, {row.seeds} starts",
+            *map(told, row.drift),
+            told(row.area),
+            f"{told(row.arrived[-1])}",
+            "" if row is rows[0] else signed(row.against),
+            f"{row.passes:,.0f}",
+            f"{row.seconds:.1f}",
+            f"{row.outside} of {row.waypoints}",
+        ]
+        for row in rows
+    ]
+    limit = summary.limit_of(pair)
+    if limit:
+        drift = [told(one) for one in limit.drift]
+        few = "" if len(limit.by_seed) == len(pair.recipe.seeds) else f", {len(limit.by_seed)} starts"
+        body.append([f"limit{few}", *drift, "", "", "", f"{limit.passes:,.0f}", f"{limit.seconds:.1f}", ""])
+    return head, body
+
+
+def judge_table(summary: Summary, pair: Pair) -> Table:
+    """What judges that no method saw say at the last level."""
+    rows = summary.of(pair)
+    names = list(dict.fromkeys(name for row in rows for name in row.judges))
+    body = [
+        [row.method, *(told(row.judges[name][-1]) if name in row.judges else "–" for name in names)] for row in rows
+    ]
+    return ["method", *names], body if names else []
+
+
+def overview(summary: Summary) -> Table:
+    """Drift at the last level of every pair, a column a method, and the limit."""
+    pairs = [pair for pair in summary.plan.pairs if not pair.attributes and summary.of(pair)]
+    methods = list(dict.fromkeys(row.method for row in summary.rows if not row.pair.attributes))
+    body = []
+    for pair in pairs:
+        at = {row.method: percent(row.drift[-1].mean) for row in summary.of(pair)}
+        limit = summary.limit_of(pair)
+        least = percent(limit.drift[-1].mean) if limit else "–"
+        body.append([pair.generator, pair.name, *(at.get(method, "–") for method in methods), least])
+    return ["generator", "pair", *methods, "limit"], body
+
+
+def ratio_table(summary: Summary) -> Table:
+    """The first method's drift over others', pair by pair, then the mean and the worst over all pairs."""
+    found = ratios(summary)
+    if not found:
+        return [], []
+    first = summary.of(found[0].pair)[0].method
+    columns = [[one.published for one in found], [one.linear for one in found], [one.limit for one in found]]
+    body = [
+        [
+            one.pair.generator,
+            one.pair.name,
+            _ratio(one.published),
+            f"{_ratio(one.linear)} ({one.best})" if math.isfinite(one.linear) else "–",
+            _ratio(one.limit),
+        ]
+        for one in found
+    ]
+    kept = [[value for value in column if math.isfinite(value)] for column in columns]
+    body.append(["all", "mean", *(_ratio(sum(v) / len(v)) if v else "–" for v in kept)])
+    body.append(["all", "worst", *(_ratio(max(v)) if v else "–" for v in kept)])
+    return ["generator", "pair", f"{first} / published", f"{first} / best straight", f"{first} / limit"], body
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "–"
+
+
+def by_method(summary: Summary) -> Table:
+    """A line a method: mean drift at the last level over the pairs where it gets there; the rest over all its pairs."""
+    rows = [row for row in summary.rows if not row.pair.attributes]
+    body = []
+    for method in dict.fromkeys(row.method for row in rows):
+        mine = [row for row in rows if row.method == method]
+        drift = [row.drift[-1].mean for row in mine if math.isfinite(row.drift[-1].mean)]
+        there = [row.arrived[-1].mean for row in mine]
+        figures = [sum(drift) / len(drift) if drift else math.nan, sum(there) / len(there)]
+        passes = sum(row.passes for row in mine) / len(mine)
+        beyond = f"{sum(row.outside for row in mine):,} of {sum(row.waypoints for row in mine):,}"
+        body.append([method, *map(percent, figures), f"{passes:,.0f}", beyond, f"{len(drift)} of {len(mine)}"])
+    least = [row.drift[-1].mean for row in summary.limits if math.isfinite(row.drift[-1].mean)]
+    if least:
+        body.append(["limit", percent(sum(least) / len(least)), "", "", "", f"{len(least)} of {len(summary.limits)}"])
+    return [
+        "method",
+        f"drift at {words.percent(summary.plan.grid.levels[-1])} varied",
+        "paths there",
+        "passes a path",
+        "beyond tolerance",
+        "pairs",
+    ], body
+
+
+def dependency_table(edits: Sequence[Edit]) -> Table:
+    """Attribute dependency: what editing each attribute did to the others, by method."""
+    head = ["method", "edited", "mean move of the others", "largest move", "paths there"]
+    return head, [[e.method, _edited(e), _deviations(e.mean), _deviations(e.largest), told(e.arrived)] for e in edits]
+
+
+def rescoring_table(edits: Sequence[Edit]) -> Table:
+    """Re-scoring: the mean change of every attribute's score (columns) for an edit of each (rows) by one method."""
+    names = edits[0].pair.attributes
+    body = [[_edited(e), *(f"{v:+.2f}" if math.isfinite(v) else "–" for v in e.change)] for e in edits]
+    return ["edited", *names], body
+
+
+def edits_by(summary: Summary) -> dict[str, dict[str, list[Edit]]]:
+    """Edits by generator and method."""
+    found: dict[str, dict[str, list[Edit]]] = {}
+    for edit in summary.edits:
+        found.setdefault(edit.pair.generator, {}).setdefault(edit.method, []).append(edit)
+    return found
+
+
+def markdown(
+    summary: Summary, overviews: Sequence[tuple[str, str]], plots: Mapping[tuple[str, str], str] | None = None
+) -> str:
+    """``evaluation.md``: all tables, with `overviews` (what it shows, file) and plots by generator and pair."""
+    plots = plots or {}
+    out = ["# Results", "", *(line for note in notes(summary) for line in (note, ""))]
+    if summary.failures:
+        out += ["## What failed", "", *(f"- `{label}`: {reason}" for label, reason in summary.failures), ""]
+    head, body = overview(summary)
+    if body:
+        level = words.percent(summary.plan.grid.levels[-1])
+        out += [f"## Drift at {level} varied, in % of typical", "", *_lines(*by_method(summary)), ""]
+        out += [line for shows, file in overviews for line in (f"![{shows}]({file})", "")]
+        out += [*_lines(head, body), ""]
+    head, body = ratio_table(summary)
+    if body:
+        out += ["## Drift against others", "", RATIOS, "", *_lines(head, body), ""]
+    for pair in summary.plan.pairs:
+        rows = summary.of(pair)
+        if rows and not pair.attributes:
+            out += [f"## {pair.generator}: {pair.name}", "", *_sets(pair), ""]
+            if plot := plots.get((pair.generator, pair.name)):
+                out += [f"![{pair.name}: drift against varied change]({plot})", ""]
+            out += [*_lines(*pair_table(summary, pair)), ""]
+            head, body = judge_table(summary, pair)
+            if body:
+                out += [f"Judged by features that no method saw, at {words.percent(pair.levels[-1])} varied:", ""]
+                out += [*_lines(head, body), ""]
+    for generator, methods in edits_by(summary).items():
+        every = [edit for edits in methods.values() for edit in edits]
+        out += [f"## {generator}: attributes edited one by one", "", _moved(every[0]), ""]
+        out += [*_lines(*dependency_table(every)), ""]
+        for method, edits in methods.items():
+            out += [f"Mean change of every score for an edit of each, {method}:", ""]
+            out += [*_lines(*rescoring_table(edits)), ""]
+    return "\n".join(out).rstrip() + "\n"
+
+
+def notes(summary: Summary) -> list[str]:
+    """What the figures mean, a sentence each."""
+    grid = summary.plan.grid
+    lines = [
+        "Drift and varied change are in per cent of typical: the median distance between two random samples of the "
+        "generator. Several fixed features count by the root mean square of their drifts, several varied ones by their "
+        "mean. Drift at a level lies on the curve between two waypoints, and counts the paths that get there alone. "
+        "In brackets: 95 % bootstrap intervals over the starts.",
+        f"rayleigh keeps every fixed feature within {words.percent(grid.tolerance)} of typical, and ends where "
+        "it cannot; all others are only measured. A method without a preferred direction for a pair is told twice: "
+        "the mean of its leading directions, and the best of them, chosen for every start by the drift itself.",
+    ]
+    if grid.limit:
+        lines.append(
+            "The limit is the least drift that optimising the latent directly finds at the same varied change, or that "
+            "any walk had where that is less."
+        )
+    if summary.missing:
+        lines.append(f"{summary.missing} cells are not computed yet.")
+    return lines
+
+
+def cells_csv(summary: Summary) -> str:
+    """``cells.csv``: a line for each generator, pair and method."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    judges = list(dict.fromkeys(name for row in summary.rows for name in row.judges))
+    levels = summary.plan.grid.levels
+    wide = [f"{what} at {level:g}" for level in levels for what in ("drift", "arrived")]
+    wide += ["area", "against first", *(f"judge {name} at {levels[-1]:g}" for name in judges)]
+    head = ["generator", "pair", "method", "seeds", "paths", *(part for name in wide for part in _parts(name))]
+    writer.writerow([*head, "passes a path", "passes a waypoint", "seconds a path", "outside", "waypoints", "endings"])
+    for row in summary.rows:
+        if row.pair.attributes:
+            continue
+        values = [one for pair in zip(row.drift, row.arrived, strict=True) for one in pair]
+        values += [row.area, row.against, *((row.judges.get(name) or (Estimate(),))[-1] for name in judges)]
+        line = [row.pair.generator, row.pair.name, row.method, row.seeds, row.count]
+        line += [_number(v) for one in values for v in (one.mean, one.low, one.high)]
+        line += [
+            _number(row.passes),
+            _number(row.passes_per_waypoint),
+            _number(row.seconds),
+            row.outside,
+            row.waypoints,
+        ]
+        writer.writerow([*line, "; ".join(f"{word} {n}" for word, n in row.endings.items())])
+    for limit in summary.limits:
+        blank = Estimate()
+        values = [one for drift in limit.drift for one in (drift, blank)] + [blank] * (2 + len(judges))
+        line = [limit.pair.generator, limit.pair.name, "limit", limit.drift[-1].seeds, ""]
+        line += [_number(v) for one in values for v in (one.mean, one.low, one.high)]
+        writer.writerow([*line, _number(limit.passes), "", _number(limit.seconds), "", "", ""])
+    return buffer.getvalue()
+
+
+def curves_csv(summary: Summary) -> str:
+    """``curves.csv``: drift against varied change, quartiles and mean of the paths that get so far."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(
+        ["generator", "pair", "method", "varied", "paths", "lower quartile", "median", "upper quartile", "mean"]
+    )
+    for row in summary.rows:
+        curve = row.curve
+        for i in range(len(curve.varied)):
+            values = (curve.low[i], curve.median[i], curve.high[i], curve.mean[i])
+            line = [row.pair.generator, row.pair.name, row.method, _number(curve.varied[i]), int(curve.paths[i])]
+            writer.writerow([*line, *map(_number, values)])
+    return buffer.getvalue()
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    return name, f"{name} low", f"{name} high"
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}" if math.isfinite(value) else ""
+
+
+def _lines(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+    """A Markdown table."""
+    rows = [head, ["---"] * len(head), *body]
+    return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+
+
+def _sets(pair: Pair) -> list[str]:
+    fixed, varied = ", ".join(pair.recipe.fix) or "nothing", ", ".join(pair.recipe.vary)
+    return [f"Fixed: `{fixed}`. Varied: `{varied}`. {len(pair.recipe.seeds)} starts."]
+
+
+def _moved(edit: Edit) -> str:
+    return (
+        f"Each is moved by {edit.pair.move:g} of its standard deviations while the others are to hold; what the others "
+        "move is in theirs."
+    )
+
+
+def _edited(edit: Edit) -> str:
+    assert edit.pair.target is not None
+    return edit.pair.attributes[edit.pair.target]
+
+
+def _deviations(one: Estimate) -> str:
+    if not math.isfinite(one.mean):
+        return "–"
+    return f"{one.mean:.2f}" + (f" ({one.low:.2f}–{one.high:.2f})" if math.isfinite(one.low) else "")

@@ -1,0 +1,121 @@
+"""A cell computed: its objects are made by name, and batched as memory allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import torch
+
+from eigenwalk.runs import api
+from eigenwalk.runs.recipe import Recipe
+from eigenwalk.walk import Along, walk
+from eigenwalk_evaluate.judge import Judged, judge, spread
+from eigenwalk_evaluate.limit import Limit, limit
+from eigenwalk_evaluate.lines import lines
+from eigenwalk_evaluate.plan import Cell, Pair
+from eigenwalk_evaluate.runs import Runs
+from eigenwalk_evaluate.walked import Walked, clock, drift_at
+
+SAMPLE_ROWS = 16
+"""Samples measured at once for their standard deviation: so few fit wherever one walk does."""
+JUST = 1 + 1e-6
+"""Paths go just beyond the last level: no rounding may end one before it."""
+Result = Walked | Judged | Limit
+Advance = Callable[[float], object]
+"""Told how much of a cell is done."""
+
+
+def work(cell: Cell, after: Sequence[Result], runs: Runs, advance: Advance = lambda share: None) -> Result:
+    """The result of a cell, given those of the cells that it comes after.
+
+    Raises:
+        EigenwalkError: as the api, the walk and the plugins raise it.
+    """
+    if cell.kind == "judge":
+        assert isinstance(after[0], Walked)
+        return _judge(cell.pair, after[0], runs)
+    if cell.kind == "limit":
+        walks = [one for one in after if isinstance(one, Walked)]
+        return _limit(cell, walks, runs)
+    return _walk(cell, runs, advance)
+
+
+def _walk(cell: Cell, runs: Runs, advance: Advance) -> Walked:
+    pair, method = cell.pair, cell.method
+    assert method is not None
+    run = runs.by(pair.recipe, method.solver, method.paths)
+    generator = run.problem.linearisation.generator
+    levels = _levels(pair, run)
+    until = levels[-1] * JUST
+    options = replace(run.options, until=until)
+    if method.plain:
+        options = replace(options, bounded=False, correct=False, region=None)
+    began, paths = clock(_like(run)), []
+    if method.kind == "lines":
+        assert isinstance(options.solver, Along)
+        paths = lines(run.problem, cell.seeds, options, run.recipe.device, lambda all_: advance(_share(all_, until)))
+    else:
+        for front in walk(run.problem, cell.seeds, options, run.recipe.device):
+            paths = front.paths
+            advance(_share(paths, until))
+    walked = Walked.of(paths, clock(_like(run)) - began, levels)
+    shown = [best(walked, seed, levels[-1]) for seed in cell.seeds[: pair.shown]]
+    return walked.with_pictures(generator, shown, _like(run))
+
+
+def _like(run: api.Run) -> torch.Tensor:
+    return torch.empty(0, device=run.recipe.device, dtype=run.problem.linearisation.dtype)
+
+
+def best(walked: Walked, seed: int, level: float) -> int:
+    """The path of a seed with the least drift at `level`; where none gets there, the one that gets furthest."""
+    rows = np.flatnonzero(walked.seeds == seed)
+    drift = drift_at(walked, level)[rows]
+    if np.isfinite(drift).any():
+        return int(rows[np.nanargmin(drift)])
+    return int(rows[np.nanargmax(np.nanmax(walked.varied[rows], axis=1))])
+
+
+def _share(paths: Sequence, until: float) -> float:
+    """How much of all paths is done: those that have ended, wholly."""
+    return sum(1.0 if p.status.reason != "walking" else min(1.0, p.moved / until) for p in paths) / len(paths)
+
+
+def _levels(pair: Pair, run: api.Run) -> tuple[float, ...]:
+    """The levels of varied change of a pair; of an attribute, where it has moved by so many standard deviations."""
+    if pair.target is None:
+        return pair.levels
+    (varied,) = (role for role in run.problem.roles if role.part == "varied")
+    deviation = deviations(pair.recipe.generator, (varied.name,), pair.recipe.device)[0]
+    return (pair.move * deviation / varied.typical,)
+
+
+@cache
+def deviations(generator: str, features: tuple[str, ...], device: str) -> tuple[float, ...]:
+    """The standard deviation of each scalar feature over samples of a generator."""
+    recipe = Recipe.of(generator=generator, vary=features, device=device)
+    run = api.start(recipe)
+    return tuple(spread(_measuring(run), SAMPLE_ROWS, _like(run)))
+
+
+def _measuring(run: api.Run):
+    """The problem with its features to be measured only."""
+    return replace(run.problem, linearisation=replace(run.problem.linearisation, differences=1.0))
+
+
+def _judge(pair: Pair, walked: Walked, runs: Runs) -> Judged:
+    """What judges say where paths reach the last level."""
+    judges = pair.scores or pair.judges
+    where = {key: getattr(pair.recipe, key) for key in ("generator", "seeds", "device", "memory")}
+    run = runs.of(Recipe.of(vary=judges, **where))
+    last = replace(walked, levels=walked.levels[-1:])
+    what = "scores" if pair.scores else "distances"
+    return judge(_measuring(run), last, run.recipe.batch or 1, what, _like(run))
+
+
+def _limit(cell: Cell, walks: Sequence[Walked], runs: Runs) -> Limit:
+    run = runs.of(cell.pair.recipe)
+    return limit(run.problem, cell.seeds, cell.pair.levels, walks, run.recipe.batch or 1, _like(run))
