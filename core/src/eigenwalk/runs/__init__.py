@@ -1,1 +1,1 @@
-"""A run: its recipe, the walk that the recipe describes, the memory that the walk may take, and the folder it writes."""
+"""A run: its recipe, the walk that it describes, the memory that the walk may take, and the folder that it writes."""

@@ -19,26 +19,26 @@ from typing import Any
 
 import torch
 
-from eigenwalk.objects.build import Used
-from eigenwalk.objects.compose import Composition, Term, build_directions, build_feature, build_generator, compose
 from eigenwalk.direction import Directions
 from eigenwalk.errors import ContractError, InputError
-from eigenwalk.names.expression import parse
 from eigenwalk.feature import Feature, FunctionFeature
 from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.linearise.agreement import agreeing
 from eigenwalk.maths.linearise.precision import lower
 from eigenwalk.maths.linearise.slope import slopes
-from eigenwalk.runs.memory.fitting import first_start, fitted, sampled
-from eigenwalk.runs.memory.words import in_bytes
-from eigenwalk.path import Path, Role
 from eigenwalk.maths.problem import Problem
 from eigenwalk.maths.rayleigh import Davidson, Dense, NullSpace, Outward
-from eigenwalk.runs.recipe import Recipe
-from eigenwalk.names.registry import Registry
-from eigenwalk.runs.typical_cache import remembered
 from eigenwalk.maths.typical import latent_scale, typical_distance, typical_region
+from eigenwalk.names.expression import parse
+from eigenwalk.names.registry import Registry
+from eigenwalk.objects.build import Used
+from eigenwalk.objects.compose import Composition, Term, build_directions, build_feature, build_generator, compose
+from eigenwalk.path import Path, Role
+from eigenwalk.runs.memory.fitting import first_start, fitted, sampled
+from eigenwalk.runs.memory.words import in_bytes
+from eigenwalk.runs.recipe import Recipe
+from eigenwalk.runs.typical_cache import remembered
 from eigenwalk.walk import Along, Front, Solver, WalkOptions, walk
 
 SOLVERS: dict[str, Solver] = {"outward": Outward(), "davidson": Davidson(), "dense": Dense(), "nullspace": NullSpace()}
@@ -114,7 +114,7 @@ def run(
         solver: outward, davidson, dense, nullspace, an expression of a plugin's directions, or `Directions`.
         progress: called with the front after every waypoint.
         registry: of plugins; those installed, by default.
-        **options: of `eigenwalk.runs.recipe.Recipe`: steps, paths, stride, tolerance, region, batch, device, dtype, memory …
+        **options: of `eigenwalk.runs.recipe.Recipe`: steps, paths, stride, tolerance, region, batch, device, memory …
 
     Raises:
         EigenwalkError: see `start`.

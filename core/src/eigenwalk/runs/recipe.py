@@ -26,9 +26,9 @@ from eigenwalk import store
 from eigenwalk.errors import OptionError, RecipeError, UnknownName
 from eigenwalk.names.expression import Call, Expression, Held, Node, Open, Weighted, parse, parse_generator
 from eigenwalk.names.files import sha256
-from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.names.options import by_keyword
 from eigenwalk.names.resolve import check_sets, package, resolve
+from eigenwalk.runs.memory.words import in_bytes
 
 if TYPE_CHECKING:
     from eigenwalk.names.registry import Registry

@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 
+from eigenwalk.maths.typical import SAMPLES, SEED
 from eigenwalk.objects.build import Used
 from eigenwalk.store import cache_folder
-from eigenwalk.maths.typical import SAMPLES, SEED
 
 
 def remembered(text: str, used: Sequence[Used], measure: Callable[[], float]) -> float:

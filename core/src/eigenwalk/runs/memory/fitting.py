@@ -1,6 +1,6 @@
 """How many paths are walked at once, how many tangents are pushed, and what is recorded, so that memory suffices.
 
-What a row of a batch costs is measured at a start, as the tensors that come to be (`eigenwalk.maths.linearise.tracker`).
+The cost of a row of a batch is measured at a start, as the tensors that appear (`eigenwalk.maths.linearise.tracker`).
 """
 
 from __future__ import annotations

@@ -18,11 +18,11 @@ from typing import Any, Literal, Self
 from safetensors import SafetensorError
 
 from eigenwalk.errors import FileError, OutputError
+from eigenwalk.path import Path
 from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
 from eigenwalk.runs.outputs.progress import Arrays, load_progress, save_progress
 from eigenwalk.runs.outputs.whole import why, write_whole
-from eigenwalk.path import Path
 
 RECIPE, PROGRESS, DONE, PATHS = "recipe.toml", "progress", "progress.done", "paths"
 OURS = (RECIPE, PROGRESS, DONE, PATHS, "strip.png", "walk.mp4", "walk.gif", "plot.png", "changes.csv", "report.html")

@@ -21,8 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from eigenwalk.runs.outputs import theme, words
 from eigenwalk.path import Path, Role
+from eigenwalk.runs.outputs import theme, words
 
 LEGEND = 12
 """More paths than this are told apart by direction alone."""

@@ -21,8 +21,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from eigenwalk.errors import FileError
-from eigenwalk.runs.outputs.whole import write_whole
 from eigenwalk.path import Cost, Path, Role, Status, Waypoint, stacked
+from eigenwalk.runs.outputs.whole import write_whole
 
 Arrays = dict[str, NDArray[Any]]
 Entry = tuple[dict[str, Any], Arrays]

@@ -13,11 +13,11 @@ from typing import Any
 
 from PIL import Image
 
+from eigenwalk.path import Path, Role, Waypoint
 from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.plot import plot_svg
 from eigenwalk.runs.outputs.strip import thin
 from eigenwalk.runs.outputs.video import Video
-from eigenwalk.path import Path, Role, Waypoint
 
 PICTURES = 25
 """At most so many pictures of one path; the rest are in the video and in ``paths/``."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from eigenwalk.runs.outputs import theme, words
 from eigenwalk.path import Path, Waypoint
+from eigenwalk.runs.outputs import theme, words
 
 COLUMNS = 13
 """The start and the twelve steps of a walk of default length."""

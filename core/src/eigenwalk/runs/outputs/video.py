@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from eigenwalk.path import Path
 from eigenwalk.runs.outputs import theme, words
 from eigenwalk.runs.outputs.strip import cell, figures
-from eigenwalk.path import Path
 
 RATE = 24
 HOLD = 6
