@@ -9,8 +9,8 @@ from eigenwalk.errors import OptionError
 from eigenwalk_miniatures import load, parts, reading
 from eigenwalk_miniatures.identity import faces as identity
 from eigenwalk_miniatures.miniature import Miniature
-from eigenwalk_miniatures.training import measures
-from eigenwalk_miniatures.training.measures import one
+from training import measures
+from training.measures import one
 
 
 def test_one_face_in_97_of_100_samples(people: Miniature, faces: torch.Tensor) -> None:

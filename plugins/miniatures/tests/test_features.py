@@ -8,8 +8,8 @@ import torch
 from eigenwalk.errors import OptionError, Undefined
 from eigenwalk_miniatures import load, parts, reading
 from eigenwalk_miniatures.miniature import Miniature
-from eigenwalk_miniatures.training import measures
-from eigenwalk_miniatures.training.fit import wear
+from training import measures
+from training.fit import wear
 
 
 def test_segmenter_finds_the_parts_of_fresh_renders(world: Miniature, renders: tuple) -> None:

@@ -15,7 +15,7 @@ from eigenwalk_miniatures.generator import MiniatureGenerator, rooms
 from eigenwalk_miniatures.miniature import Miniature
 from eigenwalk_miniatures.network import Generator, Shape
 from eigenwalk_miniatures.plugin import eigenwalk_features, eigenwalk_generators, eigenwalk_open
-from eigenwalk_miniatures.training.measures import one
+from training.measures import one
 
 
 def test_one_sofa_in_97_of_100_samples(world: Miniature, samples: torch.Tensor) -> None:

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 from eigenwalk_miniatures import load
-from eigenwalk_miniatures.embedder import Embedder, code
+from eigenwalk_miniatures.embedder import Embedder
 from eigenwalk_miniatures.miniature import Miniature
-from eigenwalk_miniatures.training import embedder, verify
-from eigenwalk_miniatures.training.data import CHUNK, SEED, render_to
-from eigenwalk_miniatures.training.people import differing, drawn
+from training import embedder, verify
+from training.data import CHUNK, SEED, render_to
+from training.people import code, differing, drawn
 
 
 def random(seed: int = 0) -> torch.Generator:

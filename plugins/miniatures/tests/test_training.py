@@ -14,14 +14,15 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from eigenwalk_miniatures.miniature import NAMES, Miniature, miniature
-from eigenwalk_miniatures.network import Discriminator, Generator, Shape
-from eigenwalk_miniatures.training import measures
-from eigenwalk_miniatures.training.card import card
-from eigenwalk_miniatures.training.data import CHUNK, Renders, render_to
-from eigenwalk_miniatures.training.export import export
-from eigenwalk_miniatures.training.fit import Course, fit
-from eigenwalk_miniatures.training.gan import Adversaries, Options, train
-from eigenwalk_miniatures.training.pairing import Pairing
+from eigenwalk_miniatures.network import Generator, Shape
+from training import measures
+from training.card import card
+from training.data import CHUNK, Renders, render_to
+from training.discriminator import Discriminator
+from training.export import export
+from training.fit import Course, fit
+from training.gan import Adversaries, Options, train
+from training.pairing import Pairing
 
 TINY = Shape(latent_dim=40, style_dim=8, channels=(8, 8, 8))
 SHORT = Options(images=64, warm=16, batch=8, r1_every=2, seed=3)

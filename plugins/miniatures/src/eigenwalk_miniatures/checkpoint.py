@@ -12,7 +12,7 @@ OURS = {"w_mean", "constant", "first.style.weight", "mapping.0.weight", "widen.0
 
 
 def is_generator(path: Path) -> bool:
-    """Whether the file at `path` begins like a ``generator.safetensors`` of ``eigenwalk_miniatures.training.gan``."""
+    """Whether the file at `path` begins like a ``generator.safetensors`` of ``training/gan.py``."""
     try:
         with open(path, "rb") as file:
             size = int.from_bytes(file.read(8), "little")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
 import timm
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,7 +11,7 @@ class Embedder(nn.Module):
     """Images in [0, 1] to unit vectors `(batch, 2 factors)`: near for one person, far for two.
 
     The network is timm's `resnet10t` narrowed, with a smooth activation, without pretrained weights. `factors` is how
-    many of the scene's factors make a person; see `code` for what it is trained to give.
+    many of the scene's factors make a person.
     """
 
     def __init__(self, factors: int) -> None:
@@ -33,13 +30,3 @@ class Embedder(nn.Module):
         if images.shape[-2:] != (64, 64):
             images = F.interpolate(images, (64, 64), mode="bilinear", antialias=True)
         return F.normalize(self.net(images * 2 - 1), dim=1)
-
-
-def code(shares: Tensor) -> Tensor:
-    """The unit vectors `(batch, 2 factors)` of people, given as shares `(batch, factors)` in [0, 1].
-
-    Every factor has a half circle of its own, so that each counts alike: 1 - cos between two people is the mean over
-    the factors of 1 - cos(π Δ), Δ the difference of the two shares; 0.595 between people drawn at random.
-    """
-    angle = math.pi * shares
-    return torch.cat([angle.cos(), angle.sin()], dim=1) / math.sqrt(shares.shape[1])

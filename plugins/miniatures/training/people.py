@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from eigenwalk_miniatures.miniature import Miniature
+
 
 def identity_columns(world: Miniature) -> list[int]:
     """The columns of a factor tensor that make a person."""
@@ -25,3 +28,13 @@ def differing(world: Miniature, n: int, factors: int, random: torch.Generator) -
     one, other = (torch.rand(n, size, generator=random) for _ in range(2))
     order = torch.rand(n, size, generator=random).argsort(1)
     return one, torch.where(order < factors, other, one)
+
+
+def code(shares: Tensor) -> Tensor:
+    """The unit vectors `(batch, 2 factors)` of people, given as shares `(batch, factors)` in [0, 1].
+
+    Every factor has a half circle of its own, so that each counts alike: 1 - cos between two people is the mean over
+    the factors of 1 - cos(π Δ), Δ the difference of the two shares; 0.595 between people drawn at random.
+    """
+    angle = math.pi * shares
+    return torch.cat([angle.cos(), angle.sin()], dim=1) / math.sqrt(shares.shape[1])

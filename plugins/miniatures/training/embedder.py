@@ -1,6 +1,6 @@
 """Trains the identity embedding of a miniature to give a picture the code of the person on it.
 
-    python -m eigenwalk_miniatures.training.embedder faces --out DIR --images 120000
+    python -m training.embedder faces --out DIR --images 120000
 
 `DIR` holds the renders of `training.data`: in each another person, with all that is not identity drawn
 independently. Loss: the cosine distance to the person's code. A factor that is hard to see in a picture shrinks in the
@@ -15,11 +15,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from eigenwalk_miniatures.embedder import Embedder, code
+from eigenwalk_miniatures.embedder import Embedder
 from eigenwalk_miniatures.miniature import miniature
-from eigenwalk_miniatures.training.data import SEED, Labelled
-from eigenwalk_miniatures.training.fit import Batch, Course, fit, wear
-from eigenwalk_miniatures.training.people import identity_columns
+from training.data import SEED, Labelled
+from training.fit import Batch, Course, fit, wear
+from training.people import code, identity_columns
 
 
 def apart(vectors: Tensor, codes: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from eigenwalk_miniatures.miniature import Miniature
-from eigenwalk_miniatures.training.pairing import Pairing
-from eigenwalk_miniatures.training.people import differing, drawn
+from training.pairing import Pairing
+from training.people import differing, drawn
 
 UNSEEN = 950_000
 """Seed of the people that verify: training draws its own far below."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from eigenwalk_miniatures.training.store import save_network, save_state
+from training.store import save_network, save_state
 
 Batch = tuple[Tensor, Tensor]
 """Images `(batch, 3, height, width)` in [0, 1] and their targets."""

@@ -1,6 +1,6 @@
 """Renders the training images of a miniature to a memory map that training can read as it grows.
 
-python -m eigenwalk_miniatures.training.data rooms --out DIR --images 80000
+python -m training.data rooms --out DIR --images 80000
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ class Labelled:
         self.renders = Renders(folder, resolution)
         chunks = len(self.renders) // CHUNK
         if not chunks:
-            raise FileNotFoundError(
-                f"{self.renders.file} holds no renders: run eigenwalk_miniatures.training.data first"
-            )
+            raise FileNotFoundError(f"{self.renders.file} holds no renders: run training.data first")
         self.shares = torch.cat([world.factors.share(world.factors.sample(CHUNK, seed + i)) for i in range(chunks)])
 
     def batch(self, n: int, random: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:

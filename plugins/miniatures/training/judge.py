@@ -1,6 +1,6 @@
 """Judges a miniature's shipped networks, and writes its model card and pictures.
 
-    python -m eigenwalk_miniatures.training.judge rooms --renders DIR --pictures DIR --card FILE
+    python -m training.judge rooms --renders DIR --pictures DIR --card FILE
 
 `--renders` is the folder that `training.data` filled; its images are searched for those nearest to
 samples. All other renders are drawn with seeds that no training run uses.
@@ -21,10 +21,10 @@ from torch import Tensor
 from eigenwalk_miniatures import load
 from eigenwalk_miniatures.generator import MiniatureGenerator
 from eigenwalk_miniatures.miniature import Miniature, miniature
-from eigenwalk_miniatures.training import measures, verify
-from eigenwalk_miniatures.training.card import card
-from eigenwalk_miniatures.training.data import Renders
-from eigenwalk_miniatures.training.store import save_grid
+from training import measures, verify
+from training.card import card
+from training.data import Renders
+from training.store import save_grid
 
 FRESH = 900_000
 """Seed of the renders that judge: training draws its seeds far below."""

@@ -1,6 +1,6 @@
 """Trains the part segmenter of a miniature on renders whose masks are exact.
 
-python -m eigenwalk_miniatures.training.segmenter rooms --out DIR --images 60000 --seed 0
+python -m training.segmenter rooms --out DIR --images 60000 --seed 0
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from eigenwalk_miniatures.miniature import Miniature, miniature
 from eigenwalk_miniatures.segmenter import Segmenter
-from eigenwalk_miniatures.training.fit import Batch, Course, fit, wear
+from training.fit import Batch, Course, fit, wear
 
 
 def rendered(world: Miniature, images: int, seed: int, chunk: int = 250) -> tuple[Tensor, Tensor]:

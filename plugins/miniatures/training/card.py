@@ -15,9 +15,10 @@ TEXT = """# Model card: `{name}`
 folder as safetensors, {megabytes:.1f} MB in all, Apache-2.0, trained on renders of this package's own painter
 (`scene.py`) and on nothing else.
 
-Written by `python -m eigenwalk_miniatures.training.judge`; every figure below was measured by it on
-{judged} samples and {judged} renders that no training run saw. Machine: 2 CPU cores without a GPU,
-shared with other work; training in bfloat16 autocast, judging in float32.
+Written by `python -m training.judge` in `plugins/miniatures` of the repository, which wheels do not
+hold; it measured every figure below on {judged} samples and {judged} renders that no training run saw.
+Machine: 2 CPU cores without a GPU, shared with other work; training in bfloat16 autocast, judging in
+float32.
 
 | network | numbers stored | trained on | wall-clock seconds | seed |
 |---|---|---|---|---|
@@ -70,7 +71,8 @@ Segmenter on fresh renders, soft intersection over union:
 {people}
 ## Limits
 
-- 64 x 64 pixels, one painter's style, {factor_count} factors: a world for experiments, not for pictures of the real one.
+- 64 x 64 pixels, one painter's style, {factor_count} factors: a world for experiments, not for pictures of the
+  real one.
 - The generator has no noise inputs and a single w for all layers.
 - The segmenter and the regressor know renders and worn renders; on pictures of anything else their
   answers mean nothing.
@@ -84,7 +86,8 @@ PEOPLE = """
 
 A person is {size} of the factors ({identity}); no other factor is a property of the
 person. The embedding maps a picture to {dimensions} numbers of length 1; distance is 1 - cos. It was trained to give a
-picture of one of {trained} people that person's code (`embedder.code`), in which every factor of identity counts alike.
+picture of one of {trained} people that person's code (`training/people.py`), in which every factor of identity
+counts alike.
 Verified on people that it never saw, each pair of pictures with all else drawn anew: AUC (how often a pair of one
 person lies nearer than a pair of two), equal error rate, and the share of pairs of one person accepted where 1 % of the
 pairs of two are.
@@ -94,7 +97,8 @@ pairs of two are.
 {verified}
 
 On samples, the pairs are latents that the generator's training paired with one person and with two: the row
-says how well generator and embedding together keep to who it is. The equal error on renders is at a distance of {threshold:.3f}.
+says how well generator and embedding together keep to who it is. The equal error on renders is at a distance
+of {threshold:.3f}.
 
 What moves the embedding: mean distance as one factor goes from a tenth to nine tenths of its range and nothing else
 changes, on {moved_number} renders.
@@ -162,7 +166,7 @@ def _commands(world: Miniature, notes: dict[str, dict[str, Any]], renders: int) 
         kept = "".join(f" --{name} {note[name]}" for name in ("warm", "renders") if name in note)
         lines.append(f"{command} {world.name} --out DIR{kind} --images {note['images']}{kept} --seed {note['seed']}")
     lines.append(f"export {world.name} --from DIR")
-    return "\n".join(f"    python -m eigenwalk_miniatures.training.{line}" for line in lines)
+    return "\n".join(["    cd plugins/miniatures", *(f"    python -m training.{line}" for line in lines)])
 
 
 def _people(world: Miniature, figures: dict[str, Any], trained: str) -> str:
@@ -172,8 +176,7 @@ def _people(world: Miniature, figures: dict[str, Any], trained: str) -> str:
     others = [name for name in world.factors.names if name not in world.identity]
     rows = {"renders": told["renders"]}
     rows |= {
-        f"renders, people that differ in {k} factor{'s' * (k != '1')}": values
-        for k, values in told["hard"].items()
+        f"renders, people that differ in {k} factor{'s' * (k != '1')}": values for k, values in told["hard"].items()
     }
     rows["samples"] = told["samples"]
     beside = zip_longest(world.identity, others)

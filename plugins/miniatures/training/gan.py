@@ -1,13 +1,13 @@
 """Trains a miniature's generator adversarially on its renders; a stopped run goes on where it was.
 
-    python -m eigenwalk_miniatures.training.data rooms --out DIR --images 80000
-    python -m eigenwalk_miniatures.training.gan  rooms --out DIR --images 300000 --seed 0
+    python -m training.data rooms --out DIR --images 80000
+    python -m training.gan  rooms --out DIR --images 300000 --seed 0
 
-At first the generator alone learns to draw, at the latent that `Pairing` gives a render, that render
-(mean absolute plus twice the mean squared difference); then it plays against the discriminator, which judges unpaired samples,
-while the paired difference stays in the loss with falling weight (as in Isola et al. 2017, arXiv
-1611.07004, equation 4). Adversarial loss: non-saturating logistic (Goodfellow et al. 2014) with R1 on renders (Mescheder et al. 2018,
-arXiv 1801.04406, equation 9), every 16 steps and weighted 16-fold (arXiv 1912.04958, section 3.1).
+At first the generator alone learns to draw a render at the latent that `Pairing` gives it (mean absolute plus twice the
+mean squared difference). Then it plays against the discriminator, which judges unpaired samples, while the paired
+difference stays in the loss with falling weight (as in Isola et al. 2017, arXiv 1611.07004, equation 4). Adversarial
+loss: non-saturating logistic (Goodfellow et al. 2014) with R1 on renders (Mescheder et al. 2018, arXiv 1801.04406,
+equation 9), every 16 steps and weighted 16-fold (arXiv 1912.04958, section 3.1).
 `DIR` then holds `gan.pt` (all state), `generator.safetensors` (averaged weights), `log.csv` and
 sample grids.
 """
@@ -28,10 +28,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eigenwalk_miniatures.miniature import Miniature, miniature
-from eigenwalk_miniatures.network import Discriminator, Generator, Shape
-from eigenwalk_miniatures.training.data import SEED, Labelled
-from eigenwalk_miniatures.training.pairing import Pairing
-from eigenwalk_miniatures.training.store import save_grid, save_network, save_state
+from eigenwalk_miniatures.network import Generator, Shape
+from training.data import SEED, Labelled
+from training.discriminator import Discriminator
+from training.pairing import Pairing
+from training.store import save_grid, save_network, save_state
 
 Loss = tuple[Tensor, dict[str, Tensor]]
 """A scalar to descend, and what was measured on the way."""
@@ -142,7 +143,9 @@ class Adversaries:
         # Momentum speeds up the paired fit, and unsettles the game (1710.10196, appendix A.2 has none).
         betas = (0.9 if warm else 0.0, 0.99)
         for adam in (self.generator_adam, self.discriminator_adam):
-            for group, share in zip(adam.param_groups, (1.0, 1.0 if warm else self.options.mapping_share), strict=False):
+            for group, share in zip(
+                adam.param_groups, (1.0, 1.0 if warm else self.options.mapping_share), strict=False
+            ):
                 group.update(lr=rate * share, betas=betas)
 
     def _play(self, real: Sequence[Tensor], paired: Sequence[Tensor]) -> dict[str, float]:
@@ -227,7 +230,8 @@ def _apart(drawn: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def train(
-    folder: Path, world: Miniature, options: Options, shape: Shape, every: int = 8_000, until: int | None = None) -> Adversaries:
+    folder: Path, world: Miniature, options: Options, shape: Shape, every: int = 8_000, until: int | None = None
+) -> Adversaries:
     """Both networks after `options.images` images (or `until`), saved to `folder` every `every`."""
     end = options.images if until is None else min(until, options.images)
     renders = Labelled(folder, world, shape.resolution, SEED)

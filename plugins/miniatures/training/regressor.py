@@ -1,7 +1,7 @@
 """Trains a network that reads a miniature's factors, on renders whose factors are known.
 
-    python -m eigenwalk_miniatures.training.regressor rooms --out DIR --images 150000 --seed 0
-    python -m eigenwalk_miniatures.training.regressor faces --out DIR --network attributes --seed 1
+    python -m training.regressor rooms --out DIR --images 150000 --seed 0
+    python -m training.regressor faces --out DIR --network attributes --seed 1
 
 `DIR` holds the renders of `training.data`; the factors of row i follow from its chunk's seed.
 """
@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from eigenwalk_miniatures.miniature import miniature
 from eigenwalk_miniatures.regressor import Attributes, Regressor
-from eigenwalk_miniatures.training.data import SEED, Labelled
-from eigenwalk_miniatures.training.fit import Batch, Course, fit, wear
+from training.data import SEED, Labelled
+from training.fit import Batch, Course, fit, wear
 
 NETWORKS = {"regressor": Regressor, "attributes": Attributes}
 

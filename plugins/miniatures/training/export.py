@@ -1,6 +1,6 @@
 """Puts trained networks into a miniature's folder and writes their sizes and checksums.
 
-python -m eigenwalk_miniatures.training.export rooms --from DIR
+python -m training.export rooms --from DIR
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def export(world: Miniature, source: Path, target: Path) -> None:
     for network in world.networks:
         if (source / f"{network}.safetensors").exists():
             shutil.copyfile(source / f"{network}.safetensors", target / f"{network}.safetensors")
-    lines = ["# Written by eigenwalk_miniatures.training.export.\n"]
+    lines = ["# Written by training/export.py.\n"]
     for network in world.networks:
         held = (target / f"{network}.safetensors").read_bytes()
         digest = hashlib.sha256(held).hexdigest()
