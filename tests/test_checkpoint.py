@@ -89,7 +89,7 @@ def test_truncated_files_are_refused_in_words(tmp_path, ending):
     whole = path.read_bytes()
     for size in (0, 4, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:size])
-        with pytest.raises(FileError, match="cannot be opened as"):
+        with pytest.raises(FileError, match=r"cannot be opened as|is empty|is truncated"):
             state_dict(path)
 
 
@@ -121,7 +121,7 @@ def test_no_file_and_a_text(tmp_path):
     with pytest.raises(FileError, match="there is no file"):
         state_dict(tmp_path / "x.pt")
     (tmp_path / "x.pt").write_text("<html>Sorry</html>")
-    with pytest.raises(FileError, match="it is no PyTorch file"):
+    with pytest.raises(FileError, match="is a web page"):
         state_dict(tmp_path / "x.pt")
 
 

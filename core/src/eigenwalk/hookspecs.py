@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pluggy
 
+from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.spec import CommandSpec, DirectionSpec, FeatureSpec, GeneratorSpec
 
 GROUP = "eigenwalk"
@@ -49,10 +50,14 @@ def eigenwalk_commands() -> Iterable[CommandSpec]:
 
 
 @hookspec
-def eigenwalk_open(path: Path) -> GeneratorSpec | None:
-    """The generator in the file at `path`, or None where this plugin does not recognise its bytes.
+def eigenwalk_open(path: Path, checkpoint: Checkpoint) -> GeneratorSpec | None:
+    """The generator in the file or folder at `path`, or None where this plugin does not recognise it.
 
-    Looks at the bytes alone, never opens the file as a pickle. The spec's factory is called with
-    ``path=`` and the options that the user wrote.
+    `checkpoint` is that file, opened once for all plugins: see `eigenwalk.checkpoint`. A hook may take `path` alone.
+    The spec's factory is called with ``path=`` and the options that the user wrote; where the hook takes `checkpoint`,
+    its factory's ``path`` is that checkpoint.
+
+    Raises:
+        FileError: the plugin knows the file and cannot open it; people read why, if no other plugin opens it.
     """
     return None

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from eigenwalk.checkpoint import Checkpoint, sharing
 from eigenwalk.cli.facts import facts
 from eigenwalk.errors import ContractError, ExpressionError, FileError, OptionError, UnknownName, WeightsError
 from eigenwalk.names.expression import (
@@ -29,7 +30,6 @@ from eigenwalk.names.expression import (
     parse_generator,
     value_text,
 )
-from eigenwalk.names.files import check_checkpoint
 from eigenwalk.names.options import by_keyword
 from eigenwalk.names.resolve import package, resolve
 from eigenwalk.names.source import quoted
@@ -111,17 +111,17 @@ def _call(out: Console, call: Call, registry: Registry, measure: bool | None) ->
 
 def _file(out: Console, node: Open, registry: Registry, measure: bool | None) -> None:
     """Prints what is known of a generator's file."""
-    path = Path(node.path).expanduser()
-    check_checkpoint(path)
-    offer = registry.open(path)
-    _offer(out, offer, registry)
-    try:
-        _opened(out, node, registry, offer.spec, measure)
-    except OptionError as error:
-        if node.options:
-            raise
-        remedy = f"open({quoted(node.path)}, option=value)"
-        raise OptionError(f"{error}. A file's options follow its path: {remedy}") from error
+    key = dict(node.options).get("key")
+    with sharing():
+        offer = registry.open(Checkpoint.of(node.path, key if isinstance(key, str) else None))
+        _offer(out, offer, registry)
+        try:
+            _opened(out, node, registry, offer.spec, measure)
+        except OptionError as error:
+            if node.options:
+                raise
+            remedy = f"open({quoted(node.path)}, option=value)"
+            raise OptionError(f"{error}. A file's options follow its path: {remedy}") from error
 
 
 def _function(out: Console, call: Call, registry: Registry, measure: bool | None) -> None:

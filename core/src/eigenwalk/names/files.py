@@ -1,4 +1,4 @@
-"""What the user's own files hold: Python functions, and generators' checkpoints. No torch here."""
+"""What the user's own Python files hold, and the sums of files. No torch here."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ import hashlib
 import importlib.util
 import sys
 import traceback
-import zipfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from eigenwalk.errors import FileError, InputError, PluginError, UnknownName
-
-_NOT_WEIGHTS = {
-    b"version https://git-lfs": "is a Git LFS pointer, not the file itself: run git lfs pull",
-    b"<!doctype html": "is a web page, not a checkpoint: the download went to a page instead of the file",
-    b"<html": "is a web page, not a checkpoint: the download went to a page instead of the file",
-}
 
 
 def sha256(path: Path | str) -> str:
@@ -102,30 +95,3 @@ def where(path: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename) == path.resolve():
         lines.append(error.lineno)
     return f" at line {lines[-1]}" if lines else ""
-
-
-def check_checkpoint(path: Path) -> None:
-    """Nothing, where the file at `path` may be a generator's; the bytes alone are looked at.
-
-    Raises:
-        FileError: missing, empty, truncated, or plainly something else.
-    """
-    if path.is_dir():
-        return
-    if not path.is_file():
-        raise FileError(f"there is no file {str(path)!r} in {Path.cwd()}")
-    try:
-        size = path.stat().st_size
-        with open(path, "rb") as file:
-            head = file.read(64)
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from error
-    if not size:
-        raise FileError(f"{path} is empty: copy or download it again")
-    for start, what in _NOT_WEIGHTS.items():
-        if head.lstrip().lower().startswith(start):
-            raise FileError(f"{path} {what}")
-    if head.startswith(b"PK\x03\x04") and not zipfile.is_zipfile(path):
-        raise FileError(f"{path} is truncated: it begins as a PyTorch archive and its end is missing; copy it again")
-    if path.suffix == ".safetensors" and 8 + int.from_bytes(head[:8], "little") > size:
-        raise FileError(f"{path} is truncated: its header is longer than the file; copy it again")

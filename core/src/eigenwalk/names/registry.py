@@ -17,7 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from eigenwalk.errors import AmbiguousName, FileError, UnknownName
+from eigenwalk.checkpoint import Checkpoint
+from eigenwalk.errors import AmbiguousName, FileError, OptionError, UnknownName
 from eigenwalk.names.discovery import CALLED, Failure, Plugin, Source, answered, chosen, entry_points, objection
 from eigenwalk.names.discovery.source import ONLY, WITHOUT
 from eigenwalk.names.index import Entry, Index, known, normalised
@@ -30,12 +31,16 @@ S = TypeVar("S", FeatureSpec, GeneratorSpec, DirectionSpec, CommandSpec)
 
 @dataclass(frozen=True)
 class Offer(Generic[S]):
-    """One name that one installed distribution offers."""
+    """One name that one installed distribution offers.
+
+    `reads_checkpoints`: its factory takes an opened `Checkpoint` as the path, since the hook that recognised it does.
+    """
 
     spec: S
     distribution: str
     version: str
     plugin: str
+    reads_checkpoints: bool = False
 
     @property
     def name(self) -> str:
@@ -115,30 +120,37 @@ class Registry:
         """The one offer of direction `name`; raises as `feature` does."""
         return self._find("direction", self.directions, name, package)
 
-    def open(self, path: Path | str) -> Offer[GeneratorSpec]:
-        """The generator in the file at `path`, from the first plugin that recognises its bytes.
+    def open(self, path: Path | str | Checkpoint) -> Offer[GeneratorSpec]:
+        """The generator in the file or folder at `path`, from the first plugin that recognises it.
 
         Raises:
-            FileError: no plugin recognises it; the message lists the formats that were tried.
+            FileError: no plugin recognises it; the message says what the file is, what the plugins that know it say,
+                and lists the formats that were tried.
         """
-        readers, failures = [], []
+        checkpoint = Checkpoint.of(path)
+        readers, failures, known = [], [], []
         for plugin in self.plugins:
             source = plugin.source
             if not plugin.implements("eigenwalk_open"):
                 continue
             try:
-                spec = plugin.ask("eigenwalk_open", path=Path(path))
+                spec = plugin.ask("eigenwalk_open", path=checkpoint.path, checkpoint=checkpoint)
+            except (FileError, OptionError) as error:
+                known.append(str(error))
+                continue
             except CALLED as error:
                 failures.append(source.failure("hook eigenwalk_open", error))
                 continue
             problem = objection(source, spec, GeneratorSpec) if spec is not None else ""
             if spec is not None and not problem:
-                return Offer(spec, source.distribution, source.version, source.plugin)
+                takes = "checkpoint" in plugin.arguments("eigenwalk_open")
+                return Offer(spec, source.distribution, source.version, source.plugin, takes)
             failures += [source.failure("hook eigenwalk_open", problem)] if problem else []
             readers.append(f"{plugin.purpose('eigenwalk_open') or source.plugin} ({source.distribution})")
-        tried = "\n  ".join(["it is none of", *readers]) if readers else "no installed plugin reads generator files"
+        tried = "\n  ".join(["It is none of", *readers]) if readers else "No installed plugin reads generator files"
+        says = "".join(f"\n{line}" for line in known)
         raise FileError(
-            f"{path} is not recognised as a generator: {tried}{self._readable()}\n"
+            f"{path} is not recognised as a generator. It is {checkpoint.words}{says}\n{tried}{self._readable()}\n"
             f"Or write a function that builds it, and name that: ./my_generator.py:build{_listed(failures)}"
         )
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 from torch import nn
 
 from eigenwalk import store
+from eigenwalk.checkpoint import Checkpoint, sharing
 from eigenwalk.errors import ContractError, EigenwalkError, OptionError, PluginError
 from eigenwalk.feature import Feature, FunctionFeature, Projection
 from eigenwalk.generator import Generator
@@ -64,7 +65,7 @@ def made(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any)
             remedy = "; eigenwalk doctor says whether versions here break each other"
         raise PluginError(f"{who}: its factory {spec.load} cannot be imported: {explained(error)}{remedy}") from error
     try:
-        with store.noting() as opened:
+        with sharing() as checkpoints, store.noting() as opened:
             result = factory(**options)
     except EigenwalkError:
         raise
@@ -83,8 +84,14 @@ def made(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any)
         offer.distribution,
         offer.version,
         (*inside, *dict.fromkeys(opened)),
-        tuple((file, sha256(Path(file).expanduser())) for file in files if Path(file).expanduser().is_file()),
+        tuple((file, _sum(file, checkpoints)) for file in files if Path(file).expanduser().is_file()),
     )
+
+
+def _sum(file: str, checkpoints: Mapping[Path, Checkpoint]) -> str:
+    """The SHA-256 of `file`, from the bytes that the factory read where it read them as a checkpoint."""
+    place = Path(file).expanduser().absolute()
+    return checkpoints[place].sha256 if place in checkpoints else sha256(place)
 
 
 def feature_from_file(call: Call) -> tuple[Feature, Used]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from eigenwalk.checkpoint import Checkpoint, sharing
 from eigenwalk.direction import Directions
 from eigenwalk.errors import CompositionError, InputError
 from eigenwalk.feature import Feature, Projection, chain
@@ -29,7 +29,6 @@ from eigenwalk.names.expression import (
     parse,
     parse_generator,
 )
-from eigenwalk.names.files import check_checkpoint, sha256
 from eigenwalk.names.options import by_keyword, factory_options, opened_by_keyword
 from eigenwalk.names.registry import Offer, Registry
 from eigenwalk.names.resolve import CHAINED, INVERTED, check_sets, feature_offer, not_a_projection, package, resolve
@@ -142,7 +141,8 @@ def build_generator(text: str, registry: Registry) -> tuple[Generator, tuple[Use
     """
     node = parse_generator(text)
     if isinstance(node, Open):
-        generator, used = _opened(node, registry)
+        with sharing():
+            generator, used = _opened(node, registry)
     elif node.name == "file":
         generator, used = generator_from_file(node)
     else:
@@ -166,12 +166,13 @@ def build_directions(text: str, registry: Registry) -> tuple[Directions, Used]:
 
 
 def _opened(node: Open, registry: Registry) -> tuple[Generator, Used]:
-    path = Path(node.path).expanduser()
-    check_checkpoint(path)
-    offer: Offer[GeneratorSpec] = registry.open(path)
+    key = dict(node.options).get("key")
+    checkpoint = Checkpoint.of(node.path, key if isinstance(key, str) else None)
+    offer: Offer[GeneratorSpec] = registry.open(checkpoint)
     options = dict(opened_by_keyword(node, offer.spec).options)
+    path = checkpoint if offer.reads_checkpoints else checkpoint.path
     generator, used = made(offer, None, Generator, path=path, **options)
-    files = ((node.path, sha256(path)),) if path.is_file() else ()
+    files = () if checkpoint.is_folder else ((node.path, checkpoint.sha256),)
     return generator, replace(used, files=files)
 
 

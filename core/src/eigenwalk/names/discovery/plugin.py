@@ -51,6 +51,11 @@ class Plugin:
         """The first line of the docstring of this plugin's `hook`, or nothing."""
         return self.answers.purposes.get(hook, "")
 
+    def arguments(self, hook: str) -> tuple[str, ...]:
+        """The names of what this plugin's `hook` takes."""
+        manager, _ = load(self.source)
+        return tuple(name for one in getattr(manager.hook, hook).get_hookimpls() for name in one.argnames)
+
     def ask(self, hook: str, **arguments: Any) -> Any:
         """The plugin's answer to `hook`, or None; whatever the plugin raises passes through."""
         manager, failures = load(self.source)
