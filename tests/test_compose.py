@@ -413,7 +413,7 @@ def archive() -> bytes:
         (None, "no file"),
         (b"", "is empty"),
         (archive()[:200], "truncated"),
-        (archive(), "not recognised as a generator: it is none of\n  Toy files (eigenwalk-toys)"),
+        (archive(), "It is a PyTorch file that holds nothing\nIt is none of\n  Toy files (eigenwalk-toys)"),
         (b"hello, world", "./my_generator.py:build"),
         (b"<!DOCTYPE html><html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),

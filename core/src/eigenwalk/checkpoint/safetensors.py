@@ -24,8 +24,10 @@ def read_safetensors(data: memoryview, what: str) -> tuple[dict[str, LazyTensor]
         FileError: truncated, too long, or no header.
     """
     size = int.from_bytes(data[:8], "little")
-    if size > min(LARGEST_HEADER, len(data) - 8):
-        raise FileError(f"{what} cannot be opened as safetensors: its header claims {size} bytes")
+    if size > len(data) - 8:
+        raise FileError(f"{what} cannot be opened as safetensors, it is truncated: its header is longer than the file")
+    if size > LARGEST_HEADER:
+        raise FileError(f"{what} was not opened: its header has {size} bytes, at most {LARGEST_HEADER} are read")
     header = read_json(bytes(data[8 : 8 + size]), what)
     numbers = data[8 + size :]
     if not isinstance(header, dict):
