@@ -1,5 +1,8 @@
 # make demo    pictures of a walk by name, in runs/demo
-# make test    all tests; ARGS="-k expression" runs some of them
+# make test    units, conformance kit and command line; ARGS="-k expression" runs some of them
+# make test-docs     every command of the guides, the site, the pictures of the catalogue
+# make test-hostile  the slow tests of files and plugins made to do harm
+# make test-oldest   make test with the oldest versions that the packages allow, in .venv-oldest
 # make lint    ruff and pyright; make format repairs what ruff can
 # make bench   the benchmarks: costs and times, printed as tables; GENERATOR=rooms names another generator
 # make docs    the site, in site/: open site/index.html
@@ -16,7 +19,7 @@ BIN := $(VENV)/bin
 PROJECTS := $(wildcard core/pyproject.toml plugins/*/pyproject.toml)
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test lint format bench docs release venv clean
+.PHONY: demo test test-docs test-hostile test-oldest lint format bench docs release venv clean
 
 demo: $(INSTALLED)
 	$(BIN)/eigenwalk walk rooms --fix "rooms.part(sofa)" --vary "~rooms.part(sofa)" --seed 2 --steps 12 --stride 0.12 --paths 6 --out runs/demo
@@ -24,6 +27,16 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-docs: $(INSTALLED)
+	$(BIN)/python -m pytest -m docs $(ARGS)
+
+test-hostile: $(INSTALLED)
+	$(BIN)/python -m pytest -m hostile $(ARGS)
+
+test-oldest:
+	$(PYTHON) tools/oldest.py .venv-oldest
+	.venv-oldest/bin/python -m pytest $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -53,4 +66,4 @@ $(INSTALLED): constraints.txt requirements-test.txt requirements-docs.txt $(PROJ
 	@touch $@
 
 clean:
-	rm -rf $(VENV) site .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest site .pytest_cache .ruff_cache .hypothesis

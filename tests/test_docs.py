@@ -26,6 +26,8 @@ import eigenwalk
 from eigenwalk import weights
 from eigenwalk.cli.app import command
 
+pytestmark = pytest.mark.docs
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 SHOWN = [*PAGES, ROOT / "core/README.md", *sorted(ROOT.glob("plugins/*/README.md"))]

@@ -18,6 +18,8 @@ import pytest
 
 from eigenwalk.names.index import Index, shipped
 
+pytestmark = pytest.mark.docs
+
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared/real"
 LARGEST = 40_000

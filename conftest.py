@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from jaxtyping import install_import_hook
 
-TENSORS = ("linearise", "path", "quotient", "rayleigh", "step", "typical", "walk")
-"""Where tensors travel. (What a plugin's feature or generator returns, `linearise` itself checks and names.)"""
+TENSORS = ("maths", "path", "walk")
+"""Where tensors travel. (What a plugin's feature or generator returns, `maths.linearise` itself checks and names.)"""
 
 # Before anything imports torch: on the small tensors of tests threads wait for each other, many times longer than
 # they work.
