@@ -13,6 +13,7 @@ from torch import Tensor
 
 from eigenwalk.feature import Feature
 from eigenwalk.maths.linearise import UNABLE, Point
+from eigenwalk.maths.linearise.attention import plain_attention
 from eigenwalk.testing.checks import Inapplicable, fail
 from eigenwalk.testing.subject import ROWS, SEED, FeatureSubject, Subject, normal
 
@@ -111,6 +112,7 @@ def _tangent(pulled: Tensor) -> Tensor:
     return 0.5 * along + 0.9 * normal(pulled)
 
 
+@plain_attention()
 def _routes(point: Point, function) -> str:
     """Which way the core pushes several tangents: forward mode under vmap, or what stands in for it."""
     z = point.latents.detach()

@@ -10,6 +10,7 @@ holds the images `G(z)`, every feature as it stands near them, and its values, a
 
     called      what a generator or a feature gives, checked
     derivative  J t of one function
+    attention   networks of others with attention, differentiable as they are
     blocks      recording by parts, where a whole pass does not fit into memory
     precision   the generator's derivatives in bfloat16 or float16
     slope       whether a feature has a derivative where a walk begins

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import derivative
+from eigenwalk.maths.linearise.attention import plain_attention
 from eigenwalk.maths.linearise.blocks import recomputed
 from eigenwalk.maths.linearise.called import finite, frozen_near, images_of, named, values_of
 from eigenwalk.maths.linearise.precision import scaled, synthesis
@@ -98,12 +99,14 @@ class Linearisation:
             values = tuple(values_of(name, feature, images) for name, feature in frozen)
         return Point(self, z, images, frozen, values, meter, graph)
 
+    @plain_attention()
     def recorded_generator(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """Latents and their images, which know how they came from them."""
         z = latents.detach().requires_grad_()
         with torch.enable_grad(), self._kept():
             return z, images_of(self.generator, z, synthesis(self.generator, self.precision))
 
+    @plain_attention()
     def recorded_features(self, features: Sequence[Named], images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Images and the features' values, which know how they came from them."""
         pixels = images.detach().requires_grad_()
@@ -184,6 +187,7 @@ class Point:
             finite(change, name, "derivative")
         return pushed
 
+    @plain_attention()
     def pull(self, cotangents: Sequence[Tensor | None]) -> Latents:
         """Σ_i J_iᵀ u_i ``(batch, latent)`` for cotangents u_i ``(batch, values)``; None for a feature left out."""
         together = [
@@ -238,6 +242,7 @@ class Point:
                 changed = torch.stack([derivative.central(feature, self.images, tangent) for tangent in moved])
         return changed.reshape(*changed.shape[:2], -1).transpose(0, 1)
 
+    @plain_attention()
     def _along(
         self,
         which: int | None,
@@ -267,6 +272,7 @@ class Point:
         few = len(tangents) <= derivative.FEW
         return derivative.first_able((recorded, shared, singly) if few else (shared, recorded, singly))
 
+    @plain_attention()
     def _pull_features(self, together: list[tuple[str, Tensor, Tensor]]) -> Tensor | None:
         """The cotangent of the images that all features' cotangents add up to; None where nothing depends on them."""
         if not together:
