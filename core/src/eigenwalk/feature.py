@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from eigenwalk.errors import CompositionError
+from eigenwalk.errors import CompositionError, OptionError
 from eigenwalk.shapes import Distances, Images, Values
+
+Module = TypeVar("Module", bound=torch.nn.Module)
 
 
 class Feature(ABC):
@@ -244,3 +247,30 @@ class FunctionFeature(Feature):
     def __call__(self, images: Images) -> Values:
         """What the function returns."""
         return self.function(images)
+
+
+def move_like(module: Module, images: Tensor) -> Module:
+    """Move `module` to the device and dtype of `images`, and return it: features run where the walk runs."""
+    first = next(module.parameters())
+    if (first.dtype, first.device) != (images.dtype, images.device):  # a needless `to` breaks forward mode
+        module.to(images.device, images.dtype)
+    return module
+
+
+def promote_half(images: Images) -> Images:
+    """Return `images`, in single precision where theirs is lower: half precision loses what networks tell apart."""
+    return images if images.dtype in (torch.float32, torch.float64) else images.float()
+
+
+def check_box(box: Sequence[float]) -> tuple[float, float, float, float]:
+    """Return the four sides (x0, y0, x1, y1) of a box in shares of width and height, from the top left.
+
+    Raises:
+        OptionError: they are not four, leave the image, or enclose nothing.
+    """
+    if len(box) != 4 or not all(0 <= side <= 1 for side in box):
+        raise OptionError(f"box must be four numbers (x0, y0, x1, y1) from 0 to 1, got {tuple(box)}")
+    x0, y0, x1, y1 = map(float, box)
+    if x1 <= x0 or y1 <= y0:
+        raise OptionError(f"box (x0, y0, x1, y1) is empty: x0 < x1 and y0 < y1 are needed, got {tuple(box)}")
+    return x0, y0, x1, y1

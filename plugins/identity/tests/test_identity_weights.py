@@ -12,6 +12,7 @@ import torch
 from pytest_httpserver import HTTPServer
 
 from eigenwalk.errors import WeightsError
+from eigenwalk_face.portraits import portraits
 from eigenwalk_identity.identity import identity
 from eigenwalk_identity.plugin import WEIGHTS
 
@@ -43,14 +44,14 @@ def mirror(httpserver, weights) -> HTTPServer:
     return httpserver
 
 
-def test_a_file_without_a_published_sum_is_fetched_on_trust_and_opened(mirror, store, weights, cases):
+def test_a_file_without_a_published_sum_is_fetched_on_trust_and_opened(mirror, store, weights):
     refused = fetch(mirror, store, CASIA)
     assert refused.returncode != 0 and "--trust" in refused.stderr
     assert not (store / WEIGHTS["casia-webface"].file).exists()
 
     done = fetch(mirror, store, CASIA, "--trust")
     assert done.returncode == 0, done.stderr
-    images = cases.portraits()
+    images = portraits()
     with torch.no_grad():
         fetched = identity(pretrained="casia-webface", size=80).at(images)(images)
         own = identity(file=str(weights), size=80).at(images)(images)

@@ -7,10 +7,9 @@ import math
 import pytest
 import torch
 from facenet_pytorch import MTCNN
-from torch.func import jvp, vjp, vmap
 
 from eigenwalk.errors import OptionError, Undefined
-from eigenwalk_landmarks.crop import Crop
+from eigenwalk_face.portraits import portrait, portraits
 from eigenwalk_landmarks.landmarks import bookstein, landmarks
 
 
@@ -20,16 +19,16 @@ def moved(points: torch.Tensor) -> torch.Tensor:
     return 1.7 * points @ turn.T + torch.tensor([0.4, -2.0])
 
 
-def test_points_lie_on_the_features_of_the_face(cases):
-    image = cases.portrait(128, x=0.45, y=0.48, size=0.25)[None]
+def test_points_lie_on_the_features_of_the_face():
+    image = portrait(128, x=0.45, y=0.48, size=0.25)[None]
     points = landmarks().at(image)(image)[0]
     drawn = torch.tensor([[-0.4, -0.1], [0.4, -0.1], [0, 0.3], [-0.36, 0.68], [0.36, 0.68]])
     expected = torch.tensor([0.45, 0.48]) + 0.25 * drawn
     assert (points - expected).norm(dim=1).max() < 0.15 * 0.8 * 0.25  # of the distance between the eyes
 
 
-def test_points_are_mtcnn_s_own_but_for_its_crop(cases):
-    for image in torch.nn.functional.interpolate(cases.portraits(), (256, 256), mode="bilinear"):
+def test_points_are_mtcnn_s_own_but_for_its_crop():
+    for image in torch.nn.functional.interpolate(portraits(), (256, 256), mode="bilinear"):
         library = MTCNN(min_face_size=32)
         found = library.detect((image.clamp(0, 1) * 255).round().permute(1, 2, 0), landmarks=True)
         theirs = torch.from_numpy(found[2][0].astype("float32")) / 256  # type: ignore[index]
@@ -38,8 +37,8 @@ def test_points_are_mtcnn_s_own_but_for_its_crop(cases):
         assert float(feature.distance(ours, theirs[None])) < 0.05
 
 
-def test_a_shift_is_a_distance_in_interocular_distances(cases):
-    images = cases.portraits()
+def test_a_shift_is_a_distance_in_interocular_distances():
+    images = portraits()
     feature = landmarks().at(images)
     points = feature(images)
     between = (points[:, 1] - points[:, 0]).norm(dim=1)
@@ -48,8 +47,8 @@ def test_a_shift_is_a_distance_in_interocular_distances(cases):
     assert feature.radius(0.1, points).numpy() == pytest.approx((shifted - points).flatten(1).norm(dim=1), rel=1e-4)
 
 
-def test_points_move_with_the_face(cases):
-    near, far = (cases.portrait(128, x=x)[None] for x in (0.5, 0.56))
+def test_points_move_with_the_face():
+    near, far = (portrait(128, x=x)[None] for x in (0.5, 0.56))
     shift = landmarks().at(far)(far) - landmarks().at(near)(near)
     assert shift[..., 0].mean() == pytest.approx(0.06, abs=0.01)
     assert shift[..., 1].mean() == pytest.approx(0, abs=0.01)
@@ -63,9 +62,9 @@ def test_aligned_shapes_do_not_know_place_size_and_tilt():
     torch.testing.assert_close(bookstein(other[None], other[None, 0], other[None, 1]), shape, rtol=0, atol=1e-5)
 
 
-def test_aligned_faces_of_one_shape_are_close(cases):
+def test_aligned_faces_of_one_shape_are_close():
     feature = landmarks(points=("nose", "mouth"), aligned=True)
-    images = torch.stack([cases.portrait(128), cases.portrait(128, x=0.42, y=0.46, size=0.24)])
+    images = torch.stack([portrait(128), portrait(128, x=0.42, y=0.46, size=0.24)])
     frozen = feature.at(images)
     shapes = frozen(images)
     assert shapes.shape == (2, 3, 2)
@@ -73,69 +72,29 @@ def test_aligned_faces_of_one_shape_are_close(cases):
     assert frozen.radius(0.5, shapes[:1]).item() == pytest.approx(0.5 * 3**0.5)
 
 
-def test_groups_are_parts_of_the_whole(cases):
-    images = cases.portraits()
+def test_groups_are_parts_of_the_whole():
+    images = portraits()
     whole = landmarks().at(images)(images)
     torch.testing.assert_close(landmarks(points="mouth").at(images)(images), whole[:, 3:])
     torch.testing.assert_close(landmarks(points=("nose", "eyes")).at(images)(images), whole[:, [2, 0, 1]])
 
 
-@pytest.mark.parametrize("aligned", [False, True])
-def test_derivatives(cases, aligned):
-    images = cases.portraits().double()
-    feature = landmarks(points=("nose", "mouth"), aligned=aligned).at(images)
-    v = torch.randn(images.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    u = torch.randn(3, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    pushed = vmap(lambda w: jvp(feature, (images,), (w,))[1])(torch.stack([v, 2 * v]))
-    pulled = vjp(feature, images)[1](u)[0]
-    torch.testing.assert_close((u * pushed[0]).sum(), (pulled * v).sum())
-    torch.testing.assert_close(pushed[1], 2 * pushed[0])
-    central = (feature(images + 1e-7 * v) - feature(images - 1e-7 * v)) / 2e-7
-    torch.testing.assert_close((u * central).sum(), (u * pushed[0]).sum(), rtol=1e-3, atol=0)
+def test_a_face_is_remembered_and_followed():
+    images, feature = portraits(), landmarks()
+    first = feature.at(images)
+    assert feature.memories == len(first.remembered) == 1
+    elsewhere = images.roll(1, 0)
+    elsewhere[2] = 0.4
+    with pytest.raises(Undefined, match="no face where it was") as caught:
+        feature.follow(elsewhere, first.remembered)
+    assert caught.value.rows == (2,)
 
 
-def test_a_crop_is_black_beyond_the_image():
-    white = torch.ones(1, 3, 20, 30, dtype=torch.float64)
-    crop = Crop(torch.tensor([[-10.0, 5.0, 10.0, 25.0]]), white, 40)
-    seen = crop(white)[0, 0]
-    assert seen[:, :18].max() == 0 and seen[32:].max() == 0
-    torch.testing.assert_close(seen[2:28, 22:], torch.ones(26, 18, dtype=torch.float64))
-    torch.testing.assert_close(crop.outward(torch.tensor([[[0.5, 1.0]]])), torch.tensor([[[0.0, 25.0]]]))
-
-
-def test_a_walk_stays_with_its_face(cases):
-    def two(left: float, right: float) -> torch.Tensor:
-        return torch.cat([cases.portrait(128, size=2 * left), cases.portrait(128, size=2 * right)], 2)[None]
-
-    feature, start, grown = landmarks(), two(0.17, 0.13), two(0.12, 0.17)
-    first = feature.at(start)
-    assert first(start)[..., 0].max() < 1 < feature.at(grown)(grown)[..., 0].min()
-    assert feature.follow(grown, first.remembered)(grown)[..., 0].max() < 1
-    empty = grown.clone()
-    empty[..., :128] = 0.5
-    with pytest.raises(Undefined, match="no face where it was at the waypoint before"):
-        feature.follow(empty, first.remembered)
-
-
-def test_without_a_face_a_row_is_undefined(cases):
-    images = cases.portraits()
-    images[2] = 0.4
-    with pytest.raises(Undefined, match=r"no face.*0\.7 or more.*box=\(") as told:
-        landmarks().at(images)
-    assert told.value.rows == (2,)
-
-
-def test_a_box_needs_no_detector(cases):
-    images = cases.portraits()[:1]
+def test_a_box_needs_no_detector():
+    images = portraits()[:1]
     feature = landmarks(box=(0.2, 0.15, 0.8, 0.9))
     assert feature.memories == 0 and feature.at(images).remembered == ()
     torch.testing.assert_close(feature.at(images)(images), landmarks().at(images)(images), rtol=0, atol=0.03)
-
-
-def test_building_it_leaves_the_random_state():
-    before = torch.get_rng_state()
-    landmarks()
-    assert torch.equal(before, torch.get_rng_state())
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from eigenwalk import store
 from eigenwalk.checkpoint import state_dict
 from eigenwalk.errors import FileError, OptionError
-from eigenwalk.feature import Feature
+from eigenwalk.feature import Feature, move_like
 from eigenwalk.shapes import Distances, Images, Values
 from eigenwalk_attributes.labels import Labels, beside, own, read
-from eigenwalk_attributes.network import filled, follow, frozen, made
+from eigenwalk_attributes.network import filled, frozen, made
 from eigenwalk_attributes.preprocessing import Preprocessing
 
 MIXED = "standard deviation"
@@ -47,7 +47,7 @@ class Reader:
 
     def outputs(self, images: Images) -> Tensor:
         """All outputs ``(batch, labels)`` of images ``(batch, 3, height, width)``."""
-        return follow(self.model, images)(self.preprocessing(images))
+        return move_like(self.model, images)(self.preprocessing(images))
 
 
 class Attributes(Feature):

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from eigenwalk.errors import OptionError
-from eigenwalk.feature import Feature
+from eigenwalk.feature import Feature, move_like
 from eigenwalk.shapes import Distances, Images, Values
-from eigenwalk_attributes.network import backbone, follow, frozen
+from eigenwalk_attributes.network import backbone, frozen
 from eigenwalk_attributes.preprocessing import Preprocessing
 
 
@@ -44,7 +44,7 @@ class Embedding(Feature):
 
     def __call__(self, images: Images) -> Values:
         """The values of images ``(batch, 3, height, width)``."""
-        model, seen = follow(self.model, images), self.preprocessing(images)
+        model, seen = move_like(self.model, images), self.preprocessing(images)
         found = model(seen) if self._module is None else _output(model, self._module, seen)
         if not isinstance(found, Tensor) or found.ndim < 2 or len(found) != len(images):
             got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__

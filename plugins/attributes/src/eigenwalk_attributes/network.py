@@ -68,14 +68,6 @@ def frozen(model: nn.Module) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def follow(model: nn.Module, images: Tensor) -> nn.Module:
-    """`model` in dtype and device of `images`: features run where the walk runs."""
-    first = next(model.parameters())
-    if first.dtype != images.dtype or first.device != images.device:
-        model.to(images.device, images.dtype)
-    return model
-
-
 def backbone(architecture: str, weights: str | Path | None, size: int | None, wanted: str) -> nn.Module:
     """A network without its head, with the weights of a file, or the published ones of the store.
 

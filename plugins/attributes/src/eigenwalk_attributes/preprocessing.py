@@ -14,6 +14,7 @@ from timm.data.config import resolve_model_data_config
 from torch import Tensor, nn
 
 from eigenwalk.errors import InputError, OptionError
+from eigenwalk.feature import promote_half
 from eigenwalk.shapes import Images
 from eigenwalk_attributes.resample import KERNELS, longer, windowed
 
@@ -108,7 +109,7 @@ class Preprocessing:
                 f"images must be (batch, 3, height, width), RGB, got {tuple(images.shape)}: repeat a grey channel "
                 "three times, and leave an alpha channel out"
             )
-        exact = images if images.dtype in (torch.float32, torch.float64) else images.float()
+        exact = promote_half(images)
         mean, std = (torch.tensor(one, dtype=exact.dtype, device=exact.device) for one in (self.mean, self.std))
         rows, columns = (one.to(exact) for one in self.matrices(*images.shape[-2:]))
         # Normalised first: rows sum to 1, and zeros beyond the image then stand for the mean.

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from eigenwalk.errors import OptionError
-from eigenwalk.feature import Projection
+from eigenwalk.feature import Projection, promote_half
 from eigenwalk.shapes import Images
 
 
@@ -54,7 +54,7 @@ class Band(Projection):
     def __call__(self, images: Images) -> Images:
         """The images ``(batch, 3, height, width)`` filtered to this band; its mean is 0 unless the band holds r = 0."""
         height, width = images.shape[-2:]
-        exact = images if images.dtype in (torch.float32, torch.float64) else images.float()
+        exact = promote_half(images)
         spectrum = torch.fft.rfft2(exact) * self.response(height, width, exact.dtype, exact.device)
         return torch.fft.irfft2(spectrum, s=(height, width)).to(images.dtype)
 

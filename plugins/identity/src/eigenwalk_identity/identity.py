@@ -18,11 +18,11 @@ from torch import Tensor
 
 from eigenwalk.checkpoint import into, state_dict
 from eigenwalk.errors import OptionError, Undefined
-from eigenwalk.feature import Feature
+from eigenwalk.feature import Feature, check_box, move_like, promote_half
 from eigenwalk.shapes import Distances, Images, Values
 from eigenwalk.store import find
-from eigenwalk_identity.crop import Crop
-from eigenwalk_identity.detector import Detector, overlap
+from eigenwalk_face.crop import Crop
+from eigenwalk_face.detector import Detector
 from eigenwalk_identity.plugin import WEIGHTS
 
 LEAST_PIXELS = 2
@@ -39,14 +39,7 @@ class Embedding(Feature):
 
     def embed(self, crops: Images) -> Values:
         """The embeddings ``(batch, 512)`` of `crops` ``(batch, 3, size, size)``, nominally in [0, 1]."""
-        self.move(crops)
-        return self.network((crops * 255 - 127.5) / 128)
-
-    def move(self, images: Images) -> None:
-        """Takes the network to the device and dtype of `images`."""
-        first = next(self.network.parameters())
-        if (first.dtype, first.device) != (images.dtype, images.device):  # a needless `to` breaks it under jvp
-            self.network.to(images.device, images.dtype)
+        return move_like(self.network, crops)((crops * 255 - 127.5) / 128)
 
     def distance(self, a: Values, b: Values) -> Distances:
         """1 - cosine ``(batch,)``: half the squared length of a - b, which does not cancel where they are close."""
@@ -68,7 +61,7 @@ class FrozenIdentity(Embedding):
 
     def __call__(self, images: Images) -> Values:
         """The embeddings ``(batch, 512)``, unit vectors."""
-        return self.embed(self.crop(_exact(images))).to(images.dtype)
+        return self.embed(self.crop(promote_half(images))).to(images.dtype)
 
 
 class Identity(Embedding):
@@ -112,42 +105,20 @@ class Identity(Embedding):
 
     def _frozen(self, images: Images, before: Tensor | None) -> FrozenIdentity:
         height, width = images.shape[-2:]
-        self.move(_exact(images[:0]))
+        move_like(self.network, promote_half(images[:0]))
         with torch.inference_mode(False), torch.no_grad():  # kept, and later differentiated through
             if self.detector is None:
                 faces, crops = None, torch.tensor([self.box] * len(images))
             else:
-                faces = self._faces(self.detector, images, before)
+                faces = self.detector.follow(images, before, "identity")
                 crops, faces = self._widened(faces), faces.to(images.device)
-            extent = torch.tensor([width, height])
-            small = ((crops[:, 2:] - crops[:, :2]) * extent < LEAST_PIXELS).any(1).nonzero().flatten().tolist()
+            extent = torch.tensor([width, height] * 2)
+            small = ((crops[:, 2:] - crops[:, :2]) * extent[:2] < LEAST_PIXELS).any(1).nonzero().flatten().tolist()
             if small:
                 raise Undefined(
                     f"identity: the face spans less than {LEAST_PIXELS} of {width} x {height} pixels", rows=tuple(small)
                 )
-            return FrozenIdentity(self.network, Crop(crops, images, self.size), faces)
-
-    def _faces(self, detector: Detector, images: Images, before: Tensor | None) -> Tensor:
-        """The box ``(batch, 4)`` of the face in each image, in shares of width and height."""
-        found: list[Tensor] = []
-        none: list[int] = []
-        for row, image in enumerate(images):
-            boxes = detector(image)
-            if before is not None and len(boxes):
-                shares = overlap(boxes, before[row].to(boxes))
-                boxes = boxes[shares.argmax()][None] if shares.max() > 0 else boxes[:0]
-            if len(boxes):
-                found.append(boxes[0])
-            else:
-                none.append(row)
-        if none:
-            where = "" if before is None else " where it was at the waypoint before"
-            raise Undefined(
-                f"identity: MTCNN finds no face{where} (probability {detector.least:g} or more); say where the face "
-                "is, identity(box=(0.2, 0.1, 0.8, 0.9)), or lower least=",
-                rows=tuple(none),
-            )
-        return torch.stack(found)
+            return FrozenIdentity(self.network, Crop(crops.double() * extent, images, self.size, cut=True), faces)
 
     def _widened(self, boxes: Tensor) -> Tensor:
         """`boxes` ``(batch, 4)`` of faces with their margin, as facenet-pytorch adds it, within the image."""
@@ -171,7 +142,7 @@ def identity(
         FileError: the file is missing or no state dict.
     """
     if box is not None:
-        box = _box(box)
+        box = check_box(box)
     if not 80 <= size <= 1024:
         raise OptionError(f"size must be from 80 (what InceptionResnetV1 needs) to 1024 pixels, got {size}")
     if not 0 <= margin <= size / 2:
@@ -197,16 +168,3 @@ def recogniser(path: Path) -> torch.nn.Module:
     with torch.random.fork_rng(devices=[]):  # the network draws the weights that the file replaces
         network = InceptionResnetV1()
     return into(network, state, str(path)).eval().requires_grad_(False)
-
-
-def _exact(images: Images) -> Images:
-    """`images` in single precision at least: 512 small numbers per face are what half precision loses."""
-    return images if images.dtype in (torch.float32, torch.float64) else images.float()
-
-
-def _box(box: Sequence[float]) -> tuple[float, ...]:
-    if len(box) != 4 or not all(0 <= side <= 1 for side in box):
-        raise OptionError(f"box must be four numbers (x0, y0, x1, y1) from 0 to 1, got {tuple(box)}")
-    if box[2] <= box[0] or box[3] <= box[1]:
-        raise OptionError(f"box (x0, y0, x1, y1) is empty: x0 < x1 and y0 < y1 are needed, got {tuple(box)}")
-    return tuple(map(float, box))

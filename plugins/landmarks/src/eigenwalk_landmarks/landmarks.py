@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from eigenwalk.errors import OptionError, Undefined
-from eigenwalk.feature import Feature
+from eigenwalk.feature import Feature, check_box, move_like, promote_half
 from eigenwalk.shapes import Distances, Images, Values
 from eigenwalk.store import find
-from eigenwalk_landmarks.crop import Crop
-from eigenwalk_landmarks.detector import Detector, overlap
+from eigenwalk_face.crop import Crop
+from eigenwalk_face.detector import Detector
 from eigenwalk_landmarks.models import Fan, FivePoints, Model
 from eigenwalk_landmarks.plugin import FAN
 
@@ -82,30 +82,8 @@ class Landmarks(Feature):
             if self.detector is None:
                 faces = torch.tensor([self.box] * len(images))
             else:
-                faces = self._faces(self.detector, images, before)
+                faces = self.detector.follow(images, before, "landmarks")
             return FrozenLandmarks(self, images, faces)
-
-    def _faces(self, detector: Detector, images: Images, before: Tensor | None) -> Tensor:
-        """The box ``(batch, 4)`` of the face in each image, in shares of width and height."""
-        found: list[Tensor] = []
-        none: list[int] = []
-        for row, image in enumerate(images):
-            boxes = detector(image)
-            if before is not None and len(boxes):
-                shares = overlap(boxes, before[row].to(boxes))
-                boxes = boxes[shares.argmax()][None] if shares.max() > 0 else boxes[:0]
-            if len(boxes):
-                found.append(boxes[0])
-            else:
-                none.append(row)
-        if none:
-            where = "" if before is None else " where it was at the waypoint before"
-            raise Undefined(
-                f"landmarks: MTCNN finds no face{where} (probability {detector.least:g} or more); say where the face "
-                "is, landmarks(box=(0.2, 0.1, 0.8, 0.9)), or lower least=",
-                rows=tuple(none),
-            )
-        return torch.stack(found)
 
 
 class FrozenLandmarks(Feature):
@@ -119,8 +97,8 @@ class FrozenLandmarks(Feature):
         height, width = images.shape[-2:]
         self.short = min(height, width)
         self.crop = Crop(self.model.region(faces * torch.tensor([width, height] * 2)), images, self.model.size)
-        exact = _exact(images)
-        self.model.move(exact)
+        exact = promote_half(images)
+        move_like(self.model.network, exact)
         crops = self.crop(exact)
         self.windows = self.model.windows(crops)
         between = self._eyes(self.model.points(crops, self.windows))
@@ -133,8 +111,8 @@ class FrozenLandmarks(Feature):
 
     def __call__(self, images: Images) -> Values:
         """The points ``(batch, k, 2)``."""
-        exact = _exact(images)
-        self.model.move(exact)
+        exact = promote_half(images)
+        move_like(self.model.network, exact)
         points = self.crop.outward(self.model.points(self.crop(exact), self.windows)) / self.short
         if self.aligned:
             points = bookstein(points, *self._centres(points))
@@ -208,22 +186,9 @@ def landmarks(
         raise OptionError(f"landmarks(model={model}) {told}; points: {', '.join(network.groups)}")
     if aligned and model == "mtcnn" and groups == ("eyes",):
         raise OptionError("aligned=true puts both eyes of model=mtcnn where they always are: take more points")
-    place = None if box is None else _box(box)
+    place = None if box is None else check_box(box)
     if model == "mtcnn":
         found: Model = FivePoints()
     else:
         found = Fan(find(FAN, "landmarks(model=fan)") if file is None else Path(file).expanduser())
     return Landmarks(found, groups, aligned, None if place else Detector(least), place)
-
-
-def _exact(images: Images) -> Images:
-    """`images` in single precision at least: a point moves by less than half precision tells apart."""
-    return images if images.dtype in (torch.float32, torch.float64) else images.float()
-
-
-def _box(box: Sequence[float]) -> tuple[float, ...]:
-    if len(box) != 4 or not all(0 <= side <= 1 for side in box):
-        raise OptionError(f"box must be four numbers (x0, y0, x1, y1) from 0 to 1, got {tuple(box)}")
-    if box[2] <= box[0] or box[3] <= box[1]:
-        raise OptionError(f"box (x0, y0, x1, y1) is empty: x0 < x1 and y0 < y1 are needed, got {tuple(box)}")
-    return tuple(map(float, box))

@@ -43,12 +43,6 @@ class Model(ABC):
     def points(self, crops: Images, windows: Tensor | None) -> Tensor:
         """The landmarks (x, y) ``(batch, count, 2)``, in shares of `crops` ``(batch, 3, size, size)``."""
 
-    def move(self, images: Images) -> None:
-        """Takes the network to the device and dtype of `images`."""
-        first = next(self.network.parameters())
-        if (first.dtype, first.device) != (images.dtype, images.device):  # a needless `to` breaks it under jvp
-            self.network.to(images.device, images.dtype)
-
 
 class FivePoints(Model):
     """The eyes, the tip of the nose and the corners of the mouth, by MTCNN's last network, ONet.

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from eigenwalk.errors import OptionError, Undefined
+from eigenwalk.errors import Undefined
+from eigenwalk.feature import check_box
 from eigenwalk.shapes import Images
 from eigenwalk_masks.edges import check_edge, edged
 from eigenwalk_masks.masked import Masked
@@ -66,7 +67,7 @@ class BoxMask(Mask):
 
     def __init__(self, box: Sequence[float], erode: float = 0.0, feather: float = 0.0, outside: bool = False):
         super().__init__(erode, feather, outside)
-        self.box = checked_box(box)
+        self.box = check_box(box)
 
     def inside(self, height: int, width: int) -> Tensor:
         """The share of each pixel that the box covers, ``(height, width)``."""
@@ -100,20 +101,6 @@ class ImageMask(Mask):
 
     def __repr__(self) -> str:
         return f"the mask {'outside' if self.outside else 'inside'} {self.name}"
-
-
-def checked_box(box: Sequence[float]) -> tuple[float, float, float, float]:
-    """`box`, which has four sides in order.
-
-    Raises:
-        OptionError: it has not, it leaves the image, or it is empty.
-    """
-    if len(box) != 4 or not all(0 <= side <= 1 for side in box):
-        raise OptionError(f"box must be four numbers (x0, y0, x1, y1) from 0 to 1, got {tuple(box)}")
-    x0, y0, x1, y1 = map(float, box)
-    if x1 <= x0 or y1 <= y0:
-        raise OptionError(f"box (x0, y0, x1, y1) is empty: x0 < x1 and y0 < y1 are needed, got {tuple(box)}")
-    return x0, y0, x1, y1
 
 
 def _covered(start: float, end: float, pixels: int) -> Tensor:

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eigenwalk.errors import OptionError, Undefined
+from eigenwalk.feature import check_box
 from eigenwalk.shapes import Images
-from eigenwalk_masks.fixed import checked_box
 from eigenwalk_masks.found import Found, Frozen
 from eigenwalk_masks.sam import SegmentAnything
 
@@ -41,7 +41,7 @@ class Prompt:
         if self.point is not None and (len(self.point) != 2 or not all(0 <= share <= 1 for share in self.point)):
             raise OptionError(f"point must be two numbers (x, y) from 0 to 1, got {tuple(self.point)}")
         if self.box is not None:
-            checked_box(self.box)
+            check_box(self.box)
         if self.everything is not None and self.everything < 0:
             raise OptionError(f"everything counts objects from 0, the largest, got {self.everything}")
 

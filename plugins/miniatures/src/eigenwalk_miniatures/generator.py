@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eigenwalk.errors import OptionError
+from eigenwalk.feature import move_like
 from eigenwalk.generator import Generator as GeneratorContract
 from eigenwalk_miniatures import load
 from eigenwalk_miniatures.miniature import miniature
@@ -39,7 +40,7 @@ class MiniatureGenerator(GeneratorContract):
 
     def __call__(self, latents: Tensor) -> Tensor:
         """Images `(batch, 3, height, width)` of latents `(batch, latent_dim)`, in their dtype."""
-        network = load.follow(self.network, latents)
+        network = move_like(self.network, latents)
         w = self._styles(latents) if self.space == "z" else latents
         return network.synthesise(w) * 0.5 + 0.5
 
@@ -48,7 +49,7 @@ class MiniatureGenerator(GeneratorContract):
         z = torch.randn(n, self.network.shape.latent_dim, generator=torch.Generator().manual_seed(seed))
         if self.space == "z":
             return z
-        load.follow(self.network, z)
+        move_like(self.network, z)
         with torch.no_grad():
             # Row by row: a matrix product over more rows may round the first ones differently.
             return torch.cat([self._styles(row[None]) for row in z]) if n else z

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from eigenwalk.feature import Feature
+from eigenwalk.feature import Feature, move_like
 from eigenwalk_miniatures import load
 from eigenwalk_miniatures.miniature import Miniature, miniature
 
@@ -25,7 +25,7 @@ class Identity(Feature):
 
     def __call__(self, images: Tensor) -> Tensor:
         """The vectors of images `(batch, 3, height, width)`."""
-        return load.follow(self.embedder, images)(images)
+        return move_like(self.embedder, images)(images)
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """1 - cos, `(batch,)`, as half the squared length of the difference: the same, and 0 for equals."""

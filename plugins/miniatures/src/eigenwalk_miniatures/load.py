@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 from typing import TypeVar
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import nn
@@ -80,11 +79,3 @@ def attributes(world: Miniature) -> Attributes:
 def embedder(world: Miniature) -> Embedder:
     """The miniature's trained identity embedding."""
     return network(world, "embedder", Embedder(len(world.identity)))
-
-
-def follow(module: Network, images: torch.Tensor) -> Network:
-    """`module` in dtype and device of `images`: features run where the walk runs."""
-    first = next(module.parameters())
-    if first.dtype != images.dtype or first.device != images.device:
-        module.to(images.device, images.dtype)
-    return module

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from eigenwalk.errors import OptionError, Undefined
-from eigenwalk.feature import Projection
+from eigenwalk.feature import Projection, move_like
 from eigenwalk_miniatures import load
 from eigenwalk_miniatures.miniature import Miniature, miniature
 from eigenwalk_miniatures.segmenter import Segmenter
@@ -83,7 +83,7 @@ class Parts(Projection):
 
     def coverage(self, images: Tensor) -> Tensor:
         """As `masks`, differentiable with respect to the images: where the parts are, and how large."""
-        found = load.follow(self.segmenter, images).masks(images)
+        found = move_like(self.segmenter, images).masks(images)
         inside = found[:, [self.world.parts.index(name) for name in self.names]].sum(1, keepdim=True)
         return 1 - inside if self.outside else inside
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from eigenwalk.errors import OptionError
-from eigenwalk.feature import Feature
+from eigenwalk.feature import Feature, move_like
 from eigenwalk_miniatures import load
 from eigenwalk_miniatures.miniature import Miniature, miniature
 
@@ -29,7 +29,7 @@ class Reading(Feature):
 
     def __call__(self, images: Tensor) -> Tensor:
         """The shares `(batch, named factors)` of images `(batch, 3, height, width)`."""
-        return load.follow(self.network, images)(images)[:, self.columns]
+        return move_like(self.network, images)(images)[:, self.columns]
 
 
 def rooms(factor: tuple[str, ...]) -> Reading:
