@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ROWS = (
-    ("errors", "shapes", "spec", "generator", "direction", "feature", "path", "store", "images", "checkpoint"),
+    ("errors", "shapes", "textfile", "spec", "generator", "direction", "feature", "path", "store", "images", "checkpoint"),
     ("hookspecs",),
     ("names",),
     ("objects", "maths"),
