@@ -16,7 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ROWS = (
-    ("errors", "shapes", "textfile", "spec", "generator", "direction", "feature", "path", "store", "images", "checkpoint"),
+    ("errors", "shapes", "textfile", "spec", "generator", "direction", "feature", "path", "store", "images",
+     "checkpoint"),
     ("hookspecs",),
     ("names",),
     ("objects", "maths"),
@@ -25,7 +26,7 @@ ROWS = (
     ("weights", "testing"),
     ("cli",),
     ("__main__", "__init__"),
-)
+)  # fmt: skip
 """Level by level; inside a level, a module may import those that stand before it in its row, and no other."""
 
 LEVELS = {name: level for level, row in enumerate(ROWS) for name in row}

@@ -24,6 +24,8 @@ exception only where no path could start.
 
 from __future__ import annotations
 
+import errno
+
 
 class EigenwalkError(Exception):
     """Any error that eigenwalk raises on purpose; `exit_code` is the command line's."""
@@ -120,3 +122,15 @@ class Undefined(WalkError):
 
 class NumericalError(WalkError):
     """A value, derivative or image is NaN or infinite."""
+
+
+def reason(error: Exception) -> str:
+    """Return what stopped a read or a write, in words: a full disk, no permission, or as the system says it."""
+    number = getattr(error, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in str(error).lower():  # safetensors has no errno
+        return "the disk is full"
+    if number in (errno.EACCES, errno.EPERM):
+        return "permission denied"
+    if number == errno.EROFS:
+        return "the file system is read-only"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -22,9 +22,8 @@ from urllib.request import url2pathname
 
 import httpx2
 
-from eigenwalk.errors import InputError, WeightsError
+from eigenwalk.errors import InputError, WeightsError, reason
 from eigenwalk.store import megabytes
-from eigenwalk.weights.words import why
 
 MIRROR = "EIGENWALK_MIRROR"
 ATTEMPTS = 5
@@ -106,7 +105,7 @@ def bring(transfer: Transfer, tell: Tell) -> bool:
         _copy(transfer, tell) if urlsplit(transfer.url).scheme == "file" else _retried(transfer, tell)
     except OSError as error:
         raise WeightsError(
-            f"{transfer.part} cannot be written: {why(error)}; what has come so far is kept, and fetching it again "
+            f"{transfer.part} cannot be written: {reason(error)}; what has come so far is kept, and fetching it again "
             "goes on from there"
         ) from error
     return resumed
@@ -232,7 +231,7 @@ def _copy(transfer: Transfer, tell: Tell) -> None:
     try:
         origin = open(path, "rb")  # noqa: SIM115 - closed below
     except OSError as error:
-        raise WeightsError(f"the mirror has no {path}: {why(error)}; {MIRROR} names the folder") from error
+        raise WeightsError(f"the mirror has no {path}: {reason(error)}; {MIRROR} names the folder") from error
     transfer.forget()
     with origin:
         _space(transfer.part, os.fstat(origin.fileno()).st_size)

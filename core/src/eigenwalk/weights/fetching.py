@@ -13,10 +13,9 @@ from typing import cast
 from filelock import FileLock, Timeout
 
 from eigenwalk import store
-from eigenwalk.errors import InputError, WeightsError
+from eigenwalk.errors import InputError, WeightsError, reason
 from eigenwalk.weights.download import Tell, Transfer, bring, shown, source
 from eigenwalk.weights.items import Item
-from eigenwalk.weights.words import why
 
 Progress = Callable[[Item, int, str], None]
 """Called with the file, the bytes of it that are here, and a note or ''."""
@@ -71,7 +70,7 @@ def obtain(item: Item, sha256: str | None = None, trust: bool = False, progress:
             if weights.sha256 is None:
                 store.record(weights, found)
     except OSError as error:
-        raise WeightsError(f"{weights.file} cannot be put into {store.folder()}: {why(error)}") from error
+        raise WeightsError(f"{weights.file} cannot be put into {store.folder()}: {reason(error)}") from error
     tell(path.stat().st_size, "")
     return path
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eigenwalk.errors import OutputError
-from eigenwalk.runs.outputs.whole import why, write_whole
+from eigenwalk.errors import OutputError, reason
+from eigenwalk.runs.outputs.whole import write_whole
 from eigenwalk_evaluate.folder import slug
 from eigenwalk_evaluate.plots import summary_png
 from eigenwalk_evaluate.summary import Summary
@@ -31,4 +31,4 @@ def write_page(summary: Summary, file: Path) -> None:
                 write_whole(file.with_name(name), summary_png(summary, generator, DPI))
         write_whole(file, markdown(summary, plots))
     except OSError as error:
-        raise OutputError(f"cannot write {file}: {why(error)}; name another with --page") from error
+        raise OutputError(f"cannot write {file}: {reason(error)}; name another with --page") from error

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import tomli_w
 
-from eigenwalk.errors import EigenwalkError, FileError, OutputError
+from eigenwalk.errors import EigenwalkError, FileError, OutputError, reason
 from eigenwalk.names.registry import Registry
 from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
-from eigenwalk.runs.outputs.whole import why, write_whole
+from eigenwalk.runs.outputs.whole import write_whole
 from eigenwalk_evaluate.judge import Judged
 from eigenwalk_evaluate.limit import Limit
 from eigenwalk_evaluate.plan import Cell, Plan
@@ -80,7 +80,7 @@ def evaluate(
             _write(summary, out)
         return summary
     except OSError as error:
-        raise OutputError(f"cannot write in {out}: {why(error)}; every finished cell is kept there") from error
+        raise OutputError(f"cannot write in {out}: {reason(error)}; every finished cell is kept there") from error
 
 
 def grid_text(plan: Plan) -> str:
@@ -178,7 +178,7 @@ def _made(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         others = {entry.name for entry in out.iterdir()} - {LOCK, f"{GRID}.part"}
     except OSError as error:
-        raise OutputError(f"cannot write in {out}: {why(error)}; give another folder with --out") from error
+        raise OutputError(f"cannot write in {out}: {reason(error)}; give another folder with --out") from error
     if others and GRID not in others:
         names = ", ".join(sorted(others)[:4]) + (", …" if len(others) > 4 else "")
         raise OutputError(f"{out} holds other files ({names}), not an evaluation: give another folder with --out")

@@ -17,12 +17,12 @@ from typing import Any, Literal, Self
 
 from safetensors import SafetensorError
 
-from eigenwalk.errors import FileError, OutputError
+from eigenwalk.errors import FileError, OutputError, reason
 from eigenwalk.path import Path
 from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
 from eigenwalk.runs.outputs.progress import Arrays, load_progress, save_progress
-from eigenwalk.runs.outputs.whole import why, write_whole
+from eigenwalk.runs.outputs.whole import write_whole
 
 RECIPE, PROGRESS, DONE, PATHS = "recipe.toml", "progress", "progress.done", "paths"
 OURS = (RECIPE, PROGRESS, DONE, PATHS, "strip.png", "walk.mp4", "walk.gif", "plot.png", "changes.csv", "report.html")
@@ -65,7 +65,7 @@ class RunFolder:
             lock = Lock(path)
         except OSError as error:
             _unmake(made)
-            raise OutputError(f"cannot write in {path}: {why(error)}; give another folder with --out") from error
+            raise OutputError(f"cannot write in {path}: {reason(error)}; give another folder with --out") from error
         folder = cls(path, lock, made)
         try:
             folder._look(identity, overwrite)
@@ -222,7 +222,7 @@ class _Writing:
         if isinstance(error, (OSError, SafetensorError)):
             what = getattr(error, "filename", None) or self.folder.path
             raise OutputError(
-                f"cannot write {what}: {why(error)}. Kept in {self.folder.path}: {self.folder.kept}. Make room, and "
+                f"cannot write {what}: {reason(error)}. Kept in {self.folder.path}: {self.folder.kept}. Make room, and "
                 "the same command goes on there"
             ) from error
 
@@ -240,7 +240,7 @@ def _make(path: FilePath) -> tuple[FilePath, ...]:
         raise OutputError(f"{path} is a file: give a folder with --out") from None
     except OSError as error:
         _unmake(missing)
-        raise OutputError(f"cannot create the folder {path}: {why(error)}; give another with --out") from error
+        raise OutputError(f"cannot create the folder {path}: {reason(error)}; give another with --out") from error
     return tuple(missing)
 
 

@@ -1,8 +1,7 @@
-"""Files written whole or not at all, and what a failing disk is called."""
+"""Files written whole or not at all."""
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 
@@ -22,13 +21,3 @@ def write_whole(target: Path, data: bytes | str) -> None:
         os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
-
-
-def why(error: Exception) -> str:
-    """What stopped a write, in words: a full disk, no permission, or as the system says it."""
-    number = getattr(error, "errno", None)
-    if number in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in str(error).lower():  # safetensors has no errno
-        return "the disk is full"
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "it is not writable for this user"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
