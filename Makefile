@@ -34,8 +34,8 @@ test-docs: $(INSTALLED)
 test-hostile: $(INSTALLED)
 	$(BIN)/python -m pytest -m hostile $(ARGS)
 
-test-oldest:
-	$(PYTHON) tools/oldest.py .venv-oldest
+test-oldest: $(INSTALLED)
+	$(BIN)/python tools/oldest.py .venv-oldest
 	.venv-oldest/bin/python -m pytest $(ARGS)
 
 lint: $(INSTALLED)
