@@ -7,9 +7,9 @@ from types import ModuleType
 import numpy as np
 import torch
 
+from eigenwalk.checkpoint import Checkpoint
 from eigenwalk_stylegan.generator import StyleGAN
-from eigenwalk_stylegan.heads import recognised
-from eigenwalk_stylegan.load import opened
+from eigenwalk_stylegan.recognise import load, recognise
 
 LARGEST = 3e-6
 """Difference from the other code as a share of the images' largest number: both sum in float32, in other orders."""
@@ -18,8 +18,8 @@ LARGEST = 3e-6
 def test_images_are_those_of_the_formats_own_code(configuration, kind, file, layouts: ModuleType) -> None:
     expected, _ = layouts.reference(configuration)
     path = file(configuration)
-    assert recognised(path) is not None
-    network, _ = opened(path)
+    assert recognise(Checkpoint.of(path)) is not None
+    network, _ = load(path)
     label = 1 if network.sizes.mapping.labels else None
     wide = network.sizes.mapping
     if kind == "wplus":
@@ -38,7 +38,7 @@ def test_images_are_those_of_the_formats_own_code(configuration, kind, file, lay
 
 
 def test_it_says_what_a_file_is(configuration, file) -> None:
-    found = recognised(file(configuration))
+    found = recognise(Checkpoint.of(file(configuration)))
     assert found is not None
     words = {
         "ada": "StyleGAN2-ADA pickle of PyTorch",
@@ -51,5 +51,5 @@ def test_it_says_what_a_file_is(configuration, file) -> None:
     }
     expected = "StyleGAN2" if configuration == "sg3-sg2-16" else words[configuration.partition("-")[0]]
     assert expected in found.words
-    source = opened(file(configuration))[1].source
+    source = load(file(configuration))[1].source
     assert source.startswith("StyleGAN3" if "StyleGAN3" in found.words else "StyleGAN2")

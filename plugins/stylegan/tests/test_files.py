@@ -12,11 +12,12 @@ import torch
 from safetensors import safe_open
 from typer.testing import CliRunner
 
+from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import FileError, InputError, OutputError, WeightsError
 from eigenwalk_stylegan.convert import app
 from eigenwalk_stylegan.generator import StyleGAN, stylegan
-from eigenwalk_stylegan.load import opened
 from eigenwalk_stylegan.plugin import eigenwalk_generators, eigenwalk_open
+from eigenwalk_stylegan.recognise import load
 
 
 def convert(file: Path, output: Path) -> tuple[type | None, str]:
@@ -27,7 +28,7 @@ def convert(file: Path, output: Path) -> tuple[type | None, str]:
 
 def test_a_path_is_a_generator_and_so_is_the_name(file) -> None:
     path, options = file("ada-16"), {"space": "w+", "layers": "1-2"}
-    spec = eigenwalk_open(path)
+    spec = eigenwalk_open(path, Checkpoint.of(path))
     assert spec is not None
     assert spec.summary == "StyleGAN2 or StyleGAN2-ADA pickle of PyTorch"
     assert "path" not in [option.name for option in spec.options]
@@ -47,14 +48,14 @@ def test_what_is_converted_gives_the_same_images_without_a_pickle(name, file, tm
     assert error is None, printed
     assert "million parameters" in printed
     assert [one.name for one in tmp_path.iterdir()] == ["model.safetensors"]
-    network, description = opened(output)
-    before, _ = opened(file(name))
+    network, description = load(output)
+    before, _ = load(file(name))
     label = 1 if network.sizes.mapping.labels else None
     a, b = (StyleGAN(one, label=label, truncation=0.8) for one in (before, network))
     assert torch.equal(a(a.sample(2, 0)), b(b.sample(2, 0)))
     assert description.source in printed
     assert network.sizes == before.sizes
-    assert eigenwalk_open(output) is not None
+    assert eigenwalk_open(output, Checkpoint.of(output)) is not None
     assert b"torch" not in output.read_bytes()[:200]
 
 
@@ -78,7 +79,7 @@ def test_a_converted_file_of_a_later_version_says_so(file, tmp_path) -> None:
         assert json.loads(held.metadata()["configuration"])["network"] == "stylegan2"
     made.write_bytes(made.read_bytes().replace(b'"version":"1"', b'"version":"2"'))
     with pytest.raises(FileError, match="a newer eigenwalk-stylegan"):
-        opened(made)
+        load(made)
 
 
 def changed(layouts, name: str, folder: Path, **entries: object) -> Path:
@@ -105,7 +106,7 @@ def changed(layouts, name: str, folder: Path, **entries: object) -> Path:
 )
 def test_another_architecture_says_so(layouts, name, entries, says, tmp_path) -> None:
     with pytest.raises(FileError, match=says):
-        opened(changed(layouts, name, tmp_path, **entries))
+        load(changed(layouts, name, tmp_path, **entries))
 
 
 def test_tensors_that_do_not_fit_are_named(layouts, tmp_path) -> None:
@@ -115,20 +116,20 @@ def test_tensors_that_do_not_fit_are_named(layouts, tmp_path) -> None:
     short = {key: value for key, value in tensors.items() if key != "synthesis.b8.conv0.bias"}
     layouts._nvidia(path, layout, short, "")
     with pytest.raises(WeightsError, match=r"missing: convs\.1\.bias"):
-        opened(path)
+        load(path)
     layouts._nvidia(path, layout, tensors | {"synthesis.b8.conv0.bias": torch.full((16,), torch.nan)}, "")
     with pytest.raises(FileError, match=r"NaN or infinity in convs\.1\.bias"):
-        opened(path)
+        load(path)
     layouts._nvidia(path, layout, tensors | {"synthesis.b8.extra": torch.zeros(3)}, "")
     with pytest.raises(WeightsError, match="unexpected"):
-        opened(path)
+        load(path)
 
 
 def test_a_checkpoint_without_its_arguments_says_so(file, tmp_path) -> None:
     whole = torch.load(file("hammer3-t-16"), weights_only=True)
     torch.save({"models": whole["models"]}, tmp_path / "other.pth")
     with pytest.raises(FileError, match="model_kwargs_init"):
-        opened(tmp_path / "other.pth")
+        load(tmp_path / "other.pth")
 
 
 def test_a_checkpoint_of_another_network_says_so(tmp_path) -> None:

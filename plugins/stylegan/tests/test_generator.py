@@ -9,14 +9,14 @@ from torch import Tensor
 from eigenwalk.errors import OptionError
 from eigenwalk_stylegan.description import Network
 from eigenwalk_stylegan.generator import StyleGAN, chosen, stylegan
-from eigenwalk_stylegan.load import opened
+from eigenwalk_stylegan.recognise import load
 
 SPACES = ("z", "w", "w+", "s")
 
 
 @pytest.fixture(scope="module", params=["ada-16", "sg3-t-16"])
 def network(request, file) -> Network:
-    return opened(file(request.param))[0].double()
+    return load(file(request.param))[0].double()
 
 
 def images(generator: StyleGAN, latents: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ def test_it_can_be_differentiated_twice_backwards(network) -> None:
 
 
 def test_noise_is_fixed_or_none(file) -> None:
-    network, _ = opened(file("ada-16"))
+    network, _ = load(file("ada-16"))
     z = StyleGAN(network).sample(1, 0)
     with_noise, without = StyleGAN(network), StyleGAN(network, noise="none")
     assert torch.equal(with_noise(z), with_noise(z))
@@ -103,7 +103,7 @@ def test_noise_is_fixed_or_none(file) -> None:
 
 
 def test_a_conditional_model_wants_its_class(file) -> None:
-    network, _ = opened(file("ada-32-labels-clamp"))
+    network, _ = load(file("ada-32-labels-clamp"))
     z = StyleGAN(network, label=0).sample(1, 0)
     assert (StyleGAN(network, label=0)(z) - StyleGAN(network, label=2)(z)).abs().max() > 0.01
     for label in (None, 3, -1):
@@ -143,5 +143,5 @@ def test_dtype_and_name(file) -> None:
 
 def test_two_networks_for_the_layers_of_an_image(file) -> None:
     """The styles of an image's layer stand at the next convolution's w, as everywhere in the field."""
-    network, _ = opened(file("ada-16"))
+    network, _ = load(file("ada-16"))
     assert [layer for layer, _ in network.styled()] == [0, 1, 1, 2, 3, 3, 4, 5]

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import FileError, OptionError
 from eigenwalk_stylegan.formats.r3gan import r3gan
 from eigenwalk_stylegan.generator import stylegan
-from eigenwalk_stylegan.heads import recognised
 from eigenwalk_stylegan.plugin import eigenwalk_generators, eigenwalk_open
+from eigenwalk_stylegan.recognise import recognise
 
 LARGEST = 1e-5
 """Difference from the other code as a share of the images' largest number: both sum in float32, in other orders."""
@@ -47,7 +48,7 @@ def test_images_are_those_of_its_own_code(name, tmp_path) -> None:
 
 def test_a_path_is_a_generator_and_so_is_the_name(tmp_path) -> None:
     path = layouts.written("r3gan-16", tmp_path)
-    spec = eigenwalk_open(path)
+    spec = eigenwalk_open(path, Checkpoint.of(path))
     assert spec is not None
     assert (spec.name, spec.summary) == ("r3gan", "R3GAN pickle of PyTorch")
     by_name = next(one for one in eigenwalk_generators() if one.name == "r3gan")
@@ -102,7 +103,7 @@ def test_a_pickle_that_wants_something_else_or_is_cut_is_not_opened(tmp_path) ->
     path = layouts.written("r3gan-16", tmp_path)
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"UpsampleLayer", b"UnheardOfClas"))
-    assert recognised(path) is not None
+    assert recognise(Checkpoint.of(path)) is not None
     with pytest.raises(FileError, match=r"nothing of it was run.*UnheardOfClas"):
         r3gan(path)
     path.write_bytes(whole[: len(whole) // 2])

@@ -46,7 +46,7 @@ def kind_of(data: memoryview, members: Iterable[str]) -> Kind:
         return Kind.TORCH_LEGACY
     if head[:1] == b"\x80" and head[1:2] in PROTOCOLS and len(head) > 1:
         return Kind.PICKLE
-    if head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") < 1 << 32:
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") >= 2:
         return Kind.SAFETENSORS
     if head[:1] == b"\x08" and is_onnx(data):
         return Kind.ONNX

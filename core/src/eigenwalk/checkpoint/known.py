@@ -43,7 +43,6 @@ def _tensor_v3(machine: Machine, arguments: tuple[Any, ...]) -> LazyTensor:
     name = str(dtype).removeprefix("torch.")
     if name not in DTYPES or not isinstance(held, Storage):
         raise ValueError(f"a tensor of dtype {name[:40]}")
-    machine.charge(200)
     made = Storage(name, 0, held)
     made.numel = held.nbytes // made.itemsize
     return _view(made, offset, size, stride)
@@ -68,7 +67,7 @@ def _first(machine: Machine, arguments: tuple[Any, ...]) -> Any:
 def _items(machine: Machine, arguments: tuple[Any, ...]) -> Items:
     """A dictionary; Python 2 wrote the items of an ordered one as an argument."""
     (pairs,) = arguments or ((),)
-    machine.charge(100 * len(pairs) if isinstance(pairs, list) else 0)
+    machine.charge(8 * len(pairs) if isinstance(pairs, list) else 0)
     return Items((machine.key(key), value) for key, value in pairs) if isinstance(pairs, list) else Items()
 
 

@@ -95,7 +95,9 @@ def flatten(tree: Any, what: str) -> dict[str, LazyTensor]:
         names, value = waiting.pop()
         if isinstance(value, LazyTensor):
             found.setdefault(".".join(part for part in ".".join(names).split(".") if part not in WRAPPED), value)
-        elif len(names) < DEEPEST:
+        elif len(names) > DEEPEST:
+            break
+        else:
             waiting += [((*names, name), inner) for name, inner in reversed(list(_inside(value)))]
     raise FileError(f"{what} was not opened: it is nested without end")
 

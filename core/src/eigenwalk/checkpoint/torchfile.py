@@ -109,7 +109,7 @@ def _storage_inside(machine: Machine, content: Any) -> Storage:
     """A storage that is saved as a whole file inside another pickle, as ``torch.storage._load_from_bytes`` reads it."""
     if not isinstance(content, memoryview):
         raise TypeError("bytes are expected")
-    machine.charge(1000)
+    machine.charge(len(content))  # read no more often than the file holds such bytes
     storage = read_legacy(content, f"a storage inside {machine.what}", STEPS_INSIDE).tree
     if not isinstance(storage, Storage):
         machine.refuse("what should be a storage inside it is none")

@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from eigenwalk_stylegan.inert import shown
+from eigenwalk.checkpoint import shown
 
 LARGEST_SIDE = 1 << 14
 LARGEST_WIDTH = 1 << 16
@@ -71,6 +71,7 @@ class StyleGAN2:
         filter: taps of the low-pass filter of every enlargement, in each direction.
         clamp: largest magnitude of a layer's output, or None.
         noise: whether layers add (fixed) noise.
+        start: height and width of the constant that the first layer takes.
     """
 
     mapping: Mapping
@@ -79,8 +80,13 @@ class StyleGAN2:
     filter: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)
     clamp: float | None = None
     noise: bool = True
+    start: tuple[int, int] = (4, 4)
 
     def __post_init__(self) -> None:
+        if len(self.start) != 2 or max(self.start) > 64:
+            raise ValueError(f"start must be (height, width) of the constant, got {shown(self.start)}")
+        for side in self.start:
+            _whole(side, 1, 64, "start")
         if not 1 <= len(self.channels) <= 13:
             raise ValueError(f"sides must be 4, 8, … up to 16384 pixels, got {len(self.channels)} of them")
         for width in self.channels:
@@ -93,9 +99,10 @@ class StyleGAN2:
             _real(self.clamp, 1e-6, 1e9, "clamp")
 
     @property
-    def resolution(self) -> int:
-        """Side of the images in pixels."""
-        return 4 << (len(self.channels) - 1)
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the images in pixels."""
+        height, width = self.start
+        return height << (len(self.channels) - 1), width << (len(self.channels) - 1)
 
     @property
     def layers(self) -> int:
@@ -178,6 +185,11 @@ class StyleGAN3:
             _real(self.clamp, 1e-6, 1e9, "clamp")
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the images in pixels."""
+        return self.resolution, self.resolution
+
+    @property
     def layers(self) -> int:
         """How many w an image takes: the Fourier features', each layer's, and the image's."""
         return self.layers_between + 2
@@ -245,7 +257,7 @@ def from_data(data: Any) -> Configuration:
     rest = dict(data)
     kind = ARCHITECTURES[rest.pop("network")]
     rest["mapping"] = Mapping(**rest["mapping"])
-    for name in {"channels", "filter"} & rest.keys():
+    for name in {"channels", "filter", "start"} & rest.keys():
         rest[name] = tuple(rest[name])
     return kind(**rest)
 

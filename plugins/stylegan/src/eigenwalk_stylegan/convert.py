@@ -9,7 +9,7 @@ import typer
 
 from eigenwalk.errors import InputError
 from eigenwalk_stylegan.formats.converted import write
-from eigenwalk_stylegan.load import opened
+from eigenwalk_stylegan.recognise import load
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_show_locals=False)
 
@@ -24,8 +24,8 @@ def convert(
         raise InputError(f"-o must end with .safetensors, got {output}")
     if output.resolve() == file.resolve():
         raise InputError(f"-o must be another file than the one that is converted, {file}")
-    network, description = opened(file)
+    network, description = load(file)
     write(network, description.source, output)
     count = sum(parameter.numel() for parameter in network.parameters())
-    side = network.sizes.resolution
-    typer.echo(f"{output}: {description.source}, {side} x {side} pixels, {count / 1e6:.1f} million parameters")
+    height, width = network.sizes.shape
+    typer.echo(f"{output}: {description.source}, {width} x {height} pixels, {count / 1e6:.1f} million parameters")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from eigenwalk import checkpoint
-from eigenwalk.errors import FileError
+from eigenwalk.checkpoint import StateDict, fill
 from eigenwalk_stylegan import stylegan2, stylegan3
 from eigenwalk_stylegan.configuration import Configuration, StyleGAN2
 
@@ -29,37 +26,61 @@ class Description:
         configuration: the architecture and its sizes.
         state: tensors by the names of `stylegan2.Network` and `stylegan3.Network`.
         source: what the file is, in words.
+        facts: what else is known of it, by label.
 
-    Where the file has no mean w, `network` measures it.
+    What the file lacks is made up for: a mean w is measured, noise inputs are drawn, and `facts` says so.
     """
 
     configuration: Configuration
     state: Mapping[str, Tensor]
     source: str
+    facts: dict[str, str] = field(default_factory=dict)
 
 
-def network(description: Description, path: Path) -> Network:
-    """The described network: float32, eval mode, frozen.
+def facts_of(found: StateDict) -> dict[str, str]:
+    """Which copy of the weights was taken, where there are several."""
+    return {"weights": found.choice} if found.choice else {}
+
+
+def network(description: Description, what: str) -> Network:
+    """The described network: float32, eval mode, frozen. `what` names the file.
 
     Raises:
         WeightsError: tensors are missing or left over, or their shapes are not those of the configuration.
-        FileError: the tensors have more bytes than the file: one storage serves as many.
+        FileError: tensors hold NaN or infinity.
     """
-    state = {name: tensor.detach() for name, tensor in description.state.items()}
+    sizes, state = description.configuration, dict(description.state)
     if measured := MEAN not in state:
-        state[MEAN] = torch.zeros(description.configuration.mapping.w_dim)
-    if sum(tensor.numel() * tensor.element_size() for tensor in state.values()) > 2 * path.stat().st_size:
-        raise FileError(f"{path} was not opened: its tensors are more than the file has room for")
-    with torch.device("meta"), warnings.catch_warnings(action="ignore"):
-        # First without memory: the configuration may ask for more than the file has tensors for.
-        checkpoint.into(built(description.configuration), state, str(path))
-    made = checkpoint.into(built(description.configuration), state, str(path))
+        state[MEAN] = torch.zeros(sizes.mapping.w_dim)
+        description.facts["mean w"] = f"of {MEASURED} latents, as the file has none"
+    _colour(sizes, state, description.facts)
+    _add_noise(sizes, state, description.facts)
+    made = fill(lambda: built(sizes), state, what)
     if measured:
         made.mapping.mean.copy_(_mean(made))
-    for name, tensor in made.state_dict().items():
-        if not bool(tensor.isfinite().all()):
-            raise FileError(f"{path} holds NaN or infinity in {name}: the network was saved after it had diverged")
-    return made.eval().requires_grad_(False)
+    return made
+
+
+def _colour(sizes: Configuration, state: dict[str, Tensor], facts: dict[str, str]) -> None:
+    """Repeat the last layers of a grey network for red, green and blue."""
+    last = "rgbs" if isinstance(sizes, StyleGAN2) else f"layers.{sizes.layers - 2}"
+    for name, tensor in state.items():
+        end = name.rpartition(".")[2]
+        if name.startswith(f"{last}.") and ".style." not in name and end in ("weight", "bias") and tensor.shape[0] == 1:
+            state[name] = tensor.expand(3, *tensor.shape[1:]).clone()
+            facts["images"] = "grey, the same in all three channels"
+
+
+def _add_noise(sizes: Configuration, state: dict[str, Tensor], facts: dict[str, str]) -> None:
+    """Draw the noise inputs of a network that was trained with some, from a file that has left them out."""
+    if not isinstance(sizes, StyleGAN2) or not sizes.noise:
+        return
+    random = torch.Generator().manual_seed(0)
+    for i in range(2 * len(sizes.channels) - 1):
+        name, k = f"convs.{i}.noise", (i + 1) // 2
+        if name not in state and f"convs.{i}.strength" in state:
+            state[name] = torch.randn(sizes.start[0] << k, sizes.start[1] << k, generator=random)
+            facts["noise"] = "drawn from seed 0, as the file has none"
 
 
 @torch.no_grad()

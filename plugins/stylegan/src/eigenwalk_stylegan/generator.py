@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Mapping
+from os import PathLike
 
 import torch
 from torch import Tensor
@@ -12,13 +13,13 @@ from eigenwalk.errors import OptionError
 from eigenwalk.generator import Generator
 from eigenwalk_stylegan.configuration import StyleGAN2
 from eigenwalk_stylegan.description import Network
-from eigenwalk_stylegan.load import opened
+from eigenwalk_stylegan.recognise import load
 
 SPACES = ("z", "w", "w+", "s")
 
 
 class StyleGAN(Generator):
-    """Latents to images ``(batch, 3, side, side)``, nominally in [0, 1], not clipped.
+    """Latents to images ``(batch, 3, height, width)``, nominally in [0, 1], not clipped.
 
     A latent is, by `space`:
 
@@ -48,6 +49,7 @@ class StyleGAN(Generator):
         label: int | None = None,
         noise: str = "const",
         source: str = "StyleGAN",
+        facts: Mapping[str, str] | None = None,
     ) -> None:
         sizes = network.sizes
         if space not in SPACES:
@@ -64,8 +66,8 @@ class StyleGAN(Generator):
         self.cutoff = sizes.layers if cutoff is None else cutoff
         self.label = _label(label, sizes.mapping.labels)
         self.layers = chosen(layers, sizes.layers)
-        self.resolution = (sizes.resolution, sizes.resolution)
-        self.facts = _facts(network, source)
+        self.resolution = sizes.shape
+        self.facts = _facts(network, source) | dict(facts or {})
         self._styled = network.styled()
         self._moving = [i for i, (layer, _) in enumerate(self._styled) if layer in self.layers]
         if not self._moving:
@@ -83,7 +85,7 @@ class StyleGAN(Generator):
             self._base = self._sampled(1, base)[0]
 
     def __call__(self, latents: Tensor) -> Tensor:
-        """Images ``(batch, 3, side, side)`` of latents ``(batch, latent_dim)``, in their dtype.
+        """Images ``(batch, 3, height, width)`` of latents ``(batch, latent_dim)``, in their dtype.
 
         They are computed in the network's dtype, which `to` sets: moved here, under a transform of torch.func, its
         tensors would be that transform's.
@@ -114,8 +116,8 @@ class StyleGAN(Generator):
         return self
 
     def __repr__(self) -> str:
-        side = self.resolution[0]
-        return f"<{self.source}, {side} x {side} pixels, space {self.space} of {self.latent_dim} coordinates>"
+        height, width = self.resolution
+        return f"<{self.source}, {width} x {height} pixels, space {self.space} of {self.latent_dim} coordinates>"
 
     @property
     def _mean(self) -> Tensor:
@@ -213,7 +215,7 @@ def _label(label: int | None, labels: int) -> int | None:
 
 
 def stylegan(
-    path: str | Path,
+    path: str | PathLike[str],
     space: str = "z",
     layers: str | None = None,
     base: int = 0,
@@ -221,14 +223,15 @@ def stylegan(
     cutoff: int | None = None,
     label: int | None = None,
     noise: str = "const",
+    key: str | None = None,
 ) -> StyleGAN:
-    """The generator in the file at `path`; see `StyleGAN`.
+    """The generator in the file at `path`, or what stands under `key` in it; see `StyleGAN`.
 
     Raises:
         FileError: the file is of no known format, or is not opened.
         OptionError: an option that the model does not have.
     """
-    network, description = opened(Path(path).expanduser())
+    network, description = load(path, key)
     return StyleGAN(
         network,
         space=space,
@@ -239,4 +242,5 @@ def stylegan(
         label=label,
         noise=noise,
         source=description.source,
+        facts=description.facts,
     )

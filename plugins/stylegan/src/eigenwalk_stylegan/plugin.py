@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import CommandSpec, GeneratorSpec, Option
-from eigenwalk_stylegan.heads import recognised
+from eigenwalk_stylegan.recognise import recognise
 
 CITES = (
     "Karras et al. 2020, arXiv 1912.04958",
@@ -14,6 +15,7 @@ CITES = (
     "Karras et al. 2021, arXiv 2106.12423",
 )
 LABEL = Option("label", "int", None, "class of a conditional model, from 0")
+KEY = Option("key", "str", None, "where the generator stands in the file, such as g; by default the averaged weights")
 SPACES = ("z", "w", "w+", "s")
 OPTIONS = (
     Option("space", "str", "z", "where the walk happens: z, w, a w for each layer, or the styles themselves", SPACES),
@@ -25,15 +27,16 @@ OPTIONS = (
     Option(
         "noise", "str", "const", "const: the file's noise inputs, always the same; none: without", ("const", "none")
     ),
+    KEY,
 )
 
 
 @hookimpl
-def eigenwalk_open(path: Path) -> GeneratorSpec | None:
+def eigenwalk_open(path: Path, checkpoint: Checkpoint) -> GeneratorSpec | None:
     """StyleGAN2, StyleGAN3, R3GAN: .pkl, .pt of rosinality's, .pth of genforce's and Hammer's, converted."""
-    found = recognised(path)
+    found = recognise(checkpoint)
     if found is not None and found.name == "r3gan":
-        return _r3gan(found.words, (LABEL,))
+        return _r3gan(found.words, (LABEL, KEY))
     return None if found is None else _spec(found.words, OPTIONS)
 
 
@@ -43,7 +46,7 @@ def eigenwalk_generators() -> list[GeneratorSpec]:
     pickle = Option("path", "path", None, "the file: a .pkl of R3GAN's code", required=True)
     return [
         _spec("a StyleGAN2 or StyleGAN3 from its file", (file, *OPTIONS)),
-        _r3gan("an R3GAN from its file", (pickle, LABEL)),
+        _r3gan("an R3GAN from its file", (pickle, LABEL, KEY)),
     ]
 
 

@@ -20,10 +20,11 @@ from eigenwalk_stylegan.resample import enlarged, low_pass
 class StyledConv(nn.Module):
     """A 3x3 convolution whose weights a style scales per input channel (equations 1 to 3), noise, leaky ReLU.
 
-    Enlarging, it is a transposed convolution of stride 2 with a low-pass filter after it.
+    Its images have 2^`k` times the sides of the constant. Enlarging, it is a transposed convolution of stride 2 with a
+    low-pass filter after it.
     """
 
-    def __init__(self, inputs: int, outputs: int, side: int, sizes: StyleGAN2, enlarge: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, k: int, sizes: StyleGAN2, enlarge: bool) -> None:
         super().__init__()
         self.enlarge, self.clamp = enlarge, sizes.clamp
         self.style = Dense(sizes.mapping.w_dim, inputs)
@@ -31,11 +32,11 @@ class StyledConv(nn.Module):
         self.bias = nn.Parameter(torch.empty(outputs))
         self.noise: Tensor
         if sizes.noise:
-            self.register_buffer("noise", torch.empty(side, side))
+            self.register_buffer("noise", torch.empty(sizes.start[0] << k, sizes.start[1] << k))
             self.strength = nn.Parameter(torch.empty(()))
 
     def forward(self, x: Tensor, style: Tensor, taps: Tensor, noise: bool, gain: float = 1.0) -> Tensor:
-        """``(batch, outputs, side, side)`` of `x` and `style` ``(batch, inputs)``."""
+        """``(batch, outputs, height, width)`` of `x` and `style` ``(batch, inputs)``."""
         norm = demodulation(self.weight, style)
         x = scaled(x, style)
         if self.enlarge:
@@ -61,7 +62,7 @@ class ToRGB(nn.Module):
         self.scale, self.clamp = 1 / math.sqrt(inputs), sizes.clamp
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """``(batch, 3, side, side)`` of `x` and `style` ``(batch, inputs)``."""
+        """``(batch, 3, height, width)`` of `x` and `style` ``(batch, inputs)``."""
         x = F.conv2d(scaled(x, style * self.scale), self.weight) + self.bias[:, None, None]
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
@@ -75,7 +76,7 @@ class Shortcut(nn.Module):
         self.scale = 1 / math.sqrt(2 * inputs)  # halved variance, as the block's own branch
 
     def forward(self, x: Tensor, taps: Tensor) -> Tensor:
-        """``(batch, outputs, 2 side, 2 side)``."""
+        """``(batch, outputs, 2 height, 2 width)``."""
         return enlarged(F.conv2d(x, self.weight * self.scale), taps * 2)
 
 
@@ -87,12 +88,12 @@ class Network(nn.Module):
         self.sizes = sizes
         widths, sides = sizes.channels, len(sizes.channels)
         self.mapping = MappingNetwork(sizes.mapping)
-        self.constant = nn.Parameter(torch.empty(widths[0], 4, 4))
-        convs = [StyledConv(widths[0], widths[0], 4, sizes, enlarge=False)]
+        self.constant = nn.Parameter(torch.empty(widths[0], *sizes.start))
+        convs = [StyledConv(widths[0], widths[0], 0, sizes, enlarge=False)]
         for k, (a, b) in enumerate(pairs(sizes), 1):
             convs += [
-                StyledConv(a, b, 4 << k, sizes, enlarge=True),
-                StyledConv(b, b, 4 << k, sizes, enlarge=False),
+                StyledConv(a, b, k, sizes, enlarge=True),
+                StyledConv(b, b, k, sizes, enlarge=False),
             ]
         self.convs = nn.ModuleList(convs)
         self.with_image = range(sides) if sizes.architecture == "skip" else range(sides - 1, sides)
@@ -114,7 +115,7 @@ class Network(nn.Module):
         return found
 
     def synthesise(self, styles: list[Tensor], noise: bool = True) -> Tensor:
-        """Images ``(batch, 3, side, side)`` of the styles that `styled` lists, each ``(batch, channels)``."""
+        """Images ``(batch, 3, height, width)`` of the styles that `styled` lists, each ``(batch, channels)``."""
         rest, noise = iter(styles), noise and self.sizes.noise
         x = self.constant.expand(styles[0].shape[0], -1, -1, -1)
         image = None

@@ -6,40 +6,38 @@ import json
 import os
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from eigenwalk.checkpoint import Checkpoint, StateDict
 from eigenwalk.errors import FileError, OutputError
 from eigenwalk_stylegan.configuration import as_data, from_data
 from eigenwalk_stylegan.description import Description, Network
-from eigenwalk_stylegan.heads import CONVERTED
+from eigenwalk_stylegan.recognise import CONVERTED
 
 VERSION = "1"
 """Of this layout: the names of tensors and of the configuration's parts."""
 
 
-def read(path: Path) -> Description:
-    """The generator in the file at `path`.
+def read(checkpoint: Checkpoint) -> Description:
+    """The generator in the file.
 
     Raises:
         FileError: truncated, written by a later version, or not what it claims.
     """
+    metadata = checkpoint.metadata
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata()
-            if metadata["version"] != VERSION:
-                raise ValueError(
-                    f"its layout has version {metadata['version'][:20]}: a newer eigenwalk-stylegan opens it"
-                )
-            configuration = from_data(json.loads(metadata["configuration"]))
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise FileError(f"{path} cannot be opened as a converted generator: {error}") from error
+        if (version := metadata["version"]) != VERSION:
+            raise ValueError(f"its layout has version {version[:20]}: a newer eigenwalk-stylegan opens it")
+        configuration = from_data(json.loads(metadata["configuration"]))
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise FileError(f"{checkpoint} cannot be opened as a converted generator: {error}") from error
+    state = StateDict(checkpoint.tensors, str(checkpoint), checkpoint.size).load()
     return Description(configuration, state, metadata.get("source", "StyleGAN")[:200])
 
 
 def write(network: Network, source: str, path: Path) -> None:
-    """Writes `network` to `path`, whole or not at all.
+    """Write `network` to `path`, whole or not at all.
 
     Raises:
         OutputError: the folder is missing, or cannot be written to.

@@ -10,41 +10,42 @@ from __future__ import annotations
 
 import math
 import re
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from eigenwalk.checkpoint import Checkpoint, StateDict
 from eigenwalk.errors import FileError
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN2
-from eigenwalk_stylegan.description import MEAN, Description
-from eigenwalk_stylegan.formats.nvidia import taps
-from eigenwalk_stylegan.torchfile import opened
-
-NETWORK = "generator_smooth"
-"""The generator with averaged weights."""
+from eigenwalk_stylegan.description import MEAN, Description, facts_of
+from eigenwalk_stylegan.formats.nvidia import reason, taps
 
 
-def read(path: Path) -> Description:
-    """The generator ``generator_smooth`` of the checkpoint at `path`.
+def read(checkpoint: Checkpoint) -> Description:
+    """The generator of the checkpoint, the averaged one where there are two.
 
     Raises:
-        FileError: the file is not opened (see `torchfile.opened`), or holds another network.
+        FileError: it is another network.
     """
-    found = opened(path)
-    models = found["models"] if isinstance(found.get("models"), dict) else found
-    tensors = models.get(NETWORK)
+    found = checkpoint.state_dict("synthesis.layer0.style.weight")
+    assert found is not None  # as recognised
+    tensors = found.load()
     try:
-        if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-            raise TypeError(f"no state dict {NETWORK}, but {', '.join(map(str, models))[:200]}")
         hammer = "w_avg" in tensors
         state = {name: part for key, tensor in tensors.items() for name, part in _ours(key, tensor, hammer)}
-        asked = found.get("model_kwargs_init") if hammer else None
-        asked = asked.get(NETWORK) if isinstance(asked, dict) else None
-        sizes = _sizes(tensors, state, asked if isinstance(asked, dict) else {})
+        sizes = _sizes(tensors, state, arguments(checkpoint, found) if hammer else {})
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise FileError(f"{path} holds no StyleGAN2 of genforce's ({type(error).__name__}: {error})") from error
-    return Description(sizes, state, f"StyleGAN2 of {'Hammer' if hammer else 'genforce'}, a checkpoint")
+        raise FileError(f"{checkpoint} holds no StyleGAN2 of genforce's ({reason(error)})") from error
+    return Description(
+        sizes, state, f"StyleGAN2 of {'Hammer' if hammer else 'genforce'}, a checkpoint", facts_of(found)
+    )
+
+
+def arguments(checkpoint: Checkpoint, found: StateDict) -> dict[str, Any]:
+    """What Hammer made the network with; empty where the checkpoint does not say."""
+    kept = checkpoint.tree.get("model_kwargs_init") if isinstance(checkpoint.tree, dict) else None
+    asked = kept.get(found.key.rpartition(".")[2]) if isinstance(kept, dict) else None
+    return asked if isinstance(asked, dict) else {}
 
 
 def _sizes(tensors: dict[str, Tensor], state: dict[str, Tensor], asked: dict[str, Any]) -> StyleGAN2:
@@ -69,7 +70,8 @@ def _sizes(tensors: dict[str, Tensor], state: dict[str, Tensor], asked: dict[str
         "resnet" if "shortcuts.0.weight" in state else "skip" if "rgbs.0.weight" in state else "orig",
         taps(filters[0].squeeze()) if filters else (1.0, 3.0, 3.0, 1.0),
         None if clamp is None else float(clamp),
-        "convs.0.noise" in state,
+        "convs.0.strength" in state,
+        tuple(state["constant"].shape[1:]),
     )
 
 

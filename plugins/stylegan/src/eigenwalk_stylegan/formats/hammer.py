@@ -7,17 +7,16 @@ not given have the defaults, which are the paper's but for the kernel: 1.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import FileError
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN3
-from eigenwalk_stylegan.description import MEAN, Description
-from eigenwalk_stylegan.formats.genforce import NETWORK
-from eigenwalk_stylegan.formats.nvidia import check_filters
-from eigenwalk_stylegan.torchfile import opened
+from eigenwalk_stylegan.description import MEAN, Description, facts_of
+from eigenwalk_stylegan.formats.genforce import arguments
+from eigenwalk_stylegan.formats.nvidia import check_filters, reason
 
 _ASKED = {
     "resolution": "resolution",
@@ -38,17 +37,21 @@ _ASKED = {
 """Hammer's arguments and ours."""
 
 
-def read(path: Path) -> Description:
-    """The generator ``generator_smooth`` of the checkpoint at `path`.
+def read(checkpoint: Checkpoint) -> Description:
+    """The generator of the checkpoint, the averaged one where there are two.
 
     Raises:
-        FileError: the file is not opened (see `torchfile.opened`), or holds another network, or not its arguments.
+        FileError: it is another network, or its arguments are missing.
     """
-    found = opened(path)
+    found = checkpoint.state_dict("synthesis.layer0.conv.style.weight")
+    assert found is not None  # as recognised
+    tensors, asked = found.load(), arguments(checkpoint, found)
+    if not asked:
+        raise FileError(
+            f"{checkpoint} is a StyleGAN3 of Hammer without model_kwargs_init, and its tensors do not tell the "
+            "resolution: take a checkpoint that training wrote"
+        )
     try:
-        tensors, asked = found["models"][NETWORK], found["model_kwargs_init"][NETWORK]
-        if not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-            raise TypeError(f"{NETWORK} is no state dict")
         if asked.get("final_tanh"):
             raise ValueError("images through tanh")
         state = {ours: tensor for key, tensor in tensors.items() if (ours := _ours(key))}
@@ -56,8 +59,8 @@ def read(path: Path) -> Description:
         filters = [f"synthesis.layer{i}.filter" for i in range(len(sizes.plan))]
         check_filters(sizes, filters, tensors)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
-        raise FileError(f"{path} holds no StyleGAN3 of Hammer's ({type(error).__name__}: {error})") from error
-    return Description(sizes, state, "StyleGAN3 of Hammer, a checkpoint")
+        raise FileError(f"{checkpoint} holds no StyleGAN3 of Hammer's ({reason(error)})") from error
+    return Description(sizes, state, "StyleGAN3 of Hammer, a checkpoint", facts_of(found))
 
 
 def _sizes(state: dict[str, Tensor], asked: dict[str, Any]) -> StyleGAN3:

@@ -1,6 +1,7 @@
 """NVIDIA's pickles of PyTorch: StyleGAN2, StyleGAN2-ADA, StyleGAN3.
 
-A dictionary of networks, of which ``G_ema`` is the one with averaged weights. Each module is a record: the name of
+A dictionary of networks, of which ``G_ema`` is the one with averaged weights; or that network alone, as pivotal tuning
+saves it. Each module is a record: the name of
 its class and its attributes, among them ``_parameters``, ``_buffers`` and ``_modules``. The attributes tell what
 the source, which is not looked at, made of its arguments.
 """
@@ -10,17 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from eigenwalk.checkpoint import Checkpoint, Record, StateDict, shown
 from eigenwalk.errors import FileError
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN2, StyleGAN3
-from eigenwalk_stylegan.description import Description
-from eigenwalk_stylegan.inert import Record, shown
-from eigenwalk_stylegan.listed import averaged
+from eigenwalk_stylegan.description import Description, facts_of
 from eigenwalk_stylegan.stylegan3 import design
 
 MODULES = 10_000
@@ -46,49 +45,54 @@ class Saved:
         return found
 
 
-def read(path: Path) -> Description:
-    """The generator ``G_ema`` of the pickle at `path`.
+def read(checkpoint: Checkpoint) -> Description:
+    """The generator with averaged weights of the pickle.
 
     Raises:
-        FileError: the pickle is not opened (see `averaged`), has no ``G_ema``, or one of another architecture.
+        FileError: it is another architecture, or its tensors stand there without their modules.
     """
-    generator = averaged(path)
+    found = checkpoint.state_dict("synthesis.b4.const") or checkpoint.state_dict("synthesis.input.freqs")
+    assert found is not None  # as recognised
+    saved = modules(checkpoint, found)
     try:
-        saved = flat(generator)
         if "synthesis.input" in saved.attributes:
             configuration, names = _stylegan3(saved), _names3(saved)
             check_filters(configuration, _layers3(saved), saved.tensors)
-        elif "synthesis.b4" in saved.attributes:
-            configuration, names = _stylegan2(saved), _name2
         else:
-            raise ValueError(f"a generator of class {generator.kind} without layers of StyleGAN2 or StyleGAN3")
+            configuration, names = _stylegan2(saved), _name2
         state = {ours: tensor for name, tensor in saved.tensors.items() if (ours := names(name))}
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
-        raise FileError(f"{path} holds no StyleGAN that is known here ({type(error).__name__}: {error})") from error
+        raise FileError(f"{checkpoint} holds no StyleGAN that is known here ({reason(error)})") from error
     number = 2 if isinstance(configuration, StyleGAN2) else 3
-    return Description(configuration, state, f"StyleGAN{number}, a pickle of PyTorch")
+    return Description(configuration, state, f"StyleGAN{number}, a pickle of PyTorch", facts_of(found))
 
 
-def flat(generator: Record) -> Saved:
-    """The record of a module and all inside it, by their names.
+def reason(error: Exception) -> str:
+    """The error in words: a missing key says what it is the key of."""
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
+
+
+def modules(checkpoint: Checkpoint, found: StateDict) -> Saved:
+    """The tensors of `found` and the attributes of the modules that they stand in, by dotted names.
 
     Raises:
-        ValueError, TypeError: it is no module, or one with itself inside.
+        FileError: there are no modules, but tensors by name alone.
     """
-    saved, waiting = Saved(), [("", generator)]
+    record = checkpoint.tree
+    for word in found.key.split(".") if found.key else ():
+        record = record.get(word) if isinstance(record, dict) else None
+    saved, waiting = Saved(tensors=found.load()), [("", record)]
     while waiting:
         name, record = waiting.pop()
-        if len(saved.attributes) > MODULES or name.count(".") > 20:
-            raise ValueError(f"more than {MODULES} modules, or one inside itself")
-        if not isinstance(record, Record) or not isinstance(record.state, dict):
-            raise TypeError(f"{name or 'the generator'} is no module")
+        if not isinstance(record, Record) or not isinstance(record.state, dict) or len(saved.attributes) > MODULES:
+            raise FileError(
+                f"{checkpoint} holds {found.key or 'a network'} as tensors by name: what its layers are made with is "
+                "missing, so the pickle that they come from is needed"
+            )
         saved.attributes[name] = record.state
         prefix = f"{name}." if name else ""
-        for kind in ("_parameters", "_buffers"):
-            for key, tensor in record.state[kind].items():
-                if isinstance(tensor, Tensor):
-                    saved.tensors[prefix + str(key)] = tensor
-        for key, inner in record.state["_modules"].items():
+        inside = record.state.get("_modules")
+        for key, inner in inside.items() if isinstance(inside, dict) else ():
             if inner is not None:
                 waiting.append((prefix + str(key), inner))
     return saved
@@ -115,15 +119,15 @@ def _leaky(saved: Saved, module: str) -> None:
         raise ValueError(f"activation {shown(kind)} of {module}: lrelu alone is known")
 
 
-def _colours(saved: Saved) -> int:
-    """The resolution, where images have three channels."""
-    if (channels := saved.of("synthesis", "img_channels")) != 3:
-        raise ValueError(f"images of {shown(channels)} channels: RGB, of three, is expected")
+def _side(saved: Saved) -> int:
+    """The larger side of the images, which have three channels, or one where they are grey."""
+    if (channels := saved.of("synthesis", "img_channels")) not in (1, 3):
+        raise ValueError(f"images of {shown(channels)} channels: RGB, of three, or grey is expected")
     return int(saved.of("synthesis", "img_resolution"))
 
 
 def _stylegan2(saved: Saved) -> StyleGAN2:
-    side = _colours(saved)
+    side = _side(saved)
     sides = [4 << k for k in range(max(side, 4).bit_length() - 2)]
     if sides[-1] != side:
         raise ValueError(f"images of {side} pixels: 4, 8, 16, … are known")
@@ -136,6 +140,7 @@ def _stylegan2(saved: Saved) -> StyleGAN2:
         taps(saved.tensors["synthesis.b4.resample_filter"]),
         None if clamp is None else float(clamp),
         bool(saved.of("synthesis.b4.conv1", "use_noise")),
+        tuple(saved.tensors["synthesis.b4.const"].shape[1:]),
     )
 
 
@@ -195,7 +200,7 @@ def _stylegan3(saved: Saved) -> StyleGAN3:
     clamp = saved.of(last, "conv_clamp")
     return StyleGAN3(
         _mapping(saved),
-        _colours(saved),
+        _side(saved),
         **{ours: given[theirs] for theirs, ours in _DEFAULTS3.items() if theirs in given},
         layers_between=saved.of("synthesis", "num_layers"),
         critical=saved.of("synthesis", "num_critical"),

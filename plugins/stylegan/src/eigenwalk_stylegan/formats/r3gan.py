@@ -6,19 +6,19 @@ Nothing says what a module was made with; its tensors and their names do. ``G_em
 from __future__ import annotations
 
 import re
-import warnings
-from pathlib import Path
+from os import PathLike
 
 import torch
 from torch import Tensor
 
-from eigenwalk import checkpoint
+from eigenwalk.checkpoint import Checkpoint, StateDict, fill
 from eigenwalk.errors import FileError
-from eigenwalk_stylegan.formats.nvidia import flat, taps
-from eigenwalk_stylegan.heads import recognised
-from eigenwalk_stylegan.listed import averaged
+from eigenwalk_stylegan.description import facts_of
+from eigenwalk_stylegan.formats.nvidia import reason, taps
 from eigenwalk_stylegan.r3gan import R3GAN, Network, R3GANGenerator, Stage
+from eigenwalk_stylegan.recognise import recognise
 
+BASIS = "Model.MainLayers.0.Layers.0.Basis"
 _BLOCK = {
     "LinearLayer1.Layer.weight": "expand.weight",
     "LinearLayer2.Layer.weight": "mix.weight",
@@ -27,53 +27,43 @@ _BLOCK = {
     "NonLinearity2.Bias": "after",
 }
 _WHOLE = {
-    "Model.MainLayers.0.Layers.0.Basis": "basis",
+    BASIS: "basis",
     "Model.MainLayers.0.Layers.0.LinearLayer.weight": "first.weight",
     "Model.EmbeddingLayer.weight": "embed.weight",
     "Model.AggregationLayer.Layer.weight": "rgb.weight",
 }
 
 
-def r3gan(path: str | Path, label: int | None = None) -> R3GANGenerator:
-    """The generator in the pickle at `path`; see `R3GANGenerator`.
+def r3gan(path: str | PathLike[str], label: int | None = None, key: str | None = None) -> R3GANGenerator:
+    """The generator in the pickle at `path`, or what stands under `key` in it; see `R3GANGenerator`.
 
     Raises:
-        FileError: missing, no R3GAN, or a pickle that is not opened (see `averaged`).
+        FileError: missing, no R3GAN, or a pickle that is not opened.
         OptionError: `label` is no class of the model, or missing.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise FileError(f"there is no file {file}")
-    found = recognised(file)
-    if found is None or found.name != "r3gan":
-        raise FileError(f"{file} is no R3GAN, but {found.words if found else 'of no format that is known here'}")
-    return R3GANGenerator(read(file), label)
+    checkpoint = Checkpoint.of(path, key)
+    found = checkpoint.state_dict(BASIS) if checkpoint.has_all(BASIS) else None
+    if found is None:
+        other = recognise(checkpoint)
+        raise FileError(f"{checkpoint} is no R3GAN, but {other.words if other else checkpoint.words}")
+    generator = R3GANGenerator(read(found, str(checkpoint)), label)
+    generator.facts = facts_of(found)
+    return generator
 
 
-def read(path: Path) -> Network:
-    """The generator ``G_ema`` of the pickle at `path`: float32, eval mode, frozen.
+def read(found: StateDict, what: str) -> Network:
+    """The generator whose tensors are `found`: float32, eval mode, frozen. `what` names the file.
 
     Raises:
-        FileError: the pickle is not opened, or holds another network.
+        FileError: it is another network.
     """
-    generator = averaged(path)
+    tensors = found.load()
     try:
-        tensors = flat(generator).tensors
-        state = {_ours(name): tensor.detach() for name, tensor in tensors.items() if not name.endswith(".Kernel")}
+        state = {_ours(name): tensor for name, tensor in tensors.items() if not name.endswith(".Kernel")}
         sizes = _sizes(tensors, state)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, ZeroDivisionError) as error:
-        raise FileError(f"{path} holds no R3GAN that is known here ({type(error).__name__}: {error})") from error
-    if sum(tensor.numel() * tensor.element_size() for tensor in state.values()) > 2 * path.stat().st_size:
-        raise FileError(f"{path} was not opened: its tensors are more than the file has room for")
-    with torch.device("meta"), warnings.catch_warnings(action="ignore"):
-        # First without memory: the names may ask for more than the file has tensors for.
-        checkpoint.into(Network(sizes), state, str(path))
-    made = Network(sizes)
-    checkpoint.into(made, state, str(path))
-    for name, tensor in made.state_dict().items():
-        if not bool(tensor.isfinite().all()):
-            raise FileError(f"{path} holds NaN or infinity in {name}: the network was saved after it had diverged")
-    return made.eval().requires_grad_(False)
+        raise FileError(f"{what} holds no R3GAN that is known here ({reason(error)})") from error
+    return fill(lambda: Network(sizes), state, what)
 
 
 def _ours(name: str) -> str:

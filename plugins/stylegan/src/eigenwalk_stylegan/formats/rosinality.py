@@ -1,4 +1,5 @@
-"""Checkpoints of rosinality's StyleGAN2: ``{g_ema, latent_avg}`` converted, ``{g, d, g_ema, args, …}`` from training.
+"""Checkpoints of rosinality's StyleGAN2: ``{g_ema, latent_avg}`` converted, ``{g, d, g_ema, args, …}`` from training,
+and of encoders around it (pSp, e4e): ``{state_dict, latent_avg, opts}`` with ``decoder.`` before the generator's names.
 
 Sizes are those of the tensors. What leaves no trace in them is what that code always has: a mapping rate of 0.01,
 no clamp, one width from z to w.
@@ -7,15 +8,14 @@ no clamp, one width from z to w.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from torch import Tensor
 
+from eigenwalk.checkpoint import Checkpoint, LazyTensor
 from eigenwalk.errors import FileError
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN2
-from eigenwalk_stylegan.description import MEAN, Description
-from eigenwalk_stylegan.formats.nvidia import taps
-from eigenwalk_stylegan.torchfile import opened
+from eigenwalk_stylegan.description import MEAN, Description, facts_of
+from eigenwalk_stylegan.formats.nvidia import reason, taps
 
 _PARTS = {
     "conv.weight": "weight",
@@ -27,29 +27,27 @@ _PARTS = {
 }
 
 
-def read(path: Path) -> Description:
-    """The generator ``g_ema`` of the checkpoint at `path`.
+def read(checkpoint: Checkpoint) -> Description:
+    """The generator of the checkpoint, the averaged one where there are two.
 
     Raises:
-        FileError: the file is not opened (see `torchfile.opened`), or holds another network.
+        FileError: it is another network.
     """
-    found = opened(path)
-    tensors = found.get("g_ema")
+    found = checkpoint.state_dict("convs.0.conv.modulation.weight", "input.input")
+    assert found is not None  # as recognised
+    tensors, tree = found.load(), checkpoint.tree
     try:
-        if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-            raise TypeError(f"no state dict g_ema, but {', '.join(map(str, found))[:200]}")
-        noise = "noises.noise_0" in tensors
-        state = {name: part for key, tensor in tensors.items() for name, part in _ours(key, tensor, noise)}
-        if isinstance(found.get("latent_avg"), Tensor):
-            state[MEAN] = found["latent_avg"].reshape(-1)
-        sizes = _sizes(tensors, state, noise)
+        state = {name: part for key, tensor in tensors.items() for name, part in _ours(key, tensor)}
+        if isinstance(mean := tree.get("latent_avg"), LazyTensor):  # encoders keep one for each layer, all the same
+            state[MEAN] = mean.load().reshape(-1, state["convs.0.style.weight"].shape[1]).mean(0)
+        sizes = _sizes(tensors, state)
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise FileError(f"{path} holds no StyleGAN2 of rosinality's ({type(error).__name__}: {error})") from error
-    kind = "a converted checkpoint" if MEAN in state else "a training checkpoint"
-    return Description(sizes, state, f"StyleGAN2 of rosinality, {kind}")
+        raise FileError(f"{checkpoint} holds no StyleGAN2 of rosinality's ({reason(error)})") from error
+    kind = "an encoder's decoder" if found.key.endswith("decoder") else "a checkpoint"
+    return Description(sizes, state, f"StyleGAN2 of rosinality, {kind}", facts_of(found))
 
 
-def _sizes(tensors: dict[str, Tensor], state: dict[str, Tensor], noise: bool) -> StyleGAN2:
+def _sizes(tensors: dict[str, Tensor], state: dict[str, Tensor]) -> StyleGAN2:
     layers = sum(bool(re.fullmatch(r"mapping\.layers\.\d+\.weight", name)) for name in state)
     convs = sum(bool(re.fullmatch(r"convs\.\d+\.weight", name)) for name in state)
     width = state["mapping.layers.0.weight"].shape
@@ -58,13 +56,14 @@ def _sizes(tensors: dict[str, Tensor], state: dict[str, Tensor], noise: bool) ->
         Mapping(width[1], state["convs.0.style.weight"].shape[1], width[0], layers),
         tuple(state[f"convs.{i}.weight"].shape[0] for i in range(0, convs, 2)),
         filter=(1.0, 3.0, 3.0, 1.0) if blur is None else taps(blur),
-        noise=noise,
+        noise="convs.0.strength" in state,
+        start=tuple(state["constant"].shape[1:]),
     )
 
 
-def _ours(key: str, tensor: Tensor, noise: bool) -> list[tuple[str, Tensor]]:
+def _ours(key: str, tensor: Tensor) -> list[tuple[str, Tensor]]:
     """The tensor by our name, in our shape; nothing for filters, which the configuration holds."""
-    if key.endswith(".kernel") or (key.endswith("noise.weight") and not noise):
+    if key.endswith(".kernel"):
         return []
     if key == "input.input":
         return [("constant", tensor[0])]

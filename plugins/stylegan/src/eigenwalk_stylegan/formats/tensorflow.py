@@ -8,33 +8,30 @@ as (in, out); enlarging convolutions turned by half a turn; and styles without t
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from eigenwalk.checkpoint import Checkpoint, LazyTensor, Record, shown
 from eigenwalk.errors import FileError
-from eigenwalk_stylegan.arrays import Array
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN2
 from eigenwalk_stylegan.description import MEAN, Description
-from eigenwalk_stylegan.inert import Record, shown
-from eigenwalk_stylegan.listed import unpickled
+from eigenwalk_stylegan.formats.nvidia import reason
 
 OLDEST = 4
 """Version of the records: those of StyleGAN1 have lower ones."""
 
 
-def read(path: Path) -> Description:
-    """The generator Gs of the pickle at `path`.
+def read(checkpoint: Checkpoint) -> Description:
+    """The generator Gs of the pickle.
 
     Raises:
-        FileError: the pickle is not opened (see `unpickled`), or holds another network.
+        FileError: it is another network.
     """
-    found = unpickled(path)
+    tree = checkpoint.tree
     try:
-        generator = found[2] if isinstance(found, (tuple, list)) else found["G_ema"]
+        generator = tree[2] if isinstance(tree, (tuple, list)) else tree["G_ema"]
         asked = _state(generator)["static_kwargs"]
         if _state(generator)["version"] < OLDEST:
             raise ValueError("a record of StyleGAN1's time")
@@ -42,7 +39,7 @@ def read(path: Path) -> Description:
         state = {name: tensor for key, array in arrays.items() for name, tensor in _ours(key, array)}
         sizes = _sizes(asked, arrays, state)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise FileError(f"{path} holds no StyleGAN2 of TensorFlow ({type(error).__name__}: {error})") from error
+        raise FileError(f"{checkpoint} holds no StyleGAN2 of TensorFlow ({reason(error)})") from error
     return Description(sizes, state, "StyleGAN2, a pickle of TensorFlow")
 
 
@@ -52,27 +49,28 @@ def _state(record: Any) -> dict[str, Any]:
     return record.state
 
 
-def _variables(generator: Any) -> dict[str, np.ndarray]:
+def _variables(generator: Any) -> dict[str, Tensor]:
     """The arrays of a network and of its components, under their names."""
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, Tensor] = {}
     parts = {"": generator} | {f"{name}/": part for name, part in _state(generator)["components"].items()}
     for prefix, part in parts.items():
         for name, array in _state(part)["variables"]:
             if not isinstance(name, str):
                 raise TypeError("a variable whose name is no text")
-            if isinstance(array, Array) and array.numbers is not None:
-                found[prefix + name] = array.numbers
+            numbers = getattr(array, "numbers", None)
+            if isinstance(numbers, LazyTensor):
+                found[prefix + name] = numbers.load().float()
             elif isinstance(array, (int, float)):
-                found[prefix + name] = np.float32(array)  # type: ignore[assignment]
+                found[prefix + name] = torch.tensor(float(array))
     return found
 
 
-def _sizes(asked: dict[str, Any], arrays: dict[str, np.ndarray], state: dict[str, Tensor]) -> StyleGAN2:
+def _sizes(asked: dict[str, Any], arrays: dict[str, Tensor], state: dict[str, Tensor]) -> StyleGAN2:
     for name in ("nonlinearity", "mapping_nonlinearity"):
         if (kind := asked.get(name, "lrelu")) != "lrelu":
             raise ValueError(f"{name} {shown(kind)}: lrelu alone is known")
-    if (channels := asked.get("num_channels", 3)) != 3:
-        raise ValueError(f"images of {shown(channels)} channels: RGB, of three, is expected")
+    if (channels := asked.get("num_channels", 3)) not in (1, 3):
+        raise ValueError(f"images of {shown(channels)} channels: RGB, of three, or grey is expected")
     layers = sum(bool(re.fullmatch(r"mapping\.layers\.\d+\.weight", name)) for name in state)
     convs = sum(bool(re.fullmatch(r"convs\.\d+\.weight", name)) for name in state)
     first = state["mapping.layers.0.weight"].shape
@@ -93,6 +91,7 @@ def _sizes(asked: dict[str, Any], arrays: dict[str, np.ndarray], state: dict[str
         tuple(float(tap) for tap in asked.get("resample_kernel") or (1, 3, 3, 1)),
         None if clamp is None else float(clamp),
         bool(asked.get("use_noise", True)),
+        tuple(state["constant"].shape[1:]),
     )
 
 
@@ -102,9 +101,8 @@ _GROUPS = {"Conv": ("convs", 0), "Conv0_up": ("convs", -1), "Conv1": ("convs", 0
            "Skip": ("shortcuts", 0)}  # fmt: skip
 
 
-def _ours(key: str, array: np.ndarray) -> list[tuple[str, Tensor]]:
+def _ours(key: str, tensor: Tensor) -> list[tuple[str, Tensor]]:
     """The tensor by our name, in our orientation; nothing for TensorFlow's own counters."""
-    tensor = torch.tensor(np.asarray(array, np.float32))
     if key == "dlatent_avg":
         return [(MEAN, tensor)]
     if found := re.fullmatch(r"mapping/(LabelEmbed|Dense(\d+))/(weight|bias)", key):
