@@ -7,7 +7,6 @@ that need what cannot be here (others' weights, a network) are shown as text: th
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shlex
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stylegan_files
 
 import eigenwalk
 from eigenwalk import weights
@@ -101,12 +101,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def beside(page: Path, folder: Path) -> None:
     """Puts into `folder` what a page takes its reader to have: a StyleGAN of their own."""
     if page.name == "own_stylegan.md":
-        spec = importlib.util.spec_from_file_location("layouts", ROOT / "plugins/stylegan/tests/layouts.py")
-        assert spec
-        assert spec.loader
-        layouts = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(layouts)
-        layouts.written("ada-16", folder, contrast=0.3).rename(folder / "ffhq.pkl")
+        stylegan_files.write("ada-16", folder, contrast=0.3).rename(folder / "ffhq.pkl")
 
 
 @pytest.mark.timeout(900)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pickle
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+import stylegan_files
 import torch
 
 import eigenwalk
 from eigenwalk.errors import FileError, OptionError
 from eigenwalk.names.registry import Registry
 from eigenwalk.objects.compose import compose
-
-LAYOUTS = Path(__file__).parents[1] / "plugins/stylegan/tests/layouts.py"
 
 
 def run(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -27,19 +24,8 @@ def run(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*program, *words], cwd=folder, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture(scope="module")
-def layouts() -> ModuleType:
-    """What writes files in the layouts of the formats."""
-    spec = importlib.util.spec_from_file_location("layouts_of_stylegan", LAYOUTS)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_a_path_is_a_generator_and_so_is_what_it_is_converted_to(layouts, tmp_path):
-    path = layouts.written("ada-16", tmp_path, contrast=0.2)
+def test_a_path_is_a_generator_and_so_is_what_it_is_converted_to(tmp_path):
+    path = stylegan_files.write("ada-16", tmp_path, contrast=0.2)
     words = ("--fix", "fourier.low(cycles=2)", "--vary", "pixels", "--steps", "2", "--paths", "2")
     said = run("walk", path.name, *words, "--out", "out", folder=tmp_path)
     assert said.returncode == 0, said.stderr

@@ -1,51 +1,17 @@
-"""The writer of files in the formats' layouts, which the conformance cases use too."""
+"""Files of every configuration, each written once."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-
-
-def _layouts() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("stylegan_layouts", Path(__file__).with_name("layouts.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+import stylegan_files
 
 
 @pytest.fixture(scope="session")
-def layouts() -> ModuleType:
-    """The module that writes files."""
-    return _layouts()
-
-
-@pytest.fixture(scope="session")
-def file(layouts: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Gives the file of a configuration, written once."""
-    folder, made = tmp_path_factory.mktemp("files"), {}
-
-    def of(name: str) -> Path:
-        if name not in made:
-            made[name] = layouts.written(name, folder, source=f"open({str(folder / 'run')!r}, 'w')")
-        return made[name]
-
-    return of
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every configuration there is a reference of, with every kind of images in it."""
-    layouts = _layouts()
-    if "hostile" in metafunc.fixturenames:
-        found = list(layouts.hostile().all_kinds())
-        metafunc.parametrize("hostile", found, ids=[name for name, _, _ in found])
-    if "kind" in metafunc.fixturenames:
-        pairs = [(name, kind) for name in layouts.names() for kind in layouts.kinds(name)]
-        metafunc.parametrize(("configuration", "kind"), pairs)
-    elif "configuration" in metafunc.fixturenames:
-        metafunc.parametrize("configuration", layouts.names())
+def file(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Returns the file of a configuration."""
+    folder = tmp_path_factory.mktemp("files")
+    return cache(lambda name: stylegan_files.write(name, folder, source=f"open({str(folder / 'run')!r}, 'w')"))

@@ -8,12 +8,14 @@ import pickle
 from pathlib import Path
 
 import pytest
+import stylegan_files
 import torch
 from safetensors import safe_open
+from stylegan_files import Saved, named
 from typer.testing import CliRunner
 
 from eigenwalk.checkpoint import Checkpoint
-from eigenwalk.errors import FileError, InputError, OutputError, WeightsError
+from eigenwalk.errors import FileError, InputError, OptionError, OutputError, WeightsError
 from eigenwalk_stylegan.convert import app
 from eigenwalk_stylegan.generator import StyleGAN, stylegan
 from eigenwalk_stylegan.plugin import eigenwalk_generators, eigenwalk_open
@@ -82,21 +84,21 @@ def test_a_converted_file_of_a_later_version_says_so(file, tmp_path) -> None:
         load(made)
 
 
-def changed(layouts, name: str, folder: Path, **entries: object) -> Path:
+def changed(name: str, folder: Path, way: str = "snapshot", **entries: object) -> Path:
     """A file of NVIDIA's in which attributes of modules are others, ``{module: {attribute: value}}``."""
-    arrays, layout = layouts.reference(name)
+    arrays, layout = stylegan_files.reference(name)
     layout = copy.deepcopy(layout)
     for module, values in entries.items():
         layout["attributes"][module.replace("__", ".")] |= values
     path = folder / "network.pkl"
-    layouts._nvidia(path, layout, layouts.tensors(arrays, layout), "")
+    stylegan_files.write_nvidia(path, layout, stylegan_files.tensors(arrays, layout), way=way)
     return path
 
 
 @pytest.mark.parametrize(
     ("name", "entries", "says"),
     [
-        ("ada-16", {"synthesis": {"img_channels": 1}}, "images of 1 channels: RGB"),
+        ("ada-16", {"synthesis": {"img_channels": 4}}, "images of 4 channels: RGB"),
         ("ada-16", {"mapping__fc0": {"activation": "relu"}}, "lrelu alone is known"),
         ("ada-16", {"synthesis": {"img_resolution": 24}}, "images of 24 pixels"),
         ("ada-16", {"mapping": {"z_dim": "many"}}, "invalid literal"),
@@ -104,23 +106,23 @@ def changed(layouts, name: str, folder: Path, **entries: object) -> Path:
         ("sg3-t-16", {"synthesis": {"num_layers": 5}}, "is another than the paper's"),
     ],
 )
-def test_another_architecture_says_so(layouts, name, entries, says, tmp_path) -> None:
+def test_another_architecture_says_so(name, entries, says, tmp_path) -> None:
     with pytest.raises(FileError, match=says):
-        load(changed(layouts, name, tmp_path, **entries))
+        load(changed(name, tmp_path, **entries))
 
 
-def test_tensors_that_do_not_fit_are_named(layouts, tmp_path) -> None:
-    arrays, layout = layouts.reference("ada-16")
-    tensors = layouts.tensors(arrays, layout)
+def test_tensors_that_do_not_fit_are_named(tmp_path) -> None:
+    arrays, layout = stylegan_files.reference("ada-16")
+    tensors = stylegan_files.tensors(arrays, layout)
     path = tmp_path / "network.pkl"
     short = {key: value for key, value in tensors.items() if key != "synthesis.b8.conv0.bias"}
-    layouts._nvidia(path, layout, short, "")
+    stylegan_files.write_nvidia(path, layout, short)
     with pytest.raises(WeightsError, match=r"missing: convs\.1\.bias"):
         load(path)
-    layouts._nvidia(path, layout, tensors | {"synthesis.b8.conv0.bias": torch.full((16,), torch.nan)}, "")
+    stylegan_files.write_nvidia(path, layout, tensors | {"synthesis.b8.conv0.bias": torch.full((16,), torch.nan)})
     with pytest.raises(FileError, match=r"NaN or infinity in convs\.1\.bias"):
         load(path)
-    layouts._nvidia(path, layout, tensors | {"synthesis.b8.extra": torch.zeros(3)}, "")
+    stylegan_files.write_nvidia(path, layout, tensors | {"synthesis.b8.extra": torch.zeros(3)})
     with pytest.raises(WeightsError, match="unexpected"):
         load(path)
 
@@ -128,19 +130,110 @@ def test_tensors_that_do_not_fit_are_named(layouts, tmp_path) -> None:
 def test_a_checkpoint_without_its_arguments_says_so(file, tmp_path) -> None:
     whole = torch.load(file("hammer3-t-16"), weights_only=True)
     torch.save({"models": whole["models"]}, tmp_path / "other.pth")
-    with pytest.raises(FileError, match="model_kwargs_init"):
+    with pytest.raises(FileError, match="without model_kwargs_init"):
         load(tmp_path / "other.pth")
 
 
-def test_a_checkpoint_of_another_network_says_so(tmp_path) -> None:
-    names = ("g_ema", "convs.0.conv.modulation.weight", "synthesis.layer0.style.weight")
-    torch.save(dict.fromkeys(names, 1), tmp_path / "other.pt")
-    with pytest.raises(FileError, match="holds no StyleGAN2 of rosinality"):
-        stylegan(tmp_path / "other.pt")
-    torch.save({"generator_smooth": {names[2]: torch.zeros(2)}}, tmp_path / "other.pth")
-    with pytest.raises(FileError, match="holds no StyleGAN2 of genforce"):
-        stylegan(tmp_path / "other.pth")
-    marks = "dnnlib.tflib.network static_kwargs"
-    (tmp_path / "other.pkl").write_bytes(pickle.dumps({"G_ema": marks}))
+def test_a_file_of_another_network_says_what_it_is(tmp_path) -> None:
+    held = {"convs.0.conv.modulation.weight": torch.zeros(2), "input.input": torch.zeros(2)}
+    for other, says in (
+        ({"g_ema": held}, r"holds no StyleGAN2 of rosinality's \("),
+        ({"generator_smooth": {"synthesis.layer0.style.weight": torch.zeros(2)}}, "holds no StyleGAN2 of genforce"),
+        ({"netG": {"0.weight": torch.zeros(2), "1.weight": torch.zeros(2)}, "epoch": 3}, r"netG \(2 tensors\), epoch"),
+        ({"G_ema": {"synthesis.b4.const": torch.zeros(4, 4, 4)}}, "what its layers are made with is missing"),
+        (torch.nn.Linear(2, 2), "of one object of class torch.nn.modules.linear.Linear"),
+        ([1, 2], "a PyTorch file that holds a list"),
+    ):
+        torch.save(other, tmp_path / "other.pt")
+        with pytest.raises(FileError, match=says):
+            stylegan(tmp_path / "other.pt")
+    with named("dnnlib.tflib.network.Network") as (record,):
+        (tmp_path / "other.pkl").write_bytes(pickle.dumps((Saved(record), Saved(record), Saved(record))))
     with pytest.raises(FileError, match="holds no StyleGAN2 of TensorFlow"):
         stylegan(tmp_path / "other.pkl")
+
+
+@pytest.mark.parametrize("name", ["ada-16", "tf-8-clamp", "ros-8", "ros-32", "genforce-8-labels"])
+def test_a_truncated_file_says_so(name, file, tmp_path) -> None:
+    whole, path = file(name).read_bytes(), tmp_path / file(name).name
+    for share in (0.3, 0.9, 0.999):
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(FileError, match="truncated"):
+            load(path)
+
+
+def images(path: Path, **options: object) -> torch.Tensor:
+    """Images of the same three latents."""
+    generator = stylegan(path, **options)
+    return generator(generator.sample(3, 0))
+
+
+@pytest.mark.parametrize("way", ["alone", "saved"])
+@pytest.mark.parametrize("name", ["ada-16", "sg3-t-16"])
+def test_one_generator_by_itself_as_pivotal_tuning_saves_it(name, way, file, tmp_path) -> None:
+    path = changed(name, tmp_path, way)
+    assert eigenwalk_open(path, Checkpoint(path)) is not None
+    assert torch.equal(images(path), images(file(name)))
+
+
+def test_the_decoder_of_an_encoder(file, tmp_path) -> None:
+    whole = torch.load(file("ros-8"), weights_only=True)
+    state = {f"decoder.{name}": tensor for name, tensor in whole["g_ema"].items()}
+    state |= {"encoder.input_layer.0.weight": torch.ones(3, 3)}
+    mean, folder = whole["latent_avg"].reshape(1, -1), tmp_path / "e4e (ffhq) [v2]"
+    folder.mkdir()
+    torch.save({"state_dict": state, "latent_avg": mean.repeat(4, 1), "opts": {"n": 4}}, folder / "e4e.pt")
+    assert torch.equal(images(folder / "e4e.pt", truncation=0.7), images(file("ros-8"), truncation=0.7))
+    assert "decoder" in stylegan(folder / "e4e.pt").source
+
+
+def test_averaged_weights_are_preferred_and_the_choice_is_said(file, tmp_path) -> None:
+    path, averaged = tmp_path / "x.pt", torch.load(file("ros-8"), weights_only=True)["g_ema"]
+    live = {name: tensor * 1.1 for name, tensor in averaged.items()}
+    torch.save({"g": {f"module.{name}": tensor for name, tensor in live.items()}, "g_ema": averaged}, path)
+    found = stylegan(path)
+    assert found.facts["weights"] == "g_ema, averaged weights; also there: g.module"
+    assert "mean w" in found.facts
+    torch.save(live, tmp_path / "live.pt")
+    assert torch.equal(images(path, key="g"), images(tmp_path / "live.pt"))
+    with pytest.raises(OptionError, match=r"key=netG stands for nothing in .* it holds g, g_ema"):
+        stylegan(path, key="netG")
+
+
+def test_noise_that_the_file_lacks_is_drawn_and_said(file, tmp_path) -> None:
+    whole = torch.load(file("ros-8"), weights_only=True)["g_ema"]
+    torch.save({"g_ema": {name: one for name, one in whole.items() if "noises." not in name}}, tmp_path / "x.pt")
+    found = stylegan(tmp_path / "x.pt")
+    assert found.facts["noise"] == "drawn from seed 0, as the file has none"
+    assert "noise" not in stylegan(file("ros-8")).facts
+    quiet = images(file("ros-8"), noise="none")
+    assert torch.equal(images(tmp_path / "x.pt", noise="none"), quiet)
+    assert (images(tmp_path / "x.pt") - quiet).abs().max() > 0.01
+
+
+def test_grey_images_stand_in_all_three_channels(tmp_path) -> None:
+    arrays, layout = stylegan_files.reference("ada-16")
+    layout["attributes"]["synthesis"]["img_channels"] = 1
+    tensors, colours = stylegan_files.tensors(arrays, layout), {}
+    for key in [key for key in tensors if ".torgb." in key and ".affine." not in key]:
+        tensors[key] = tensors[key][:1]
+        colours[key] = tensors[key].expand(3, *tensors[key].shape[1:])
+    stylegan_files.write_nvidia(tmp_path / "grey.pkl", layout, tensors)
+    layout["attributes"]["synthesis"]["img_channels"] = 3
+    stylegan_files.write_nvidia(tmp_path / "rgb.pkl", layout, tensors | colours)
+    assert torch.equal(images(tmp_path / "grey.pkl"), images(tmp_path / "rgb.pkl"))
+    assert stylegan(tmp_path / "grey.pkl").facts["images"].startswith("grey")
+
+
+def test_images_twice_as_high_as_wide(tmp_path) -> None:
+    arrays, layout = stylegan_files.reference("ada-16")
+    tensors = stylegan_files.tensors(arrays, layout)
+    for key in [key for key in tensors if key.endswith(("const", "noise_const"))]:
+        tensors[key] = tensors[key][..., : tensors[key].shape[-1] // 2]
+    stylegan_files.write_nvidia(tmp_path / "human.pkl", layout, tensors)
+    found = stylegan(tmp_path / "human.pkl", space="w+")
+    assert found.resolution == (16, 8)
+    assert found(found.sample(2, 0)).shape == (2, 3, 16, 8)
+    error, printed = convert(tmp_path / "human.pkl", tmp_path / "m.safetensors")
+    assert (error, "8 x 16 pixels" in printed) == (None, True)
+    assert torch.equal(images(tmp_path / "m.safetensors"), images(tmp_path / "human.pkl"))

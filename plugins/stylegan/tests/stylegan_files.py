@@ -1,4 +1,4 @@
-"""Files in the layouts of all formats, written by us, and what the formats' own code made of the same numbers.
+"""Files in the layouts of all formats, and what the formats' own code made of the same numbers.
 
 The folder ``references`` has one file for each configuration: images that the format's public code computed, outside
 this repository, and the names, shapes and attributes of what it saved. No number of its weights is kept: every tensor
@@ -8,7 +8,6 @@ follows from its name by `filled`, on both sides.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import pickle
 import re
@@ -53,16 +52,6 @@ def names() -> list[str]:
     return sorted(file.stem for file in REFERENCES.glob("*.npz"))
 
 
-def hostile() -> ModuleType:
-    """The module of files made to harm."""
-    spec = importlib.util.spec_from_file_location("stylegan_hostile", Path(__file__).with_name("hostile.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def kinds(name: str) -> list[str]:
     """What there are images of; ``quiet`` only where the code can do without noise."""
     with np.load(REFERENCES / f"{name}.npz") as file:
@@ -91,24 +80,23 @@ def tensors(arrays: Mapping[str, np.ndarray], layout: Mapping[str, Any]) -> dict
     return {key: of(key, shape) for key, shape in layout["tensors"].items()}
 
 
-def written(name: str, folder: Path, source: str = "", contrast: float = 1.0) -> Path:
-    """The file of configuration `name`, in its format's layout; `source` goes where NVIDIA puts its own.
+def write(name: str, folder: Path, source: str = "", contrast: float = 1.0) -> Path:
+    """Write configuration `name` in its format's layout; `source` goes where NVIDIA puts its own.
 
     With less `contrast` images lie about [0, 1], as those of a trained network do.
     """
     arrays, layout = reference(name)
-    kind = layout["format"]
     held = tensors(arrays, layout)
     for key, tensor in held.items():
         if re.search(r"rgb(s\.\d|\d)?(\.conv)?\.(weight|bias)$", key):
             held[key] = contrast * tensor
-    path = folder / f"{name}.{SUFFIXES[kind]}"
-    if kind == "nvidia":
-        _nvidia(path, layout, held, source)
-    elif kind == "tensorflow":
-        _tensorflow(path, layout, {key: tensor.numpy() for key, tensor in held.items()}, source)
-    elif kind == "rosinality":
-        _rosinality(path, layout, OrderedDict(held))
+    path = folder / f"{name}.{SUFFIXES[layout['format']]}"
+    if layout["format"] == "nvidia":
+        write_nvidia(path, layout, held, source)
+    elif layout["format"] == "tensorflow":
+        _write_tensorflow(path, layout, {key: tensor.numpy() for key, tensor in held.items()}, source)
+    elif layout["format"] == "rosinality":
+        _write_rosinality(path, layout, OrderedDict(held))
     else:
         found: dict[str, Any] = {"generator": {}, "discriminator": {}, "generator_smooth": OrderedDict(held)}
         found = {"models": found, "running_metadata": {"iter": 3}} if layout["models"] else found
@@ -130,7 +118,7 @@ class Saved:
 
 @contextmanager
 def named(*full: str) -> Iterator[list[Any]]:
-    """A class for each full name, which pickles as that name: it stands there, in a module of that name, as long."""
+    """Put a class of each full name where `pickle` looks for that name, and yield the classes."""
     taken, made = list[tuple[ModuleType, str, Any]](), list[Any]()
     own = [part for part in dict.fromkeys(_parents(full)) if part not in sys.modules]
     sys.modules.update({part: ModuleType(part) for part in own})
@@ -161,10 +149,15 @@ PERSISTENT, EASY = "torch_utils.persistence._reconstruct_persistent_obj", "dnnli
 RECORD = "dnnlib.tflib.network.Network"
 
 
-def _nvidia(path: Path, layout: Mapping[str, Any], tensors: Mapping[str, Tensor], source: str) -> None:
-    """A dictionary of networks, each module a call of NVIDIA's function with its source and its attributes."""
-    source += "\nclass SynthesisInput:" if layout["stylegan3"] else ""
-    with named(PERSISTENT, EASY) as (persistent, easy):
+def write_nvidia(
+    path: Path, layout: Mapping[str, Any], tensors: Mapping[str, Tensor], source: str = "", way: str = "snapshot"
+) -> None:
+    """Write networks, each module a call of NVIDIA's function with its source and its attributes.
+
+    `way` is ``snapshot``, a dictionary with a discriminator of a foreign class; ``alone``, the pickled generator; or
+    ``saved``, the generator by `torch.save`.
+    """
+    with named(PERSISTENT, EASY, "others.networks.Judge") as (persistent, easy, judge):
 
         def module(name: str) -> Saved:
             inside = [one for one in layout["attributes"] if one.rpartition(".")[0] == name and one]
@@ -188,12 +181,16 @@ def _nvidia(path: Path, layout: Mapping[str, Any], tensors: Mapping[str, Tensor]
             meta = {"type": "class", "version": 6, "module_src": source, "class_name": "Generator", "state": state}
             return Saved(persistent, meta)
 
-        saved = {"training_set_kwargs": easy(path="x.zip"), "G": None, "D": None, "augment_pipe": None}
-        path.write_bytes(pickle.dumps({**saved, "G_ema": module("")}, protocol=4 if layout["stylegan3"] else 3))
+        if way == "saved":
+            torch.save(module(""), path)
+            return
+        saved = {"training_set_kwargs": easy(path="x.zip"), "G": None, "D": Saved(judge, 3, state={"x": judge})}
+        held = module("") if way == "alone" else {**saved, "augment_pipe": None, "G_ema": module("")}
+        path.write_bytes(pickle.dumps(held, protocol=4 if layout["stylegan3"] else 3))
 
 
-def _tensorflow(path: Path, layout: Mapping[str, Any], arrays: Mapping[str, np.ndarray], source: str) -> None:
-    """Three records of networks, each with its arguments, components and arrays."""
+def _write_tensorflow(path: Path, layout: Mapping[str, Any], arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Write three records of networks, each with its arguments, components and arrays."""
     with named(RECORD, EASY) as (record, easy):
 
         def network(prefix: str, components: dict[str, Any], asked: dict[str, Any]) -> Saved:
@@ -214,7 +211,7 @@ def _tensorflow(path: Path, layout: Mapping[str, Any], arrays: Mapping[str, np.n
         path.write_bytes(pickle.dumps((whole, network("none/", {}, {}), whole), protocol=2))
 
 
-def _rosinality(path: Path, layout: Mapping[str, Any], tensors: OrderedDict[str, Tensor]) -> None:
+def _write_rosinality(path: Path, layout: Mapping[str, Any], tensors: OrderedDict[str, Tensor]) -> None:
     found: dict[str, Any] = {"g_ema": tensors}
     if "mean" in layout:
         found["latent_avg"] = filled("latent_avg", layout["mean"])

@@ -1,4 +1,4 @@
-"""R3GAN's pickles, written by us, and what its own public code made of the same numbers.
+"""R3GAN's pickles, and what its own public code made of the same numbers.
 
 The folder ``references_r3gan`` has one file for each configuration: images that the public code computed, outside this
 repository, the names and shapes of its tensors, and the names of its modules' classes. No number of its weights is
@@ -7,18 +7,17 @@ kept: every tensor follows from its name by `filled`, on both sides.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import pickle
 import zlib
 from collections import OrderedDict
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
+from stylegan_files import named
 from torch import Tensor, nn
 
 REFERENCES = Path(__file__).with_name("references_r3gan")
@@ -48,8 +47,8 @@ def tensors(layout: dict[str, Any]) -> dict[str, Tensor]:
     return {key: kernel if key.endswith(".Kernel") else filled(key, shape) for key, shape in layout["tensors"].items()}
 
 
-def written(name: str, folder: Path, contrast: float = 1.0, **others: Tensor | None) -> Path:
-    """The pickle of configuration `name`; `others`, by name with ``__`` for dots, take the place of tensors.
+def write(name: str, folder: Path, contrast: float = 1.0, **others: Tensor | None) -> Path:
+    """Write the pickle of configuration `name`; `others`, by name with ``__`` for dots, take the place of tensors.
 
     With less `contrast` images lie about [0, 1], as those of a trained network do.
     """
@@ -60,7 +59,7 @@ def written(name: str, folder: Path, contrast: float = 1.0, **others: Tensor | N
     path = folder / f"{name}.pkl"
     classes: dict[str, str] = layout["classes"]
     kinds = sorted(set(classes.values()))
-    with _layouts().named(*kinds) as made:
+    with named(*kinds) as made:
         kind_of = dict(zip(kinds, made, strict=True))
 
         def module(of: str) -> Any:
@@ -89,12 +88,3 @@ def written(name: str, folder: Path, contrast: float = 1.0, **others: Tensor | N
         saved = {"G": None, "D": None, "G_ema": module(""), "training_set_kwargs": {"path": "x.zip"}, "cur_nimg": 3}
         path.write_bytes(pickle.dumps(saved, protocol=4))
     return path
-
-
-def _layouts() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("stylegan_layouts", Path(__file__).with_name("layouts.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
