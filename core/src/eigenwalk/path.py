@@ -18,9 +18,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from eigenwalk.errors import FileError
+from eigenwalk.store import write_whole
 
 FORMAT = 1
 PUSHFORWARD_PASSES = 1.7
@@ -194,10 +195,8 @@ class Path:
         folder = FilePath(folder)
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"{self.name}.json"
-        tensors = stacked(self.waypoints)
-        _write_whole(target.with_suffix(".safetensors"), lambda path: save_file(tensors, path))
-        text = json.dumps(self._document(), indent=1, allow_nan=True)
-        _write_whole(target, lambda path: path.write_text(text, encoding="utf-8"))
+        write_whole(target.with_suffix(".safetensors"), save(stacked(self.waypoints)))
+        write_whole(target, json.dumps(self._document(), indent=1, allow_nan=True))
         return target
 
     @classmethod
@@ -275,13 +274,3 @@ def stacked(waypoints: Sequence[Waypoint]) -> dict[str, NDArray[Any]]:
     }
     # safetensors writes an array's memory as it lies: a transposed one would come back scrambled, without an error.
     return {name: np.ascontiguousarray(np.stack(arrays)) for name, arrays in rows.items()}
-
-
-def _write_whole(target: FilePath, write: Any) -> None:
-    """Writes beside `target` and renames, so that a killed run leaves the old file or the new one."""
-    part = target.with_name(target.name + ".part")
-    try:
-        write(part)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)

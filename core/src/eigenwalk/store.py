@@ -1,6 +1,9 @@
-"""The store: the one folder in which fetched weights of all packages lie. Nothing here downloads; no torch.
+"""Files on disk: written whole or not at all, and the store, the one folder of fetched weights. No torch here.
 
+    store.write_whole(Path("notes.txt"), "whole or not at all")
     path = store.find(Weights(file="identity/vggface2.pt", …), "identity(pretrained=vggface2)")
+
+Nothing here downloads.
 
 Beside ``x.pt`` may lie ``x.pt.checked``, what its SHA-256 was when it was last computed, and ``x.pt.sha256``, the sum
 on which somebody trusted a file whose publisher gives none, in the form of ``sha256sum``.
@@ -12,11 +15,15 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from typing import BinaryIO
+
+import platformdirs
 
 from eigenwalk.errors import WeightsError
 from eigenwalk.spec import Weights
@@ -27,10 +34,45 @@ SUM = r"[0-9a-f]{64}"
 _NOTED: ContextVar[list[tuple[str, str]] | None] = ContextVar("_NOTED", default=None)
 
 
+@contextmanager
+def open_whole(target: Path) -> Iterator[BinaryIO]:
+    """A new binary file that becomes `target` when the block ends without an error; else `target` stays as it was.
+
+    It is written beside `target`, under a name that nobody knows before and through no link, and then renamed: at any
+    instant the old file or the new one exists.
+
+    Raises:
+        OSError: as the file system gives it, with `target` as its file; nothing else is left behind.
+    """
+    part = target.with_name(f".{secrets.token_hex(8)}{PART}")
+    try:
+        with open(part, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # a rename may reach the disk before the bytes do
+        os.replace(part, target)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(part)):
+            raise
+        raise OSError(error.errno, error.strerror, str(target)) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_whole(target: Path, data: bytes | str) -> None:
+    """Writes `data` to `target`, text as UTF-8; raises as `open_whole`."""
+    with open_whole(target) as file:
+        file.write(data.encode("utf-8") if isinstance(data, str) else data)
+
+
 def cache_folder() -> Path:
     """Where eigenwalk keeps what can be had again: `EIGENWALK_CACHE`, else the user's cache folder."""
-    base = os.environ.get("EIGENWALK_CACHE")
-    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eigenwalk"
+    if own := os.environ.get("EIGENWALK_CACHE"):
+        return Path(own)
+    xdg = os.environ.get("XDG_CACHE_HOME")
+    earlier = Path(xdg or Path.home() / ".cache") / "eigenwalk"  # on every system, until platformdirs chose the place
+    return earlier if xdg or earlier.is_dir() else Path(platformdirs.user_cache_dir("eigenwalk", False))
 
 
 def folder() -> Path:
@@ -122,7 +164,7 @@ def sum_of(weights: Weights) -> str | None:
 def record(weights: Weights, sha256: str) -> None:
     """Keeps `sha256` as the sum that the file of `weights`, which has no published one, must have from now on."""
     path = place(weights)
-    _write(_beside(path, TRUSTED), f"{sha256}  {path.name}\n")
+    write_whole(_beside(path, TRUSTED), f"{sha256}  {path.name}\n")
 
 
 def checked(path: Path, again: bool = False) -> str:
@@ -156,7 +198,7 @@ def known(path: Path) -> str | None:
 def remember(path: Path, sha256: str) -> None:
     """Keeps `sha256` for the file at `path` as it is now; in a store that this user cannot write, nothing."""
     with suppress(OSError):
-        _write(_beside(path, CHECKED), json.dumps({"sha256": sha256, "state": _state(path)}))
+        write_whole(_beside(path, CHECKED), json.dumps({"sha256": sha256, "state": _state(path)}))
 
 
 def part(path: Path) -> Path:
@@ -172,12 +214,3 @@ def _state(path: Path) -> list[int]:
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
-
-
-def _write(target: Path, text: str) -> None:
-    new = target.with_name(f"{target.name}.{os.getpid()}.new")
-    try:
-        new.write_text(text, encoding="utf-8")
-        os.replace(new, target)
-    finally:
-        new.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -12,7 +11,7 @@ from importlib.metadata import version
 
 from eigenwalk.maths.typical import SAMPLES, SEED
 from eigenwalk.objects.build import Used
-from eigenwalk.store import cache_folder
+from eigenwalk.store import cache_folder, write_whole
 
 
 def remembered(text: str, used: Sequence[Used], measure: Callable[[], float]) -> float:
@@ -27,7 +26,5 @@ def remembered(text: str, used: Sequence[Used], measure: Callable[[], float]) ->
     value = measure()
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps({"text": text, "typical": value}), encoding="utf-8")
-        os.replace(part, file)
+        write_whole(file, json.dumps({"text": text, "typical": value}))
     return value

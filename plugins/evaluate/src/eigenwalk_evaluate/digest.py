@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from eigenwalk.errors import OutputError, reason
-from eigenwalk.runs.outputs.whole import write_whole
+from eigenwalk.store import write_whole
 from eigenwalk_evaluate.folder import slug
 from eigenwalk_evaluate.plots import summary_png
 from eigenwalk_evaluate.summary import Summary

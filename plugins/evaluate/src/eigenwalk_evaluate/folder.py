@@ -20,7 +20,7 @@ from eigenwalk.errors import EigenwalkError, FileError, OutputError, reason
 from eigenwalk.names.registry import Registry
 from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
-from eigenwalk.runs.outputs.whole import write_whole
+from eigenwalk.store import write_whole
 from eigenwalk_evaluate.judge import Judged
 from eigenwalk_evaluate.limit import Limit
 from eigenwalk_evaluate.plan import Cell, Plan

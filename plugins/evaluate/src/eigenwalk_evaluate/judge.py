@@ -16,7 +16,7 @@ from torch import Tensor
 from eigenwalk.errors import WalkError
 from eigenwalk.maths.linearise import Point
 from eigenwalk.maths.problem import Problem
-from eigenwalk.runs.outputs.whole import write_whole
+from eigenwalk.store import write_whole
 from eigenwalk.walk.rows import groups, surviving
 from eigenwalk_evaluate.walked import Floats, Walked, load_arrays
 

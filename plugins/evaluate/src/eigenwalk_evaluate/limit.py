@@ -25,7 +25,7 @@ from torch import Tensor
 from eigenwalk.maths.linearise import Point
 from eigenwalk.maths.problem import Problem
 from eigenwalk.path import PULLBACK_PASSES
-from eigenwalk.runs.outputs.whole import write_whole
+from eigenwalk.store import write_whole
 from eigenwalk.walk.rows import groups, surviving
 from eigenwalk_evaluate.walked import Floats, Walked, clock, drift_at, load_arrays
 

@@ -21,7 +21,7 @@ from safetensors.numpy import save
 from eigenwalk.errors import FileError
 from eigenwalk.generator import Generator
 from eigenwalk.path import Path, Role
-from eigenwalk.runs.outputs.whole import write_whole
+from eigenwalk.store import write_whole
 from eigenwalk.walk.start import picture
 
 Floats = NDArray[np.floating]

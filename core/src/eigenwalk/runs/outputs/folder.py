@@ -22,7 +22,7 @@ from eigenwalk.path import Path
 from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
 from eigenwalk.runs.outputs.progress import Arrays, load_progress, save_progress
-from eigenwalk.runs.outputs.whole import write_whole
+from eigenwalk.store import write_whole
 
 RECIPE, PROGRESS, DONE, PATHS = "recipe.toml", "progress", "progress.done", "paths"
 OURS = (RECIPE, PROGRESS, DONE, PATHS, "strip.png", "walk.mp4", "walk.gif", "plot.png", "changes.csv", "report.html")

@@ -22,7 +22,7 @@ from safetensors.numpy import load, save
 
 from eigenwalk.errors import FileError
 from eigenwalk.path import Cost, Path, Role, Status, Waypoint, stacked
-from eigenwalk.runs.outputs.whole import write_whole
+from eigenwalk.store import write_whole
 
 Arrays = dict[str, NDArray[Any]]
 Entry = tuple[dict[str, Any], Arrays]

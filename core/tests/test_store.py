@@ -1,17 +1,19 @@
-"""The store: what it finds has the right sum, and is hashed no more often than it must be."""
+"""Files are written whole; what the store finds has the right sum, and is hashed no more often than it must be."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 from eigenwalk import store
-from eigenwalk.errors import WeightsError
+from eigenwalk.errors import WeightsError, reason
 from eigenwalk.spec import FeatureSpec, Option, Weights
 
 DATA = b"weights" * 1000
@@ -46,6 +48,37 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+def test_a_file_is_written_whole_and_through_no_link(tmp_path):
+    mine, target = tmp_path / "mine.txt", tmp_path / "x.txt"
+    mine.write_text("mine")
+    for name in ("x.txt", "x.txt.part", ".x.txt.part"):
+        (tmp_path / name).symlink_to(mine)
+    umask = os.umask(0o022)
+    try:
+        store.write_whole(target, "größer")
+    finally:
+        os.umask(umask)
+    assert mine.read_text() == "mine" and not target.is_symlink() and target.read_bytes() == "größer".encode()
+    assert target.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch, call):
+    (tmp_path / "x.txt").write_text("before")
+
+    def fail(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *map(str, arguments[:1] if call == "replace" else ()))
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(OSError, match=r"x\.txt'$") as failed:
+        store.write_whole(tmp_path / "x.txt", b"after")
+    assert reason(failed.value) == "the disk is full"
+    assert [file.name for file in tmp_path.iterdir()] == ["x.txt"] and (tmp_path / "x.txt").read_text() == "before"
+    with pytest.raises(ZeroDivisionError), store.open_whole(tmp_path / "x.txt") as file:
+        file.write(bytes(1 // 0))
+    assert [file.name for file in tmp_path.iterdir()] == ["x.txt"]
+
+
 def test_the_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("EIGENWALK_WEIGHTS", "~/mine")
     assert store.folder() == Path.home() / "mine"
@@ -55,6 +88,12 @@ def test_the_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("EIGENWALK_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert store.folder() == tmp_path / "xdg" / "eigenwalk" / "weights"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *names: str(tmp_path / "Library" / names[0]))
+    assert store.cache_folder() == tmp_path / "Library" / "eigenwalk"
+    (tmp_path / ".cache" / "eigenwalk").mkdir(parents=True)
+    assert store.cache_folder() == tmp_path / ".cache" / "eigenwalk", "what an earlier version has fetched is kept"
 
 
 def test_a_file_is_hashed_once(path, hashed):
