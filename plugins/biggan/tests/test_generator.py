@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import biggan_files
 import pytest
 import torch
 
@@ -62,8 +63,8 @@ def test_the_class_is_asked_for_and_spaces_are_named(file) -> None:
         biggan(file("biggan-32"), label=1, space="w")
 
 
-def test_a_network_of_one_class_has_z_alone(layouts, tmp_path) -> None:
-    held = layouts.state("biggan-32")
+def test_a_network_of_one_class_has_z_alone(tmp_path) -> None:
+    held = biggan_files.state_dict("biggan-32")
     held["shared.weight"] = held["shared.weight"][:1].clone()
     torch.save(held, tmp_path / "g.pth")
     assert biggan(tmp_path / "g.pth").label == 0

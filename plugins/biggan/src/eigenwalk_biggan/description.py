@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
-from eigenwalk import checkpoint
+from eigenwalk.checkpoint import fill
 from eigenwalk.errors import FileError
 from eigenwalk_biggan.configuration import Sizes
 from eigenwalk_biggan.network import Network
@@ -25,6 +23,7 @@ class Description:
         table: the classes' embeddings ``(classes, embedding)``.
         source: what the file is, in words.
         truncation: of z, where none is asked for; None: z is standard normal.
+        facts: what else is known of it, by label.
     """
 
     sizes: Sizes
@@ -32,6 +31,7 @@ class Description:
     table: Tensor
     source: str
     truncation: float | None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 def network(description: Description, what: str) -> Network:
@@ -39,15 +39,8 @@ def network(description: Description, what: str) -> Network:
 
     Raises:
         WeightsError: tensors are missing or left over, or their shapes are not those of the sizes.
-        FileError: the tensors hold NaN or infinity.
+        FileError: tensors hold NaN or infinity, or a normalised weight was all zeros.
     """
-    for name, tensor in {**description.state, "the embeddings": description.table}.items():
-        if not bool(tensor.isfinite().all()):
-            raise FileError(
-                f"{what} holds NaN or infinity, or a weight of zeros, in {name}: it was saved after training diverged"
-            )
-    with torch.device("meta"), warnings.catch_warnings(action="ignore"):
-        # First without memory: the sizes may ask for more than the file has tensors for.
-        made = checkpoint.into(Network(description.sizes), description.state, what)
-    made = checkpoint.into(made.to_empty(device="cpu"), description.state, what)
-    return made.eval().requires_grad_(False)
+    if not bool(description.table.isfinite().all()):
+        raise FileError(f"{what} holds NaN or infinity in the embeddings: the network was saved after it had diverged")
+    return fill(lambda: Network(description.sizes), description.state, what)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from eigenwalk.checkpoint import state_dict
+from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import FileError, OptionError
 from eigenwalk.generator import Generator
 from eigenwalk_biggan import classes
 from eigenwalk_biggan.description import Description, network
 from eigenwalk_biggan.formats import brock, huggingface
-from eigenwalk_biggan.heads import FORMATS, recognised, weights_file
 from eigenwalk_biggan.network import Network
+from eigenwalk_biggan.recognise import FORMATS, INSIDE, recognise, weights
 
 SPACES = ("z", "embedding", "both")
 CUT = 2.0
@@ -140,36 +142,39 @@ class BigGAN(Generator):
         return self._classes[[order[i % len(order)] for i in range(n)]].float()
 
 
-def described(
-    path: Path, config: Path | None, eps: float | None, depth: int | None, truncation: float | None
+def describe(
+    checkpoint: Checkpoint, config: Path | None, eps: float | None, depth: int | None, truncation: float | None
 ) -> Description:
-    """The generator in the file at `path`, or in the folder there, as data.
+    """The generator in the file or folder, as data.
 
     Raises:
-        FileError: missing, of no known format, or one that is not opened.
+        FileError: it is of no known format, or is not opened.
         OptionError: an option is needed, or is another format's.
     """
-    found, file = recognised(path), weights_file(path)
-    if not file.is_file():
-        raise FileError(f"there is no file {file}")
-    if found is None:
-        raise FileError(f"{file} is no BigGAN that is known here. Known: {'; '.join(one.words for one in FORMATS)}")
-    others = {"config": config} if found.name == "brock" else {"eps": eps, "depth": depth}
+    file, form = weights(checkpoint), recognise(checkpoint)
+    if file is None:
+        raise FileError(f"{checkpoint} holds none of {', '.join(INSIDE)}")
+    if file.trouble and file.kind.holds_tensors:
+        raise FileError(file.trouble)
+    if form is None:
+        known = "; ".join(one.words for one in FORMATS)
+        raise FileError(f"{file} is no BigGAN that is known here, but {file.words}. Known: {known}")
+    others = {"config": config} if form.name == "brock" else {"eps": eps, "depth": depth}
     for name, value in others.items():
         if value is not None:
-            raise OptionError(f"{name} must be left out: {file} is a {found.words}, got {value}")
-    # Before the weights are opened, which takes longer.
-    asked = huggingface.config(file, config) if found.name == "huggingface" else None
-    held = state_dict(file)
-    if sum(tensor.numel() * tensor.element_size() for tensor in held.values()) > 2 * file.stat().st_size:
-        raise FileError(f"{file} was not opened: its tensors are more than the file has room for")
-    if asked is None:
-        return brock.read(held, str(file), eps, depth)
-    return huggingface.read(held, str(file), asked, 1.0 if truncation is None else truncation)
+            raise OptionError(f"{name} must be left out: {file} is a {form.words}, got {value}")
+    found = file.state_dict(*form.names, key=checkpoint.key)
+    assert found is not None  # as recognised
+    if form.name == "brock":
+        made = brock.read(found.load(), str(file), eps, depth)
+    else:  # the configuration first: what it lacks is said at once
+        asked = huggingface.config(file.path, config)
+        made = huggingface.read(found.load(), str(file), asked, 1.0 if truncation is None else truncation)
+    return replace(made, facts={"weights": found.choice} if found.choice else {})
 
 
 def biggan(
-    path: str | Path,
+    path: str | PathLike[str],
     label: str | int | None = None,
     space: str = "z",
     base: int = 0,
@@ -178,8 +183,9 @@ def biggan(
     config: str | Path | None = None,
     eps: float | None = None,
     depth: int | None = None,
+    key: str | None = None,
 ) -> BigGAN:
-    """The generator in the file at `path`, or in the folder there; see `BigGAN`.
+    """The generator in the file at `path` (under `key`, where several stand there) or in the folder; see `BigGAN`.
 
     Raises:
         FileError: the file is of no known format, or is not opened.
@@ -189,8 +195,10 @@ def biggan(
         raise OptionError(f"truncation must be over 0 and at most 1, got {truncation}")
     if eps is not None and not 0 <= eps < 1:
         raise OptionError(f"eps must be from 0 to 1, got {eps}")
-    file = Path(path).expanduser()
-    found = described(file, None if config is None else Path(config).expanduser(), eps, depth, truncation)
+    checkpoint = Checkpoint.of(path, key)
+    found = describe(checkpoint, None if config is None else Path(config).expanduser(), eps, depth, truncation)
     listed = classes.names(len(found.table), None if names is None else Path(names).expanduser())
-    made = network(found, str(weights_file(file)))
-    return BigGAN(made, found, label=label, space=space, base=base, truncation=truncation, names=listed)
+    made = network(found, str(checkpoint))
+    generator = BigGAN(made, found, label=label, space=space, base=base, truncation=truncation, names=listed)
+    generator.facts = found.facts
+    return generator

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import GeneratorSpec, Option
-from eigenwalk_biggan.heads import recognised
+from eigenwalk_biggan.recognise import recognise
 
 CITES = ("Brock et al. 2019, arXiv 1809.11096",)
 SPACES = ("z", "embedding", "both")
@@ -23,14 +24,15 @@ OPTIONS = (
     Option("names", "path", None, "a text file of the classes' names, one a line; 1000 classes are ImageNet's"),
     Option("config", "path", None, "Hugging Face's config.json, where it does not lie beside the weights"),
     Option("eps", "float", None, "BN_eps of BigGAN-PyTorch's training, where it was not 1e-5"),
+    Option("key", "str", None, "where the generator stands in the file, such as G; by default the averaged weights"),
     Option("depth", "int", None, "G_depth of BigGAN-PyTorch's BigGAN-deep, where the tensors do not tell it"),
 )
 
 
 @hookimpl
-def eigenwalk_open(path: Path) -> GeneratorSpec | None:
+def eigenwalk_open(path: Path, checkpoint: Checkpoint) -> GeneratorSpec | None:
     """BigGAN: G_ema.pth of BigGAN-PyTorch, config.json and pytorch_model.bin of pytorch-pretrained-biggan."""
-    found = recognised(path)
+    found = recognise(checkpoint)
     return None if found is None else _spec(found.words, OPTIONS)
 
 

@@ -16,8 +16,7 @@ class Tensors:
     """The tensors of the file that is called `what`."""
 
     def __init__(self, held: Mapping[str, Tensor], what: str) -> None:
-        prefix = "module." if held and all(name.startswith("module.") for name in held) else ""
-        self.held = {name.removeprefix(prefix): tensor for name, tensor in held.items()}
+        self.held = held
         self.what = what
         self.taken: set[str] = set()
 

@@ -5,7 +5,6 @@ Made of DeepMind's published networks. Their batch norms' statistics are stored 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
+from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import FileError, OptionError, WeightsError
 from eigenwalk_biggan.configuration import Attention, Residual, Sizes
 from eigenwalk_biggan.description import Description
@@ -48,15 +48,13 @@ def config(path: Path, given: Path | None) -> Config:
             f"and none lies beside it"
         )
     try:
-        found: Any = json.loads(file.read_text(encoding="utf-8"))
+        found: Any = Checkpoint.of(file).json()
         doubles = tuple(layer[0] for layer in found["layers"])
         eps = float(found["eps"])
-    except OSError as error:
-        raise FileError(f"{file} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        missing = f"it has no {error}" if isinstance(error, KeyError) else error
         raise FileError(
-            f"{file} is no {CONFIG} of pytorch-pretrained-biggan, with layers such as [true, 16, 8] and eps "
-            f"({type(error).__name__}: {error})"
+            f"{file} is no {CONFIG} of pytorch-pretrained-biggan, with layers such as [true, 16, 8] and eps ({missing})"
         ) from error
     if not all(isinstance(one, bool) for one in doubles) or not 0 <= eps < 1:
         raise FileError(f"{file} has layers that do not begin with true or false, or an eps of {eps}")

@@ -1,4 +1,4 @@
-"""Files in both formats' layouts, written by us, and what the formats' own code made of the same numbers.
+"""Files in both formats' layouts, and what the formats' own code made of the same numbers.
 
 The folder ``references`` has one file for each configuration: images that the format's public code computed, outside
 this repository, and the names and shapes of the tensors that it saved. No number of its weights is kept: every tensor
@@ -75,16 +75,16 @@ def reference(name: str) -> tuple[np.ndarray, dict[str, Any]]:
         return file["images"], json.loads(file["layout"].tobytes())
 
 
-def state(name: str) -> dict[str, Tensor]:
+def state_dict(name: str) -> dict[str, Tensor]:
     """The state dict of configuration `name`."""
     layout = reference(name)[1]
     return tensors(layout["tensors"], layout.get("standing", False), layout["contrast"])
 
 
-def written(name: str, folder: Path) -> Path:
-    """The file of configuration `name`, in its format's layout; of Hugging Face's, with its configuration beside."""
+def write(name: str, folder: Path) -> Path:
+    """Write the file of configuration `name`, in its format's layout; Hugging Face's with its configuration beside."""
     layout = reference(name)[1]
-    held = state(name)
+    held = state_dict(name)
     if layout["format"] == "brock":
         path = folder / f"{name}.pth"
         torch.save(held, path)
