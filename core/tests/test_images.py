@@ -154,16 +154,15 @@ def test_damaged_pictures(tmp_path, ending):
 
 def test_what_is_no_regular_file(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe.png")
-    for path in (tmp_path / "pipe.png", tmp_path, Path("/dev/zero")):
-        with pytest.raises(FileError, match="not a regular file"):
+    for path, kind in ((tmp_path / "pipe.png", "a pipe"), (tmp_path, "a folder"), (Path("/dev/zero"), "a device")):
+        with pytest.raises(FileError, match=f"cannot read the picture .*{kind}"):
             images.read(path)
-    with pytest.raises(FileError, match=r"no picture 'none\.png' in"):
-        images.read("none.png")
-    with pytest.raises(FileError, match="cannot be read"):
-        images.read("nu\0ll.png")
+    for name in ("none.png", "nu\0ll.png"):
+        with pytest.raises(FileError, match="cannot read the picture"):
+            images.read(name)
     (tmp_path / "long.png").write_bytes(bytes(2000))
     monkeypatch.setattr(images, "MAX_BYTES", 1000)
-    with pytest.raises(FileError, match="0 MB; pictures of"):
+    with pytest.raises(FileError, match="longer than 1,000 bytes"):
         images.read(tmp_path / "long.png")
 
 

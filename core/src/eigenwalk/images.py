@@ -9,7 +9,6 @@ file, is refused: no decoder of Pillow's other formats runs, such as the one tha
 from __future__ import annotations
 
 import io
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from eigenwalk.errors import FileError
+from eigenwalk.textfile import read_bytes
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 """Names by which pictures are found in a folder; what a file is, its bytes decide."""
@@ -89,7 +89,7 @@ def _decode(path: Path) -> Image.Image:
 
 def _open(path: Path) -> Image.Image:
     """The picture, checked and not yet decoded."""
-    data = _bytes(path)
+    data = read_bytes(path, "picture", MAX_BYTES)
     form = _format(data)
     if form is None:
         raise FileError(f"{path} is not a picture in PNG, JPEG or WebP: convert it to one of them")
@@ -109,20 +109,6 @@ def _blame(path: Path) -> Iterator[None]:
         raise FileError(f"{path} has too many pixels: {error}") from error
     except Exception as error:
         raise FileError(f"{path} is a damaged or truncated picture: {error}") from error
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise FileError(f"{path} is not a regular file, so it is not read as a picture")
-        if status.st_size > MAX_BYTES:
-            raise FileError(f"{path} has {status.st_size / 1e6:,.0f} MB; pictures of {MAX_BYTES / 1e6:.0f} MB are read")
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise FileError(f"there is no picture {str(path)!r} in {Path.cwd()}") from None
-    except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        raise FileError(f"the picture {path} cannot be read: {error}") from error
 
 
 def _format(data: bytes) -> str | None:

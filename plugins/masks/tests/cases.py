@@ -107,6 +107,6 @@ CASES = [
     Case(f"~{SOFA[:-1]}, erode=1, feather=2)", prepare=small_segformer),
     Case(f"{SOFA} | fourier.low(cycles=8)", prepare=small_segformer),
     Case(SAM, prepare=sam_there),
-    Case(f"position({SOFA})", prepare=small_segformer),
+    Case(f"position({SOFA[:-1]}, feather=2))", prepare=small_segformer),
     Case(f"appearance({SOFA}, size=8)", prepare=small_segformer),
 ]

@@ -7,14 +7,14 @@ from typing import ClassVar
 import pytest
 import torch
 from torch import Tensor
-from torch.func import jvp, vjp, vmap
+from torch.func import jvp
 
 from eigenwalk.errors import CompositionError, OptionError, Undefined
 from eigenwalk.feature import Projection
 from eigenwalk_masks.appearance import MARGIN, Appearance, appearance, frame
-from eigenwalk_masks.found import Found, Frozen
 from eigenwalk_masks.mask import mask
 from eigenwalk_masks.position import Position, moments, position
+from eigenwalk_masks.soft import FrozenMask, SoftMask
 
 SIDE = 64
 
@@ -37,7 +37,7 @@ def painted(z: Tensor) -> Tensor:
     return ground + inside[:, None] * (colour - ground)
 
 
-class Orange(Found):
+class Orange(SoftMask):
     """What is redder than blue: a soft mask whose gradient is exact, and wider than a pixel at its edge."""
 
     def __init__(self, traced: bool = True):
@@ -131,23 +131,6 @@ def test_the_frame_is_a_larger_box_about_the_object():
     assert covered[0, 0, 0, 0] == pytest.approx(0, abs=1e-3)
 
 
-@pytest.mark.parametrize("feature", [position(Orange()), appearance(Orange(), 8)])
-def test_derivatives(z, feature):
-    images = painted(z)
-    near = feature.at(images)
-    v, u = torch.randn_like(images), torch.randn_like(near(images))
-    pushed = jvp(near, (images,), (v,))[1]
-    torch.testing.assert_close((u * pushed).sum(), (vjp(near, images)[1](u)[0] * v).sum())
-    central = (near(images + 1e-5 * v) - near(images - 1e-5 * v)) / 2e-5
-    torch.testing.assert_close(pushed, central, rtol=1e-5, atol=1e-6)
-    many = vmap(lambda t: jvp(near, (images,), (t,))[1])(torch.stack([v, -v]))
-    torch.testing.assert_close(many[1], -pushed)
-    x = images.requires_grad_()  # twice in reverse: how one tangent is pushed where it is cheaper
-    w = torch.zeros_like(u, requires_grad=True)
-    (pulled,) = torch.autograd.grad(near(x), x, w, create_graph=True)
-    torch.testing.assert_close(torch.autograd.grad(pulled, w, v)[0], pushed)
-
-
 def test_to_first_order_too_the_two_are_apart(z):
     images, dz = painted(z), torch.zeros_like(z)
     dz[:, 0] = 1
@@ -183,11 +166,11 @@ class Following(Orange):
     asked: ClassVar[list] = []
 
     def at(self, images):
-        return Frozen(self.coverage(images), (images.new_zeros(len(images), 1),), self.coverage)
+        return FrozenMask(self.coverage(images), (images.new_zeros(len(images), 1),), self.coverage)
 
     def follow(self, images, remembered):
         self.asked.append(remembered)
-        return Frozen(self.coverage(images), (remembered[0] + 1,), self.coverage)
+        return FrozenMask(self.coverage(images), (remembered[0] + 1,), self.coverage)
 
 
 @pytest.mark.parametrize("measure", [position, appearance])

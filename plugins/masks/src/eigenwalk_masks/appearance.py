@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from eigenwalk.errors import OptionError
-from eigenwalk.feature import Feature, Projection
+from eigenwalk.feature import Projection
 from eigenwalk.shapes import Distances, Images, Values
-from eigenwalk_masks.position import asked, moments, seen
+from eigenwalk_masks.position import Measure, moments
 
 MARGIN = 1.5
-"""The frame's sides over the object's, as `moments` measures it: what is no box reaches beyond."""
+"""The frame's sides over the object's, as `moments` measures them: an object that is no box reaches beyond them."""
 
 
 def frame(coverage: Tensor, images: Images, size: int) -> tuple[Tensor, Tensor]:
@@ -27,14 +27,14 @@ def frame(coverage: Tensor, images: Images, size: int) -> tuple[Tensor, Tensor]:
     rows = _resampling(y, MARGIN * height, images.shape[-2], size)
     columns = _resampling(x, MARGIN * width, images.shape[-1], size)
     kept = torch.cat([coverage * images, coverage], 1)
-    seen = torch.einsum("bih,bchw,bjw->bcij", rows, kept, columns)
-    return seen[:, :3], seen[:, 3:]
+    framed = torch.einsum("bih,bchw,bjw->bcij", rows, kept, columns)
+    return framed[:, :3], framed[:, 3:]
 
 
 def _resampling(centre: Tensor, extent: Tensor, pixels: int, size: int) -> Tensor:
     """The matrix ``(batch, size, pixels)`` from a side of `pixels` to `extent` about `centre`, shares of that side.
 
-    Outside the image there is nothing: rows there sum to less than 1.
+    Beyond the image all is black: rows there sum to less than 1.
     """
     cell = extent[:, None, None] / size
     steps = (torch.arange(size, dtype=centre.dtype, device=centre.device) + 0.5) / size - 0.5
@@ -44,15 +44,15 @@ def _resampling(centre: Tensor, extent: Tensor, pixels: int, size: int) -> Tenso
     return torch.exp(-(here - at).square() / (2 * variance)) / (2 * math.pi * variance).sqrt() / pixels
 
 
-class Appearance(Feature):
-    """The pixels of what a projection covers, in its own frame: unchanged where it moves or grows.
+class Appearance(Measure):
+    """The pixels of what a projection covers, in its own frame: unchanged when it moves or grows.
 
     Attributes:
         still: frozen, the coverage ``(batch, 1, height, width)`` where it has no gradient: the frame then stands still.
         area: frozen, ``3 Σ c²`` of each image, ``(batch,)``.
 
-    The distance of two is ``√(Σ (a - b)² / (3 Σ c²))``, c the coverage in the frame: a change of all of the object's
-    pixels by δ is a distance δ.
+    The distance of two is ``√(Σ (a - b)² / (3 Σ c²))``, c the coverage in the frame: if all of the object's pixels
+    change by δ, it is δ.
     """
 
     unit = "RMS pixel of the object"
@@ -60,34 +60,19 @@ class Appearance(Feature):
     def __init__(self, projection: Projection, size: int = 32):
         if size < 2:
             raise OptionError(f"size of appearance must be at least 2 pixels, got {size}")
-        self.projection, self.size = projection, size
+        super().__init__(projection)
+        self.size = size
         self.still: Tensor | None = None
         self.area: Tensor | None = None
-        self.memories, self.remembered = projection.memories, projection.remembered
 
     def __call__(self, images: Images) -> Values:
         """The object's pixels ``(batch, 3, size, size)`` in images ``(batch, 3, height, width)``."""
         return self._frame(images)[0]
 
-    def at(self, images: Images) -> Feature:
-        """The feature of the projection as it stands near these images.
-
-        Raises:
-            Undefined: it covers too little of some of them.
-        """
-        return self._near(self.projection.at(images), images)
-
-    def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> Feature:
-        """The feature of the projection, followed; raises as `at`."""
-        return self._near(self.projection.follow(images, remembered), images)
-
-    def _near(self, frozen: Projection, images: Images) -> Appearance:
-        near = Appearance(asked(self.projection, frozen), self.size)
-        near.remembered = frozen.remembered
-        coverage, traced = seen(near.projection, images)
-        near.still = None if traced else coverage
-        near.area = 3 * frame(coverage, images, self.size)[1].flatten(1).square().sum(1)
-        return near
+    def hold(self, coverage: Tensor, traced: bool, images: Images) -> None:
+        """Keep the object's area, and the frame itself where it cannot be differentiated."""
+        self.still = None if traced else coverage
+        self.area = 3 * frame(coverage, images, self.size)[1].flatten(1).square().sum(1)
 
     def _frame(self, images: Images) -> tuple[Tensor, Tensor]:
         coverage = self.projection.coverage(images) if self.still is None else self.still.to(images)
@@ -102,14 +87,14 @@ class Appearance(Feature):
         return distance * self._area(values).sqrt().expand(values.shape[0])
 
     def _area(self, values: Values) -> Tensor:
-        """``3 Σ c²`` of each row, or, not frozen, that of a box that fills its share of the frame."""
+        """``3 Σ c²`` of each row; unless frozen, that of a box that fills its share of the frame."""
         if self.area is None:
             return values.new_tensor(3 * (self.size / MARGIN) ** 2)
         return self.area.to(values)
 
 
 def appearance(of: Projection, size: int = 32) -> Appearance:
-    """What the projection `of` covers, in its own frame of `size` pixels.
+    """The appearance of what the projection `of` covers, in its own frame of `size` pixels.
 
     Raises:
         OptionError: `size` is below 2.

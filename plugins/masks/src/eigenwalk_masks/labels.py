@@ -8,17 +8,18 @@ import torch
 from torch import Tensor
 
 from eigenwalk.errors import OptionError
+from eigenwalk.feature import move_like
 from eigenwalk.shapes import Images
-from eigenwalk_masks.found import Found, Frozen
 from eigenwalk_masks.presets import indices
 from eigenwalk_masks.segformer import Segmenter
+from eigenwalk_masks.soft import FrozenMask, SoftMask
 
 
-class LabelMask(Found):
+class LabelMask(SoftMask):
     """The image times the probability of some labels at each pixel.
 
-    A label covers all that bears it, so nothing needs matching from one waypoint to the next; with `follow` false,
-    the masks of the first are kept.
+    A label covers everything that bears it, so no object needs to be matched from one waypoint to the next. With
+    `follow` false, the masks at the first waypoint are kept.
     """
 
     def __init__(
@@ -40,17 +41,17 @@ class LabelMask(Found):
         """The probability of the labels ``(batch, 1, height, width)``, differentiable."""
         return self.edged(self.segmenter.masks(images, self.labels))
 
-    def at(self, images: Images) -> Frozen:
+    def at(self, images: Images) -> FrozenMask:
         """The masks of these images, frozen.
 
         Raises:
-            Undefined: the labels are in some of them hardly anywhere.
+            Undefined: some images show hardly anything of the labels.
         """
-        self.segmenter.follow(images)
+        move_like(self.segmenter.network, images)
         with torch.no_grad():
             masks = self.coverage(images.detach())
-        return self.freeze(masks, () if self.following else (masks,))
+        return self.freeze(masks, () if self.follows else (masks,))
 
-    def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> Frozen:
-        """The masks of these images; with `follow` false, those that were found at the first waypoint."""
-        return self.at(images) if self.following else Frozen(remembered[0].to(images), remembered)
+    def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> FrozenMask:
+        """The masks of these images; with `follow` false, those at the first waypoint."""
+        return self.at(images) if self.follows else FrozenMask(remembered[0].to(images), remembered)

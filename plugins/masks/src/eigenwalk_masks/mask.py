@@ -1,4 +1,4 @@
-"""The factory of `mask`: which of the masks its options describe.
+"""The factory of `mask`: picks the kind of mask that its options describe.
 
     >>> import torch
     >>> left = mask(box=(0, 0, 0.5, 1))
@@ -36,10 +36,10 @@ def mask(
     feather: float = 0.0,
     follow: bool = True,
 ) -> Projection:
-    """The mask of a `box`, of a mask image's `file`, of what a `label` names, or of an object that `sam` finds.
+    """Make the mask of a `box`, of a picture in `file`, of what a `label` names, or of an object that `sam` finds.
 
     Raises:
-        OptionError: none or several of them are given, or options that do not go together.
+        OptionError: none or several of these are given, or options that do not go together.
         FileError: a file is missing or cannot be opened.
         WeightsError: published weights are not in the store.
     """
@@ -54,20 +54,20 @@ def mask(
     _only(kind, "label", model=model)
     _only(kind, "sam", point=point, everything=everything, weights=weights)
     if label is not None:
-        # Imported when a mask wants them: transformers alone takes seconds.
+        # Imported only when needed: transformers alone takes seconds.
         from eigenwalk_masks.labels import LabelMask
-        from eigenwalk_masks.segformer import opened
+        from eigenwalk_masks.segformer import open_segmenter
 
         words = (label,) if isinstance(label, str) else tuple(label)
         if not words:
             raise OptionError("label names nothing: mask(label=sofa), mask(label=(hair, hat))")
-        return LabelMask(opened(model, words), words, erode, feather, follow)
+        return LabelMask(open_segmenter(model, words), words, erode, feather, follow)
     if sam is not None:
         from eigenwalk_masks import sam as networks
         from eigenwalk_masks.objects import ObjectMask, Prompt
 
         prompt = Prompt(point, box, everything)
-        return ObjectMask(networks.opened(sam, weights), prompt, erode, feather, follow)
+        return ObjectMask(networks.open_network(sam, weights), prompt, erode, feather, follow)
     if box is not None:
         return BoxMask(box, erode, feather)
     assert file is not None
@@ -75,7 +75,7 @@ def mask(
 
 
 def _only(kind: str, owner: str, **options: object) -> None:
-    """Raises OptionError where options are given that belong to another kind of mask."""
+    """Raise OptionError if any of `options`, which belong to masks by `owner`, is given with another kind."""
     wrong = [name for name, value in options.items() if value is not None]
     if wrong and kind != owner:
         raise OptionError(f"{' and '.join(wrong)} of mask goes with {owner}=…, not with {kind}=…")

@@ -1,4 +1,4 @@
-"""The image times a mask: what every mask has in common."""
+"""The image times a mask: what all masks have in common."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from eigenwalk.feature import Projection
 from eigenwalk.shapes import Distances, Images
 from eigenwalk_masks.plugin import MASK
 
-LEAST = 0.001
-"""Share of the image that a found object covers at least, with its mask above a half: 4 pixels of 64 x 64."""
+MIN_COVER = 0.001
+"""Smallest share of the image that an object must cover, where its mask is above 1/2: 4 pixels of 64 x 64."""
 
 
 class Masked(Projection):
     """The image times a mask m that stands still while the image changes; its distance is the RMS pixel inside m.
 
-    The distance is ``√(Σ (m a - m b)² / (3 Σ m²))``: a change of every pixel by δ is a distance δ, however
-    small the mask. A distance t is thus a Euclidean length ``t √(3 Σ m²)``.
+    The distance is ``√(Σ (m a - m b)² / (3 Σ m²))``: if every pixel changes by δ, it is δ, however small the mask. A
+    distance t is thus a Euclidean length ``t √(3 Σ m²)``.
     """
 
     unit = MASK
@@ -45,12 +45,12 @@ class Masked(Projection):
         return distance * self._area(values).sqrt().expand(values.shape[0])
 
     def _area(self, values: Images) -> Tensor:
-        """``3 Σ m²``, one for each row or for all."""
+        """``3 Σ m²``, one for each row or one for all."""
         m = self.masks(values)
         return (values.shape[1] * m.double().flatten(1).square().sum(1)).to(values.dtype)
 
 
-def little(masks: Tensor) -> tuple[int, ...]:
-    """The rows of masks ``(batch, 1, height, width)`` that cover less than `LEAST` of the image."""
+def uncovered_rows(masks: Tensor) -> tuple[int, ...]:
+    """The rows of masks ``(batch, 1, height, width)`` that cover less than `MIN_COVER` of the image."""
     with torch.no_grad():
-        return tuple(((masks > 0.5).double().mean((1, 2, 3)) < LEAST).nonzero().flatten().tolist())
+        return tuple(((masks > 0.5).double().mean((1, 2, 3)) < MIN_COVER).nonzero().flatten().tolist())

@@ -13,18 +13,18 @@ from torch.nn import functional as F
 from eigenwalk.errors import OptionError, Undefined
 from eigenwalk.feature import check_box
 from eigenwalk.shapes import Images
-from eigenwalk_masks.found import Found, Frozen
 from eigenwalk_masks.sam import SegmentAnything
+from eigenwalk_masks.soft import FrozenMask, SoftMask
 
-LOST = 0.25
-"""Where no candidate overlaps the object of the waypoint before by this IoU, the object is lost."""
+MIN_OVERLAP = 0.25
+"""IoU with the object at the previous waypoint below which every candidate is another object."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """Which object is meant: the one at a point (x, y), in a box, or of a number among all, the largest first.
+    """Which object: the one at a point (x, y), in a box, or by its number among all, the largest first.
 
-    Shares of width and height, from the top left.
+    Points and boxes are shares of width and height, from the top left.
     """
 
     point: Sequence[float] | None = None
@@ -50,13 +50,12 @@ class Prompt:
         return f"{name}={value}"
 
 
-class ObjectMask(Found):
+class ObjectMask(SoftMask):
     """The image times the soft mask of one object.
 
-    At a first image it is the one that the prompt picks: of the network's candidates, the one whose IoU it predicts
-    as highest. From one waypoint to the next, with `follow`, the prompt is the object as it was: a point inside it,
-    its box and its mask; of the candidates, the one that overlaps it most. With `follow` false, the first mask is
-    kept.
+    At the first image the prompt picks it: of the network's candidates, the one with the highest predicted IoU. At
+    each later waypoint, with `follow`, the object as it was is the prompt (a point inside it, its box and its mask),
+    and the candidate that overlaps it most is taken. With `follow` false, the first mask is kept.
 
     Masks carry no gradient.
     """
@@ -78,27 +77,27 @@ class ObjectMask(Found):
         """The soft masks of the objects ``(batch, 1, height, width)``, without gradient."""
         return self._coverage(images, None)
 
-    def at(self, images: Images) -> Frozen:
+    def at(self, images: Images) -> FrozenMask:
         """The masks of the objects in these images, frozen.
 
         Raises:
-            Undefined: no such object is in some of them.
+            Undefined: some of them show no such object.
         """
         return self._frozen(images, None)
 
-    def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> Frozen:
-        """The masks of the objects that were remembered, frozen.
+    def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> FrozenMask:
+        """The masks of the remembered objects in these images, frozen.
 
         Raises:
             Undefined: an object is lost.
         """
-        if self.following:
+        if self.follows:
             return self._frozen(images, remembered[0])
         return self.freeze(self._soft(remembered[0], images), remembered)
 
-    def _frozen(self, images: Images, before: Tensor | None) -> Frozen:
+    def _frozen(self, images: Images, before: Tensor | None) -> FrozenMask:
         logits = self._logits(images, before)
-        live = partial(self._coverage, before=before) if self.following else None
+        live = partial(self._coverage, before=before) if self.follows else None
         return self.freeze(self._soft(logits, images), (logits,), live)
 
     def _coverage(self, images: Images, before: Tensor | None) -> Images:
@@ -108,15 +107,15 @@ class ObjectMask(Found):
         return self.edged(self.network.soft(logits, images)[:, None])
 
     def _logits(self, images: Images, before: Tensor | None) -> Tensor:
-        """The objects' logits ``(batch, side, side)``, found by the prompt or where they were `before`."""
-        found, said = [], {}
+        """The objects' logits ``(batch, side, side)``: those that the prompt picks, or that had the logits `before`."""
+        found, errors = [], {}
         for row, image in enumerate(images.detach()):
             try:
                 found.append(self._first(image) if before is None else self._again(image, before[row].to(image.device)))
             except Undefined as error:
-                said[row] = str(error)
-        if said:
-            raise Undefined(f"{self}: {next(iter(said.values()))}", rows=tuple(said))
+                errors[row] = str(error)
+        if errors:
+            raise Undefined(f"{self}: {next(iter(errors.values()))}", rows=tuple(errors))
         return torch.stack(found)
 
     def _first(self, image: Tensor) -> Tensor:
@@ -134,24 +133,22 @@ class ObjectMask(Found):
     def _again(self, image: Tensor, before: Tensor) -> Tensor:
         """The logits ``(side, side)`` of the object that had the logits `before`, in the next image."""
         there = self.network.cropped(before, image).sigmoid()
-        point, box = _prompt(there)
+        point, box = prompt_of(there)
         found = self.network.masks(image, point[None], box[None], before[None])
-        overlaps = _overlaps(self.network.cropped(found.logits, image).sigmoid(), there)
-        best = int(overlaps.argmax())
-        if overlaps[best] < LOST:
-            raise Undefined(
-                f"the object is lost: nothing overlaps where it was by more than {float(overlaps[best]):.0%}"
-            )
+        shares = overlaps(self.network.cropped(found.logits, image).sigmoid(), there)
+        best = int(shares.argmax())
+        if shares[best] < MIN_OVERLAP:
+            raise Undefined(f"the object is lost: nothing overlaps where it was by more than {float(shares[best]):.0%}")
         return found.logits[best]
 
 
-def _prompt(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """A point deep inside a soft mask ``(height, width)``, and its box, as shares of width and height."""
+def prompt_of(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """A point deep inside a soft mask ``(height, width)`` and the mask's box, as shares of width and height."""
     height, width = mask.shape
     inside = mask > 0.5
     if not inside.any():
         raise Undefined("the object had faded where it was")
-    # Deepest where the mean of the neighbourhood is highest, a neighbourhood as large as the object.
+    # Deepest where the mean over a neighbourhood as large as the object is highest.
     reach = max(1, round(float(inside.sum().sqrt()) / 2))
     depth = F.avg_pool2d(mask[None, None], 2 * reach + 1, 1, reach)[0, 0].where(inside, mask.new_tensor(-1.0))
     y, x = divmod(int(depth.argmax()), width)
@@ -160,7 +157,7 @@ def _prompt(mask: Tensor) -> tuple[Tensor, Tensor]:
     return mask.new_tensor([(x + 0.5) / width, (y + 0.5) / height]), box
 
 
-def _overlaps(masks: Tensor, other: Tensor) -> Tensor:
+def overlaps(masks: Tensor, other: Tensor) -> Tensor:
     """Soft IoU ``(n,)`` of masks ``(n, height, width)`` with another: Σ min / Σ max."""
     least, most = torch.minimum(masks, other), torch.maximum(masks, other)
     return least.sum((1, 2)) / most.sum((1, 2))

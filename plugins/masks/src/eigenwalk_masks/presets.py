@@ -1,4 +1,4 @@
-"""What is known of published weights: files, labels, and the words for them. No torch here.
+"""Published networks: their weights, their labels, and the words for these. No torch here.
 
 >>> choose(("sofa", "lamp")).name, choose(("hair",)).name
 ('ade20k', 'faces')
@@ -20,8 +20,7 @@ from eigenwalk.errors import OptionError
 from eigenwalk.spec import Weights
 
 Vocabulary = Mapping[str, tuple[int, ...]]
-"""A word to the labels, by index, that it stands for."""
-KNOWN = ": docs/masks.md lists their labels"
+"""From a word to the indices of the labels that it stands for."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +30,10 @@ class Preset:
     Attributes:
         name: the word that picks it.
         summary: what its labels are of.
-        weights: its one file.
-        network: the facts of its configuration, by the names of transformers.
+        weights: its file.
+        network: its configuration, by the names of transformers.
         labels: in the order of its outputs.
-        vocabulary: every word that `label=` may name.
+        vocabulary: every word that `label=` takes.
     """
 
     name: str
@@ -63,19 +62,19 @@ def sam_weights() -> dict[str, Weights]:
 
 
 def plain(word: str) -> str:
-    """`word` as vocabularies have it: ``Coffee_table`` is ``coffee table``."""
+    """Normalise `word` as vocabularies do: ``Coffee_table`` becomes ``coffee table``."""
     return " ".join(word.lower().replace("_", " ").split())
 
 
 def vocabulary(labels: Sequence[str], words: Mapping[str, Sequence[str]] = {}) -> Vocabulary:
-    """What every label is called: itself, each part of ``sofa, couch``, and the further `words`.
+    """Every name of every label: the label itself, each part of ``sofa, couch``, and the further `words`.
 
     >>> vocabulary(["wall", "sofa, couch"], {"inside": ["wall", "sofa, couch"]})["couch"]
     (1,)
     """
     found: dict[str, tuple[int, ...]] = {}
-    for word, several in words.items():
-        found[plain(word)] = tuple(labels.index(label) for label in several)
+    for word, named in words.items():
+        found[plain(word)] = tuple(labels.index(label) for label in named)
     for i, label in enumerate(labels):
         for part in label.split(","):
             found.setdefault(plain(part), (i,))
@@ -83,10 +82,10 @@ def vocabulary(labels: Sequence[str], words: Mapping[str, Sequence[str]] = {}) -
 
 
 def indices(words: Sequence[str], known: Vocabulary, model: str) -> tuple[int, ...]:
-    """The labels, by index in order, that `words` stand for together.
+    """The sorted indices of the labels that `words` stand for together.
 
     Raises:
-        OptionError: a word is unknown in `model`; the message names the nearest.
+        OptionError: `model` does not know a word; the message names the nearest.
     """
     for word in words:
         if plain(word) not in known:
@@ -97,7 +96,7 @@ def indices(words: Sequence[str], known: Vocabulary, model: str) -> tuple[int, .
 
 
 def choose(words: Sequence[str]) -> Preset:
-    """The one preset that knows all of `words`.
+    """Choose the preset that knows all of `words`.
 
     Raises:
         OptionError: none does, or several do.
@@ -105,21 +104,22 @@ def choose(words: Sequence[str]) -> Preset:
     able = [preset for preset in presets().values() if all(plain(word) in preset.vocabulary for word in words)]
     if len(able) == 1:
         return able[0]
-    names, told = [preset.name for preset in able or presets().values()], ", ".join(words)
+    names, listed = [preset.name for preset in able or presets().values()], ", ".join(words)
     if able:
-        raise OptionError(f"label {told} is in {' and '.join(names)}: say which with model={_alternatives(names)}")
+        raise OptionError(f"label {listed} is in {' and '.join(names)}: say which with model={_alternatives(names)}")
     for word in words:
         if not any(plain(word) in preset.vocabulary for preset in presets().values()):
             every = {known: preset.name for preset in presets().values() for known in preset.vocabulary}
             near = difflib.get_close_matches(plain(word), every, 3)
             meant = f"; did you mean {_alternatives([f'{one} ({every[one]})' for one in near])}?" if near else ""
-            raise OptionError(f"no label {word!r} in {_alternatives(names)}{meant or KNOWN}")
+            meant = meant or ": docs/masks.md lists their labels"
+            raise OptionError(f"no label {word!r} in {_alternatives(names)}{meant}")
     owners = ", ".join(f"{word} of {_owner(word)}" for word in words)
-    raise OptionError(f"the labels {told} are of different networks ({owners}): take one mask for each")
+    raise OptionError(f"the labels {listed} are of different networks ({owners}): take one mask for each")
 
 
 def implied(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``model`` that the words of ``label`` pick where none is given.
+    """The ``model`` that ``label`` implies where none is given.
 
     >>> implied({"label": ("hair",)}), implied({"label": ("sofa",), "model": "mine/"})
     ({'model': 'faces'}, {})

@@ -21,14 +21,14 @@ from eigenwalk.shapes import Images
 from eigenwalk_masks.presets import sam_weights
 
 GRID = 16
-"""Points along each side that `everything` asks about."""
+"""Points along each side of the grid that `everything` prompts with."""
 CHUNK = 32
-"""Points in one run of the mask decoder."""
+"""Points in one pass of the mask decoder."""
 GOOD, STABLE, SAME = 0.88, 0.95, 0.7
-"""`everything` keeps masks whose predicted IoU and stability are at least these, the defaults of segment-anything's own
-generator, and of masks whose boxes overlap by more than `SAME` the best."""
-KEPT = 32
-"""Embeddings that are kept, the newest: several features of one image then encode it once."""
+"""`everything` keeps masks with at least this predicted IoU and this stability, and the best of masks whose boxes
+overlap by more than `SAME`: the defaults of segment-anything's own generator."""
+CACHED = 32
+"""How many of the newest embeddings are cached: several features of one image then encode it once."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class SegmentAnything:
     """A network of segment-anything, frozen, in float32 and without gradients.
 
     Images are resized to `side` pixels on their longer side, 1024 for the published networks, and encoded one at a
-    time: the encoder's attention is what takes the memory. Prompts are shares of width and height.
+    time, since the encoder's attention takes much memory. Prompts are shares of width and height.
     """
 
     def __init__(self, sam: Any):
@@ -51,7 +51,7 @@ class SegmentAnything:
         self.side: int = sam.image_encoder.img_size
         low = sam.prompt_encoder.mask_input_size
         self.low: int = low[0]
-        self._embedded: deque[tuple[Tensor, Tensor]] = deque(maxlen=KEPT)
+        self._embedded: deque[tuple[Tensor, Tensor]] = deque(maxlen=CACHED)
 
     def size(self, image: Images) -> tuple[int, int]:
         """Height and width of `image` ``(..., height, width)`` after resizing."""
@@ -79,14 +79,14 @@ class SegmentAnything:
     def masks(
         self, image: Tensor, point: Tensor | None = None, box: Tensor | None = None, logits: Tensor | None = None
     ) -> Candidates:
-        """Three candidates for each prompt, n prompts giving 3 n.
+        """Three candidates for each of n prompts, 3 n in all.
 
-        `point` ``(n, 2)`` and `box` ``(n, 4)`` are shares of width and height, `logits` ``(n, side, side)`` those of a
-        mask found before.
+        `point` ``(n, 2)`` and `box` ``(n, 4)`` are shares of width and height; `logits` ``(n, side, side)`` are those
+        of a mask that was found before.
         """
-        embedding = self.embedding(image)  # first: it also brings the network to the image's device
+        embedding = self.embedding(image)  # first, as it moves the network to the image's device
         height, width = self.size(image)
-        # The prompt encoder adds half a pixel to what it takes for the indices of pixels.
+        # The prompt encoder takes coordinates for indices of pixels, and adds half a pixel.
         points = boxes = None
         if point is not None:
             at = point.to(image.device, torch.float32) * image.new_tensor([width, height], dtype=torch.float32) - 0.5
@@ -107,7 +107,7 @@ class SegmentAnything:
 
     @torch.no_grad()
     def everything(self, image: Tensor) -> Candidates:
-        """All objects, the largest first: a grid of points asked about, good and stable masks kept, each once."""
+        """All objects, the largest first: the good and stable masks at a grid of points, each once."""
         from segment_anything.utils.amg import batched_mask_to_box, build_point_grid, calculate_stability_score
         from torchvision.ops import nms
 
@@ -125,20 +125,20 @@ class SegmentAnything:
         return Candidates(logits[once], quality[once])
 
     def cropped(self, logits: Tensor, image: Images) -> Tensor:
-        """`logits` ``(n, side, side)`` of the padded square, without the padding."""
+        """Cut the padding of the square off `logits` ``(n, side, side)``."""
         height, width = (-(-sides * self.low // self.side) for sides in self.size(image))
         return logits[..., :height, :width]
 
     @torch.no_grad()
     def soft(self, logits: Tensor, image: Images) -> Tensor:
-        """The soft masks ``(n, height, width)`` at the image's size: the sigmoid of the logits, brought to it."""
+        """Soft masks ``(n, height, width)`` of logits ``(n, side, side)``, at the image's size."""
         height, width = image.shape[-2:]
         wide = self.sam.postprocess_masks(logits[:, None].float(), self.size(image), (height, width))
         return wide[:, 0].sigmoid().to(image)
 
 
-def opened(name: str, weights: str | None) -> SegmentAnything:
-    """The network `name` of segment-anything's registry, with its published weights or those of the file `weights`.
+def open_network(name: str, weights: str | None) -> SegmentAnything:
+    """Open the network `name` of segment-anything's registry, with its published weights or those in `weights`.
 
     Raises:
         OptionError: segment-anything is not installed, or has no such network, or nobody published weights for it.
@@ -161,4 +161,4 @@ def opened(name: str, weights: str | None) -> SegmentAnything:
         raise OptionError(f'nobody published weights for sam={name}: give your own, weights="file.pth"')
     path = store.find(sam_weights()[name], f"mask(sam={name})") if weights is None else Path(weights).expanduser()
     state = checkpoint.state_dict(path)
-    return SegmentAnything(checkpoint.into(sam_model_registry[name](), state, f"{path}, opened for sam={name},"))
+    return SegmentAnything(checkpoint.fill(sam_model_registry[name], state, f"{path}, opened for sam={name},"))
