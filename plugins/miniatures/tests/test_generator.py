@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import OptionError, WeightsError
 from eigenwalk_miniatures import load
 from eigenwalk_miniatures.generator import MiniatureGenerator, rooms
@@ -109,8 +110,7 @@ def test_other_files_are_not_taken_for_ours(tmp_path: Path, world: Miniature) ->
     other.write_bytes(world.weights("segmenter").read_bytes())
     huge = tmp_path / "huge.safetensors"
     huge.write_bytes((10**15).to_bytes(8, "little") + b"{}")
-    assert eigenwalk_open(other) is None and eigenwalk_open(huge) is None
-    assert eigenwalk_open(tmp_path / "missing") is None
+    assert eigenwalk_open(other, Checkpoint(other)) is None and eigenwalk_open(huge, Checkpoint(huge)) is None
 
 
 def test_damaged_weights_are_not_opened(monkeypatch: pytest.MonkeyPatch, world: Miniature) -> None:

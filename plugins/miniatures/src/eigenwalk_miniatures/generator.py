@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from os import PathLike
 
 import torch
 from torch import Tensor
@@ -69,6 +69,6 @@ def faces(space: str = "z", truncation: float = 1.0) -> MiniatureGenerator:
     return MiniatureGenerator(load.generator(miniature("faces")), space, truncation)
 
 
-def opened(path: Path, space: str = "z", truncation: float = 1.0) -> MiniatureGenerator:
+def opened(path: str | PathLike[str], space: str = "z", truncation: float = 1.0) -> MiniatureGenerator:
     """The generator in a file that this package's training wrote, one still under way among them."""
     return MiniatureGenerator(load.trained(path), space, truncation)

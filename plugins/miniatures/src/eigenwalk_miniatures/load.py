@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from os import PathLike
 from typing import TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import nn
 
-from eigenwalk.errors import FileError, WeightsError
+from eigenwalk.checkpoint import fill, state_dict
+from eigenwalk.errors import WeightsError
 from eigenwalk_miniatures.embedder import Embedder
 from eigenwalk_miniatures.miniature import Miniature
 from eigenwalk_miniatures.network import Generator, Shape
@@ -47,18 +48,13 @@ def generator(world: Miniature) -> Generator:
     return network(world, "generator", Generator(Shape()))
 
 
-def trained(path: Path) -> Generator:
+def trained(path: str | PathLike[str]) -> Generator:
     """The generator in a `generator.safetensors` that training wrote, images in about [-1, 1].
 
     Raises:
         FileError: the file is truncated, or of another shape than this package's generators.
     """
-    built = Generator(Shape())
-    try:
-        built.load_state_dict(load(path.read_bytes()))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise FileError(f"{path} cannot be opened as a miniature's generator: {error}") from error
-    return built.eval().requires_grad_(False)
+    return fill(lambda: Generator(Shape()), state_dict(path), str(path))
 
 
 def segmenter(world: Miniature) -> Segmenter:

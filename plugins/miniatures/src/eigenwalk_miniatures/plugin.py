@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from eigenwalk.checkpoint import Checkpoint, Kind
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import FeatureSpec, GeneratorSpec, Option
-from eigenwalk_miniatures.checkpoint import is_generator
 from eigenwalk_miniatures.miniature import NAMES, Miniature, miniature
 from eigenwalk_miniatures.shipped import shipped
 
@@ -14,6 +14,8 @@ LICENCE = "Apache-2.0"
 STYLEGAN2 = "Karras et al. 2020, arXiv 1912.04958"
 RESNETV2 = "He et al. 2016, arXiv 1603.05027"
 UNET = "Ronneberger et al. 2015, arXiv 1505.04597"
+OURS = ("w_mean", "constant", "first.style.weight", "mapping.0.weight", "widen.0.weight", "refine.0.weight")
+"""Tensors by which a miniature's generator is known."""
 OPTIONS = (
     Option("space", "str", "z", "where the walk happens: before (z) or after (w) the mapping", ("z", "w")),
     Option("truncation", "float", 1.0, "1 leaves samples as they are, 0 gives the mean image"),
@@ -21,9 +23,9 @@ OPTIONS = (
 
 
 @hookimpl
-def eigenwalk_open(path: Path) -> GeneratorSpec | None:
-    """Miniatures: .safetensors that this package's training wrote, told by the head of the file."""
-    if not is_generator(path):
+def eigenwalk_open(path: Path, checkpoint: Checkpoint) -> GeneratorSpec | None:
+    """Miniatures: .safetensors that this package's training wrote."""
+    if checkpoint.kind is not Kind.SAFETENSORS or not checkpoint.has_all(*OURS):
         return None
     return GeneratorSpec(
         name="miniature",
