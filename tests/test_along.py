@@ -104,7 +104,7 @@ def test_by_name(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("EIGENWALK_CACHE", str(tmp_path))
     registry = offering()
     recipe = Recipe.of(generator="rooms", vary=["pixels"], solver="axis(2)").canonical(registry)
-    assert recipe.solver == "axis(first=2)"
+    assert str(recipe.solver) == "axis(first=2)"
     options = {"vary": ["pixels"], "steps": 2, "paths": 1, "registry": registry}
     (path,) = eigenwalk.run("rooms", solver="axis(2)", **options)
     moved = path.latents[-1] - path.latents[0]

@@ -386,4 +386,4 @@ def test_ratios_are_over_starts_where_both_get_there() -> None:
 
 
 def test_our_method_is_the_walk_that_users_get() -> None:
-    assert SOLVERS["rayleigh"] == Recipe.of(generator="rooms", vary=["pixels"]).solver
+    assert SOLVERS["rayleigh"] == Recipe.of(generator="rooms", vary=["pixels"]).solver.name

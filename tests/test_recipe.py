@@ -57,7 +57,7 @@ def test_a_recipe_reads_back_as_itself(tmp_path: Path) -> None:
     recipe.write(tmp_path / "recipe.toml")
     assert Recipe.read(tmp_path / "recipe.toml") == recipe
     assert Recipe.parse(recipe.text()).text() == recipe.text()
-    assert recipe.fix[0] == "box((0, 0, 1, 0.5)) < 0.3"
+    assert str(recipe.fix[0]) == "box((0, 0, 1, 0.5)) < 0.3"
 
 
 def test_spelling_does_not_make_another_run_and_content_does() -> None:

@@ -83,12 +83,12 @@ def _cases(file: Path) -> list[Case]:
         FileError, PluginError, UnknownName: there is none, it fails, or it has no CASES.
         InputError: CASES is no list of cases.
     """
-    from eigenwalk.names.files import attribute
+    from eigenwalk.names.files import OwnFile
     from eigenwalk.testing import Case
 
     if not file.is_file():
         raise FileError(f"there is no file {file}: --cases names a Python file with CASES = [Case(…), …]")
-    found = attribute(file, "CASES")
+    found = OwnFile(file, "CASES").load()
     if not isinstance(found, (list, tuple)) or not found or not all(isinstance(case, Case) for case in found):
         raise InputError(f"CASES of {file} must be a list of eigenwalk.testing.Case, one at least")
     return list(found)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os.path
 import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,25 +14,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from eigenwalk.checkpoint import Checkpoint, sharing
+from eigenwalk.checkpoint import sharing
 from eigenwalk.cli.facts import facts
 from eigenwalk.errors import ContractError, ExpressionError, FileError, OptionError, UnknownName, WeightsError
 from eigenwalk.names.expression import (
     Call,
-    Chain,
-    Complement,
     Expression,
     Held,
     Open,
     Weighted,
+    calls,
     parse,
     parse_generator,
     value_text,
 )
 from eigenwalk.names.options import by_keyword
-from eigenwalk.names.resolve import package, resolve
+from eigenwalk.names.resolve import open_checkpoint, resolve
 from eigenwalk.names.source import quoted
-from eigenwalk.spec import GeneratorSpec
+from eigenwalk.spec import FeatureSpec, GeneratorSpec
 from eigenwalk.store import megabytes
 from eigenwalk.weights import declared
 
@@ -64,38 +62,35 @@ def describe(
 
     registry, out = Registry.discover(), Console(highlight=False, soft_wrap=True)
     try:
-        _described(out, name, registry, measure)
+        _describe(out, name, registry, measure)
     except (ExpressionError, UnknownName):
-        if Path(name).is_dir():
+        if os.path.isdir(name):
             raise FileError(f"{name} is a folder here, and no name that is known: write ./{name} to open it") from None
         raise
 
 
-def _described(out: Console, name: str, registry: Registry, measure: bool | None) -> None:
-    """Prints what is known of a name, a file or an expression."""
+def _describe(out: Console, name: str, registry: Registry, measure: bool | None) -> None:
+    """Print what is known of a name, a file or an expression."""
     node = _read(name)
     if isinstance(node, Open):
         _file(out, node, registry, measure)
         return
-    bare = isinstance(node, Call) and not node.args and not node.options and node.name != "file"
-    if not bare:
-        node = _canonical(node, registry)
+    alone = isinstance(node, Call) and not node.args and not node.options and node.name != "file"
+    if not alone:
+        node = _resolve(node, registry)
         out.print(Text(str(node), style="bold"))
-    seen: set[str] = set()
-    for call in _calls(node):
-        if call.name not in seen:
-            seen.add(call.name)
-            if not bare:
-                out.print()
-            _call(out, call, registry, measure)
+    for call in {call.name: call for call in reversed(list(calls(node)))}.values():
+        if not alone:
+            out.print()
+        _call(out, call, registry, measure)
 
 
 def _call(out: Console, call: Call, registry: Registry, measure: bool | None) -> None:
-    """Prints what is known of one name with its options; a generator is opened, where its options suffice."""
+    """Print what is known of one name with its options; a generator is opened if its options suffice."""
     if call.name == "file":
         _function(out, call, registry, measure)
         return
-    offer = _find(registry, call)
+    offer = call.offer or _find(registry, call)
     _offer(out, offer, registry)
     if isinstance(offer.spec, GeneratorSpec):
         given = {name for name, _ in call.options}
@@ -110,10 +105,9 @@ def _call(out: Console, call: Call, registry: Registry, measure: bool | None) ->
 
 
 def _file(out: Console, node: Open, registry: Registry, measure: bool | None) -> None:
-    """Prints what is known of a generator's file."""
-    key = dict(node.options).get("key")
+    """Print what is known of a generator's file."""
     with sharing():
-        offer = registry.open(Checkpoint.of(node.path, key if isinstance(key, str) else None))
+        offer = registry.open(open_checkpoint(node))
         _offer(out, offer, registry)
         try:
             _opened(out, node, registry, offer.spec, measure)
@@ -125,21 +119,21 @@ def _file(out: Console, node: Open, registry: Registry, measure: bool | None) ->
 
 
 def _function(out: Console, call: Call, registry: Registry, measure: bool | None) -> None:
-    """Prints what is known of a function or class in a user's file: of a generator, as it is built there."""
+    """Print what is known of a function or class in a user's file; a generator is built to know more."""
     out.print(Text(f"file: the function or class {call.args[0]}, with no packaging"))
-    with suppress(OptionError, ContractError):  # a feature, which nothing tells without images
+    with suppress(OptionError, ContractError):  # a feature: without images there is no more to say
         _opened(out, call, registry, None, measure)
 
 
 def _opened(
     out: Console, node: Call | Open, registry: Registry, spec: GeneratorSpec | None, measure: bool | None
 ) -> None:
-    """Prints what is known of a generator once it is open."""
+    """Print what is known of a generator once it is open."""
     from eigenwalk.cli import opened
     from eigenwalk.objects.compose import build_generator
 
-    with opened.told("opening"):
-        generator, used = build_generator(str(node), registry)
+    with opened.status("opening"):
+        generator, used = build_generator(node, registry)
     rows = opened.known(generator, used, spec)
     if measure is not False:
         with warnings.catch_warnings(action="ignore"):  # of libraries, about themselves
@@ -149,7 +143,7 @@ def _opened(
 
 
 def _read(text: str) -> Expression | Open:
-    """The tree of a feature's or a generator's text; a text that is neither raises as a feature's."""
+    """Return the tree of a text, preferably of a generator's file; raises as for a feature where it is neither."""
     try:
         node = parse_generator(text)
     except ExpressionError:
@@ -157,47 +151,31 @@ def _read(text: str) -> Expression | Open:
     return node if isinstance(node, Open) else parse(text)
 
 
-def _canonical(node: Expression, registry: Registry) -> Expression:
-    """The tree with all options by keyword, checked against the specs."""
-    if isinstance(node, Call) and node.name == "file":
-        return node
-    if isinstance(node, Call):
-        call = by_keyword(node, _find(registry, node).spec)
-        return resolve(call, registry) if call.name in {offer.name for offer in registry.features} else call
+def _resolve(node: Expression, registry: Registry) -> Expression:
+    """Return the tree with all options by keyword, checked against the specs."""
     if isinstance(node, (Held, Weighted)):
         return replace(node, inner=resolve(node.inner, registry))
+    if isinstance(node, Call) and node.name != "file":
+        offer = _find(registry, node)
+        if not isinstance(offer.spec, FeatureSpec):
+            return replace(by_keyword(node, offer.spec), offer=offer)
     return resolve(node, registry)
 
 
-def _calls(node: Any) -> Iterator[Call]:
-    """Every call of the tree, from left to right."""
-    if isinstance(node, Call):
-        yield node
-        for _, value in node.options:
-            if isinstance(value, (Call, Complement, Chain)):
-                yield from _calls(value)
-    elif isinstance(node, (Complement, Held, Weighted)):
-        yield from _calls(node.inner)
-    else:
-        for part in node.parts:
-            yield from _calls(part)
-
-
 def _find(registry: Registry, call: Call) -> Offer[Any]:
-    """The one offer of a name among features, then generators, then directions.
+    """Return the one offer of a name among features, then generators, then directions.
 
     Raises:
         UnknownName, AmbiguousName: as for a feature, unless another kind has the name.
     """
-    picked = package(call)
     kinds = {
         offer.name: kind for kind in ("direction", "generator", "feature") for offer in getattr(registry, f"{kind}s")
     }
     try:
-        return getattr(registry, kinds.get(call.name, "feature"))(call.name, picked)
+        return getattr(registry, kinds.get(call.name, "feature"))(call.name, call.package)
     except UnknownName as error:
         if call.name not in kinds and call.name in registry.index.generators:
-            return registry.generator(call.name, picked)
+            return registry.generator(call.name, call.package)
         others = (offer.name for offer in (*registry.generators, *registry.directions))
         near = difflib.get_close_matches(call.name, set(others), 3)
         if near:

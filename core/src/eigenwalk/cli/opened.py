@@ -39,8 +39,8 @@ RECORDED = {
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
-    """Shows on a terminal what is being done."""
+def status(what: str) -> Iterator[None]:
+    """Show on a terminal what is being done."""
     with Console(stderr=True).status(f"{what} …"):
         yield
 
@@ -70,7 +70,7 @@ def measured(generator: Generator, always: bool) -> Iterator[tuple[str, str]]:
     room, latents = free(device), generator.sample(1, 0)
     look = Linearisation(generator, (("its image", FunctionFeature(lambda images: images)),), differences=1.0)
     try:
-        with told("making an image"), Tracker(room) as tracker:
+        with status("making an image"), Tracker(room) as tracker:
             look.at(latents)
             began = time.perf_counter()
             look.at(latents)
@@ -86,7 +86,7 @@ def measured(generator: Generator, always: bool) -> Iterator[tuple[str, str]]:
         return
     look = Linearisation(generator, look.features)
     try:
-        with told("measuring a waypoint"):
+        with status("measuring a waypoint"):
             fit = fitted(look, latents, 1)
     except (OutOfMemory, WalkError) as error:
         yield "a waypoint", str(error)

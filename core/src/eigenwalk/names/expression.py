@@ -22,17 +22,18 @@ import keyword
 import math
 import os.path
 import re
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from eigenwalk.errors import ExpressionError
 from eigenwalk.names.source import Source, quoted, read
 
 Scalar = str | int | float | bool
 
-MAX_DEPTH = 40
+MAX_DEPTH, MAX_VALUES, MAX_INTEGER = 40, 1000, 2**63
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _LITERALS = {"true": True, "True": True, "false": False, "False": False}
 EXACT = 2**53
@@ -45,13 +46,15 @@ class Call:
     """A name with its options: values by position in `args`, and by keyword, sorted, in `options`.
 
     `file("./my.py:fn", …)`, a function in a file, is a `Call` of the reserved name ``file``. `leading` is the
-    option that the text gives by position though `options` has it by keyword: ``rooms.part(sofa)``.
+    option that the text gives by position though `options` has it by keyword: ``rooms.part(sofa)``. `offer` is what
+    the name stands for, once it is resolved: an `Offer` of the registry, or an `OwnFile`.
     """
 
     name: str
     args: tuple[Value, ...] = ()
     options: tuple[tuple[str, Value], ...] = ()
     leading: str | None = field(default=None, compare=False)
+    offer: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", tuple(sorted(self.options)))
@@ -61,6 +64,12 @@ class Call:
         rest = [f"{name}={value_text(value)}" for name, value in self.options if name != self.leading]
         given = [*map(value_text, (*first, *self.args)), *rest]
         return f"{self.name}({', '.join(given)})" if given else self.name
+
+    @property
+    def package(self) -> str | None:
+        """The distribution that the reserved option ``package`` picks."""
+        picked = dict(self.options).get("package")
+        return None if picked is None else str(picked)
 
 
 @dataclass(frozen=True)
@@ -83,14 +92,25 @@ class Chain:
         return " | ".join(map(str, self.parts))
 
 
-Node = Call | Complement | Chain
-Value = Scalar | tuple[str | int | float, ...] | Node
+@dataclass(frozen=True)
+class Instance:
+    """A feature, generator or direction that Python code passes as an object; `name` stands for it in messages."""
+
+    name: str
+    object: Any = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Node = Call | Complement | Chain | Instance
+Value = Scalar | tuple[str | int | float, ...] | Call | Complement | Chain
 """What an option may hold: a feature too, for one that measures what a projection keeps."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """``inner < tolerance``: never further than this from the start, in the feature's unit."""
+    """``inner < tolerance``: fixed, never further than this from the start, in the feature's unit."""
 
     inner: Node
     tolerance: float
@@ -107,11 +127,8 @@ class Weighted:
     inner: Node
 
     def __str__(self) -> str:
-        return (
-            f"{value_text(self.weight)} * ({self.inner})"
-            if isinstance(self.inner, Chain)
-            else f"{value_text(self.weight)} * {self.inner}"
-        )
+        inner = f"({self.inner})" if isinstance(self.inner, Chain) else str(self.inner)
+        return f"{value_text(self.weight)} * {inner}"
 
 
 Expression = Node | Held | Weighted
@@ -119,10 +136,14 @@ Expression = Node | Held | Weighted
 
 @dataclass(frozen=True)
 class Open:
-    """A generator in a file that a plugin recognises: ``open("ffhq.pkl", space=w)``, or ``ffhq.pkl`` alone."""
+    """A generator in a file that a plugin recognises: ``open("ffhq.pkl", space=w)``, or ``ffhq.pkl`` alone.
+
+    `offer` is the plugin's, once it is resolved.
+    """
 
     path: str
     options: tuple[tuple[str, Value], ...] = ()
+    offer: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", tuple(sorted(self.options)))
@@ -133,7 +154,7 @@ class Open:
 
 
 def parse(text: str) -> Expression:
-    """The expression tree of a feature's `text`; ``str()`` of the tree is its canonical text.
+    """Return the expression tree of a feature's `text`; ``str()`` of the tree is its canonical text.
 
     Raises:
         ExpressionError: the text does not parse; it shows the place and says what to write.
@@ -143,7 +164,7 @@ def parse(text: str) -> Expression:
 
 
 def parse_generator(text: str, isfile: Callable[[str], bool] = os.path.isfile) -> Call | Open:
-    """The tree of a generator's `text`: a name with options, ``./my_generator.py:build``, or a checkpoint's path.
+    """Return the tree of a generator's `text`: a name with options, ``./my_generator.py:build``, or a file's path.
 
     A text is a path where it holds a separator, ends like a checkpoint, or, unless it is a plain name,
     where such a file exists.
@@ -165,8 +186,53 @@ def parse_generator(text: str, isfile: Callable[[str], bool] = os.path.isfile) -
     return Open(call.args[0], call.options)
 
 
+def parse_either(text: str) -> Expression | Open:
+    """Return the tree of a feature's or a generator's `text`; raises as for a feature where it is neither."""
+    try:
+        return parse(text)
+    except ExpressionError:
+        try:
+            return parse_generator(text)
+        except ExpressionError:
+            pass
+        raise
+
+
+def as_tree(what: Any, parse: Callable[[str], Any] = parse) -> Any:
+    """Return the tree of `what`: text parsed by `parse`, a tree as it is, another object as an `Instance`.
+
+    Raises:
+        ValueError: a number, a list or a table, as a recipe may hold by mistake.
+    """
+    if isinstance(what, str):
+        return parse(what)
+    if isinstance(what, (Call, Complement, Chain, Instance, Held, Weighted, Open)):
+        return what
+    if callable(what) or hasattr(what, "find"):  # a feature, a generator, a function; or directions
+        return Instance(getattr(what, "__name__", type(what).__name__), what)
+    raise ValueError("should be text")
+
+
+def bare(node: Expression) -> Node:
+    """Return the feature of an expression, without its tolerance or weight."""
+    return node.inner if isinstance(node, (Held, Weighted)) else node
+
+
+def calls(node: Any) -> Iterator[Call]:
+    """Yield every call of a tree from left to right, those in options among them."""
+    if isinstance(node, Call):
+        yield node
+        for value in (*node.args, *(value for _, value in node.options)):
+            yield from calls(value)
+    elif isinstance(node, (Complement, Held, Weighted)):
+        yield from calls(node.inner)
+    elif isinstance(node, Chain):
+        for part in node.parts:
+            yield from calls(part)
+
+
 def value_text(value: Value) -> str:
-    """The canonical text of an option's value; words stay bare where they read back as themselves."""
+    """Return the canonical text of an option's value; words stay bare where they read back as themselves."""
     if isinstance(value, (Call, Complement, Chain)):
         return str(value)
     if isinstance(value, bool):
@@ -174,11 +240,12 @@ def value_text(value: Value) -> str:
     if isinstance(value, tuple):
         return value_text(value[0]) if len(value) == 1 else f"({', '.join(map(value_text, value))})"
     if isinstance(value, str):
-        return value if _bare(value) else quoted(value)
+        return value if _is_word(value) else quoted(value)
     return repr(int(value) if abs(value) < EXACT and value == int(value) else value)
 
 
-def _bare(word: str) -> bool:
+def _is_word(word: str) -> bool:
+    """Whether `word` reads back as itself without quotes."""
     parts = word.split(".")
     return bool(_WORD.fullmatch(word)) and not any(keyword.iskeyword(part) or part in _LITERALS for part in parts)
 
@@ -208,13 +275,13 @@ def _reason(message: str) -> str:
 
 
 class _Reader:
-    """Turns Python's nodes into ours, and says where it cannot."""
+    """Turn Python's nodes into ours, or say where that fails."""
 
     def __init__(self, source: Source):
         self.source = source
 
     def place(self, node: ast.AST) -> tuple[int, int]:
-        """Where `node` begins and ends in the user's text."""
+        """Return where `node` begins and ends in the user's text."""
         encoded = self.source.python.encode()  # ast counts bytes
         start = len(encoded[: getattr(node, "col_offset", 0)].decode())
         end = len(encoded[: getattr(node, "end_col_offset", len(encoded))].decode())
@@ -225,7 +292,7 @@ class _Reader:
         raise ExpressionError(message, self.source.text, *self.place(node))
 
     def expression(self, node: ast.expr) -> Expression:
-        """A feature's whole expression, with the tolerance or the weight that only stands at the top."""
+        """Return a feature's whole expression, with the tolerance or weight that may stand at the top alone."""
         if isinstance(node, ast.Compare):
             return self.held(node)
         if weight := _leading_weight(node):
@@ -233,7 +300,7 @@ class _Reader:
         return self.node(node)
 
     def held(self, node: ast.Compare) -> Held:
-        """``x < 0.25``."""
+        """Return the tree of ``x < 0.25``."""
         if len(node.ops) > 1:
             self.fail(node, "only one comparison: write x < 0.25")
         if not isinstance(node.ops[0], ast.Lt):
@@ -245,17 +312,14 @@ class _Reader:
         return Held(self.node(node.left), self.positive(node.comparators[0], "a tolerance"))
 
     def positive(self, node: ast.expr, what: str) -> float:
-        """The positive, finite number at `node`."""
+        """Return the positive, finite number at `node`."""
         number = _number(node)
-        if number is None or isinstance(number, bool) or not 0 < number < math.inf:
+        if number is None or not 0 < number <= sys.float_info.max:
             self.fail(node, f"{what} is a positive number, such as 0.25")
-        try:
-            return float(number)
-        except OverflowError:
-            self.fail(node, f"{what} is a positive number, such as 0.25")
+        return float(number)
 
     def node(self, node: ast.expr, depth: int = 0, without: ast.BinOp | None = None) -> Node:
-        """A call, a complement or a chain; `without` is a leading weight that was taken care of."""
+        """Return a call, a complement or a chain; `without` is a leading weight that is already read."""
         if depth > MAX_DEPTH:
             self.fail(node, f"nested more than {MAX_DEPTH} deep")
         if without is not None and node is without:
@@ -270,7 +334,7 @@ class _Reader:
         self.fail(node, self.complaint(node))
 
     def chain(self, node: ast.BinOp, depth: int, without: ast.BinOp | None) -> Chain:
-        """``a | b | c``; a chain inside a chain is the same chain."""
+        """Return the tree of ``a | b | c``; a chain inside a chain is the same chain."""
         links: list[ast.expr] = []
         left: ast.expr = node
         while isinstance(left, ast.BinOp) and isinstance(left.op, ast.BitOr):
@@ -283,7 +347,7 @@ class _Reader:
         return Chain(tuple(parts))
 
     def complaint(self, node: ast.expr) -> str:
-        """What to write instead of a `node` that cannot stand where a feature stands."""
+        """Return what to write instead of a `node` that cannot stand where a feature stands."""
         if isinstance(node, ast.Compare):
             return "a tolerance stands at the end of the whole expression, without a weight: a | b < 0.25"
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
@@ -297,7 +361,7 @@ class _Reader:
         return f"this is not part of the language; {_FORMS}"
 
     def call(self, node: ast.Name | ast.Attribute | ast.Call, depth: int = 0) -> Call:
-        """A name, with or without options."""
+        """Return the call of a name, with or without options."""
         target = node.func if isinstance(node, ast.Call) else node
         name = _dotted(target)
         if name is None:
@@ -319,21 +383,25 @@ class _Reader:
         return Call(name, args, tuple(options.items()))
 
     def value(self, node: ast.expr, depth: int = 0) -> Value:
-        """An option's value: a number, a word, a string, true, false, several numbers or words, or a feature."""
+        """Return an option's value: a number, word, string, true, false, several numbers or words, or a feature."""
         if isinstance(node, (ast.Tuple, ast.List)):
-            told: list[str | int | float] = []
-            for element in node.elts[:1000]:
+            if len(node.elts) > MAX_VALUES:
+                self.fail(node.elts[MAX_VALUES], f"at most {MAX_VALUES} values, got {len(node.elts)}")
+            values: list[str | int | float] = []
+            for element in node.elts:
                 value = self.value(element, depth)
                 if isinstance(value, bool) or not isinstance(value, (str, int, float)):
                     self.fail(element, "several values are numbers or words: (0, 0, 0.5, 1) or (sofa, lamp)")
-                told.append(value)
-            return told[0] if len(told) == 1 else tuple(told)  # (sofa,) means what sofa means, and prints so
-        if isinstance(node, ast.Call) or _combines(node):
+                values.append(value)
+            return values[0] if len(values) == 1 else tuple(values)  # (sofa,) means what sofa means, and prints so
+        if isinstance(node, ast.Call) or isinstance(getattr(node, "op", None), (ast.BitOr, ast.Invert)):
             return self.node(node, depth + 1)
         number = _number(node)
         if number is not None:
             if isinstance(number, float) and not math.isfinite(number):
                 self.fail(node, "a number must be finite")
+            if isinstance(number, int) and abs(number) > MAX_INTEGER:
+                self.fail(node, "a whole number must lie between -2^63 and 2^63")
             return number
         if isinstance(node, ast.Constant) and isinstance(node.value, (str, bool)):
             return node.value
@@ -346,6 +414,7 @@ class _Reader:
 
 
 def _number(node: ast.expr) -> int | float | None:
+    """Return the number that `node` writes, with its sign; None if it is none."""
     sign = 1
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
         sign = -1 if isinstance(node.op, ast.USub) else 1
@@ -355,12 +424,8 @@ def _number(node: ast.expr) -> int | float | None:
     return None
 
 
-def _combines(node: ast.expr) -> bool:
-    """Whether `node` is ``a | b`` or ``~a``."""
-    return isinstance(getattr(node, "op", None), (ast.BitOr, ast.Invert))
-
-
 def _dotted(node: ast.expr) -> str | None:
+    """Return the name that `node` writes, such as ``fourier.low``; None if it is none."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -371,7 +436,7 @@ def _dotted(node: ast.expr) -> str | None:
 
 
 def _leading_weight(node: ast.expr) -> ast.BinOp | None:
-    """The product ``0.5 * a`` that begins `node`: Python reads ``0.5 * a | b`` as ``(0.5 * a) | b``."""
+    """Return the product ``0.5 * a`` that begins `node`: Python reads ``0.5 * a | b`` as ``(0.5 * a) | b``."""
     first = node
     while isinstance(first, ast.BinOp) and isinstance(first.op, ast.BitOr):
         first = first.left

@@ -1,21 +1,23 @@
-"""What the user's own Python files hold, and the sums of files. No torch here."""
+"""Python files of the user, imported, and SHA-256 sums of files. No torch here."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
 import importlib.util
+import os.path
 import sys
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 from eigenwalk.errors import FileError, InputError, PluginError, UnknownName
 
 
 def sha256(path: Path | str) -> str:
-    """The SHA-256 of the file at `path`, hexadecimal.
+    """Return the SHA-256 of the file at `path`, hexadecimal.
 
     Raises:
         FileError: the file cannot be read.
@@ -27,44 +29,51 @@ def sha256(path: Path | str) -> str:
         raise FileError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def reference(text: str) -> tuple[Path, str]:
-    """The file and the name in it that ``path.py:name`` stands for.
+@dataclass(frozen=True)
+class OwnFile:
+    """A name in a Python file of the user's: ``./my_feature.py:fn``."""
 
-    Raises:
-        InputError: no name follows the path.
-        FileError: there is no such file.
-    """
-    path, colon, attribute = text.rpartition(":")
-    if not colon or not path or not all(part.isidentifier() for part in attribute.split(".")):
-        raise InputError(f"file takes a path and the name of a function, such as ./my_feature.py:fn, got {text!r}")
-    found = Path(path).expanduser()
-    if not found.is_file():
-        raise FileError(f"there is no file {path!r} in {Path.cwd()} (named by {text})")
-    return found, attribute
+    path: Path
+    name: str
 
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Return what `text` refers to; the file is not read.
 
-def attribute(path: Path, name: str) -> Any:
-    """What `name`, dotted or not, is in the Python file at `path`.
+        Raises:
+            InputError: no name follows the path.
+            FileError: there is no such file.
+        """
+        path, colon, name = text.rpartition(":")
+        if not colon or not path or not all(part.isidentifier() for part in name.split(".")):
+            raise InputError(f"file takes a path and the name of a function, such as ./my_feature.py:fn, got {text!r}")
+        found = os.path.expanduser(path)
+        if not os.path.isfile(found):
+            raise FileError(f"there is no file {path[:200]!r} in {Path.cwd()} (named by {text[:200]})")
+        return cls(Path(found), name)
 
-    Raises:
-        PluginError: the file raises while it is imported; the message gives the line in it.
-        UnknownName: the file has no such name.
-    """
-    found: Any = (loaded := module(path))
-    for part in name.split("."):
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            own = (item for item in vars(found).items() if getattr(item[1], "__module__", "") == loaded.__name__)
-            names = [known for known, value in own if callable(value) and known[0] != "_"]
-            near = difflib.get_close_matches(part, names, 3) or names[:8]
-            has = f"; it has {', '.join(near)}" if near else ""
-            raise UnknownName(f"{path} has no {name!r}{has}") from None
-    return found
+    def load(self) -> Any:
+        """Import the file and return what the name, dotted or not, stands for in it.
+
+        Raises:
+            PluginError: the file raises while it is imported; the message gives the line in it.
+            UnknownName: the file has no such name.
+        """
+        found: Any = (loaded := module(self.path))
+        for part in self.name.split("."):
+            try:
+                found = getattr(found, part)
+            except AttributeError:
+                own = (item for item in vars(found).items() if getattr(item[1], "__module__", "") == loaded.__name__)
+                names = [known for known, value in own if callable(value) and known[0] != "_"]
+                near = difflib.get_close_matches(part, names, 3) or names[:8]
+                has = f"; it has {', '.join(near)}" if near else ""
+                raise UnknownName(f"{self.path} has no {self.name!r}{has}") from None
+        return found
 
 
 def module(path: Path) -> ModuleType:
-    """The Python file at `path` as a module, imported once for each content of the file.
+    """Return the Python file at `path` as a module, imported once for each content of the file.
 
     Its folder is on `sys.path` while it is imported, so that it can import files beside it.
     """
@@ -90,7 +99,7 @@ def module(path: Path) -> ModuleType:
 
 
 def where(path: Path, error: BaseException) -> str:
-    """`` at line 12``: the last line of the file at `path` that `error` went through."""
+    """Return `` at line 12``, the last line of the file at `path` that `error` went through; or nothing."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path.resolve()]
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename) == path.resolve():
         lines.append(error.lineno)

@@ -1,4 +1,4 @@
-"""The options that a user wrote, checked against those that a spec declares. No torch here."""
+"""Options as a user wrote them, checked against those that a spec declares. No torch here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from eigenwalk.errors import ExpressionError, OptionError
-from eigenwalk.names.expression import Call, Chain, Complement, Node, Open, Value, parse, value_text
+from eigenwalk.names.expression import Call, Chain, Complement, Value, parse, value_text
 from eigenwalk.spec import DirectionSpec, FeatureSpec, GeneratorSpec, Option
 
 Spec = FeatureSpec | GeneratorSpec | DirectionSpec
@@ -26,7 +26,7 @@ _EXPECTED = {
 
 
 def by_keyword(call: Call, spec: Spec) -> Call:
-    """`call` with every option by keyword and in its declared type; ``package`` stays as it is.
+    """Return `call` with every option by keyword and in its declared type; ``package`` stays as it is.
 
     Raises:
         OptionError: unknown, given twice, of the wrong type, not among the choices, or required and missing.
@@ -41,46 +41,42 @@ def by_keyword(call: Call, spec: Spec) -> Call:
         if name in dict(given):
             raise OptionError(f"option {name!r} of {spec.name} is given twice, by position and by name: {call}")
         given += [(name, value)] if name != "package" else []
-    return replace(call, args=(), options=checked(given, spec, str(call)) + package, leading=_leading(spec))
+    return replace(call, args=(), options=check_options(given, spec, str(call)) + package, leading=_leading(spec))
 
 
 def _leading(spec: Spec) -> str | None:
-    """The option that says which one is meant, and so is written by position: ``rooms.part(sofa)``."""
+    """Return the option that says which one is meant, and so is written by position: ``rooms.part(sofa)``."""
     first = spec.options[0] if spec.options else None
     return first.name if first and first.required and first.type in ("str", "words", "projection") else None
 
 
-def opened_by_keyword(node: Open, spec: GeneratorSpec) -> Open:
-    """`node` with its options in their declared types; raises as `by_keyword` does."""
-    return replace(node, options=checked(list(node.options), spec, str(node)))
-
-
-def checked(given: list[tuple[str, Value]], spec: Spec, text: str) -> tuple[tuple[str, Value], ...]:
-    """The options `given` in the types that `spec` declares; raises as `by_keyword` does."""
+def check_options(given: list[tuple[str, Value]], spec: Spec, text: str) -> tuple[tuple[str, Value], ...]:
+    """Return the options `given` in the types that `spec` declares; raises as `by_keyword` does."""
     declared = {option.name: option for option in spec.options}
     for name, _ in given:
         if name not in declared:
-            raise OptionError(f"{spec.name} has no option {name!r}{_has(name, list(declared))} (in {text})")
+            raise OptionError(f"{spec.name} has no option {name!r}{_nearest(name, list(declared))} (in {text})")
     for option in spec.options:
         if option.required and option.name not in dict(given):
             raise OptionError(f"{spec.name} needs option {option.name!r}, {_EXPECTED[option.type]} (in {text})")
-    return tuple((name, _typed(declared[name], value, spec.name)) for name, value in given)
+    return tuple((name, _check_value(declared[name], value, spec.name)) for name, value in given)
 
 
-def key(call: Call, spec: Spec, distribution: str) -> Call:
-    """`call`, by keyword, without what equals a default: equal for two texts that mean the same."""
+def without_defaults(call: Call, spec: Spec, distribution: str) -> Call:
+    """Return `call`, by keyword, without the options that equal a default: the same for texts that mean the same."""
     defaults = {option.name: option.default for option in spec.options if option.default is not None}
-    told = tuple((n, v) for n, v in call.options if n != "package" and not (n in defaults and defaults[n] == v))
-    return replace(call, options=(*told, ("package", distribution)))
+    given = tuple((n, v) for n, v in call.options if n != "package" and not (n in defaults and defaults[n] == v))
+    return replace(call, options=(*given, ("package", distribution)))
 
 
 def factory_options(options: tuple[tuple[str, Value], ...]) -> Mapping[str, Any]:
-    """What the factory is called with: the options but ``package``, which is the registry's."""
+    """Return the options that a factory is called with: all but ``package``, which is for the registry."""
     return {name: value for name, value in options if name != "package"}
 
 
-def _typed(option: Option, value: Value, owner: str) -> Value:
-    converted = _converted(option.type, value)
+def _check_value(option: Option, value: Value, owner: str) -> Value:
+    """Return `value` in the type of `option`; raises OptionError if it has another or is not among the choices."""
+    converted = _convert(option.type, value)
     if converted is None:
         raise OptionError(
             f"option {option.name!r} of {owner} is {_EXPECTED[option.type]}, got {value_text(value)}"
@@ -98,10 +94,10 @@ def _typed(option: Option, value: Value, owner: str) -> Value:
     return converted
 
 
-def _converted(kind: str, value: Value) -> Value | None:
-    """`value` as an option of type `kind`, or None."""
+def _convert(kind: str, value: Value) -> Value | None:
+    """Return `value` as an option of type `kind`; None if it is none."""
     if kind == "projection":
-        return _node(value)
+        return _as_feature(value)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if kind in ("str", "path"):
         return value if isinstance(value, str) else None
@@ -110,7 +106,7 @@ def _converted(kind: str, value: Value) -> Value | None:
     if kind == "int":
         return int(value) if number and int(value) == value else None  # type: ignore[arg-type]
     if kind == "float":
-        return _float(value) if number else None
+        return float(value) if number else None  # type: ignore[arg-type]
     values = value if isinstance(value, tuple) else (value,)
     if kind == "words":
         return values if all(isinstance(item, str) for item in values) else None  # type: ignore[return-value]
@@ -118,8 +114,8 @@ def _converted(kind: str, value: Value) -> Value | None:
     return values if numbers else None  # type: ignore[return-value]
 
 
-def _node(value: Value) -> Node | None:
-    """The feature that `value` is, or, where it is a word or a function in a file, names."""
+def _as_feature(value: Value) -> Value | None:
+    """Return the tree of a feature, also where `value` is its name or a function in a file; None if it is none."""
     if isinstance(value, str):
         try:
             value = parse(value)  # type: ignore[assignment]
@@ -128,14 +124,7 @@ def _node(value: Value) -> Node | None:
     return value if isinstance(value, (Call, Complement, Chain)) else None
 
 
-def _float(value: Any) -> float | None:
-    try:
-        return float(value)
-    except OverflowError:
-        return None
-
-
-def _has(name: str, names: list[str]) -> str:
+def _nearest(name: str, names: list[str]) -> str:
     near = difflib.get_close_matches(name, names, 1)
     if near:
         return f"; did you mean {near[0]!r}?"

@@ -1,107 +1,188 @@
-"""Expression trees with every name known and every option checked; nothing of a plugin is imported, nor torch."""
+"""Trees -> offers: every name looked up once and every option checked. Imports plugins' hooks alone, and no torch.
+
+    fixed, varied = resolve_sets(["rooms.part(sofa)"], ["~rooms.part(sofa)"], registry)
+    generator = resolve_generator(parse_generator("rooms"), registry)
+
+A resolved call carries its offer, so that building it looks nothing up.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from eigenwalk.errors import CompositionError
-from eigenwalk.names.expression import Call, Chain, Complement, Node, Value
-from eigenwalk.names.files import reference
-from eigenwalk.names.options import by_keyword, key
-from eigenwalk.names.registry import Offer, Registry
-from eigenwalk.spec import FeatureSpec
+from eigenwalk.checkpoint import Checkpoint
+from eigenwalk.errors import CompositionError, InputError
+from eigenwalk.names.expression import (
+    Call,
+    Chain,
+    Complement,
+    Expression,
+    Held,
+    Instance,
+    Node,
+    Open,
+    Weighted,
+    as_tree,
+    bare,
+    calls,
+)
+from eigenwalk.names.files import OwnFile
+from eigenwalk.names.options import by_keyword, check_options, without_defaults
+from eigenwalk.names.registry import Registry
 
 CHAINED = "what stands left of '|' must be a projection"
 INVERTED = "'~' takes what a projection leaves out"
 
 
 def resolve(node: Node, registry: Registry) -> Node:
-    """`node` with every name known and every option checked, by keyword, in its declared type.
+    """Return `node` with every name looked up and every option by keyword, in its declared type.
 
     Raises:
         UnknownName, AmbiguousName, OptionError: as the registry and the options say.
+        FileError: a function is in a file that does not exist.
         CompositionError: ``|`` or ``~`` on a feature that is not a projection.
     """
+    if isinstance(node, Instance) or (isinstance(node, Call) and node.offer):
+        return node
     if isinstance(node, Complement):
         inner = resolve(node.inner, registry)
-        assert not isinstance(inner, Complement)  # the parser folds ~~x
-        _must_project(inner, registry, INVERTED)
+        assert isinstance(inner, (Call, Chain))  # the parser folds ~~x
+        _check_projection(inner, INVERTED)
         return Complement(inner)
     if isinstance(node, Chain):
         parts = tuple(resolve(part, registry) for part in node.parts)
         for part in parts[:-1]:
-            _must_project(part, registry, CHAINED)
+            _check_projection(part, CHAINED)
         return Chain(parts)  # type: ignore[arg-type]
     if node.name == "file":
-        return node
-    call = by_keyword(node, feature_offer(node, registry).spec)
-    return replace(call, options=tuple((name, _inner(call, name, value, registry)) for name, value in call.options))
+        return replace(node, offer=OwnFile.of(str(node.args[0])))
+    offer = registry.feature(node.name, node.package)
+    call, options = by_keyword(node, offer.spec), []
+    for name, value in call.options:
+        if isinstance(value, (Call, Complement, Chain)):
+            value = resolve(value, registry)
+            _check_projection(value, f"option {name!r} of {call.name} takes a projection")
+        options.append((name, value))
+    return replace(call, options=tuple(options), offer=offer)  # type: ignore[arg-type]
 
 
-def _inner(call: Call, name: str, value: Value, registry: Registry) -> Value:
-    """The value of an option; one that is a projection is resolved in its turn."""
-    if not isinstance(value, (Call, Complement, Chain)):
-        return value
-    node = resolve(value, registry)
-    _must_project(node, registry, f"option {name!r} of {call.name} takes a projection")
-    return node
-
-
-def check_sets(fixed: Sequence[Node], varied: Sequence[Node], registry: Registry) -> None:
-    """Nothing, where no feature stands twice among the resolved `fixed` and `varied`, however it is written.
+def resolve_sets(fixed: Sequence[Any], varied: Sequence[Any], registry: Registry) -> tuple[tuple[Expression, ...], ...]:
+    """Return the resolved trees of `fixed` and of `varied`, each given as text, tree or object.
 
     Raises:
-        CompositionError: one does.
+        InputError: an expression, a name or an option is wrong; see `resolve`.
+        CompositionError: nothing varies, a fixed feature has a weight or a varied one a tolerance, or one feature is
+            named twice, however it is written.
     """
-    seen: dict[Node, tuple[str, Node]] = {}
-    for name, nodes in (("fixed", fixed), ("varied", varied)):
-        for node in nodes:
-            before, same = seen.setdefault(_key(node, registry), (name, node))
-            if same is node:
-                continue
-            also = "" if str(same) == str(node) else f" (as {same})"
-            if before == name:
-                raise CompositionError(f"{node} stands twice among the {name} features{also}: name it once")
-            raise CompositionError(f"{node} is both fixed{also} and varied: take it out of one of them")
+    for part, given in (("fixed", fixed), ("varied", varied)):
+        if isinstance(given, str):
+            raise InputError(f"{part} must be a list of expressions, got the text {given!r}: write [{given!r}]")
+    if not varied:
+        raise CompositionError("nothing varies: name at least one feature to vary, such as pixels")
+    held = tuple(_resolve_whole(as_tree(one), registry) for one in fixed)
+    weighted = tuple(_resolve_whole(as_tree(one), registry) for one in varied)
+    for one in held:
+        if isinstance(one, Weighted):
+            raise CompositionError(
+                f"'{one}' is to stay fixed, and a weight says how much a feature varies: leave the weight out, or "
+                f"give a tolerance, such as {one.inner} < 0.25"
+            )
+    for one in weighted:
+        if isinstance(one, Held):
+            raise CompositionError(
+                f"'{one}' is to vary, and a tolerance says how far a fixed feature may move: leave '< …' out, or give "
+                f"a weight, such as {Weighted(0.5, one.inner)}"
+            )
+    _check_twice(held, weighted)
+    return held, weighted
 
 
-def feature_offer(call: Call, registry: Registry) -> Offer[FeatureSpec]:
-    """The offer of the feature that `call` names; raises as `Registry.feature`."""
-    return registry.feature(call.name, package(call))
+def resolve_generator(node: Call | Open | Instance, registry: Registry) -> Call | Open | Instance:
+    """Return the tree of a generator with its name looked up, or its file opened, and its options checked.
+
+    Raises:
+        UnknownName, AmbiguousName, OptionError: as the registry and the options say.
+        FileError: there is no such file, or no plugin recognises it.
+    """
+    if isinstance(node, Instance) or node.offer:
+        return node
+    if isinstance(node, Open):
+        offer = registry.open(open_checkpoint(node))
+        return replace(node, options=check_options(list(node.options), offer.spec, str(node)), offer=offer)
+    if node.name == "file":
+        return replace(node, offer=OwnFile.of(str(node.args[0])))
+    offer = registry.generator(node.name, node.package)
+    return replace(by_keyword(node, offer.spec), offer=offer)
 
 
-def package(call: Call) -> str | None:
-    """The distribution that the reserved option ``package`` picks."""
-    picked = dict(call.options).get("package")
-    return None if picked is None else str(picked)
+def resolve_directions(node: Call | Instance, registry: Registry) -> Call | Instance:
+    """Return the tree of a plugin's directions with its name looked up; raises as the registry and the options say."""
+    if isinstance(node, Instance) or node.offer:
+        return node
+    offer = registry.direction(node.name, node.package)
+    return replace(by_keyword(node, offer.spec), offer=offer)
+
+
+def open_checkpoint(node: Open) -> Checkpoint:
+    """Return the file of `node`, opened; ``key`` says where the network stands in it."""
+    key = dict(node.options).get("key")
+    return Checkpoint.of(node.path, key if isinstance(key, str) else None)
 
 
 def not_a_projection(node: Node, kind: str, rule: str) -> CompositionError:
-    """The error of a `node` that breaks `rule` by being a `kind`."""
+    """Return the error of a `node` that breaks `rule` by being a `kind`."""
     return CompositionError(
         f"{rule}, a feature whose value is again an image, such as mask or fourier.low; {node} is a {kind}"
     )
 
 
-def _key(node: Node, registry: Registry) -> Node:
-    """The tree that two texts share when they mean the same feature."""
+def is_resolved(node: Any) -> bool:
+    """Whether every name in a tree has its offer."""
+    return all(call.offer for call in calls(node))
+
+
+def _resolve_whole(node: Expression, registry: Registry) -> Expression:
+    """Return `node` resolved, its tolerance or weight as it is."""
+    if is_resolved(node):
+        return node
+    if isinstance(node, (Held, Weighted)):
+        return replace(node, inner=resolve(node.inner, registry))
+    return resolve(node, registry)
+
+
+def _check_twice(fixed: Sequence[Expression], varied: Sequence[Expression]) -> None:
+    """Raise CompositionError if one feature stands twice among resolved trees."""
+    seen: dict[Node | str, tuple[str, Node]] = {}
+    for part, nodes in (("fixed", fixed), ("varied", varied)):
+        for node in map(bare, nodes):
+            for key in (_meaning(node), str(node)):
+                before, same = seen.setdefault(key, (part, node))
+                if same is node:
+                    continue
+                also = "" if str(same) == str(node) else f" (as {same})"
+                if before == part:
+                    raise CompositionError(f"{node} stands twice among the {part} features{also}: name it once")
+                raise CompositionError(f"{node} is both fixed{also} and varied: take it out of one of them")
+
+
+def _meaning(node: Node) -> Node:
+    """Return the tree that two texts share when they mean the same feature."""
+    if isinstance(node, Instance):
+        return Call(node.name)
     if isinstance(node, Complement):
-        return Complement(_key(node.inner, registry))  # type: ignore[arg-type]
+        return Complement(_meaning(node.inner))  # type: ignore[arg-type]
     if isinstance(node, Chain):
-        return Chain(tuple(_key(part, registry) for part in node.parts))  # type: ignore[arg-type]
-    if node.name == "file":
-        path, name = reference(str(node.args[0]))
-        return replace(node, args=(f"{path.resolve()}:{name}", *node.args[1:]))
-    offer = feature_offer(node, registry)
-    options = tuple((n, _key(v, registry) if isinstance(v, (Call, Complement, Chain)) else v) for n, v in node.options)
-    return key(replace(node, options=options), offer.spec, offer.distribution)
+        return Chain(tuple(_meaning(part) for part in node.parts))  # type: ignore[arg-type]
+    if isinstance(node.offer, OwnFile):
+        return replace(node, args=(f"{node.offer.path.resolve()}:{node.offer.name}", *node.args[1:]))
+    options = [(n, _meaning(v) if isinstance(v, (Call, Complement, Chain)) else v) for n, v in node.options]
+    return without_defaults(replace(node, options=tuple(options)), node.offer.spec, node.offer.distribution)  # type: ignore[arg-type]
 
 
-def _must_project(node: Node, registry: Registry, rule: str) -> None:
-    """Whether `node` is a projection, as far as its spec tells; a file's is told when it is built."""
+def _check_projection(node: Node, rule: str) -> None:
+    """Raise CompositionError if the spec says that `node` is no projection; a file's is checked when it is built."""
     last = node.parts[-1] if isinstance(node, Chain) else node
-    if isinstance(last, Call) and last.name != "file":
-        kind = feature_offer(last, registry).spec.kind
-        if kind != "projection":
-            raise not_a_projection(last, kind, rule)
+    if isinstance(last, Call) and not isinstance(last.offer, OwnFile) and last.offer.spec.kind != "projection":
+        raise not_a_projection(last, last.offer.spec.kind, rule)

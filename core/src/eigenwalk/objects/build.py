@@ -1,4 +1,4 @@
-"""Objects from names: a plugin's factory called, or a user's Python file, and what was used for it."""
+"""Resolved calls -> objects, by a plugin's factory or a user's Python file, and what was used for each."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import difflib
 import functools
 import inspect
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -19,10 +20,11 @@ from eigenwalk.errors import ContractError, EigenwalkError, OptionError, PluginE
 from eigenwalk.feature import Feature, FunctionFeature, Projection
 from eigenwalk.generator import Generator
 from eigenwalk.names.discovery import CALLED, explained
-from eigenwalk.names.expression import Call
-from eigenwalk.names.files import attribute, reference, sha256, where
+from eigenwalk.names.expression import Call, Open
+from eigenwalk.names.files import OwnFile, sha256, where
 from eigenwalk.names.options import factory_options
 from eigenwalk.names.registry import Offer
+from eigenwalk.names.resolve import open_checkpoint
 from eigenwalk.spec import FeatureSpec
 
 T = TypeVar("T")
@@ -43,27 +45,28 @@ class Used:
     files: tuple[tuple[str, str], ...] = ()
 
 
-def made(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any) -> tuple[T, Used]:
-    """The object of type `kind` that `offer`'s factory makes with `options`, and what was used.
+def provenance(used: Iterable[Used]) -> dict[str, dict[str, str]]:
+    """Return the versions, and the SHA-256 of weights and files, that a recipe records."""
+    used = tuple(used)
+    installed = {name: version(name) for name in ("eigenwalk", "torch", "numpy")}
+    return {
+        "installed": installed | {one.distribution: one.version for one in used if one.distribution and one.version},
+        "weights": {file: digest for one in used for file, digest in one.weights},
+        "files": {file: digest for one in used for file, digest in one.files},
+    }
 
-    `call`, with its options by keyword, tells which of them are files of the user; a feature tells of others.
+
+def build(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any) -> tuple[T, Used]:
+    """Return the object of type `kind` that `offer`'s factory makes with `options`, and what was used.
+
+    `call`, with its options by keyword, names files of the user among them; a feature lists others.
 
     Raises:
         PluginError: the factory cannot be imported, or raises; eigenwalk's own errors pass through.
         ContractError: the factory returns something else.
     """
     spec, who = offer.spec, f"{offer.name!r} of plugin {offer.plugin!r} ({offer.distribution} {offer.version})"
-    try:
-        factory = spec.factory()
-    except EigenwalkError:
-        raise
-    except CALLED as error:
-        lacks = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
-        other = lacks and lacks.partition(".")[0] != spec.load.partition(":")[0].partition(".")[0]
-        remedy = f"; pip install {offer.distribution} brings it" if other else ""
-        if not isinstance(error, ModuleNotFoundError):
-            remedy = "; eigenwalk doctor says whether versions here break each other"
-        raise PluginError(f"{who}: its factory {spec.load} cannot be imported: {explained(error)}{remedy}") from error
+    factory = _import_factory(offer, who)
     try:
         with sharing() as checkpoints, store.noting() as opened:
             result = factory(**options)
@@ -84,63 +87,85 @@ def made(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any)
         offer.distribution,
         offer.version,
         (*inside, *dict.fromkeys(opened)),
-        tuple((file, _sum(file, checkpoints)) for file in files if Path(file).expanduser().is_file()),
+        tuple((file, _sum(file, checkpoints)) for file in files if os.path.isfile(os.path.expanduser(file))),
     )
 
 
+def _import_factory(offer: Offer[Any], who: str) -> Callable[..., Any]:
+    load = offer.spec.load
+    try:
+        return offer.spec.factory()
+    except EigenwalkError:
+        raise
+    except CALLED as error:
+        remedy = "; eigenwalk doctor says whether versions here break each other"
+        if isinstance(error, ModuleNotFoundError):
+            other = error.name and error.name.partition(".")[0] != load.partition(":")[0].partition(".")[0]
+            remedy = f"; pip install {offer.distribution} brings it" if other else ""
+        raise PluginError(f"{who}: its factory {load} cannot be imported: {explained(error)}{remedy}") from error
+
+
 def _sum(file: str, checkpoints: Mapping[Path, Checkpoint]) -> str:
-    """The SHA-256 of `file`, from the bytes that the factory read where it read them as a checkpoint."""
-    place = Path(file).expanduser().absolute()
+    """Return the SHA-256 of `file`: of the bytes that the factory read, if it read them as a checkpoint."""
+    place = Path(os.path.expanduser(file)).absolute()
     return checkpoints[place].sha256 if place in checkpoints else sha256(place)
 
 
+def open_generator(node: Open) -> tuple[Generator, Used]:
+    """Return the generator in the file of a resolved `node`; raises as `build`."""
+    checkpoint = open_checkpoint(node)
+    path = checkpoint if node.offer.reads_checkpoints else checkpoint.path
+    generator, used = build(node.offer, None, Generator, path=path, **dict(node.options))
+    files = () if checkpoint.is_folder else ((node.path, checkpoint.sha256),)
+    return generator, replace(used, files=files)
+
+
 def feature_from_file(call: Call) -> tuple[Feature, Used]:
-    """The feature that ``file("./my_feature.py:fn", …)`` names: a `Feature`, its class, or any function of images.
+    """Return the feature that ``file("./my_feature.py:fn", …)`` names: a `Feature`, its class, or a function of images.
 
     Raises:
         FileError, UnknownName, OptionError: no such file, no such name in it, options that it does not take.
         PluginError: the file, or its class, raises; the message gives the line.
     """
-    path, named, text = _named(call)
-    found: Any = named
+    found, text = _load(call)
     options = factory_options(call.options)
     if inspect.isclass(found):
-        found, options = _called(path, found, options, text), {}
+        found, options = _call(call.offer.path, found, options, text), {}
     if isinstance(found, Feature):
-        _no_options(options, text)
-        return found, _used(call, path)
+        _check_no_options(options, text)
+        return found, _used(call)
     if isinstance(found, nn.Module):
         found.eval().requires_grad_(False)
     elif not callable(found):
         raise ContractError(
             f"{text} must be a Feature or a function of images (batch, 3, height, width), got {_a(found)}"
         )
-    _binds(found, text, options, None)
-    return FunctionFeature(cast(Any, functools.partial(found, **options) if options else found)), _used(call, path)
+    _check_options(found, text, options, None)
+    return FunctionFeature(cast(Any, functools.partial(found, **options) if options else found)), _used(call)
 
 
 def generator_from_file(call: Call) -> tuple[Generator, Used]:
-    """The generator that ``file("./my_generator.py:build", …)`` names: a `Generator`, or what builds one.
+    """Return the generator that ``file("./my_generator.py:build", …)`` names: a `Generator`, or what builds one.
 
     Raises:
         ContractError: it builds something else; for the rest as `feature_from_file`.
     """
-    path, found, text = _named(call)
+    found, text = _load(call)
     options = factory_options(call.options)
     if isinstance(found, Generator):
-        _no_options(options, text)
+        _check_no_options(options, text)
     elif callable(found) and not isinstance(found, nn.Module):
-        found = _called(path, found, options, text)
+        found = _call(call.offer.path, found, options, text)
     if not isinstance(found, Generator):
         raise ContractError(
             f"{text} must return an eigenwalk.generator.Generator, got {_a(found)}: return "
             "FunctionGenerator(function, latent_dim=…, resolution=(height, width))"
         )
-    return found, _used(call, path)
+    return found, _used(call)
 
 
 def check_generator(generator: Generator, text: str) -> Generator:
-    """`generator`, which has what the contract asks for.
+    """Return `generator` if it has what the contract asks for.
 
     Raises:
         ContractError: `latent_dim` is no positive number, or `resolution` no pair of them.
@@ -154,18 +179,20 @@ def check_generator(generator: Generator, text: str) -> Generator:
     return generator
 
 
-def _named(call: Call) -> tuple[Path, Any, str]:
+def _load(call: Call) -> tuple[Any, str]:
+    """Import the file of a resolved call; what its name stands for, and what to call that in messages."""
     text = str(call.args[0])
     if len(call.args) > 1:
         raise OptionError(f"options of {text} are given by name, got {call}")
-    if any(name == "package" for name, _ in call.options):
+    if call.package is not None:
         raise OptionError(f"{text} is a file: it takes no option 'package'")
-    path, name = reference(text)
-    return path, attribute(path, name), text
+    assert isinstance(call.offer, OwnFile)
+    return call.offer.load(), text
 
 
-def _called(path: Path, function: Callable[..., Any], options: Mapping[str, Any], text: str) -> Any:
-    _binds(function, text, options)
+def _call(path: Path, function: Callable[..., Any], options: Mapping[str, Any], text: str) -> Any:
+    """Call a function or class of the file at `path`; what it raises becomes a PluginError that names the line."""
+    _check_options(function, text, options)
     try:
         return function(**options)
     except EigenwalkError:
@@ -174,12 +201,8 @@ def _called(path: Path, function: Callable[..., Any], options: Mapping[str, Any]
         raise PluginError(f"{text} failed{where(path, error)}: {type(error).__name__}: {error}") from error
 
 
-def _binds(function: Callable[..., Any], text: str, options: Mapping[str, Any], *images: None) -> None:
-    """Nothing, where `function`, called `text`, takes `options`, after `images` where those are given.
-
-    Raises:
-        OptionError: it does not, or asks for more.
-    """
+def _check_options(function: Callable[..., Any], text: str, options: Mapping[str, Any], *images: None) -> None:
+    """Raise OptionError unless `function`, called `text`, takes exactly `options`, after `images` if given."""
     try:  # as it is called: what it is decorated with may give what is inside all that it asks for
         signature = inspect.signature(function, follow_wrapped=False)
     except (TypeError, ValueError):  # written in C: it tells when it is called
@@ -188,12 +211,12 @@ def _binds(function: Callable[..., Any], text: str, options: Mapping[str, Any], 
         signature.bind(*images, **options)
     except TypeError as error:
         given = ", ".join(options) or "none"
-        what = _amiss(signature, text, options, *images) or str(error)
+        what = _mismatch(signature, text, options, *images) or str(error)
         raise OptionError(f"{text} takes {signature}, and the options given are {given}: {what}") from None
 
 
-def _amiss(signature: inspect.Signature, text: str, options: Mapping[str, Any], *images: None) -> str:
-    """Why a function of this `signature` cannot be called so, and what to write; nothing where Python says it best."""
+def _mismatch(signature: inspect.Signature, text: str, options: Mapping[str, Any], *images: None) -> str:
+    """Return why a function of this `signature` cannot be called so, and what to write; "" if Python says it best."""
     own = list(signature.parameters.values())
     named = [one for one in own if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
     if images:
@@ -202,8 +225,8 @@ def _amiss(signature: inspect.Signature, text: str, options: Mapping[str, Any], 
             return "a feature's function takes images (batch, 3, height, width) first"
         named = [one for one in named if one is not own[0]]
     names = [one.name for one in named]
-    loose = any(one.kind is one.VAR_KEYWORD for one in own)
-    for option in () if loose else options:
+    takes_all = any(one.kind is one.VAR_KEYWORD for one in own)
+    for option in () if takes_all else options:
         if option not in names:
             near = difflib.get_close_matches(option, names, 1)
             return f"it has no {option!r}" + (f"; did you mean {near[0]!r}?" if near else "")
@@ -216,17 +239,20 @@ def _amiss(signature: inspect.Signature, text: str, options: Mapping[str, Any], 
     return f"{' and '.join(lacks)} must be given: write {written}, or give {it} a default in the file"
 
 
-def _no_options(options: Mapping[str, Any], text: str) -> None:
+def _check_no_options(options: Mapping[str, Any], text: str) -> None:
     if options:
         raise OptionError(
             f"{text} is an object, not a class or function: it takes no options, got {', '.join(options)}"
         )
 
 
-def _used(call: Call, path: Path) -> Used:
-    """The file itself, and every file that an option of it names: weights, most often."""
+def _used(call: Call) -> Used:
+    """Return the file itself, and every file that an option of it names: weights, most often."""
     texts = [value for _, value in call.options if isinstance(value, str)]
-    named = [(str(call.args[0]).rpartition(":")[0], path), *((text, Path(text).expanduser()) for text in texts)]
+    named = [
+        (str(call.args[0]).rpartition(":")[0], call.offer.path),
+        *((text, os.path.expanduser(text)) for text in texts),
+    ]
     return Used(str(call), files=tuple((name, sha256(file)) for name, file in named if os.path.isfile(file)))
 
 

@@ -1,21 +1,22 @@
-"""Expressions -> feature objects: the fixed and the varied set, and the generator.
+"""Trees -> objects: the fixed and the varied set, the generator, directions.
 
     composition = compose(["rooms.part(sofa) < 0.02"], ["~rooms.part(sofa)"], Registry.discover())
     generator, used = build_generator("rooms", registry)
 
-Names and options are checked before any factory is imported, so that a typing error is answered at once.
+What is text is parsed, and what is not resolved is resolved; names and options are then right before any factory is
+imported, so that a typing error is answered at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from eigenwalk.checkpoint import Checkpoint, sharing
+from eigenwalk.checkpoint import sharing
 from eigenwalk.direction import Directions
-from eigenwalk.errors import CompositionError, InputError
-from eigenwalk.feature import Feature, Projection, chain
+from eigenwalk.errors import ContractError
+from eigenwalk.feature import Feature, FunctionFeature, Projection, chain
 from eigenwalk.generator import Generator
 from eigenwalk.names.expression import (
     Call,
@@ -23,39 +24,43 @@ from eigenwalk.names.expression import (
     Complement,
     Expression,
     Held,
+    Instance,
     Node,
     Open,
     Weighted,
-    parse,
+    as_tree,
+    bare,
     parse_generator,
 )
-from eigenwalk.names.options import by_keyword, factory_options, opened_by_keyword
-from eigenwalk.names.registry import Offer, Registry
-from eigenwalk.names.resolve import CHAINED, INVERTED, check_sets, feature_offer, not_a_projection, package, resolve
-from eigenwalk.objects.build import Used, check_generator, feature_from_file, generator_from_file, made
-from eigenwalk.spec import GeneratorSpec
+from eigenwalk.names.options import factory_options
+from eigenwalk.names.registry import Registry
+from eigenwalk.names.resolve import (
+    CHAINED,
+    INVERTED,
+    is_resolved,
+    not_a_projection,
+    resolve,
+    resolve_directions,
+    resolve_generator,
+    resolve_sets,
+)
+from eigenwalk.objects.build import Used, build, check_generator, feature_from_file, generator_from_file, open_generator
 
 __all__ = ["Composition", "Term", "Used", "build_feature", "build_generator", "compose", "resolve"]
 
 Built = dict[Call, tuple[Feature, tuple[Used, ...]]]
-"""What names were built into, and what was used for each."""
+"""The objects that calls were built into, and what was used for each."""
 
 
 @dataclass(frozen=True)
 class Term:
-    """One feature of a set. `text` is canonical and says the feature alone; `str()` adds tolerance or weight."""
+    """One feature of a set; `text` is the canonical text of the feature alone."""
 
     text: str
     feature: Feature
     tolerance: float | None = None
     weight: float = 1.0
     used: tuple[Used, ...] = ()
-
-    def __str__(self) -> str:
-        node = _weighted(self.text)[0]
-        if self.tolerance is not None:
-            return str(Held(node, self.tolerance))
-        return self.text if self.weight == 1.0 else str(Weighted(self.weight, node))
 
 
 @dataclass(frozen=True)
@@ -65,147 +70,105 @@ class Composition:
     fixed: tuple[Term, ...]
     varied: tuple[Term, ...]
 
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """All of them, the fixed ones first."""
+        return (*self.fixed, *self.varied)
 
-def compose(fixed: Sequence[str | Term], varied: Sequence[str | Term], registry: Registry) -> Composition:
-    """The features named in `fixed` and `varied`, checked against each other, then built.
 
-    A `Term` among them is taken as it is: a feature that somebody has as an object.
+def compose(fixed: Sequence[Any], varied: Sequence[Any], registry: Registry) -> Composition:
+    """Build the features of `fixed` and `varied`: expressions, trees, `Feature` objects or functions of images.
 
     Raises:
-        InputError: an expression, a name, an option or the two sets are wrong; see `eigenwalk.errors`.
+        InputError: an expression, a name, an option or the two sets are wrong; see `resolve_sets`.
         PluginError: a plugin's factory, or a user's file, fails.
     """
-    for name, texts in (("fixed", fixed), ("varied", varied)):
-        if isinstance(texts, str):
-            raise InputError(f"{name} must be a list of expressions, got the text {texts!r}: write [{texts!r}]")
-    if not varied:
-        raise CompositionError("nothing varies: name at least one feature to vary, such as pixels")
-    held = [(resolve(node, registry), tolerance) for node, tolerance in map(_held, _texts(fixed))]
-    weighted = [(resolve(node, registry), weight) for node, weight in map(_weighted, _texts(varied))]
-    check_sets([node for node, _ in held], [node for node, _ in weighted], registry)
+    fixed, varied = resolve_sets(fixed, varied, registry)
     built: Built = {}
-    holds = iter([_term(node, registry, built, tolerance=tolerance) for node, tolerance in held])
-    varies = iter([_term(node, registry, built, weight=weight) for node, weight in weighted])
-    composition = Composition(
-        tuple(one if isinstance(one, Term) else next(holds) for one in fixed),
-        tuple(one if isinstance(one, Term) else next(varies) for one in varied),
-    )
-    names = [term.text for term in (*composition.fixed, *composition.varied)]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        raise CompositionError(f"{twice!r} is named twice: a feature is either fixed or varied, once")
-    return composition
+    return Composition(tuple(_term(node, built) for node in fixed), tuple(_term(node, built) for node in varied))
 
 
-def build_feature(node: Node, registry: Registry, built: Built | None = None) -> tuple[Feature, tuple[Used, ...]]:
-    """The feature that a tree stands for, and what was used for it.
-
-    `built` keeps what names were built into: two expressions that share a name then share its object, so
-    that a segmenter in ``x`` and ``~x`` is loaded once.
-
-    Raises:
-        InputError, PluginError, FileError: as `compose`.
-    """
-    node, built = resolve(node, registry), {} if built is None else built
-    if isinstance(node, Complement):
-        inner, used = build_feature(node.inner, registry, built)
-        return _projection(inner, node.inner, INVERTED).complement(), used
-    if isinstance(node, Chain):
-        links = [build_feature(part, registry, built) for part in node.parts]
-        feature = links[-1][0]
-        for part, (left, _) in reversed(list(zip(node.parts[:-1], links[:-1], strict=True))):
-            feature = chain(_projection(left, part, CHAINED), feature)
-        return feature, tuple(dict.fromkeys(used for _, every in links for used in every))
-    if node not in built and node.name == "file":
-        feature, used = feature_from_file(node)
-        built[node] = feature, (used,)
-    elif node not in built:
-        options, inner = dict(factory_options(node.options)), ()
-        for name, value in options.items():
-            if isinstance(value, (Call, Complement, Chain)):
-                nested, used = build_feature(value, registry, built)
-                options[name] = _projection(nested, value, f"option {name!r} of {node.name} takes a projection")
-                inner += used
-        feature, used = made(feature_offer(node, registry), node, Feature, **options)
-        built[node] = feature, tuple(dict.fromkeys((used, *inner)))
-    return built[node]
+def build_feature(node: Node, registry: Registry) -> tuple[Feature, tuple[Used, ...]]:
+    """Return the feature that a tree stands for, and what was used for it; raises as `compose`."""
+    return _build(node if is_resolved(node) else resolve(node, registry), {})
 
 
-def build_generator(text: str, registry: Registry) -> tuple[Generator, tuple[Used, ...]]:
-    """The generator that `text` names, and what was used for it.
+def build_generator(what: Any, registry: Registry) -> tuple[Generator, tuple[Used, ...]]:
+    """Return the generator of `what`, text, a tree or an object, and what was used for it.
 
     Raises:
         InputError: the text, the name or an option is wrong.
         FileError: the file is missing, empty, truncated, or no installed plugin recognises it.
         PluginError: the plugin's factory, or the user's file, fails or returns no `Generator`.
     """
-    node = parse_generator(text)
-    if isinstance(node, Open):
-        with sharing():
-            generator, used = _opened(node, registry)
-    elif node.name == "file":
-        generator, used = generator_from_file(node)
-    else:
-        offer = registry.generator(node.name, package(node))
-        node = by_keyword(node, offer.spec)
-        generator, used = made(offer, node, Generator, **factory_options(node.options))
+    with sharing():
+        node = resolve_generator(as_tree(what, parse_generator), registry)
+        if isinstance(node, Instance):
+            if not isinstance(node.object, Generator):
+                raise ContractError(f"generator must be a Generator or its name, got {node.object!r:.80}")
+            return check_generator(node.object, node.name), ()
+        if isinstance(node, Open):
+            generator, used = open_generator(node)
+        elif node.name == "file":
+            generator, used = generator_from_file(node)
+        else:
+            generator, used = build(node.offer, node, Generator, **factory_options(node.options))
     return check_generator(generator, str(node)), (used,)
 
 
-def build_directions(text: str, registry: Registry) -> tuple[Directions, Used]:
-    """The directions that `text` names, such as ``ganspace(components=20)``, and what was used for them.
+def build_directions(what: Any, registry: Registry) -> tuple[Directions, tuple[Used, ...]]:
+    """Return the directions of `what`, such as ``ganspace(components=20)``; raises as `build_generator`."""
+    node = resolve_directions(as_tree(what), registry)
+    if isinstance(node, Instance):
+        return node.object, ()
+    directions, used = build(node.offer, node, Directions, **factory_options(node.options))
+    return directions, (used,)
 
-    Raises:
-        InputError, PluginError: as `build_generator`.
+
+def _build(node: Node, built: Built) -> tuple[Feature, tuple[Used, ...]]:
+    """Return the feature of a resolved tree.
+
+    Two expressions that share a call share its object through `built`, so that a segmenter in ``x`` and ``~x`` is
+    loaded once.
     """
-    node = parse(text)
-    assert isinstance(node, Call)  # a recipe holds no other
-    offer = registry.direction(node.name, package(node))
-    node = by_keyword(node, offer.spec)
-    return made(offer, node, Directions, **factory_options(node.options))
+    if isinstance(node, Instance):
+        return node.object if isinstance(node.object, Feature) else FunctionFeature(node.object), ()
+    if isinstance(node, Complement):
+        inner, used = _build(node.inner, built)
+        return _as_projection(inner, node.inner, INVERTED).complement(), used
+    if isinstance(node, Chain):
+        links = [_build(part, built) for part in node.parts]
+        feature = links[-1][0]
+        for part, (left, _) in reversed(list(zip(node.parts[:-1], links[:-1], strict=True))):
+            feature = chain(_as_projection(left, part, CHAINED), feature)
+        return feature, tuple(dict.fromkeys(used for _, every in links for used in every))
+    if node not in built:
+        built[node] = _build_call(node, built)
+    return built[node]
 
 
-def _opened(node: Open, registry: Registry) -> tuple[Generator, Used]:
-    key = dict(node.options).get("key")
-    checkpoint = Checkpoint.of(node.path, key if isinstance(key, str) else None)
-    offer: Offer[GeneratorSpec] = registry.open(checkpoint)
-    options = dict(opened_by_keyword(node, offer.spec).options)
-    path = checkpoint if offer.reads_checkpoints else checkpoint.path
-    generator, used = made(offer, None, Generator, path=path, **options)
-    files = () if checkpoint.is_folder else ((node.path, checkpoint.sha256),)
-    return generator, replace(used, files=files)
+def _build_call(node: Call, built: Built) -> tuple[Feature, tuple[Used, ...]]:
+    if node.name == "file":
+        feature, used = feature_from_file(node)
+        return feature, (used,)
+    options, inner = dict(factory_options(node.options)), ()
+    for name, value in options.items():
+        if isinstance(value, (Call, Complement, Chain)):
+            nested, used = _build(value, built)
+            options[name] = _as_projection(nested, value, f"option {name!r} of {node.name} takes a projection")
+            inner += used
+    feature, used = build(node.offer, node, Feature, **options)
+    return feature, tuple(dict.fromkeys((used, *inner)))
 
 
-def _texts(items: Sequence[str | Term]) -> list[str]:
-    return [one for one in items if isinstance(one, str)]
+def _term(node: Expression, built: Built) -> Term:
+    feature, used = _build(bare(node), built)
+    tolerance = node.tolerance if isinstance(node, Held) else None
+    weight = node.weight if isinstance(node, Weighted) else 1.0
+    return Term(str(bare(node)), feature, tolerance, weight, used)
 
 
-def _term(node: Node, registry: Registry, built: Built, **role: Any) -> Term:
-    feature, used = build_feature(node, registry, built)
-    return Term(str(node), feature, used=used, **role)
-
-
-def _held(text: str) -> tuple[Node, float | None]:
-    node = parse(text)
-    if isinstance(node, Weighted):
-        raise CompositionError(
-            f"{text!r} is to stay fixed, and a weight says how much a feature varies: leave the weight out, or "
-            f"give a tolerance, such as {node.inner} < 0.25"
-        )
-    return (node.inner, node.tolerance) if isinstance(node, Held) else (node, None)
-
-
-def _weighted(text: str) -> tuple[Node, float]:
-    node: Expression = parse(text)
-    if isinstance(node, Held):
-        raise CompositionError(
-            f"{text!r} is to vary, and a tolerance says how far a fixed feature may move: leave '< …' out, or give "
-            f"a weight, such as {Weighted(0.5, node.inner)}"
-        )
-    return (node.inner, node.weight) if isinstance(node, Weighted) else (node, 1.0)
-
-
-def _projection(feature: Feature, node: Node, rule: str) -> Projection:
+def _as_projection(feature: Feature, node: Node, rule: str) -> Projection:
     if not isinstance(feature, Projection):
         raise not_a_projection(node, type(feature).__name__, rule)
     return feature

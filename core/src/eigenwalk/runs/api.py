@@ -1,4 +1,4 @@
-"""From names to a walk: what Python code and the command line call.
+"""From names or objects to a walk: what Python code and the command line call.
 
     import eigenwalk
 
@@ -6,7 +6,7 @@
     paths[0].latents            # (waypoints, latent), numpy
     paths[0].save("somewhere")
 
-Text stops here: what lies below is handed objects.
+Names stop here: what lies below is handed objects.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from typing import Any
 
 import torch
 
+from eigenwalk.checkpoint import sharing
 from eigenwalk.direction import Directions
 from eigenwalk.errors import ContractError, InputError
-from eigenwalk.feature import Feature, FunctionFeature
+from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.linearise.agreement import agreeing
@@ -30,9 +30,9 @@ from eigenwalk.maths.linearise.slope import slopes
 from eigenwalk.maths.problem import Problem
 from eigenwalk.maths.rayleigh import Davidson, Dense, NullSpace, Outward
 from eigenwalk.maths.typical import latent_scale, typical_distance, typical_region
-from eigenwalk.names.expression import parse
+from eigenwalk.names.expression import Call, Held, Instance, Weighted, parse
 from eigenwalk.names.registry import Registry
-from eigenwalk.objects.build import Used
+from eigenwalk.objects.build import Used, provenance
 from eigenwalk.objects.compose import Composition, Term, build_directions, build_feature, build_generator, compose
 from eigenwalk.path import Path, Role
 from eigenwalk.runs.memory.fitting import first_start, fitted, sampled
@@ -51,7 +51,7 @@ Named = str | Feature | Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Run:
-    """A walk about to start.
+    """A walk that is ready to start.
 
     Attributes:
         recipe: with the versions of all distributions and the hashes of all files that take part.
@@ -66,7 +66,7 @@ class Run:
     resume: Front | None = field(default=None, repr=False)
 
     def fronts(self) -> Iterator[Front]:
-        """All paths after every waypoint; the starts first, unless the run goes on from later ones."""
+        """Yield all paths after every waypoint; the starts first, unless the run goes on from later ones."""
         return walk(self.problem, self.recipe.seeds, self.options, self.recipe.device, self.resume)
 
 
@@ -77,18 +77,20 @@ def start(
     arrays: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
 ) -> Run:
-    """The walk that `recipe` describes; from `paths` and `arrays`, saved from a `Front`, it goes on.
+    """Return the walk that `recipe` describes; from `paths` and `arrays`, saved from a `Front`, it goes on.
 
     Raises:
         InputError, PluginError, FileError: as `compose` and `build_generator`.
         WalkError: a feature has no value at the generator's samples, or never changes.
     """
     registry = registry or Registry.discover()
-    recipe = recipe.canonical(registry)
-    composition = compose(recipe.fix, recipe.vary, registry)
-    generator, used = build_generator(recipe.generator, registry)
-    solver = _solver(recipe.solver, registry)
-    prepared = _prepared(recipe, generator, used, composition, solver, paths[0].roles if paths else ())
+    device = _device(recipe.device)
+    with sharing():  # the file that is opened to recognise a generator is the one that it is built from
+        recipe = recipe.canonical(registry)
+        composition = compose(recipe.fix, recipe.vary, registry)
+        generator, used = build_generator(recipe.generator, registry)
+        solver, brought = _solver(recipe.solver, registry)
+    prepared = _prepare(recipe, device, generator, used, composition, solver, brought, paths[0].roles if paths else ())
     if not (paths and arrays):
         return prepared
     return replace(prepared, resume=Front.restore(paths, arrays, recipe.device))
@@ -105,7 +107,7 @@ def run(
     registry: Registry | None = None,
     **options: Any,
 ) -> tuple[Path, ...]:
-    """The walked paths, a seed's side by side.
+    """Walk, and return the paths, a seed's side by side.
 
     Args:
         generator: expression, or a `Generator`.
@@ -119,20 +121,9 @@ def run(
     Raises:
         EigenwalkError: see `start`.
     """
-    registry = registry or Registry.discover()
-    if all(isinstance(one, str) for one in (generator, solver, *fix, *vary)):
-        recipe = Recipe.of(generator=generator, fix=fix, vary=vary, seeds=seeds, solver=solver, **options)
-        prepared = start(recipe, registry=registry)
-    else:
-        composition = compose([_text_or_term(one) for one in fix], [_text_or_term(one) for one in vary], registry)
-        built, used = (generator, ()) if isinstance(generator, Generator) else build_generator(generator, registry)
-        name = generator if isinstance(generator, str) else type(generator).__name__
-        named = {"solver": solver} if isinstance(solver, str) else {}
-        recipe = Recipe.of(generator=name, vary=["object"], seeds=seeds, **named, **options)
-        found = _solver(solver, registry) if isinstance(solver, str) else (Along(solver), ())
-        prepared = _prepared(recipe, built, used, composition, found)
+    recipe = Recipe.of(generator=generator, fix=fix, vary=vary, seeds=seeds, solver=solver, **options)
     paths: tuple[Path, ...] = ()
-    for front in prepared.fronts():
+    for front in start(recipe, registry=registry).fronts():
         paths = front.paths
         if progress:
             progress(front)
@@ -140,43 +131,38 @@ def run(
 
 
 def load_generator(text: str, registry: Registry | None = None) -> Generator:
-    """The generator that `text` names: ``rooms``, ``./my_generator.py:build``, a checkpoint's path."""
+    """Return the generator that `text` names: ``rooms``, ``./my_generator.py:build``, a checkpoint's path."""
     return build_generator(text, registry or Registry.discover())[0]
 
 
 def load_feature(text: str, registry: Registry | None = None) -> Feature:
-    """The feature that `text` names: ``fourier.low(cycles=8)``, ``~mask(box=(0, 0, 1, 0.5))``."""
-    node: Any = parse(text)
-    if hasattr(node, "inner") and not str(node).startswith("~"):
+    """Return the feature that `text` names: ``fourier.low(cycles=8)``, ``~mask(box=(0, 0, 1, 0.5))``."""
+    node = parse(text)
+    if isinstance(node, (Held, Weighted)):
         raise InputError(f"{text!r} says how a feature is used, not only which: load {node.inner}")
     return build_feature(node, registry or Registry.discover())[0]
 
 
-def _text_or_term(one: Named) -> str | Term:
-    if isinstance(one, str):
-        return one
-    if isinstance(one, Feature):
-        return Term(type(one).__name__, one)
-    return Term(getattr(one, "__name__", type(one).__name__), FunctionFeature(one))
-
-
-def _prepared(
+def _prepare(
     recipe: Recipe,
+    device: torch.device,
     generator: Generator,
     used: Sequence[Used],
     composition: Composition,
-    found: tuple[Solver, tuple[Used, ...]],
+    solver: Solver,
+    brought: Sequence[Used],
     roles: Sequence[Role] = (),
 ) -> Run:
-    """The run of these objects by the solver `found`; typical distances come from `roles` where a walk goes on."""
-    device, dtype = _device(recipe.device), getattr(torch, recipe.dtype)
-    terms = (*composition.fixed, *composition.varied)
+    """Return the run of these objects; typical distances come from `roles` if a walk goes on.
+
+    `used` is what the generator was built from, `brought` the solver.
+    """
+    dtype, terms = getattr(torch, recipe.dtype), composition.terms
     generator = generator.to(device, dtype)
     for term in terms:
         term.feature.to(device, dtype)
     budget = None if recipe.memory is None else in_bytes(recipe.memory)
     named, scale = tuple((term.text, term.feature) for term in terms), latent_scale(generator)
-    solver, brought = found
     h = PUBLISHED_DIFFERENCE * scale / math.sqrt(2 * generator.latent_dim) if isinstance(solver, NullSpace) else None
     look = Linearisation(generator, named, differences=h, dtype=dtype)
     # Before typical distances take their time: a function or a budget that will not do is told at once.
@@ -193,17 +179,17 @@ def _prepared(
     )
     precision = lower(recipe.precision, device, dtype)
     look = replace(fit.linearisation, precision=precision)
-    problem = Problem(look, roles, recipe.generator, scale, typical_region(generator))
+    problem = Problem(look, roles, str(recipe.generator), scale, typical_region(generator))
     notes += fit.notes
     if precision is not None:
         notes.append(agreeing(look, fit.start))
     everything = tuple(dict.fromkeys([*used, *brought, *(one for term in terms for one in term.used)]))
-    recipe = recipe.model_copy(update={"batch": fit.batch, **_provenance(everything)})
+    recipe = recipe.model_copy(update={"batch": fit.batch, **provenance(everything)})
     return Run(recipe, problem, _options(recipe, solver), tuple(notes))
 
 
 def _flat(look: Linearisation, latents: torch.Tensor) -> list[str]:
-    """A notice of each feature whose derivative is zero at the start.
+    """Return a notice of each feature whose derivative is zero at the start.
 
     Raises:
         ContractError: a feature has none at all, and would seem to hold whatever it did.
@@ -220,12 +206,12 @@ def _flat(look: Linearisation, latents: torch.Tensor) -> list[str]:
     return notes
 
 
-def _solver(text: str, registry: Registry) -> tuple[Solver, tuple[Used, ...]]:
-    """The solver that `text` names, and what was used for it."""
-    if text in SOLVERS:
-        return SOLVERS[text], ()
-    directions, used = build_directions(text, registry)
-    return Along(directions), (used,)
+def _solver(node: Call | Instance, registry: Registry) -> tuple[Solver, tuple[Used, ...]]:
+    """Return the solver that `node` names or is, and what was used for it."""
+    if isinstance(node, Call) and node.name in SOLVERS:
+        return SOLVERS[node.name], ()
+    directions, used = build_directions(node, registry)
+    return Along(directions), used
 
 
 def _options(recipe: Recipe, solver: Solver) -> WalkOptions:
@@ -275,12 +261,3 @@ def _device(text: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise InputError(f"device {text!r} cannot be used here: {reason}; write cpu, cuda or mps") from None
     return device
-
-
-def _provenance(used: Sequence[Used]) -> dict[str, dict[str, str]]:
-    """Versions and hashes for the recipe."""
-    installed = {name: version(name) for name in ("eigenwalk", "torch", "numpy")}
-    installed |= {one.distribution: one.version for one in used if one.distribution and one.version}
-    weights = {file: digest for one in used for file, digest in one.weights}
-    files = {file: digest for one in used for file, digest in one.files}
-    return {"installed": installed, "weights": weights, "files": files}

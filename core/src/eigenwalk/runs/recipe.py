@@ -9,53 +9,77 @@ and the SHA-256 of every file of weights and of every file of the user.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
+import os.path
 import re
-import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from eigenwalk import store
-from eigenwalk.errors import OptionError, RecipeError, UnknownName
-from eigenwalk.names.expression import Call, Expression, Held, Node, Open, Weighted, parse, parse_generator
-from eigenwalk.names.files import sha256
-from eigenwalk.names.options import by_keyword
-from eigenwalk.names.resolve import check_sets, package, resolve
+from eigenwalk.errors import FileError, OptionError, RecipeError, UnknownName
+from eigenwalk.names.entries import complaints
+from eigenwalk.names.expression import Call, Expression, Instance, Open, as_tree, calls, parse_generator
+from eigenwalk.names.files import OwnFile, sha256
+from eigenwalk.names.resolve import is_resolved, resolve_directions, resolve_generator, resolve_sets
 from eigenwalk.runs.memory.words import in_bytes
+from eigenwalk.textfile import parse_toml, read_text
 
 if TYPE_CHECKING:
     from eigenwalk.names.registry import Registry
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 SOLVERS = ("outward", "davidson", "dense", "nullspace")
 """Solvers of the core; any other name is a plugin's directions."""
 HEAD = "# A walk of eigenwalk; `eigenwalk run` and the name of this file repeat it.\n\n"
 IDENTITY = (
-    "generator",
-    "fix",
-    "vary",
-    "seeds",
-    "steps",
-    "paths",
-    "stride",
-    "solver",
-    "tolerance",
-    "region",
-    "dtype",
-    "precision",
+    *("generator", "fix", "vary", "seeds", "steps", "paths"),
+    *("stride", "solver", "tolerance", "region", "dtype", "precision"),
 )
 """The entries that decide where a walk goes; the others say how it is computed, or with what it was."""
+EXAMPLES = {"generator": 'generator = "rooms"', "vary": 'vary = ["pixels"]'}
+
+
+def _generator(what: Any) -> Any:
+    return as_tree(what, parse_generator)
+
+
+def _directions(what: Any) -> Any:
+    """Return the one call that names directions, such as ``sefa`` or ``ganspace(components=20)``; or an object."""
+    node = as_tree(what)
+    if isinstance(node, Instance) or (isinstance(node, Call) and node.name != "file"):
+        return node
+    raise ValueError(f"should be {_or(SOLVERS)} or the name of a plugin's directions, such as sefa")
+
+
+def _or(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+AsText = PlainSerializer(str, return_type=str)
+GeneratorTree = Annotated[Call | Open | Instance, PlainValidator(_generator), AsText]
+FeatureTree = Annotated[Expression, PlainValidator(as_tree), AsText]
+SolverTree = Annotated[Call | Instance, PlainValidator(_directions), AsText]
 
 
 class Recipe(BaseModel):
-    """What to walk. Expressions are kept in canonical form; paths in them are relative to the working folder.
+    """What to walk. Expressions are kept as trees, given as text; paths in them are relative to the working folder.
+
+    Python code may also give a generator, features, functions of images and directions as objects: such a recipe is
+    walked as any other, but its text does not repeat it.
 
     Attributes:
         generator: expression of the generator.
@@ -77,14 +101,14 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
-    generator: Text
-    fix: tuple[Text, ...] = ()
-    vary: tuple[Text, ...] = Field(min_length=1)
+    generator: GeneratorTree
+    fix: tuple[FeatureTree, ...] = ()
+    vary: tuple[FeatureTree, ...] = Field(min_length=1)
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = Field(default=(0,), min_length=1)
     steps: int = Field(default=12, ge=1)
     paths: int = Field(default=6, ge=1)
     stride: float = Field(default=0.08, gt=0, le=1)
-    solver: Text = "outward"
+    solver: SolverTree = Call("outward")
     tolerance: float = Field(default=0.35, gt=0, allow_inf_nan=False)
     region: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     batch: int | None = Field(default=None, ge=1)
@@ -96,120 +120,118 @@ class Recipe(BaseModel):
     weights: dict[str, str] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
 
-    @field_validator("generator")
-    @classmethod
-    def _generator(cls, text: str) -> str:
-        return str(parse_generator(text))
-
-    @field_validator("fix", "vary")
-    @classmethod
-    def _features(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(str(parse(text)) for text in texts)
-
-    @field_validator("solver")
-    @classmethod
-    def _solver(cls, text: str) -> str:
-        return str(_directions(text))
-
     @field_validator("seeds")
     @classmethod
-    def _seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+    def _check_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(seeds)) < len(seeds):
             raise ValueError("should name every seed once")
         return seeds
 
     @field_validator("memory")
     @classmethod
-    def _memory(cls, text: str | None) -> str | None:
+    def _check_memory(cls, text: str | None) -> str | None:
         if text is not None:
             in_bytes(text)
         return text
 
     @classmethod
     def of(cls, **entries: Any) -> Self:
-        """The recipe with these entries.
+        """Return the recipe with these entries.
 
         Raises:
             RecipeError: an entry is missing, unknown or out of range.
             ExpressionError: an expression does not parse; it shows the place.
         """
-        return cls._checked(entries, "", lambda key: "")
+        return cls._check(entries, "", lambda key: "")
 
     @classmethod
     def parse(cls, text: str, source: str = "recipe") -> Self:
-        """The recipe in TOML `text`; `source` names it in messages.
+        """Return the recipe in TOML `text`; `source` names it in messages.
 
         Raises:
             RecipeError: the text is not TOML, or an entry is missing, unknown or out of range.
             ExpressionError: an expression does not parse; it shows the place.
         """
         try:
-            entries = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"{source} is not TOML: {error}") from None
-        return cls._checked(entries, source, lambda key: _line(text, key))
+            entries = parse_toml(text, source)
+        except FileError as error:
+            raise RecipeError(str(error)) from None
+        return cls._check(entries, source, lambda key: _line(text, key))
 
     @classmethod
     def read(cls, file: str | Path) -> Self:
-        """The recipe in `file`; raises as `parse`, and where the file cannot be read."""
+        """Return the recipe in `file`; raises as `parse`, and if the file cannot be read."""
         try:
-            text = Path(file).read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise RecipeError(f'{file} is not a recipe: expected TOML in UTF-8, such as generator = "rooms"') from None
-        except OSError as error:
-            raise RecipeError(f"cannot read the recipe {file}: {error.strerror or error}") from error
-        return cls.parse(text, str(file))
+            return cls.parse(read_text(file, "recipe"), str(file))
+        except FileError as error:
+            raise RecipeError(f"{error}; a recipe is TOML such as {EXAMPLES['generator']}") from None
 
     @classmethod
-    def _checked(cls, entries: Mapping[str, Any], source: str, line: Callable[[str], str]) -> Self:
+    def _check(cls, entries: Mapping[str, Any], source: str, line: Callable[[str], str]) -> Self:
         try:
             return cls(**entries)
         except ValidationError as error:
-            complaints = [_complaint(cls, dict(found), source, line) for found in error.errors()]
-            raise RecipeError("\n".join(dict.fromkeys(complaints))) from None
+            lines = []
+            for key, text in complaints(error, cls):
+                if text.startswith("vary should have at least"):
+                    text = "nothing varies: name at least one feature to vary, such as pixels"
+                if text.endswith(" is missing"):
+                    text += f": add {EXAMPLES.get(key, f'{key} = …')}"
+                lines.append(f"{source}{line(key)}: {text}" if source else text)
+            raise RecipeError("\n".join(lines)) from None
 
     def text(self) -> str:
-        """The recipe in TOML."""
+        """Return the recipe in TOML."""
         entries = {key: value for key, value in self.model_dump(mode="json").items() if value not in (None, {})}
         return HEAD + re.sub(r"\[\n(?:    .*,\n)+\]", _in_one_line, tomli_w.dumps(entries))
 
     def write(self, file: str | Path) -> None:
-        """Writes the recipe to `file`; raises OSError as the file system gives it."""
+        """Write the recipe to `file`; raises OSError as the file system gives it."""
         Path(file).write_text(self.text(), encoding="utf-8")
 
     def identity(self) -> dict[str, Any]:
-        """The entries that decide where the walk goes, as they stand in the TOML."""
+        """Return the entries that decide where the walk goes, as they stand in the TOML."""
         return {key: value for key, value in self.model_dump(mode="json").items() if key in IDENTITY}
 
     def slug(self) -> str:
-        """A folder's name for this run, the same for the same identity: ``rooms-1f0c52ab``."""
-        node = parse_generator(self.generator)
-        name = node.path if isinstance(node, Open) else str(node.args[0]) if node.name == "file" else node.name
-        if isinstance(node, Open) or node.name == "file":
+        """Return a folder's name for this run, the same for the same identity: ``rooms-1f0c52ab``."""
+        name = self.generator.path if isinstance(self.generator, Open) else self.generator.name
+        if isinstance(self.generator, Call) and name == "file":
+            name = str(self.generator.args[0])
+        if isinstance(self.generator, Open) or name != self.generator.name:
             name = Path(re.sub(r":[^:/\\]*$", "", name)).stem
         digest = hashlib.sha256(repr(sorted(self.identity().items())).encode()).hexdigest()[:8]
-        return f"{re.sub(r'[^A-Za-z0-9_.]+', '-', name).strip('-.') or 'walk'}-{digest}"
+        return f"{re.sub(r'[^A-Za-z0-9_.]+', '-', name).strip('-.')[:100] or 'walk'}-{digest}"
+
+    def own_files(self) -> tuple[OwnFile, ...]:
+        """Return the functions in Python files whose code a walk of this recipe would run; it must be resolved."""
+        trees = (self.generator, *self.fix, *self.vary)
+        found = (call.offer for tree in trees for call in calls(tree) if isinstance(call.offer, OwnFile))
+        return tuple(dict.fromkeys(found))
 
     def canonical(self, registry: Registry) -> Self:
-        """The recipe with every option of every expression by keyword, as `registry` knows them.
+        """Return the recipe with every name looked up in `registry`, once, and every option by keyword.
+
+        Nothing is imported but the plugins' hook modules; a generator's file is opened.
 
         Raises:
-            UnknownName, AmbiguousName, OptionError: a name or an option is wrong. Nothing is imported to find
-                out but the plugins' hook modules.
+            UnknownName, AmbiguousName, OptionError: a name or an option is wrong.
+            FileError: a file that an expression names does not exist, or holds no generator.
             CompositionError: a feature is both fixed and varied, or a set is not one.
         """
-        generator = parse_generator(self.generator)
-        if isinstance(generator, Call) and generator.name != "file":
-            generator = by_keyword(generator, registry.generator(generator.name, package(generator)).spec)
-        fix, vary = ([_resolved(parse(text), registry) for text in texts] for texts in (self.fix, self.vary))
-        check_sets([_bare(node) for node in fix], [_bare(node) for node in vary], registry)
-        sets = {"fix": tuple(map(str, fix)), "vary": tuple(map(str, vary))}
-        return self.model_copy(
-            update={"generator": str(generator), "solver": _canonical_solver(self.solver, registry), **sets}
-        )
+        if all(is_resolved(tree) for tree in (self.generator, *self.fix, *self.vary)) and self._solver_is_resolved:
+            return self
+        generator = resolve_generator(self.generator, registry)
+        fix, vary = resolve_sets(self.fix, self.vary, registry)
+        solver = _resolve_solver(self.solver, registry)
+        return self.model_copy(update={"generator": generator, "fix": fix, "vary": vary, "solver": solver})
+
+    @property
+    def _solver_is_resolved(self) -> bool:
+        return isinstance(self.solver, Instance) or bool(self.solver.offer) or self.solver.name in SOLVERS
 
     def check_installed(self, registry: Registry) -> list[str]:
-        """Warnings about versions that differ from those of the run that wrote this recipe.
+        """Return warnings about versions that differ from those of the run that wrote this recipe.
 
         Raises:
             RecipeError: weights or a file of the user are not the ones that were walked with, so that the
@@ -247,8 +269,8 @@ class Recipe(BaseModel):
 
     def _check_files(self) -> None:
         for name, recorded in self.files.items():
-            file = Path(name).expanduser()
-            if not file.is_file():
+            file = os.path.expanduser(name)
+            if not os.path.isfile(file):
                 raise RecipeError(
                     f"{name} is missing, and this walk used it: looked in {Path.cwd()}, where paths begin"
                 )
@@ -260,78 +282,33 @@ class Recipe(BaseModel):
                 )
 
 
-def _directions(text: str) -> Call:
-    """The one call that names directions: ``sefa``, ``ganspace(components=20)``."""
-    node = parse(text)
-    if not isinstance(node, Call) or node.name == "file":
-        raise ValueError(f"should be {_or(SOLVERS)} or the name of a plugin's directions, such as sefa")
-    return node
-
-
-def _canonical_solver(text: str, registry: Registry) -> str:
-    node = _directions(text)
-    if node.name in SOLVERS:
+def _resolve_solver(node: Call | Instance, registry: Registry) -> Call | Instance:
+    if node.name in SOLVERS and isinstance(node, Call):
         if node.args or node.options:
             raise OptionError(f"the solver {node.name} takes no options, got {node}")
-        return node.name
+        return node
     try:
-        return str(by_keyword(node, registry.direction(node.name, package(node)).spec))
+        return resolve_directions(node, registry)
     except UnknownName as error:
         raise UnknownName(f"{error}; or one of the solvers {_or(SOLVERS)}") from None
-
-
-def _or(words: tuple[str, ...]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-def _resolved(node: Expression, registry: Registry) -> Expression:
-    """The tree with its options by keyword, its tolerance or weight as it was."""
-    if isinstance(node, (Held, Weighted)):
-        return replace(node, inner=resolve(node.inner, registry))
-    return resolve(node, registry)
-
-
-def _bare(node: Expression) -> Node:
-    """The tree without tolerance or weight."""
-    return node.inner if isinstance(node, (Held, Weighted)) else node
 
 
 def _version(distribution: str) -> str | None:
     try:
         return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):  # ValueError: an empty name
         return None
 
 
 def _in_one_line(found: re.Match[str]) -> str:
-    """A TOML array in one line, where that is short enough to read."""
+    """Return a TOML array in one line if that is short enough to read."""
     line = f"[{', '.join(row.strip().rstrip(',') for row in found[0].splitlines()[1:-1])}]"
     return line if len(line) <= 100 else found[0]
 
 
 def _line(text: str, key: str) -> str:
-    """Where `key` stands in the TOML, in words; nothing where it is not found."""
+    """Return where `key` stands in the TOML, in words; "" if it is not found."""
     for number, line in enumerate(text.splitlines(), 1):
         if re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line) or re.match(rf"\s*\[{re.escape(key)}\]", line):
             return f", line {number}"
     return ""
-
-
-def _complaint(model: type[BaseModel], found: dict[str, Any], source: str, line: Callable[[str], str]) -> str:
-    """One error of pydantic as one line: where, which key, what was expected, what was given, the remedy."""
-    key, *rest = (str(part) for part in found["loc"]) if found["loc"] else ("recipe",)
-    where = f"{source}{line(key)}: " if source else ""
-    if found["type"] == "missing":
-        example = {"generator": 'generator = "rooms"', "vary": 'vary = ["pixels"]'}.get(key, f"{key} = …")
-        return f"{where}{key} is missing: add {example}"
-    if found["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, model.model_fields, 1, 0.5)
-        remedy = f"did you mean {near[0]}?" if near else f"it takes {', '.join(model.model_fields)}"
-        return f"{where}there is no entry {key!r}: {remedy}"
-    if key == "vary" and found["type"] == "too_short":
-        return f"{where}nothing varies: name at least one feature to vary, such as pixels"
-    if found["type"] == "tuple_type":
-        return f"{where}{key} must be a list, got {found['input']!r}: write {key} = [{found['input']!r}]"
-    message = re.sub(r"^(Value error, |Input |Tuple |String )", "", found["msg"])
-    at = "".join(f"[{part}]" for part in rest)
-    return f"{where}{key}{at} {message[:1].lower() + message[1:]}, got {found['input']!r}"

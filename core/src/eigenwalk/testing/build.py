@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -13,11 +13,10 @@ from torch import Tensor
 from eigenwalk.errors import EigenwalkError, InputError
 from eigenwalk.feature import Feature, FunctionFeature
 from eigenwalk.generator import Generator
-from eigenwalk.names.expression import Call, Open, parse, parse_generator
-from eigenwalk.names.files import attribute, reference
+from eigenwalk.names.expression import Call, Held, Open, Weighted, calls, parse, parse_generator
+from eigenwalk.names.files import OwnFile
 from eigenwalk.names.options import factory_options
 from eigenwalk.names.registry import Offer, Registry
-from eigenwalk.names.resolve import package
 from eigenwalk.objects.build import check_generator
 from eigenwalk.objects.compose import build_feature, build_generator
 from eigenwalk.spec import FeatureSpec, GeneratorSpec
@@ -42,7 +41,7 @@ def is_generator(text: str, registry: Registry) -> bool:
     if node.name != "file":
         features = {offer.name for offer in registry.features}
         return node.name not in features and node.name in {offer.name for offer in registry.generators}
-    found = attribute(*reference(str(node.args[0])))
+    found = OwnFile.of(str(node.args[0])).load()
     if inspect.isclass(found) or isinstance(found, (Feature, Generator)):
         return isinstance(found, Generator) or (inspect.isclass(found) and issubclass(found, Generator))
     try:
@@ -78,11 +77,11 @@ def feature_subject(what: Any, images: Tensor, registry: Registry | None = None)
     images = images.detach().float()
     if isinstance(what, str):
         registry, node = registry or Registry.discover(), parse(what)
-        if not isinstance(node, Call) and hasattr(node, "inner") and not str(node).startswith("~"):
-            raise InputError(f"{what!r} says how a feature is used, not only which: check {node.inner}")  # type: ignore
-        feature, _ = build_feature(node, registry)  # type: ignore[arg-type]
+        if isinstance(node, (Held, Weighted)):
+            raise InputError(f"{what!r} says how a feature is used, not only which: check {node.inner}")
+        feature, _ = build_feature(node, registry)
         named = [call for call in calls(node) if call.name != "file"]
-        offers = dict.fromkeys(registry.feature(call.name, package(call)) for call in named)
+        offers = dict.fromkeys(registry.feature(call.name, call.package) for call in named)
         return FeatureSubject(
             name=what, inputs=images, offers=tuple(offers), feature=feature, direct=isinstance(node, Call)
         )
@@ -108,7 +107,7 @@ def generator_subject(what: Any, registry: Registry | None = None) -> GeneratorS
         if isinstance(node, Open):
             offers = (known.open(node.path),)
         elif node.name != "file":
-            offers = (known.generator(node.name, package(node)),)
+            offers = (known.generator(node.name, node.package),)
 
         rebuilt = functools.partial(_rebuilt, node, known)
     elif isinstance(what, GeneratorSpec):
@@ -126,16 +125,4 @@ def generator_subject(what: Any, registry: Registry | None = None) -> GeneratorS
 def _rebuilt(node: Call | Open, registry: Registry, **options: Any) -> Generator:
     """The generator of `node` with other options."""
     kept = tuple((name, value) for name, value in node.options if name not in options)
-    return build_generator(str(replace(node, options=(*kept, *options.items()))), registry)[0]
-
-
-def calls(node: Any) -> Iterator[Call]:
-    """Every call in a tree, those in options among them."""
-    if isinstance(node, Call):
-        yield node
-    if hasattr(node, "__dataclass_fields__"):
-        for one in fields(node):
-            yield from calls(getattr(node, one.name))
-    elif isinstance(node, tuple):
-        for one in node:
-            yield from calls(one)
+    return build_generator(replace(node, options=(*kept, *options.items()), offer=None), registry)[0]

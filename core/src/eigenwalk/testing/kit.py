@@ -18,11 +18,11 @@ from eigenwalk.direction import Directions
 from eigenwalk.errors import InputError
 from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
-from eigenwalk.names.expression import parse, parse_generator
+from eigenwalk.names.expression import calls, parse, parse_generator
 from eigenwalk.names.registry import Registry
 from eigenwalk.spec import DirectionSpec, FeatureSpec, GeneratorSpec
 from eigenwalk.testing import declared, derivatives, direction, frozen, latent, measure, precision, values
-from eigenwalk.testing.build import calls, feature_subject, generator_subject, is_direction, is_generator
+from eigenwalk.testing.build import feature_subject, generator_subject, is_direction, is_generator
 from eigenwalk.testing.case import Case
 from eigenwalk.testing.checks import Check, findings
 from eigenwalk.testing.golden import golden, save

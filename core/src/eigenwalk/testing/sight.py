@@ -24,7 +24,6 @@ from eigenwalk.maths.problem import Problem, Scaled
 from eigenwalk.maths.typical import typical_distance
 from eigenwalk.names.expression import Call, parse
 from eigenwalk.names.registry import Offer, Registry
-from eigenwalk.names.resolve import package
 from eigenwalk.objects.compose import Term, build_directions, build_generator, compose
 from eigenwalk.path import Role
 from eigenwalk.spec import DirectionSpec
@@ -154,7 +153,7 @@ def direction_subject(
         node = parse(what)
         assert isinstance(node, Call)  # whoever calls has found it to be a direction's name
         directions, name = build_directions(what, registry)[0], what
-        offers = (registry.direction(node.name, package(node)),)
+        offers = (registry.direction(node.name, node.package),)
     elif isinstance(what, DirectionSpec):
         directions, name, offers = what.factory()(), what.name, (Offer(what, NOBODY, "", ""),)
     else:
@@ -168,13 +167,12 @@ def direction_subject(
         generator = generator()
     fixed, varied = (_term(left),), (_term(right),)
     if case.vary:
-        seen = compose(tuple(map(_term, case.fix)), tuple(map(_term, case.vary)), registry)
+        seen = compose(case.fix, case.vary, registry)
         fixed, varied = seen.fixed, seen.varied
     return DirectionSubject(
         name=name, directions=directions, generator=generator, fixed=fixed, varied=varied, offers=offers
     )
 
 
-def _term(what: Any) -> Any:
-    """An expression as it is, a function of images as a feature."""
-    return what if isinstance(what, str) else Term(what.__name__, FunctionFeature(what))
+def _term(function: Any) -> Term:
+    return Term(function.__name__, FunctionFeature(function))

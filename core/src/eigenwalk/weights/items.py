@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eigenwalk import store
-from eigenwalk.errors import ExpressionError, UnknownName, WeightsError
-from eigenwalk.names.expression import Call, Chain, Complement, Held, Weighted, parse, parse_generator
+from eigenwalk.errors import UnknownName, WeightsError
+from eigenwalk.names.expression import Call, Chain, Complement, Held, Weighted, parse_either
 from eigenwalk.names.options import by_keyword, factory_options
 from eigenwalk.names.registry import Offer, Registry
-from eigenwalk.names.resolve import package
 from eigenwalk.spec import Weights
 
 State = Literal["present", "unchecked", "damaged", "partial", "missing"]
@@ -119,10 +118,10 @@ def wanted(expressions: str | Iterable[str], registry: Registry | None = None, w
     registry = registry or Registry.discover()
     found: list[Item] = []
     for text in [expressions] if isinstance(expressions, str) else expressions:
-        for offer, call in _offers(_read(text, registry), registry):
+        for offer, call in _offers(parse_either(text), registry):
             spec = offer.spec
             needed = spec.weights if whole else spec.needed(factory_options(call.options))
-            found += [_item(offer, weights, package(call) is not None) for weights in needed]
+            found += [_item(offer, weights, call.package is not None) for weights in needed]
     return _merged(found)
 
 
@@ -141,18 +140,6 @@ def _merged(items: Iterable[Item]) -> tuple[Item, ...]:
         names = dict.fromkeys((*before.names, *item.names)) if before else item.names
         found[key] = replace(before or item, names=tuple(names))
     return tuple(found.values())
-
-
-def _read(text: str, registry: Registry) -> Any:
-    """The tree of a feature's text, or of a generator's."""
-    try:
-        return parse(text)
-    except ExpressionError:
-        try:
-            return parse_generator(text)
-        except ExpressionError:
-            pass
-        raise
 
 
 def _offers(node: Any, registry: Registry) -> Iterator[tuple[Offer[Any], Call]]:
@@ -174,8 +161,8 @@ def _offers(node: Any, registry: Registry) -> Iterator[tuple[Offer[Any], Call]]:
 def _offer(call: Call, registry: Registry) -> Offer[Any]:
     """The one offer of a name among features, then generators; raises as for a feature where neither has it."""
     try:
-        return registry.feature(call.name, package(call))
+        return registry.feature(call.name, call.package)
     except UnknownName:
         if any(offer.name == call.name for offer in registry.generators) or call.name in registry.index.generators:
-            return registry.generator(call.name, package(call))
+            return registry.generator(call.name, call.package)
         raise

@@ -6,9 +6,7 @@ Grid.of(generators=[{"generator": "rooms", "pairs": [{"fix": ["rooms.part(sofa)"
 
 from __future__ import annotations
 
-import difflib
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -16,7 +14,9 @@ from typing import Annotated, Any, Self
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from eigenwalk.errors import RecipeError
+from eigenwalk.errors import FileError, RecipeError
+from eigenwalk.names.entries import complaints
+from eigenwalk.textfile import parse_toml, read_text
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Seeds = tuple[Annotated[int, Field(ge=0, lt=2**63)], ...]
@@ -156,20 +156,17 @@ class Grid(Entry):
             RecipeError: the text is not TOML, or an entry is missing, unknown or out of range.
         """
         try:
-            entries = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"{source} is not TOML: {error}") from None
-        return cls._checked(entries, source)
+            return cls._checked(parse_toml(text, source), source)
+        except FileError as error:
+            raise RecipeError(str(error)) from None
 
     @classmethod
     def read(cls, file: str | Path) -> Self:
         """The grid in `file`; raises as `parse`, and where the file cannot be read."""
         try:
-            text = Path(file).read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise RecipeError(f"{file} is not a grid: expected TOML in UTF-8") from None
-        except OSError as error:
-            raise RecipeError(f"cannot read the grid {file}: {error.strerror or error}") from error
+            text = read_text(file, "grid")
+        except FileError as error:
+            raise RecipeError(str(error)) from None
         return cls.parse(text, str(file))
 
     def text(self) -> str:
@@ -181,8 +178,8 @@ class Grid(Entry):
         try:
             return cls(**_written_out(dict(entries)))
         except ValidationError as error:
-            said = dict.fromkeys(_complaint(dict(found), source) for found in error.errors())
-            raise RecipeError("\n".join(said)) from None
+            head = f"{source}: " if source else ""
+            raise RecipeError("\n".join(f"{head}{text}" for _, text in complaints(error, cls))) from None
 
 
 def seeds(text: str) -> tuple[int, ...]:
@@ -213,7 +210,7 @@ def _written_out(entries: Any) -> Any:
     out = {key: _written_out(value) for key, value in entries.items()}
     if isinstance(out.get("seeds"), str):
         out["seeds"] = seeds(out["seeds"])
-    elif isinstance(out.get("seeds"), list):
+    elif isinstance(out.get("seeds"), list) and all(isinstance(one, int) for one in out["seeds"]):
         out["seeds"] = list(dict.fromkeys(out["seeds"]))
     if isinstance(out.get("methods"), list):
         out["methods"] = [{"method": one} if isinstance(one, str) else one for one in out["methods"]]
@@ -224,33 +221,6 @@ def _without_none(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_none(one) for key, one in value.items() if one is not None}
     return [_without_none(one) for one in value] if isinstance(value, list) else value
-
-
-def _complaint(found: dict[str, Any], source: str) -> str:
-    """One error of pydantic as one line: where, which entry, what was expected and given."""
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"]).lstrip(".")
-    head = f"{source}: " if source else ""
-    if found["type"] == "missing":
-        return f"{head}{where} is missing"
-    if found["type"] == "extra_forbidden":
-        key = str(found["loc"][-1])
-        fields = _fields(found["loc"])
-        near = difflib.get_close_matches(key, fields, 1, 0.5)
-        return f"{head}there is no entry {where!r}: " + (
-            f"did you mean {near[0]}?" if near else f"it takes {', '.join(fields)}"
-        )
-    if found["type"] == "tuple_type":
-        return f"{head}{where} must be a list, got {found['input']!r}"
-    message = re.sub(r"^(Value error, |Input |Tuple |String )", "", found["msg"])
-    given = "" if isinstance(found["input"], dict) else f", got {found['input']!r}"
-    return f"{head}{where or 'grid'} {message[:1].lower() + message[1:]}{given}"
-
-
-def _fields(place: tuple[str | int, ...]) -> list[str]:
-    """The entries of the table in which `place` lies."""
-    tables = {"generators": GeneratorEntry, "pairs": PairEntry, "methods": MethodEntry, "attributes": AttributesEntry}
-    named = [tables[part] for part in place[:-1] if part in tables]  # type: ignore[index]
-    return list((named[-1] if named else Grid).model_fields)
 
 
 def merged(grid: Grid, entries: Mapping[str, Any]) -> Grid:

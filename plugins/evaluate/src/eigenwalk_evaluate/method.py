@@ -7,16 +7,15 @@ from typing import Literal
 
 from eigenwalk.errors import InputError, UnknownName
 from eigenwalk.names.expression import Call, parse
-from eigenwalk.names.options import by_keyword
 from eigenwalk.names.registry import Registry
-from eigenwalk.names.resolve import package
+from eigenwalk.names.resolve import resolve_directions
 from eigenwalk.objects.build import Used
 from eigenwalk.objects.compose import build_directions
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk_evaluate.grid import Grid, MethodEntry
 
 OURS = "rayleigh"
-SOLVERS = {OURS: Recipe.model_fields["solver"].default, "quotient": "davidson", "published": "nullspace"}
+SOLVERS = {OURS: str(Recipe.model_fields["solver"].default), "quotient": "davidson", "published": "nullspace"}
 """The core's own methods, and the solver of each: ours is the one that a walk has by default."""
 
 
@@ -63,11 +62,11 @@ def resolved(entry: MethodEntry, grid: Grid, registry: Registry) -> Method:
             f"a method is {', '.join(SOLVERS)} or a plugin's directions such as sefa, got {entry.method!r}"
         )
     try:
-        solver = str(by_keyword(node, registry.direction(node.name, package(node)).spec))
+        node = resolve_directions(node, registry)
     except UnknownName as error:
         raise UnknownName(f"{error}; or one of the methods {', '.join(SOLVERS)}") from None
-    directions, used = build_directions(solver, registry)
+    directions, used = build_directions(node, registry)
     count = entry.directions or grid.directions
     kind = "walk" if directions.curved else "lines"
     label = entry.label or entry.method
-    return Method(label, solver, kind, 2 * count, several=count > 1, starts=entry.starts, used=(used,))
+    return Method(label, str(node), kind, 2 * count, several=count > 1, starts=entry.starts, used=used)

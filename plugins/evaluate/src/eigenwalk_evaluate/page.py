@@ -58,8 +58,8 @@ def _pair(summary: Summary, pair: Pair) -> dict[str, Any]:
     judges = tables.judge_table(summary, pair)
     return {
         "title": f"{pair.generator}: {pair.name}",
-        "fixed": pair.recipe.fix,
-        "varied": pair.recipe.vary,
+        "fixed": [str(one) for one in pair.recipe.fix],
+        "varied": [str(one) for one in pair.recipe.vary],
         "table": tables.pair_table(summary, pair),
         "judges": judges if judges[1] else None,
         "plot": _png(pair_png(rows, summary.limit_of(pair))),

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eigenwalk.errors import CompositionError, InputError
+from eigenwalk.names.expression import parse_generator
 from eigenwalk.names.registry import Registry
-from eigenwalk.objects.build import Used
+from eigenwalk.names.resolve import resolve_generator, resolve_sets
+from eigenwalk.objects.build import Used, provenance
 from eigenwalk.objects.compose import build_generator, compose
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk_evaluate.grid import AttributesEntry, GeneratorEntry, Grid, Methods, PairEntry
@@ -137,16 +139,17 @@ def plan(grid: Grid, registry: Registry) -> Plan:
     if twice:
         raise CompositionError(f"two pairs of {twice[0]} are called {twice[1]!r}: give each a name of its own")
     everything += [one for cell in cells if cell.method for one in cell.method.used]
-    return Plan(grid, tuple(pairs), tuple(cells), _provenance(everything))
+    return Plan(grid, tuple(pairs), tuple(cells), provenance(everything))
 
 
 def _pairs(grid: Grid, entry: GeneratorEntry, registry: Registry) -> Iterator[tuple[Pair, Methods]]:
     """The pairs of one generator, those of its attributes among them, and the methods for each."""
-    name = entry.name or Recipe.of(generator=entry.generator, vary=["pixels"]).slug().rpartition("-")[0]
+    generator = resolve_generator(parse_generator(entry.generator), registry)
+    name = entry.name or Recipe.of(generator=generator, vary=["pixels"]).slug().rpartition("-")[0]
 
-    def recipe(pair: PairEntry | AttributesEntry, fix: Sequence[str], vary: Sequence[str]) -> Recipe:
+    def recipe(pair: PairEntry | AttributesEntry, fix: Sequence[Any], vary: Sequence[Any]) -> Recipe:
         given = Recipe.of(
-            generator=entry.generator,
+            generator=generator,
             fix=fix,
             vary=vary,
             seeds=pair.seeds or entry.seeds or grid.seeds,
@@ -159,7 +162,7 @@ def _pairs(grid: Grid, entry: GeneratorEntry, registry: Registry) -> Iterator[tu
         return given.canonical(registry)
 
     def canonical(texts: Sequence[str]) -> tuple[str, ...]:
-        return tuple(Recipe.of(generator=entry.generator, vary=[one]).canonical(registry).vary[0] for one in texts)
+        return tuple(str(resolve_sets([], [text], registry)[1][0]) for text in texts)
 
     for pair in entry.pairs:
         label = pair.name or f"{', '.join(pair.fix) or 'nothing'} held, {', '.join(pair.vary)} varied"
@@ -263,16 +266,6 @@ def _files(folder: Path, part: str) -> list[Path]:
     """The Python files of a module or package inside `folder`; all of them where no part is named."""
     module = folder / f"{part}.py"
     return [module] if part and module.is_file() else list((folder / part).rglob("*.py"))
-
-
-def _provenance(used: Sequence[Used]) -> dict[str, dict[str, str]]:
-    installed = {name: version(name) for name in ("eigenwalk", "torch", "numpy")}
-    installed |= {one.distribution: one.version for one in used if one.distribution and one.version}
-    return {
-        "installed": installed,
-        "weights": {file: digest for one in used for file, digest in one.weights},
-        "files": {file: digest for one in used for file, digest in one.files},
-    }
 
 
 def _matches(label: str, pattern: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from eigenwalk.names.expression import Call
 from eigenwalk.names.registry import Registry
 from eigenwalk.objects.compose import build_directions
 from eigenwalk.runs import api
@@ -34,7 +35,7 @@ class Runs:
     def by(self, recipe: Recipe, solver: str, paths: int) -> api.Run:
         """The run of a recipe by another solver, and with so many paths, as far as the latent has directions."""
         if solver == SOLVERS["published"]:
-            run = self.of(recipe.model_copy(update={"solver": solver}))
+            run = self.of(recipe.model_copy(update={"solver": Call(solver)}))
         else:
             run = self.of(recipe)
             known = api.SOLVERS.get(solver)

@@ -299,7 +299,7 @@ def _lines(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _sets(pair: Pair) -> list[str]:
-    fixed, varied = ", ".join(pair.recipe.fix) or "nothing", ", ".join(pair.recipe.vary)
+    fixed, varied = ", ".join(map(str, pair.recipe.fix)) or "nothing", ", ".join(map(str, pair.recipe.vary))
     return [f"Fixed: `{fixed}`. Varied: `{varied}`. {len(pair.recipe.seeds)} starts."]
 
 

@@ -89,7 +89,7 @@ def _levels(pair: Pair, run: api.Run) -> tuple[float, ...]:
     if pair.target is None:
         return pair.levels
     (varied,) = (role for role in run.problem.roles if role.part == "varied")
-    deviation = deviations(pair.recipe.generator, (varied.name,), pair.recipe.device)[0]
+    deviation = deviations(str(pair.recipe.generator), (varied.name,), pair.recipe.device)[0]
     return (pair.move * deviation / varied.typical,)
 
 
