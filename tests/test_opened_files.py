@@ -7,7 +7,7 @@ from pathlib import Path
 from eigenwalk.feature import Feature, FunctionFeature
 from eigenwalk.names.files import sha256
 from eigenwalk.names.registry import Offer
-from eigenwalk.objects.build import made
+from eigenwalk.objects.build import build
 from eigenwalk.spec import FeatureSpec
 
 
@@ -24,4 +24,6 @@ def test_a_file_that_no_option_names_is_used_too(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "factory", lambda: Finds(lambda images: images), raising=False)
     spec = FeatureSpec(name="finds", load="finds:factory", summary="finds a file by itself")
     offer = Offer(spec, "finds", "eigenwalk-finds", "1.0")
-    assert made(offer, None, Feature)[1].files == ((str(Path(tmp_path / "found.txt")), sha256(tmp_path / "found.txt")),)
+    assert build(offer, None, Feature)[1].files == (
+        (str(Path(tmp_path / "found.txt")), sha256(tmp_path / "found.txt")),
+    )
