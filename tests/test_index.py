@@ -61,7 +61,7 @@ def test_the_shipped_index_is_well():
 
 def test_the_shipped_index_says_what_the_specs_say():
     registry = Registry.discover()
-    ours = {normal for _, entry in index.shipped().entries() if (normal := index.normalised(entry.distribution))}
+    ours = {normal for _, entry in index.shipped().entries() if (normal := index.normal_name(entry.distribution))}
     for table in index.TABLES:
         offers = {offer.name: offer for offer in getattr(registry, table) if offer.distribution in ours}
         rows = getattr(index.shipped(), table)

@@ -134,10 +134,10 @@ def test_specs_survive_as_plain_data_or_are_not_kept():
     weights = Weights("a/b.pt", "0" * 64, 3, "MIT", "https://example.org/b.pt", ("box", (0, 1.5)))
     spec = FeatureSpec("a", "b:c", "d", (Option("box", "numbers", (0, 1.5)),), (weights,), kind="projection", half=True)
     for one in (spec, GeneratorSpec("g", "a:b", "", spaces=("z", "w"))):
-        told = json.loads(json.dumps(coding.encoded(one)))
-        assert coding.decoded(told) == one
+        told = json.loads(json.dumps(coding.encode(one)))
+        assert coding.decode(told) == one
     with pytest.raises(TypeError, match="plain data"):
-        coding.encoded(FeatureSpec("a", "b:c", "", (Option("where", "path", Path("x")),)))
+        coding.encode(FeatureSpec("a", "b:c", "", (Option("where", "path", Path("x")),)))
 
 
 def test_the_zoo_costs_only_itself(site):

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from eigenwalk.cli.errors import console
 from eigenwalk.errors import FileError, InputError
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _cases(file: Path) -> list[Case]:
 
 def _shown(reports: Iterable[Report], as_json: bool, whole: bool) -> bool:
     """Prints every report as it is made, `whole` or its failures alone, or all as JSON; whether all are well."""
-    out, done = Console(highlight=False, soft_wrap=True), []
+    out, done = console(), []
     for report in reports:
         if not as_json:
             if whole and done:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eigenwalk.checkpoint import sharing
+from eigenwalk.cli.errors import console
 from eigenwalk.cli.facts import facts
 from eigenwalk.errors import ContractError, ExpressionError, FileError, OptionError, UnknownName, WeightsError
 from eigenwalk.names.expression import (
@@ -60,7 +61,7 @@ def describe(
     """
     from eigenwalk.names.registry import Registry
 
-    registry, out = Registry.discover(), Console(highlight=False, soft_wrap=True)
+    registry, out = Registry.discover(), console()
     try:
         _describe(out, name, registry, measure)
     except (ExpressionError, UnknownName):

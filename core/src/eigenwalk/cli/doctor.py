@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from eigenwalk.cli.errors import console
 from eigenwalk.cli.environment import origin
 from eigenwalk.cli.facts import facts
 from eigenwalk.cli.machine import device, folders
@@ -39,7 +40,7 @@ def doctor(
     Each plugin is imported and asked in a process of its own. Exits with 3 where one failed, and with 1 where only
     something else is wrong.
     """
-    out = Console(highlight=False, soft_wrap=True)
+    out = console()
     sources, failures = entry_points()
     used, left = chosen(sources)
     with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:

@@ -1,26 +1,41 @@
-"""How an error looks on the command line: one message, the place in an expression underlined, no traceback."""
+"""How messages look on the command line: one console for all, and errors without a traceback."""
 
 from __future__ import annotations
 
+import sys
 import traceback
+from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console
+from rich.segment import Segment
 from rich.text import Text
 
+from eigenwalk.cli.terminal import clean, raw
 from eigenwalk.errors import EigenwalkError, ExpressionError
 
 
-def console() -> Console:
-    """Standard error, never broken into lines of our own."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+class CleanConsole(Console):
+    """A console that cleans every text that it renders, styles and layout aside."""
+
+    def render(self, *arguments: Any, **named: Any) -> Iterable[Segment]:
+        """Render as rich does, then clean each segment."""
+        for segment in super().render(*arguments, **named):
+            yield segment if segment.control else Segment(clean(segment.text), segment.style)
+
+
+def console(stderr: bool = False, soft_wrap: bool = True) -> Console:
+    """Return the console of standard output, or of standard error; lines are broken only without `soft_wrap`."""
+    stream = raw(sys.stderr if stderr else sys.stdout)
+    return CleanConsole(file=stream, stderr=stderr, markup=False, highlight=False, soft_wrap=soft_wrap)
 
 
 def show(error: EigenwalkError, where: bool = False) -> None:
-    """Prints `error` on standard error; with its traceback where `where` asks for it."""
+    """Print `error` on standard error, with its traceback if `where`."""
     if where:
-        traceback.print_exception(error)
+        print("".join(traceback.format_exception(error)), file=sys.stderr)
         return
-    out = console()
+    out = console(stderr=True)
     if isinstance(error, ExpressionError):
         out.print(Text.assemble(("error: ", "bold red"), error.message))
         line = Text(f"  {error.text}")
@@ -32,5 +47,5 @@ def show(error: EigenwalkError, where: bool = False) -> None:
 
 
 def warn(message: str) -> None:
-    """Prints a warning on standard error."""
-    console().print(Text.assemble(("warning: ", "bold yellow"), message))
+    """Print a warning on standard error."""
+    console(stderr=True).print(Text.assemble(("warning: ", "bold yellow"), message))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from eigenwalk.cli.errors import console
 from eigenwalk.errors import FileError, InputError
 from eigenwalk.names import index as indexes
 
@@ -21,7 +21,7 @@ index = typer.Typer(no_args_is_help=True, help="Check an index of names, fetch t
 @index.command("list")
 def listed() -> None:
     """List the indexes that are used, those that count first at the top, and how many names each has."""
-    out = Console(highlight=False, soft_wrap=True)
+    out = console()
     for place in indexes.places(os.environ.get(indexes.INDEX, "")):
         try:
             count = len(indexes.Index.read(indexes.file_of(place)).entries())

@@ -12,7 +12,7 @@ import typer
 from eigenwalk.cli.environment import Installer, installer, run
 from eigenwalk.cli.errors import warn
 from eigenwalk.errors import InputError, UnknownName
-from eigenwalk.names.index import NOT_AUDITED, Entry, Index, known, normalised, shipped
+from eigenwalk.names.index import NOT_AUDITED, Entry, Index, known, normal_name, shipped
 
 DECLINED = 1
 PREFIX = "eigenwalk-"
@@ -36,7 +36,7 @@ def install(
     chosen: dict[str, tuple[str, list[Listed]]] = {}
     for name in names:
         distribution, entries = _listed(name, index)
-        chosen.setdefault(normalised(distribution), (distribution, entries))
+        chosen.setdefault(normal_name(distribution), (distribution, entries))
     for distribution, entries in chosen.values():
         _tell(distribution, entries)
         for rival in _rivals(distribution, entries):
@@ -58,18 +58,18 @@ def uninstall(names: Names, yes: Yes = False) -> None:
 def _listed(name: str, index: Index) -> tuple[str, list[Listed]]:
     """The distribution that `name` stands for, and all that the index lists of it."""
     named = [entry for _, entry in index.entries() if entry.name == name]
-    distributions = {normalised(entry.distribution): entry.distribution for entry in named}
+    distributions = {normal_name(entry.distribution): entry.distribution for entry in named}
     if len(distributions) > 1:
         raise InputError(f"{name!r} is offered by {' and '.join(distributions.values())}: name the distribution")
     if named:
         distribution = named[0].distribution
-    elif any(normalised(entry.distribution) == normalised(name) for _, entry in index.entries()):
+    elif any(normal_name(entry.distribution) == normal_name(name) for _, entry in index.entries()):
         distribution = name
-    elif normalised(name).startswith(PREFIX):  # not listed; the index of packages may have it all the same
+    elif normal_name(name).startswith(PREFIX):  # not listed; the index of packages may have it all the same
         return name, []
     else:
         raise UnknownName(f"no index lists {name!r}: eigenwalk search {shlex.quote(name)} looks for what is near")
-    every = [one for one in index.entries() if normalised(one[1].distribution) == normalised(distribution)]
+    every = [one for one in index.entries() if normal_name(one[1].distribution) == normal_name(distribution)]
     return distribution, every
 
 
@@ -91,16 +91,16 @@ def _rivals(distribution: str, listed: Sequence[Listed]) -> Iterator[str]:
     from eigenwalk.names.discovery import entry_points
     from eigenwalk.names.discovery.answers import Memory
 
-    own, memory = normalised(distribution), Memory.read()
+    own, memory = normal_name(distribution), Memory.read()
     others: dict[Listed, dict[str, str]] = {one: {} for one in listed}
     ours = {(kind, entry.name): entry.distribution for kind, entry in shipped().entries()}
     for kind, entry in listed:
         other = ours.get((kind, entry.name), distribution)
-        if normalised(other) != own:
+        if normal_name(other) != own:
             others[kind, entry][other] = "as the index that ships with eigenwalk says"
     for source in entry_points()[0]:
         answers = memory.recall(source)
-        specs = answers.specs if answers and normalised(source.distribution) != own else {}
+        specs = answers.specs if answers and normal_name(source.distribution) != own else {}
         for kind, entry in listed:
             if any(spec.name == entry.name for spec in specs.get(f"eigenwalk_{kind}s", ())):
                 others[kind, entry][source.distribution] = "which is installed here"
@@ -122,11 +122,11 @@ def _installed(name: str) -> str:
     from eigenwalk.names.discovery import entry_points
     from eigenwalk.names.discovery.answers import Memory
 
-    if normalised(name) == "eigenwalk":
+    if normal_name(name) == "eigenwalk":
         raise InputError("eigenwalk itself is not removed by itself: pip uninstall eigenwalk, or uv pip uninstall")
     sources, _ = entry_points()
     memory, index = Memory.read(), known()
-    exact = {source.distribution for source in sources if normalised(source.distribution) == normalised(name)}
+    exact = {source.distribution for source in sources if normal_name(source.distribution) == normal_name(name)}
     found = exact or {source.distribution for source in sources if source.plugin == name}
     if not found:
         for source in sources:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from rich.console import Console
 from torch import nn
 
+from eigenwalk.cli.errors import console
 from eigenwalk.errors import OutOfMemory, WalkError
 from eigenwalk.feature import FunctionFeature
 from eigenwalk.generator import Generator
@@ -41,7 +41,7 @@ RECORDED = {
 @contextmanager
 def status(what: str) -> Iterator[None]:
     """Show on a terminal what is being done."""
-    with Console(stderr=True).status(f"{what} …"):
+    with console(stderr=True, soft_wrap=False).status(f"{what} …"):
         yield
 
 

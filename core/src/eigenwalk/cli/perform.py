@@ -71,7 +71,7 @@ def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) ->
             if folder.paths
             else "nothing was saved yet"
         )
-        console().print(Text.assemble(("stopped: ", "bold yellow"), kept))
+        console(stderr=True).print(Text.assemble(("stopped: ", "bold yellow"), kept))
         raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
     if notice:
         warn(notice)
@@ -144,7 +144,7 @@ def _summary(folder: RunFolder, quiet: bool) -> None:
     if quiet:
         typer.echo(str(folder.path))
     else:
-        out = console()
+        out = console(stderr=True)
         if out.is_terminal:
             out.print(path_table(folder.paths, out.width))
             cut = [path for path in folder.paths if path.status.reason not in ("length", "walking")]
@@ -165,7 +165,7 @@ def _summary(folder: RunFolder, quiet: bool) -> None:
 
 def _say(quiet: bool, text: str) -> None:
     if not quiet:
-        console().print(text, markup=False)
+        console(stderr=True).print(text)
 
 
 @contextmanager

@@ -7,13 +7,13 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from eigenwalk.cli.errors import console
 from eigenwalk.cli.environment import installer, listed, origin
 from eigenwalk.names.discovery import Source, chosen, entry_points
 from eigenwalk.names.discovery.answers import Memory
-from eigenwalk.names.index import Index, known, normalised
+from eigenwalk.names.index import Index, known, normal_name
 
 
 def plugins(
@@ -28,12 +28,12 @@ def plugins(
     sources, failures = entry_points()
     _, left = chosen(sources)
     later = _later() if outdated else {}
-    out, memory, index = Console(highlight=False, soft_wrap=True), Memory.read(), known()
-    shown = [source for source in sources if not outdated or normalised(source.distribution) in later]
+    out, memory, index = console(), Memory.read(), known()
+    shown = [source for source in sources if not outdated or normal_name(source.distribution) in later]
     wide = max((len(source.distribution) + len(source.version) + 1 for source in shown), default=0)
     for source in shown:
         said = "left out" if source in left else _names(source, memory, index)
-        newer = later.get(normalised(source.distribution))
+        newer = later.get(normal_name(source.distribution))
         version = f"{source.version} → {newer}" if newer else source.version
         what = f"{source.distribution} {version}"
         out.print(Text.assemble((f"{what:<{wide}}", "bold"), f"  {origin(source)}  ", (said, "dim")))
@@ -57,4 +57,4 @@ def _later() -> dict[str, str]:
     """The latest version of every distribution that has a later one than the installed."""
     command = installer().outdated()
     typer.echo(f"runs: {shlex.join(command)}", err=True)
-    return {normalised(row["name"]): row["latest_version"] for row in listed(command)}
+    return {normal_name(row["name"]): row["latest_version"] for row in listed(command)}

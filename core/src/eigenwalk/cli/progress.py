@@ -8,11 +8,12 @@ import time
 from collections.abc import Sequence
 from typing import Protocol, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from eigenwalk.cli.errors import console
 from eigenwalk.path import Path
 from eigenwalk.runs.outputs import words
 
@@ -93,7 +94,8 @@ class LiveTable:
     def __init__(self, steps: int):
         self.steps, self.clock = steps, Clock(steps)
         self.index, self.paths, self.text = 0, (), "getting ready"
-        self.live = Live(get_renderable=self.render, console=Console(stderr=True), refresh_per_second=4, transient=True)
+        screen = console(stderr=True, soft_wrap=False)
+        self.live = Live(get_renderable=self.render, console=screen, refresh_per_second=4, transient=True)
 
     def note(self, text: str) -> None:
         """Prints the text above the table, where it stays."""

@@ -6,11 +6,10 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from eigenwalk.cli.catalogue import print_failures
-from eigenwalk.cli.errors import warn
+from eigenwalk.cli.errors import console, warn
 from eigenwalk.cli.ranked import Known, everything, ranked
 from eigenwalk.names.index import NOT_AUDITED
 from eigenwalk.spec import API
@@ -28,7 +27,7 @@ def search(
     from eigenwalk.names.registry import Registry
 
     registry = Registry.discover()
-    out = Console(highlight=False, soft_wrap=True)
+    out = console()
     found = ranked(everything(registry), list(words or ()))
     wide = max((len(one.entry.name) for one in found), default=0)
     for one in found:

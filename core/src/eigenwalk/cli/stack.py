@@ -9,7 +9,7 @@ from importlib import metadata
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
-from eigenwalk.names.index import normalised
+from eigenwalk.names.index import normal_name
 
 BASE = ("torch", "torchvision", "torchaudio", "numpy")
 """What the packages of this field are built against: each says which versions it accepts."""
@@ -27,7 +27,7 @@ def versions() -> dict[str, str]:
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"]
         if name:
-            found.setdefault(normalised(name), distribution.version or "0")
+            found.setdefault(normal_name(name), distribution.version or "0")
     return found
 
 
@@ -35,7 +35,7 @@ def requirements() -> Iterator[tuple[str, Requirement]]:
     """What installed distributions ask for, here and now, each with the name of who asks."""
     seen = set()
     for distribution in metadata.distributions():
-        name = normalised(distribution.metadata["Name"] or "")
+        name = normal_name(distribution.metadata["Name"] or "")
         if not name or name in seen:
             continue
         seen.add(name)
@@ -56,7 +56,7 @@ def broken() -> list[str]:
 
 def _unaccepted(have: Mapping[str, str]) -> Iterator[str]:
     for name, asked in requirements():
-        wanted = normalised(asked.name)
+        wanted = normal_name(asked.name)
         plugin = name == "eigenwalk" or name.startswith("eigenwalk-")
         if wanted not in BASE and not plugin:
             continue

@@ -62,7 +62,7 @@ def fetch(
     """
     from eigenwalk.weights.fetching import check_sums, obtain
 
-    registry, out = Registry.discover(), console()
+    registry, out = Registry.discover(), console(stderr=True)
     items = wanted(names, registry, whole)
     fetchable = [item for item in items if item.fetchable]
     check_sums(fetchable, sha256, trust)
@@ -91,7 +91,7 @@ def fetch(
 def verify_(names: MaybeNames = None) -> None:
     """Hash every file that is here anew, or those that names need; exit code 4 where one is damaged."""
     registry = Registry.discover()
-    items, out = wanted(names, registry, whole=False) if names else every(registry), console()
+    items, out = wanted(names, registry, whole=False) if names else every(registry), console(stderr=True)
     styles = {"present": ("ok", "green"), "damaged": ("damaged", "bold red"), "unchecked": ("no sum", "yellow")}
     bad = []
     for item, state in verify(items):
@@ -126,7 +126,7 @@ def _remedy(item: Item) -> str:
 
 def _explain(names: Sequence[str], items: Sequence[Item], missing: Sequence[Item], registry: Registry) -> None:
     """Says what is not fetched, and why."""
-    out = console()
+    out = console(stderr=True)
     for item in items:
         if not item.fetchable:
             out.print(Text.assemble(("ships ", "dim"), f"{item.weights.file}, inside {item.distribution}"))
@@ -150,7 +150,7 @@ def _show(missing: Sequence[Item]) -> None:
     """What will be fetched: licence, size, where from and where to."""
     from eigenwalk.weights.download import shown, source
 
-    out = console()
+    out = console(stderr=True)
     for item in missing:
         one = item.weights
         rows = [("file", one.file), ("licence", one.licence), ("size", store.megabytes(one.size))]
@@ -172,14 +172,14 @@ def _ask(missing: Sequence[Item]) -> None:
     if not sys.stdin.isatty():
         raise InputError(f"{total} would be fetched under the licences above: say so with --yes")
     if not typer.confirm(f"Fetch {total} under the licence{'s' * (len(missing) > 1)} above?", err=True):
-        console().print("nothing was fetched")
+        console(stderr=True).print("nothing was fetched")
         raise typer.Exit(1)
 
 
 @contextmanager
 def _bars(missing: Sequence[Item]):
     """What shows how far a download is: bars on a terminal, else a line every ten seconds. On standard error."""
-    out = console()
+    out = console(stderr=True)
     if not out.is_terminal:
         yield _Lines()
         return

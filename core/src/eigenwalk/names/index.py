@@ -31,7 +31,7 @@ SHIPPED = Path(__file__).parents[1] / "registry.toml"
 NOT_AUDITED = "Listed is not audited: an index says who offers a name, not that the code is harmless."
 
 
-def normalised(distribution: str) -> str:
+def normal_name(distribution: str) -> str:
     """The distribution's name as package tools compare it: lower case, runs of ``-_.`` as one hyphen."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
@@ -105,8 +105,8 @@ class Index:
 
     def names_of(self, distribution: str) -> tuple[str, ...]:
         """Every name that `distribution` provides, sorted."""
-        wanted = normalised(distribution)
-        return tuple(sorted({entry.name for _, entry in self.entries() if normalised(entry.distribution) == wanted}))
+        wanted = normal_name(distribution)
+        return tuple(sorted({entry.name for _, entry in self.entries() if normal_name(entry.distribution) == wanted}))
 
 
 def _entries(path: Path, table: str, rows: Any, listed_in: str) -> dict[str, Entry]:

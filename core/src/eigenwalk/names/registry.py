@@ -10,7 +10,6 @@ remembered, so that it is imported only after it has changed. No torch here.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,9 +18,9 @@ from typing import Any, Generic, TypeVar
 
 from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import AmbiguousName, FileError, OptionError, UnknownName
-from eigenwalk.names.discovery import CALLED, Failure, Plugin, Source, answered, chosen, entry_points, objection
+from eigenwalk.names.discovery import Failure, Plugin, Source, ask_all, entry_points, guard, objection, select
 from eigenwalk.names.discovery.source import ONLY, WITHOUT
-from eigenwalk.names.index import Entry, Index, known, normalised
+from eigenwalk.names.index import Entry, Index, known, normal_name
 from eigenwalk.spec import API, CommandSpec, DirectionSpec, FeatureSpec, GeneratorSpec
 
 __all__ = ["Failure", "Offer", "Registry"]
@@ -79,9 +78,9 @@ class Registry:
         `installed=False` leaves the installed ones out. Never raises because of a plugin.
         """
         sources, failures = entry_points() if installed else ([], [])
-        sources, left_out = chosen(sources)
+        sources, left_out = select(sources)
         sources += [Source(_called(module), name, version, _given(module)) for module, name, version in extra]
-        plugins, met = answered(sources)
+        plugins, met = ask_all(sources)
         return cls.of(plugins, [*failures, *met], left_out, index)
 
     @classmethod
@@ -128,45 +127,45 @@ class Registry:
                 and lists the formats that were tried.
         """
         checkpoint = Checkpoint.of(path)
-        readers, failures, known = [], [], []
+        readers: list[str] = []
+        failures: list[Failure] = []
+        says: list[str] = []
         for plugin in self.plugins:
-            source = plugin.source
+            source, spec = plugin.source, None
             if not plugin.implements("eigenwalk_open"):
                 continue
-            try:
-                spec = plugin.ask("eigenwalk_open", path=checkpoint.path, checkpoint=checkpoint)
-            except (FileError, OptionError) as error:
-                known.append(str(error))
-                continue
-            except CALLED as error:
-                failures.append(source.failure("hook eigenwalk_open", error))
-                continue
-            problem = objection(source, spec, GeneratorSpec) if spec is not None else ""
-            if spec is not None and not problem:
-                takes = "checkpoint" in plugin.arguments("eigenwalk_open")
-                return Offer(spec, source.distribution, source.version, source.plugin, takes)
-            failures += [source.failure("hook eigenwalk_open", problem)] if problem else []
-            readers.append(f"{plugin.purpose('eigenwalk_open') or source.plugin} ({source.distribution})")
+            with guard(source, "hook eigenwalk_open", failures):
+                try:
+                    spec = plugin.call("eigenwalk_open", path=checkpoint.path, checkpoint=checkpoint)
+                except (FileError, OptionError) as error:
+                    says.append(f"\n{error}")
+                    continue
+                problem = objection(source, spec, GeneratorSpec) if spec is not None else ""
+                if problem:
+                    failures.append(source.failure("hook eigenwalk_open", problem))
+                elif spec is not None:
+                    takes = "checkpoint" in plugin.arguments("eigenwalk_open")
+                    return Offer(spec, source.distribution, source.version, source.plugin, takes)
+                readers.append(f"{plugin.purpose('eigenwalk_open') or source.plugin} ({source.distribution})")
         tried = "\n  ".join(["It is none of", *readers]) if readers else "No installed plugin reads generator files"
-        says = "".join(f"\n{line}" for line in known)
         raise FileError(
-            f"{path} is not recognised as a generator. It is {checkpoint.words}{says}\n{tried}{self._readable()}\n"
+            f"{path} is not recognised as a generator. It is {checkpoint.words}{''.join(says)}\n{tried}{self._readable()}\n"
             f"Or write a function that builds it, and name that: ./my_generator.py:build{_listed(failures)}"
         )
 
     def _readable(self) -> str:
         """What generators that are known and not installed would read."""
-        here = {normalised(plugin.source.distribution) for plugin in self.plugins}
+        here = {normal_name(plugin.source.distribution) for plugin in self.plugins}
         found: dict[str, dict[str, None]] = {}
         for entry in self.index.generators.values():
-            if entry.reads and normalised(entry.distribution) not in here:
+            if entry.reads and normal_name(entry.distribution) not in here:
                 found.setdefault(entry.distribution, {}).update(dict.fromkeys(entry.reads))
         others = "; ".join(f"{', '.join(reads)} (pip install {who})" for who, reads in sorted(found.items()))
         return f"\nKnown and not installed: {others}" if others else ""
 
     def _find(self, kind: str, offers: Iterable[Offer[S]], name: str, package: str | None) -> Offer[S]:
         found = [offer for offer in offers if offer.name == name]
-        picked = [offer for offer in found if package is None or normalised(offer.distribution) == normalised(package)]
+        picked = [offer for offer in found if package is None or normal_name(offer.distribution) == normal_name(package)]
         if len(picked) == 1:
             return picked[0]
         if picked:
@@ -191,7 +190,7 @@ class Registry:
 
     def _install(self, kind: str, name: str, distribution: str, entry: Entry | None) -> str:
         for source in self.left_out:
-            if normalised(source.distribution) == normalised(distribution):
+            if normal_name(source.distribution) == normal_name(distribution):
                 return (
                     f"{kind} {name!r} is not available: plugin {source.plugin!r} ({source.distribution} "
                     f"{source.version}) is left out, by --without, {WITHOUT} or {ONLY}"
@@ -202,7 +201,7 @@ class Registry:
                 f"eigenwalk speaks version {API}: pip install --upgrade eigenwalk {distribution}"
             )
         for plugin in self.plugins:
-            if normalised(plugin.source.distribution) == normalised(distribution):
+            if normal_name(plugin.source.distribution) == normal_name(distribution):
                 have = f"{distribution} {plugin.source.version}"
                 return f"{kind} {name!r} is not in the installed {have}: pip install --upgrade {distribution}"
         return f"{kind} {name!r} is not installed: pip install {distribution}"
@@ -224,7 +223,7 @@ def _collect(plugins: Iterable[Plugin], hook: str, failures: list[Failure]) -> t
     for plugin in plugins:
         source = plugin.source
         for spec in plugin.answers.specs.get(hook, ()):
-            key = (spec.name, normalised(source.distribution))
+            key = (spec.name, normal_name(source.distribution))
             if key in offers:  # `package` cannot tell these apart
                 failures.append(source.failure(f"hook {hook}", f"{spec.name!r} is offered twice; the first counts"))
             else:
@@ -250,8 +249,8 @@ def _lost(failure: Failure, registry: Registry, have: set[tuple[str, str]]) -> t
 
 
 def _would_offer(failure: Failure, name: str) -> bool:
-    head = normalised(name.split(".")[0])
-    by_name = {normalised(failure.plugin), normalised(failure.distribution).removeprefix("eigenwalk-")}
+    head = normal_name(name.split(".")[0])
+    by_name = {normal_name(failure.plugin), normal_name(failure.distribution).removeprefix("eigenwalk-")}
     return name in failure.names or head in by_name
 
 

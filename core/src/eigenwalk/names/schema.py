@@ -21,7 +21,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from eigenwalk.errors import FileError
-from eigenwalk.names.index import TABLES, Index, normalised
+from eigenwalk.names.index import TABLES, Index, normal_name
 
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 RESERVED: Mapping[str, str] = {
@@ -43,7 +43,7 @@ CLOSE = 0.9
 def _name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]", text):
         raise ValueError("must be the name of a distribution, such as eigenwalk-hair: letters, digits, '-', '_', '.'")
-    if normalised(text) == "eigenwalk":
+    if normal_name(text) == "eigenwalk":
         raise ValueError("is the core itself: name the plugin's distribution")
     return text
 
@@ -211,12 +211,12 @@ def _against(table: str, name: str, row: Any, others: Sequence[Index]) -> Iterat
         for kind, entry in index.entries():
             where = entry.listed_in or "the shipped index"
             if entry.name == name and (
-                f"{kind}s" != table or normalised(entry.distribution) != normalised(distribution)
+                f"{kind}s" != table or normal_name(entry.distribution) != normal_name(distribution)
             ):
                 yield f"shadows {kind} {name} of {entry.distribution} in {where}"
-        known = {normalised(entry.distribution) for _, entry in index.entries()}
-        near = difflib.get_close_matches(normalised(distribution), known, 1, CLOSE)
-        if near and near[0] != normalised(distribution):
+        known = {normal_name(entry.distribution) for _, entry in index.entries()}
+        near = difflib.get_close_matches(normal_name(distribution), known, 1, CLOSE)
+        if near and near[0] != normal_name(distribution):
             yield f"distribution {distribution!r} can be taken for {near[0]!r} of another index"
 
 
@@ -228,7 +228,7 @@ def _spellings(tables: Mapping[str, Any]) -> Iterator[str]:
         for row in rows.values() if isinstance(rows, dict) else ():
             name = row.get("distribution") if isinstance(row, dict) else None
             if isinstance(name, str):
-                spelt.setdefault(normalised(name), set()).add(name)
+                spelt.setdefault(normal_name(name), set()).add(name)
     for names in spelt.values():
         if len(names) > 1:
             yield f"one distribution is written in several ways: {', '.join(sorted(names))}"

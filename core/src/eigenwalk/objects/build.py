@@ -19,7 +19,7 @@ from eigenwalk.checkpoint import Checkpoint, sharing
 from eigenwalk.errors import ContractError, EigenwalkError, OptionError, PluginError
 from eigenwalk.feature import Feature, FunctionFeature, Projection
 from eigenwalk.generator import Generator
-from eigenwalk.names.discovery import CALLED, explained
+from eigenwalk.names.discovery import CALLED, explain
 from eigenwalk.names.expression import Call, Open
 from eigenwalk.names.files import OwnFile, sha256, where
 from eigenwalk.names.options import factory_options
@@ -73,7 +73,7 @@ def build(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any
     except EigenwalkError:
         raise
     except CALLED as error:
-        raise PluginError(f"{who}: its factory {spec.load} failed: {explained(error)}") from error
+        raise PluginError(f"{who}: its factory {spec.load} failed: {explain(error)}") from error
     if not isinstance(result, kind):
         raise ContractError(f"{who}: its factory {spec.load} must return a {kind.__name__}, got {_a(result)}")
     if isinstance(spec, FeatureSpec) and spec.kind == "projection" and not isinstance(result, Projection):
@@ -102,7 +102,7 @@ def _import_factory(offer: Offer[Any], who: str) -> Callable[..., Any]:
         if isinstance(error, ModuleNotFoundError):
             other = error.name and error.name.partition(".")[0] != load.partition(":")[0].partition(".")[0]
             remedy = f"; pip install {offer.distribution} brings it" if other else ""
-        raise PluginError(f"{who}: its factory {load} cannot be imported: {explained(error)}{remedy}") from error
+        raise PluginError(f"{who}: its factory {load} cannot be imported: {explain(error)}{remedy}") from error
 
 
 def _sum(file: str, checkpoints: Mapping[Path, Checkpoint]) -> str:

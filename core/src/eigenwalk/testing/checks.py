@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from eigenwalk.errors import Undefined
-from eigenwalk.names.discovery import explained
+from eigenwalk.names.discovery import explain
 from eigenwalk.testing.report import Finding
 
 
@@ -88,7 +88,7 @@ def _found(check: Check, subject: Any) -> Finding:
         remedy = "measure it on images at which it has a value: Case(images=…); --images or --generator in a shell"
         return Finding(check.name, "failed", f"it has no value at the images of this check: {error}", remedy)
     except Exception as error:  # a third party's code can raise anything
-        text = f"it raised {explained(error)}"
+        text = f"it raised {explain(error)}"
         return Finding(check.name, "failed", text, f"nothing may be raised here; asked was: {check.about}")
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from eigenwalk.names.discovery import explained
+from eigenwalk.names.discovery import explain
 from eigenwalk.testing.checks import Failed, Inapplicable, fail
 from eigenwalk.testing.subject import Subject, apart, normal
 
@@ -77,7 +77,7 @@ def _on_accelerator(s: Subject, there: torch.device) -> str:
         with torch.no_grad():
             values = s.near(inputs)(inputs)
     except RuntimeError as error:
-        fail(f"on {there} it raised {explained(error)}", REMEDY)
+        fail(f"on {there} it raised {explain(error)}", REMEDY)
     finally:
         s.object.to("cpu", torch.float32)
     if values.device.type != there.type:

@@ -17,14 +17,14 @@ from typing import Any
 
 def main(distribution: str, cases: str, answer: str) -> None:
     """Writes to the file `answer` what the plugin `distribution` offers, and the kit's reports on the `cases` file."""
-    from eigenwalk.names.index import normalised
+    from eigenwalk.names.index import normal_name
     from eigenwalk.names.registry import Registry
     from eigenwalk.testing import Case, check, names
 
-    registry, own = Registry.discover(), normalised(distribution)
+    registry, own = Registry.discover(), normal_name(distribution)
     kinds = ("feature", "generator", "direction")
     offers = [
-        (kind, one) for kind in kinds for one in getattr(registry, f"{kind}s") if normalised(one.distribution) == own
+        (kind, one) for kind in kinds for one in getattr(registry, f"{kind}s") if normal_name(one.distribution) == own
     ]
     given: list[Any] = _cases(cases) if cases else []
     covered = {name for case in given for name in names(case, registry)}
@@ -40,7 +40,7 @@ def main(distribution: str, cases: str, answer: str) -> None:
         .resolve()
         .is_relative_to(Path(sys.prefix).resolve()),
         "offers": [_offer(kind, one.spec) for kind, one in offers],
-        "failures": [str(one) for one in registry.failures if normalised(one.distribution) == own],
+        "failures": [str(one) for one in registry.failures if normal_name(one.distribution) == own],
         "unchecked": [spec.name for spec in bare if any(option.required for option in spec.options)],
         "reports": reports,
     }

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from eigenwalk.cli.errors import console
 from eigenwalk.names import index as indexes
 
 FOUND = 1
@@ -32,7 +33,7 @@ def check(
     Without --install nothing is imported or fetched; with it no package is imported outside its own environment.
     Exits with 1 where something is found.
     """
-    out = Console(highlight=False, soft_wrap=True)
+    out = console()
     own = indexes.places(os.environ.get(indexes.INDEX, ""))
     places = [file] if file else [indexes.SHIPPED, *map(indexes.file_of, own)]
     found = [_checked(out, place) for place in places]

@@ -23,7 +23,7 @@ from eigenwalk.names.discovery import coding, entry_points
 from eigenwalk.names.discovery.plugin import OFFERED
 from eigenwalk.names.discovery.probe import probe
 from eigenwalk.names.discovery.source import ONLY, WITHOUT
-from eigenwalk.names.index import Entry, Index, normalised
+from eigenwalk.names.index import Entry, Index, normal_name
 
 TIMEOUT = 1800.0
 """Seconds that one installation may take."""
@@ -44,7 +44,7 @@ class Trial:
         """How much is wrong with what `index` lists, which is printed as it is found."""
         by: dict[str, list[tuple[str, Entry]]] = {}
         for kind, entry in index.entries():
-            by.setdefault(normalised(entry.distribution), []).append((kind, entry))
+            by.setdefault(normal_name(entry.distribution), []).append((kind, entry))
         count = 0
         for rows in by.values():
             distribution = rows[0][1].distribution
@@ -99,13 +99,13 @@ TELL = "import sys; from eigenwalk_author.index_trial import tell; tell(sys.argv
 def tell(distribution: str) -> None:
     """Prints as JSON what the installed `distribution` offers here, each plugin asked in a process of its own."""
     sources, failures = entry_points()
-    probes = [probe(source) for source in sources if normalised(source.distribution) == normalised(distribution)]
-    failures = [one for one in failures if normalised(one.distribution) == normalised(distribution)]
+    probes = [probe(source) for source in sources if normal_name(source.distribution) == normal_name(distribution)]
+    failures = [one for one in failures if normal_name(one.distribution) == normal_name(distribution)]
     said: Any = metadata.metadata(distribution)  # a message: its protocol lacks `get` before Python 3.12
     specs: dict[str, list[Any]] = {hook: [] for hook in OFFERED}
     for one in probes:
         for hook, answered in (one.plugin.answers.specs if one.plugin else {}).items():
-            specs[hook] += map(coding.encoded, answered)
+            specs[hook] += map(coding.encode, answered)
     print(
         json.dumps(
             {
@@ -135,7 +135,7 @@ def _compared(told: Mapping[str, Any], rows: Sequence[tuple[str, Entry]]) -> Ite
     offered = {
         (hook.removeprefix("eigenwalk_").removesuffix("s"), spec.name): spec
         for hook, specs in told["specs"].items()
-        for spec in map(coding.decoded, specs)
+        for spec in map(coding.decode, specs)
         if hook != "eigenwalk_commands"
     }
     for kind, entry in rows:

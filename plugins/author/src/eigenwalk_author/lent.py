@@ -12,11 +12,11 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from eigenwalk.errors import FileError, InputError
-from eigenwalk.names.index import normalised
+from eigenwalk.names.index import normal_name
 
 
 def closure(requirements: Iterable[Requirement]) -> dict[str, metadata.Distribution]:
-    """The installed distributions that `requirements` reach, by normalised name.
+    """The installed distributions that `requirements` reach, by normal name.
 
     Raises:
         InputError: one is not installed here, or in a version that is not allowed.
@@ -26,7 +26,7 @@ def closure(requirements: Iterable[Requirement]) -> dict[str, metadata.Distribut
     queue = list(requirements)
     while queue:
         wanted = queue.pop()
-        name, extras = normalised(wanted.name), frozenset(wanted.extras)
+        name, extras = normal_name(wanted.name), frozenset(wanted.extras)
         if (name, extras) in seen:
             continue
         seen.add((name, extras))

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from eigenwalk.errors import InputError
-from eigenwalk.names.index import normalised
+from eigenwalk.names.index import normal_name
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.schema import NAME, RESERVED
 
@@ -28,7 +28,7 @@ class Naming:
     """The names of a package.
 
     Attributes:
-        distribution: as pip installs it, normalised, beginning with ``eigenwalk-``.
+        distribution: as pip installs it, in its normal form, beginning with ``eigenwalk-``.
         package: as Python imports it.
         name: as expressions write it.
         class_name: of what the name stands for.
@@ -53,7 +53,7 @@ def naming(text: str, name: str | None = None) -> Naming:
             f"{text!r} cannot name a distribution: letters, digits, '-', '_' and '.', a letter or digit at both ends, "
             "such as hair-colour"
         )
-    own = normalised(text).removeprefix(PREFIX)
+    own = normal_name(text).removeprefix(PREFIX)
     if own == "eigenwalk":
         raise InputError("eigenwalk is the core itself: name what the package measures, such as hair-colour")
     distribution = PREFIX + own
@@ -84,15 +84,15 @@ def objections(named: Naming, registry: Registry) -> Iterator[str]:
     """What would stand in the way of `named` once it is published, as far as is known here."""
     for kind in ("feature", "generator", "direction"):
         for offer in getattr(registry, f"{kind}s"):
-            if offer.name == named.name and normalised(offer.distribution) != named.distribution:
+            if offer.name == named.name and normal_name(offer.distribution) != named.distribution:
                 yield (
                     f"{kind} {named.name!r} is offered by {offer.distribution}, installed here: whoever has both must "
                     f'write {named.name}(package="{named.distribution}"); --name picks another name'
                 )
     for kind, entry in registry.index.entries():
-        if entry.name == named.name and normalised(entry.distribution) != named.distribution:
+        if entry.name == named.name and normal_name(entry.distribution) != named.distribution:
             yield f"{kind} {named.name!r} of {entry.distribution} is in the index: --name picks another name"
-    known = {normalised(entry.distribution) for _, entry in registry.index.entries()}
+    known = {normal_name(entry.distribution) for _, entry in registry.index.entries()}
     if named.distribution in known:
         yield f"{named.distribution} is in the index: another package has that name"
     elif near := difflib.get_close_matches(named.distribution, known, 1, 0.9):

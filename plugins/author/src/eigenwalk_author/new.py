@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from eigenwalk.cli.errors import warn
+from eigenwalk.cli.errors import console, warn
 
 Kind = Literal["feature", "generator", "direction"]
 WALKS = {
@@ -53,7 +52,7 @@ def new(
     given = {"summary": summary, "author": author, "licence": licence, "homepage": homepage}
     answers = {key: value for key, value in given.items() if value is not None}
     files = make(kind, named, place, answers, ask=not yes and sys.stdin.isatty() and sys.stdout.isatty())
-    out = Console(highlight=False, soft_wrap=True)
+    out = console()
     out.print(Text.assemble("made ", (str(place), "bold"), f": {len(files)} files, {_lines(place, files)} lines"))
     source = place / "src" / named.package
     out.print(Text(f"  {source / f'{kind}.py'} computes: write your own there"))

@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from eigenwalk.cli.errors import warn
+from eigenwalk.cli.errors import console, warn
 from eigenwalk.errors import ContractError, EigenwalkError, FileError, InputError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def publish(
     Says every command that it runs, and at the end the one that uploads, which it does not run. Where a step fails,
     what was made before is kept.
     """
-    out = Console(highlight=False, soft_wrap=True)
+    out = console()
     _check_here(folder)
     cases = folder / CASES if (folder / CASES).is_file() else None
     with _step(out, 1, "the conformance kit, here", "correct what it found"):

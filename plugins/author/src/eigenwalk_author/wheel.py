@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 from eigenwalk.errors import FileError
 from eigenwalk.hookspecs import GROUP
-from eigenwalk.names.index import normalised
+from eigenwalk.names.index import normal_name
 
 HOMES = ("homepage", "home", "home-page", "repository", "source", "source code", "documentation")
 """Labels of the project's address, the best first, as pyproject.toml may have them."""
@@ -96,7 +96,7 @@ def faults(wheel: Wheel) -> Iterator[str]:
             f"it has no entry point of group {GROUP}, so nobody would find it: write [project.entry-points.{GROUP}] "
             'with NAME = "PACKAGE.plugin"'
         )
-    if normalised("eigenwalk") not in {normalised(one.name) for one in wheel.requires}:
+    if normal_name("eigenwalk") not in {normal_name(one.name) for one in wheel.requires}:
         yield "it does not require eigenwalk: add eigenwalk>=0.1 to dependencies"
 
 

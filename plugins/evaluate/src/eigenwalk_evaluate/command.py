@@ -156,7 +156,7 @@ def _print(summary: Summary, out: Path) -> None:
     from eigenwalk.cli.errors import console
     from eigenwalk_evaluate.tables import by_method
 
-    found, shown = by_method(summary), console()
+    found, shown = by_method(summary), console(stderr=True)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for n, heading in enumerate(found[0]):
         table.add_column(heading, justify="left" if n == 0 else "right", no_wrap=n == 0)

@@ -11,8 +11,8 @@ KINDS = {kind.__name__: kind for kind in (CommandSpec, DirectionSpec, FeatureSpe
 KIND, TUPLE = "$spec", "$tuple"  # no field of a spec is called so
 
 
-def encoded(value: Any) -> Any:
-    """`value`, a spec or what stands in one, as what JSON has; fields that have their default are left out.
+def encode(value: Any) -> Any:
+    """Return `value`, a spec or a field of one, as JSON has it; fields that have their default are left out.
 
     Raises:
         TypeError: it holds something else.
@@ -20,26 +20,26 @@ def encoded(value: Any) -> Any:
     if value is None or type(value) in (str, int, float, bool):
         return value
     if type(value) is tuple:
-        return {TUPLE: [encoded(one) for one in value]}
+        return {TUPLE: [encode(one) for one in value]}
     if KINDS.get(type(value).__name__) is not type(value):
         raise TypeError(f"a spec holds plain data, got {value!r:.80}")
     told = {}
     for field in fields(value):
         given = getattr(value, field.name)
         if field.default is MISSING or field.name == "api" or given != field.default:
-            told[field.name] = encoded(given)
+            told[field.name] = encode(given)
     return {KIND: type(value).__name__, **told}
 
 
-def decoded(value: Any) -> Any:
-    """What `encoded` was given.
+def decode(value: Any) -> Any:
+    """Return what `encode` was given.
 
     Raises:
-        TypeError, ValueError, KeyError: it is not what `encoded` returns.
+        TypeError, ValueError, KeyError: it is not what `encode` returns.
     """
     if not isinstance(value, dict):
         return value
     if TUPLE in value:
-        return tuple(decoded(one) for one in value[TUPLE])
-    given = {name: decoded(one) for name, one in value.items() if name != KIND}
+        return tuple(decode(one) for one in value[TUPLE])
+    given = {name: decode(one) for name, one in value.items() if name != KIND}
     return KINDS[value[KIND]](**given)

@@ -1,19 +1,20 @@
-"""One plugin: imported in its own try, alone in a pluggy manager, and what it answers."""
+"""One plugin: imported in its own try, alone in a pluggy manager, and asked what it offers."""
 
 from __future__ import annotations
 
-import difflib
 import inspect
+import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 import pluggy
 
 from eigenwalk import hookspecs
 from eigenwalk.errors import PluginError
-from eigenwalk.names.discovery.source import CALLED, Failure, Source
-from eigenwalk.spec import API, CommandSpec, DirectionSpec, FeatureSpec, GeneratorSpec
+from eigenwalk.names.discovery.source import Failure, Source, show_value
+from eigenwalk.spec import API, CommandSpec, DirectionSpec, FeatureSpec, GeneratorSpec, Option, Weights
 
 T = TypeVar("T")
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("eigenwalk_"))
@@ -26,6 +27,8 @@ OFFERED: Mapping[str, type] = {
 """The hooks that return specs, and of which type."""
 OLDEST = 1
 """The oldest version of the contracts that this core still accepts; the policy is in ``docs/plugins.md``."""
+TYPES: Mapping[str, type] = {"str": str, "int": int, "bool": bool, "Option": Option, "Weights": Weights}
+"""The types of a spec's fields, by their annotation."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Plugin:
-    """One plugin whose answers are known; it is imported where a hook is asked that takes arguments."""
+    """One plugin whose answers are known; it is imported when a hook that takes arguments is called."""
 
     source: Source
     answers: Answers = field(repr=False)
@@ -48,31 +51,40 @@ class Plugin:
         return hook in self.answers.purposes
 
     def purpose(self, hook: str) -> str:
-        """The first line of the docstring of this plugin's `hook`, or nothing."""
+        """Return the first line of the docstring of this plugin's `hook`, or ""."""
         return self.answers.purposes.get(hook, "")
 
     def arguments(self, hook: str) -> tuple[str, ...]:
-        """The names of what this plugin's `hook` takes."""
-        manager, _ = load(self.source)
+        """Return the names of what this plugin's `hook` takes."""
+        manager, _ = _load(self.source)
         return tuple(name for one in getattr(manager.hook, hook).get_hookimpls() for name in one.argnames)
 
-    def ask(self, hook: str, **arguments: Any) -> Any:
-        """The plugin's answer to `hook`, or None; whatever the plugin raises passes through."""
-        manager, failures = load(self.source)
+    def call(self, hook: str, **arguments: Any) -> Any:
+        """Return the plugin's answer to `hook`, or None; what the plugin raises passes through."""
+        manager, failures = _load(self.source)
         if manager is None:
             raise PluginError("; ".join(map(str, failures)))
-        return _ask(manager, hook, **arguments)
+        return _call(manager, hook, **arguments)
 
 
-def asked(source: Source) -> tuple[Plugin | None, list[Failure]]:
-    """The plugin of `source`, imported now and asked for all it offers, with the failures met."""
-    manager, failures = load(source)
+@contextmanager
+def guard(source: Source, stage: str, failures: list[Failure]) -> Iterator[None]:
+    """Run a plugin's code: drop what it prints, and add what it raises, but Ctrl-C, to `failures`."""
+    try:
+        with redirect_stdout(io.StringIO()):  # which it may also close
+            yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        failures.append(source.failure(stage, error))
+
+
+def ask(source: Source) -> tuple[Plugin | None, list[Failure]]:
+    """Import the plugin of `source` and ask it for all that it offers."""
+    manager, failures = _load(source)
     if manager is None:
         return None, failures
-    specs = {}
-    for hook, kind in OFFERED.items():
-        specs[hook], met = _offered(source, manager, hook, kind)
-        failures += met
+    specs = {hook: _specs(source, manager, hook, kind, failures) for hook, kind in OFFERED.items()}
     purposes = {}
     for hook in HOOKS:
         for implementation in getattr(manager.hook, hook).get_hookimpls():
@@ -81,79 +93,98 @@ def asked(source: Source) -> tuple[Plugin | None, list[Failure]]:
     return Plugin(source, Answers(specs, purposes)), failures
 
 
-def load(source: Source) -> tuple[pluggy.PluginManager | None, list[Failure]]:
-    """A manager that holds the plugin of `source` alone, with the failures met; None where it cannot be used."""
-    try:
+def _load(source: Source) -> tuple[pluggy.PluginManager | None, list[Failure]]:
+    """Return a manager that holds this plugin alone, with the failures met; None where it cannot be used."""
+    failures: list[Failure] = []
+    module: Any = None
+    with guard(source, "import", failures):
         module = source.load()
-    except CALLED as error:
-        return None, [source.failure("import", error)]
+    if failures:
+        return None, failures
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
-    try:
+    with guard(source, "registration", failures):
         manager.register(module, name=source.plugin)
-    except CALLED as error:
-        return None, [source.failure("registration", error)]
-    return manager, list(_misspelt(source, manager, module))
+        failures += _misspelt(source, manager, module)
+        return manager, failures
+    return None, failures
 
 
-def _ask(manager: pluggy.PluginManager, hook: str, **arguments: Any) -> Any:
+def _call(manager: pluggy.PluginManager, hook: str, **arguments: Any) -> Any:
     answers = getattr(manager.hook, hook)(**arguments)
     return answers[0] if answers else None
 
 
-def _misspelt(source: Source, manager: pluggy.PluginManager, module: Any) -> Iterator[Failure]:
-    marked = set()
+def _misspelt(source: Source, manager: pluggy.PluginManager, module: Any) -> list[Failure]:
+    """Return a failure for each hook whose name is wrong, or that lacks its marker."""
+    found, marked = [], set()
     for caller in manager.get_hookcallers(module) or ():
         for implementation in caller.get_hookimpls():
             marked.add(implementation.function)
             if not caller.has_spec() and not implementation.optionalhook:
-                error = f"no hook is called {caller.name!r}{_meant(caller.name)}; the hooks are {', '.join(HOOKS)}"
-                yield source.failure(f"hook {caller.name}", error)
+                error = f"no hook is called {caller.name!r}{_suggest(caller.name)}; the hooks are {', '.join(HOOKS)}"
+                found.append(source.failure(f"hook {caller.name}", error))
     for name, value in list(vars(module).items()) if hasattr(module, "__dict__") else ():
-        near = name.startswith("eigenwalk_") and difflib.get_close_matches(name, HOOKS, 1, 0.8)
-        if near and inspect.isfunction(value) and value not in marked:
-            error = f"function {name!r} is not marked as a hook: write @hookimpl above it"
-            yield source.failure(f"hook {name}", error if name in HOOKS else error + _meant(name))
+        if name.startswith("eigenwalk_") and inspect.isfunction(value) and value not in marked:
+            meant = "" if name in HOOKS else _suggest(name, 0.8)
+            if meant or name in HOOKS:
+                error = f"function {name!r} is not marked as a hook: write @hookimpl above it{meant}"
+                found.append(source.failure(f"hook {name}", error))
+    return found
 
 
-def _meant(name: str) -> str:
-    near = difflib.get_close_matches(name, HOOKS, 1)
+def _suggest(name: str, alike: float = 0.6) -> str:
+    from eigenwalk.names.near import nearest
+
+    near = nearest(name, HOOKS, alike=alike)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _offered(
-    source: Source, manager: pluggy.PluginManager, hook: str, kind: type[T]
-) -> tuple[tuple[T, ...], list[Failure]]:
-    """The specs of type `kind` that a plugin returns from `hook`, and a failure for each item that is no such."""
+def _specs(
+    source: Source, manager: pluggy.PluginManager, hook: str, kind: type[T], failures: list[Failure]
+) -> tuple[T, ...]:
+    """Return the usable specs of type `kind` that a plugin returns from `hook`; the others become `failures`."""
+    stage, good = f"hook {hook}", []
     if not getattr(manager.hook, hook).get_hookimpls():
-        return (), []
-    stage, wanted = f"hook {hook}", f"an iterable of {kind.__name__}"
-    try:
-        answer = _ask(manager, hook)
+        return ()
+    with guard(source, stage, failures):
+        answer = _call(manager, hook)
         if answer is None or isinstance(answer, (str, bytes, Mapping)) or not isinstance(answer, Iterable):
-            return (), [source.failure(stage, f"expected {wanted}, got {answer!r:.80}")]
-        items = list(answer)
-    except CALLED as error:
-        return (), [source.failure(stage, error)]
-    checked = [(item, objection(source, item, kind)) for item in items]
-    failures = [
-        source.failure(stage, error, (item.name,) if isinstance(item, kind) else ())  # type: ignore[attr-defined]
-        for item, error in checked
-        if error
-    ]
-    return tuple(item for item, error in checked if not error), failures
+            error = f"expected an iterable of {kind.__name__}, got {show_value(answer)}"
+            failures.append(source.failure(stage, error))
+            return ()
+        for item in list(answer):
+            error = objection(source, item, kind)
+            if error:
+                names = (item.name,) if isinstance(item, kind) else ()  # type: ignore[attr-defined]
+                failures.append(source.failure(stage, error, names))
+            else:
+                good.append(item)
+    return tuple(good)
 
 
 def objection(source: Source, item: Any, kind: type) -> str:
-    """Why `item` cannot be used as a spec of type `kind`, or nothing."""
+    """Return why `item` cannot be used as a spec of type `kind`, or ""."""
     if not isinstance(item, kind):
-        return f"expected a {kind.__name__}, got {item!r:.80}"
-    api = getattr(item, "api", API)
-    if isinstance(api, int) and OLDEST <= api <= API:
-        return ""
-    newer = isinstance(api, int) and api > API
-    speaks = f"version {API}" if OLDEST == API else f"versions {OLDEST} to {API}"
-    return (
-        f"{item.name!r} is written for version {api!r} of the contracts, this eigenwalk speaks {speaks}: "  # type: ignore[attr-defined]
-        f"pip install --upgrade {'eigenwalk' if newer else source.distribution}"
-    )
+        return f"expected a {kind.__name__}, got {show_value(item)}"
+    name, api = item.name, getattr(item, "api", API)  # type: ignore[attr-defined]
+    if isinstance(api, int) and not OLDEST <= api <= API or not isinstance(api, int):
+        newer = isinstance(api, int) and api > API
+        speaks = f"version {API}" if OLDEST == API else f"versions {OLDEST} to {API}"
+        return (
+            f"{name!r} is written for version {show_value(api)} of the contracts, this eigenwalk speaks {speaks}: "
+            f"pip install --upgrade {'eigenwalk' if newer else source.distribution}"
+        )
+    for one in fields(item):
+        value, (many, word) = getattr(item, one.name), _annotation(str(one.type))
+        wanted = TYPES.get(word)
+        values = value if many and isinstance(value, (tuple, list)) else (value,)
+        if wanted and not all(isinstance(part, wanted) for part in values):
+            return f"{one.name} of {name!r} must be {one.type}, got {show_value(value)}"
+    return ""
+
+
+def _annotation(text: str) -> tuple[bool, str]:
+    """Split an annotation into whether it is a tuple, and the type of what it holds."""
+    many = text.startswith("tuple[")
+    return many, text.removeprefix("tuple[").partition(",")[0]

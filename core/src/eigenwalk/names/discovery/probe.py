@@ -1,27 +1,39 @@
-"""One plugin asked in a process of its own, which may hang, end or run wild without harm to this one."""
+"""Plugins asked in a process of their own, where they may hang, end or run wild without harm to this one."""
 
 from __future__ import annotations
 
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from eigenwalk.names.discovery import coding
-from eigenwalk.names.discovery.plugin import Answers, Plugin, asked
+from eigenwalk.names.discovery import answers
+from eigenwalk.names.discovery.plugin import Plugin, ask
 from eigenwalk.names.discovery.source import Failure, Source
 
 TIMEOUT = 30.0
 """Seconds that a plugin may take to be imported and to answer."""
+PATIENCE = 3.0
+"""Seconds after which whoever waits is told for which plugin."""
 HEAVY = ("torch", "numpy", "tensorflow", "jax", "cv2", "PIL", "timm", "transformers", "diffusers")
 """What no plugin's entry module needs, and what takes longest to import."""
+CODE = """
+import json, sys
+given = json.load(sys.stdin)
+sys.path[:] = given["path"]
+from eigenwalk.names.discovery.probe import answer_all
+answer_all(given["sources"])
+"""
 
 
 @dataclass(frozen=True)
@@ -30,94 +42,139 @@ class Probe:
 
     Attributes:
         source: the plugin.
-        plugin: with its answers, or None.
-        failures: what went wrong.
-        seconds: that its import took, or None where it did not come back.
-        heavy: the large packages that its import brought.
-        died: why it did not come back, or nothing.
+        row: its answers as plain data, as `answers` keeps them.
+        died: why it did not come back, or "".
     """
 
     source: Source
-    plugin: Plugin | None = None
-    failures: tuple[Failure, ...] = ()
-    seconds: float | None = None
-    heavy: tuple[str, ...] = ()
+    row: dict[str, Any]
     died: str = ""
 
+    @property
+    def plugin(self) -> Plugin | None:
+        """The plugin with its answers, or None where it cannot be used."""
+        return answers.decode_row(self.source, self.row)[0]
 
-def probe(source: Source, timeout: float = TIMEOUT) -> Probe:
-    """What `source`, an installed plugin, does when it is imported and asked in a process of its own."""
-    with tempfile.TemporaryDirectory(prefix="eigenwalk-probe-") as folder:
-        out, errors = Path(folder, "answer.json"), Path(folder, "errors")
-        info = str(source.info) if source.info else None
-        given = [source.plugin, source.value, source.distribution, source.version, info, sys.path, str(out)]
-        code = "import json, sys; given = json.loads(sys.argv[1]); sys.path[:] = given[5]; "
-        code += "from eigenwalk.names.discovery.probe import answer; answer(*given[:5], given[6])"
-        with open(errors, "wb") as stream:
-            died = _run([sys.executable, "-c", code, json.dumps(given)], stream, timeout)
+    @property
+    def failures(self) -> list[Failure]:
+        """What went wrong."""
+        return answers.decode_row(self.source, self.row)[1]
+
+    @property
+    def seconds(self) -> float | None:
+        """How long its import took; None where it did not come back."""
+        return self.row.get("seconds")
+
+    @property
+    def heavy(self) -> list[str]:
+        """The large packages that its import brought."""
+        return self.row.get("heavy", [])
+
+
+def probe(
+    sources: Sequence[Source], timeout: float = TIMEOUT, notify: Callable[[Source], None] = lambda source: None
+) -> Iterator[Probe]:
+    """Ask installed plugins one after the other in another process; go on in a new one where it hangs or ends.
+
+    `notify` is called with a plugin that keeps others waiting.
+    """
+    waiting = list(sources)
+    while waiting:
+        with _child(waiting) as (process, lines, errors):
+            while waiting:
+                source, died, start = waiting.pop(0), "", os.fstat(errors.fileno()).st_size
+                try:
+                    line = _next(lines, timeout, lambda source=source: notify(source))
+                except queue.Empty:
+                    line, died = "", f"it did not answer within {timeout:g} s"
+                if line:
+                    yield Probe(source, json.loads(line))
+                    continue
+                died = (died or _ending(process)) + _last_line(errors, start)
+                yield Probe(source, answers.failed_row(source, died), died)
+                break
+
+
+@contextmanager
+def _child(
+    sources: Sequence[Source],
+) -> Iterator[tuple[subprocess.Popen[str], queue.SimpleQueue[str], IO[bytes]]]:
+    """Start a process that asks `sources`; yield it with its lines, "" at their end, and what it complained of."""
+    rows = [[s.plugin, s.value, s.distribution, s.version, str(s.info) if s.info else None] for s in sources]
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read(stream: IO[str]) -> None:
+        for line in stream:
+            lines.put(line)
+        lines.put("")
+
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-c", CODE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+        assert process.stdin and process.stdout
         try:
-            told = json.loads(out.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            died = (died or "it ended the process") + _last_line(errors)
-            return Probe(source, failures=(source.failure("import", died),), died=died)
-    return _read(source, told)
+            with suppress(BrokenPipeError), process.stdin as stdin:
+                json.dump({"path": sys.path, "sources": rows}, stdin)
+            threading.Thread(target=read, args=(process.stdout,), daemon=True).start()
+            yield process, lines, errors
+        finally:
+            with suppress(OSError, AttributeError):  # and whatever it started
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            process.wait()
 
 
-def _run(command: list[str], errors: Any, timeout: float) -> str:
-    """Why the process of `command` did not end by itself and well, or nothing."""
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True
-    )
+def _next(lines: queue.SimpleQueue[str], timeout: float, notify: Callable[[], None]) -> str:
+    """Return the next line, or "" at the end.
+
+    Raises:
+        queue.Empty: none came in time.
+    """
+    first = min(PATIENCE, timeout)
     try:
-        code = process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        return f"it did not answer within {timeout:g} s"
-    finally:
-        with suppress(OSError, AttributeError):  # and whatever it started
-            os.killpg(process.pid, signal.SIGKILL)
-        process.kill()
-        process.wait()
+        return lines.get(timeout=first)
+    except queue.Empty:
+        notify()
+    return lines.get(timeout=timeout - first)
+
+
+def _ending(process: subprocess.Popen[str]) -> str:
+    code = process.wait()
     if code >= 0:
         return f"it ended the process, with exit code {code}"
     names = {one.value: one.name for one in signal.Signals}
     return f"it ended the process, by {names.get(-code, f'signal {-code}')}"
 
 
-def _last_line(errors: Path) -> str:
-    lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+def _last_line(errors: IO[bytes], start: int) -> str:
+    errors.seek(start)
+    lines = errors.read().decode("utf-8", "replace").strip().splitlines()
     return f": {lines[-1]}" if lines else ""
 
 
-def answer(plugin: str, value: str, distribution: str, version: str, info: str | None, out: str) -> None:
-    """Asks one plugin, and writes what it answered to the file `out`; run in a process of its own."""
-    source = Source.of(plugin, value, distribution, version, Path(info) if info else None)
-    before = set(sys.modules)
-    start = time.perf_counter()
-    found, failures = asked(source)
+def answer_all(rows: Sequence[Sequence[Any]]) -> None:
+    """Ask the plugins of `rows` and write a line of JSON for each; run in a process of its own."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # plugins may print what they like
+    for plugin, value, distribution, version, info in rows:
+        source = Source.of(plugin, value, distribution, version, Path(info) if info else None)
+        print(json.dumps(_answer(source)), file=out, flush=True)
+    os._exit(0)  # without waiting for threads that imports left behind
+
+
+def _answer(source: Source) -> dict[str, Any]:
+    before, start = set(sys.modules), time.perf_counter()
+    try:
+        plugin, failures = ask(source)
+    except BaseException as error:  # a KeyboardInterrupt too: here nobody presses Ctrl-C
+        plugin, failures = None, [source.failure("import", error)]
     seconds = time.perf_counter() - start
-    told: dict[str, Any] = {
-        "seconds": seconds,
-        "heavy": [name for name in HEAVY if name in sys.modules and name not in before],
-        "failures": [asdict(failure) for failure in failures],
-        "specs": None,
-    }
-    if found:
-        told["purposes"] = dict(found.answers.purposes)
-        try:
-            told["specs"] = {hook: list(map(coding.encoded, specs)) for hook, specs in found.answers.specs.items()}
-        except TypeError as error:
-            told["failures"].append(asdict(source.failure("reading its specs", error)))
-    part = Path(out).with_suffix(".part")
-    part.write_text(json.dumps(told), encoding="utf-8")
-    os.replace(part, out)
-    sys.stdout.flush()
-    os._exit(0)  # threads that its import left behind are not waited for
-
-
-def _read(source: Source, told: dict[str, Any]) -> Probe:
-    plugin = None
-    if told["specs"] is not None:
-        specs = {hook: tuple(map(coding.decoded, one)) for hook, one in told["specs"].items()}
-        plugin = Plugin(source, Answers(specs, told["purposes"]))
-    failures = tuple(Failure(**{**one, "names": tuple(one["names"])}) for one in told["failures"])
-    return Probe(source, plugin, failures, told["seconds"], tuple(told["heavy"]))
+    heavy = [name for name in HEAVY if name in sys.modules and name not in before]
+    return {**answers.encode_row(source, plugin, failures, before), "seconds": seconds, "heavy": heavy}
