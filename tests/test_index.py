@@ -14,7 +14,7 @@ from eigenwalk.cli import main
 from eigenwalk.errors import FileError
 from eigenwalk.names import index
 from eigenwalk.names.registry import Registry
-from eigenwalk.names.schema import found_in
+from eigenwalk.names.schema import check_index
 
 ROW = {
     "distribution": '"acme-hair"',
@@ -55,16 +55,16 @@ def run(*words: str) -> int:
 
 
 def test_the_shipped_index_is_well():
-    assert found_in(index.SHIPPED) == []
-    assert all(entry.findings is not None and entry.checked for _, entry in index.shipped().entries())
+    assert check_index(index.SHIPPED) == []
+    assert all(entry.findings is not None and entry.checked for _, entry in index.shipped_index().entries())
 
 
 def test_the_shipped_index_says_what_the_specs_say():
     registry = Registry.discover()
-    ours = {normal for _, entry in index.shipped().entries() if (normal := index.normal_name(entry.distribution))}
+    ours = {normal for _, entry in index.shipped_index().entries() if (normal := index.normal_name(entry.distribution))}
     for table in index.TABLES:
         offers = {offer.name: offer for offer in getattr(registry, table) if offer.distribution in ours}
-        rows = getattr(index.shipped(), table)
+        rows = getattr(index.shipped_index(), table)
         assert set(offers) == set(rows)
         for name, offer in offers.items():
             entry, spec = rows[name], offer.spec
@@ -105,13 +105,13 @@ def test_the_shipped_index_says_what_the_specs_say():
 )
 def test_what_is_wrong_with_an_index_is_found_with_its_line(own, text, expected):
     own.write_text(text)
-    found = [str(one) for one in found_in(own, [index.shipped()])]
+    found = [str(one) for one in check_index(own, [index.shipped_index()])]
     assert any(expected in one for one in found), found
 
 
 def test_a_row_that_is_well_is_found_well(own):
     own.write_text(row() + row("other", "generators", kind=None, unit=None, reads='[".xyz files"]'))
-    assert found_in(own, [index.shipped()]) == []
+    assert check_index(own, [index.shipped_index()]) == []
 
 
 def test_the_command_exits_with_what_it_found(own, cache, capsys):
@@ -129,7 +129,7 @@ def test_own_indexes_come_before_the_shipped_one_in_their_order(own, tmp_path, c
     second = tmp_path / "second.toml"
     second.write_text(row(distribution='"second-hair"') + row("beard", distribution='"second-beard"'))
     monkeypatch.setenv("EIGENWALK_INDEX", f"{own}{os.pathsep}{second}")
-    features = index.known().features
+    features = index.known_index().features
     assert (features["hair"].distribution, features["mask"].distribution) == ("acme-hair", "acme-masks")
     assert (features["beard"].distribution, features["pixels"].distribution) == ("second-beard", "eigenwalk-pixels")
     assert (features["beard"].listed_in, features["pixels"].listed_in) == (str(second), "")
@@ -138,8 +138,8 @@ def test_own_indexes_come_before_the_shipped_one_in_their_order(own, tmp_path, c
 def test_an_index_that_cannot_be_read_is_a_problem_and_no_error(own, cache, monkeypatch, capsys):
     own.write_text("[features.hair]\nsummary = 'no distribution'\n")
     monkeypatch.setenv("EIGENWALK_INDEX", f"{own},/nowhere/index.toml,https://example.org:8080/a.toml")
-    known = index.known()
-    assert len(known.features) == len(index.shipped().features)
+    known = index.known_index()
+    assert len(known.features) == len(index.shipped_index().features)
     for problem, text in zip(known.problems, ("distribution", "/nowhere", "eigenwalk index update"), strict=True):
         assert text in problem
     main(["features"])
@@ -165,7 +165,7 @@ def test_an_address_is_fetched_by_its_command_alone(httpserver: HTTPServer, cach
     assert httpserver.log == []
     assert run("index", "update") == 0
     assert f"{address}  1 name" in capsys.readouterr().out
-    assert index.known().features["hair"].listed_in == address
+    assert index.known_index().features["hair"].listed_in == address
     httpserver.clear()
     httpserver.expect_request("/index.toml").respond_with_data("<html>the guest network's own page</html>")
     assert run("index", "update") == 4
@@ -173,7 +173,7 @@ def test_an_address_is_fetched_by_its_command_alone(httpserver: HTTPServer, cach
     httpserver.expect_request("/index.toml").respond_with_data("gone", 404)
     assert run("index", "update") == 4
     assert "404" in capsys.readouterr().err
-    assert index.known().features["hair"].distribution == "acme-hair", "what was fetched before stays"
+    assert index.known_index().features["hair"].distribution == "acme-hair", "what was fetched before stays"
     monkeypatch.setenv("EIGENWALK_INDEX", "")
     assert run("index", "update") == 2
 
@@ -182,7 +182,7 @@ def test_listing_reads_no_index_and_no_pydantic(own, monkeypatch):
     monkeypatch.setenv("EIGENWALK_INDEX", str(own))
     code = (
         "import sys; from eigenwalk.cli import main; from eigenwalk.names import index; main(['features']);"
-        "sys.exit(index.shipped.cache_info().currsize or bool({'pydantic', 'packaging', 'httpx2'} & set(sys.modules)))"
+        "sys.exit(index.shipped_index.cache_info().currsize or bool({'pydantic', 'packaging', 'httpx2'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

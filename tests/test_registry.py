@@ -11,7 +11,7 @@ import pytest
 
 from eigenwalk.errors import AmbiguousName, FileError, UnknownName
 from eigenwalk.hookspecs import hookimpl
-from eigenwalk.names.index import Index, shipped
+from eigenwalk.names.index import Index, shipped_index
 from eigenwalk.names.registry import Registry
 from eigenwalk.spec import FeatureSpec
 
@@ -237,11 +237,11 @@ def test_the_index_agrees_with_the_plugins_of_this_repository():
     offers = {(offer.name, offer.distribution): offer.spec for offer in registry.features}
     for (name, distribution), spec in offers.items():
         if (ROOT / "plugins" / distribution.removeprefix("eigenwalk-")).is_dir():
-            entry = shipped().features[name]
+            entry = shipped_index().features[name]
             assert (entry.distribution, entry.kind) == (distribution, spec.kind)
             assert entry.unit == spec.unit
     assert {"fourier.low", "mask", "pixels"} <= {name for name, _ in offers}
-    folders = {entry.distribution.removeprefix("eigenwalk-") for entry in shipped().features.values()}
+    folders = {entry.distribution.removeprefix("eigenwalk-") for entry in shipped_index().features.values()}
     assert all((ROOT / "plugins" / folder / "pyproject.toml").is_file() for folder in folders)
 
 

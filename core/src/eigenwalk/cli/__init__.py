@@ -6,19 +6,24 @@ import os
 import sys
 from collections.abc import Sequence
 
+from eigenwalk.cli.terminal import clean_output
+
 TRACEBACK = "EIGENWALK_TRACEBACK"
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line and exits: 0, or the `exit_code` of the error, or 130 after Ctrl-C."""
+    """Run the command line and exit: 0, or the `exit_code` of the error, or 130 after Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     # Allowed anywhere in the line, since it is added to a command that has just failed.
     traceback = "--traceback" in words or os.environ.get(TRACEBACK, "") not in ("", "0")
     words = [word for word in words if word != "--traceback"]
-    words, without = _without(words)
-    if without:
-        return _leaving_out(without, words, traceback)
-    _run(words, traceback)
+    words, without = _split_without(words)
+    with clean_output():
+        try:
+            _run_without(without, words, traceback) if without else _run(words, traceback)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
 
 
 def _run(words: list[str], traceback: bool) -> None:
@@ -26,18 +31,18 @@ def _run(words: list[str], traceback: bool) -> None:
     if words in (["features"], ["generators"]):
         from eigenwalk.cli import catalogue
 
-        return catalogue.quietly(catalogue.features if words == ["features"] else catalogue.generators)
+        return catalogue.print_quietly(catalogue.features if words == ["features"] else catalogue.generators)
     if words[:2] == ["weights", "list"] and words[2:] in ([], ["--json"]):
         from eigenwalk.cli import catalogue, inventory
 
-        return catalogue.quietly(inventory.as_json if words[2:] else inventory.listed)
+        return catalogue.print_quietly(inventory.print_json if words[2:] else inventory.print_table)
     from eigenwalk.cli.app import command
 
     command()(args=words, prog_name="eigenwalk", obj={"traceback": traceback})
 
 
-def _without(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """`words` without every ``--without NAME,NAME``, and those names; what follows a lone ``--`` is left as it is."""
+def _split_without(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Take every ``--without NAME,NAME`` out of `words`, up to a lone ``--``; return the rest and the names."""
     kept: list[str] = []
     names: list[str] = []
     rest = iter(words)
@@ -53,8 +58,8 @@ def _without(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return kept, names
 
 
-def _leaving_out(names: list[str], words: list[str], traceback: bool) -> None:
-    """Runs the command `words` without the plugins or distributions called `names`."""
+def _run_without(names: list[str], words: list[str], traceback: bool) -> None:
+    """Run the command `words` without the plugins or distributions called `names`."""
     from eigenwalk.names.discovery import entry_points
     from eigenwalk.names.discovery.source import WITHOUT
 
@@ -65,15 +70,12 @@ def _leaving_out(names: list[str], words: list[str], traceback: bool) -> None:
         from eigenwalk.errors import InputError
 
         have = ", ".join(dict.fromkeys(source.plugin for source in sources)) or "none"
-        error = InputError(f"--without {unknown[0]!r}: no plugin or distribution is called so; installed: {have}")
+        error = InputError(f"--without {unknown[0]!r}: no such plugin or distribution is installed; there are: {have}")
         show(error, traceback)
         sys.exit(error.exit_code)
-    before = os.environ.get(WITHOUT)
-    os.environ[WITHOUT] = ",".join([*([before] if before else []), *names])
+    before = os.environ.get(WITHOUT, "")
+    os.environ[WITHOUT] = ",".join([before, *names])
     try:
         _run(words, traceback)
     finally:
-        if before is None:
-            del os.environ[WITHOUT]
-        else:
-            os.environ[WITHOUT] = before
+        os.environ[WITHOUT] = before

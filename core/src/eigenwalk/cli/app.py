@@ -8,16 +8,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from eigenwalk.cli import TRACEBACK
-from eigenwalk.errors import EigenwalkError, PluginError, UnknownName
+from eigenwalk.cli import INTERRUPTED, TRACEBACK
+from eigenwalk.errors import EigenwalkError, FileError, PluginError, UnknownName, reason
 
-INTERRUPTED = 130
-TOOLS = {
-    "evaluate": ("eigenwalk-evaluate", "Compare methods on pairs of fixed and varied features."),
-    "new": ("eigenwalk-author", "Make a package of a feature, a generator or a direction."),
-    "publish": ("eigenwalk-author", "Check, build and try a package, and say how to upload it."),
-}
-"""Known commands of packages that need not be installed: listed with the line that gets them."""
 COMMANDS = {
     "walk": ("eigenwalk.cli.walk:walk", "Hold some features and vary others."),
     "run": ("eigenwalk.cli.walk:run", "Repeat the walk of a recipe."),
@@ -34,44 +27,48 @@ COMMANDS = {
     "check": ("eigenwalk.cli.check:check", "Check whether a feature, generator or direction keeps the contract."),
     "doctor": ("eigenwalk.cli.doctor:doctor", "Check plugins, and say what failed."),
 }
+NOT_INSTALLED = "Known, and not installed"
 
 
 class Commands(TyperGroup):
-    """Built-in commands, then those of plugins, then known tools; a plugin's is imported only when it is run."""
+    """Built-in commands, then those of plugins, then known ones that are not installed; each imported when it runs."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands, those of a built-in group such as ``index check`` left out."""
-        offers = [name for name in _plugins() if " " not in name]
-        return [*COMMANDS, *sorted({*offers, *TOOLS})]
+        return [*COMMANDS, *(name for name in (*_offers(), *_known()) if " " not in name)]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write what can be run, and apart from it what must be installed first; no command is imported."""
+        offers = {name: offer.spec.summary for name, offer in _offers().items() if " " not in name}
+        known = {name: f"{entry.summary} {entry.pip_line}" for name, entry in _known().items()}
+        here = {name: summary for name, (_, summary) in COMMANDS.items()} | offers
+        for heading, rows in (("Commands", here), (NOT_INSTALLED, known)):
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(list(rows.items()))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the command, or None; of a plugin's, what can be said without importing it."""
+        """Return the command, or None; a plugin's has yet to be imported."""
         if cmd_name in COMMANDS:
             return _load_built_in(cmd_name)
-        offer = _plugins().get(cmd_name)
+        offer = _offers().get(cmd_name)
         if offer:
             return TyperCommand(cmd_name, help=offer.spec.summary)
-        if cmd_name in TOOLS:
-            distribution, summary = TOOLS[cmd_name]
-            return TyperCommand(cmd_name, help=f"{summary} Not installed: pip install {distribution}")
-        return None
+        entry = _known().get(cmd_name)
+        return _not_installed(cmd_name, entry) if entry else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command to run, imported now.
-
-        Raises:
-            UnknownName: a known tool that is not installed.
-        """
+        """Return the command to run, imported now."""
         name, found, rest = super().resolve_command(ctx, args)
-        if name is None or name in COMMANDS:
-            return name, found, rest
-        offers = _plugins()
-        if name not in offers:
-            raise UnknownName(f"eigenwalk {name} comes with {TOOLS[name][0]}: pip install {TOOLS[name][0]}")
-        return name, _load_plugin(offers[name]), rest
+        if name and name not in COMMANDS and name in (offers := _offers()):
+            from eigenwalk.cli.terminal import allow_styles
+
+            found = _load_plugin(offers[name])
+            allow_styles()
+        return name, found, rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command; every error of ours becomes its message and its exit code."""
+        """Run the command; every error of ours becomes its message and its exit code."""
         try:
             return super().invoke(ctx)
         except EigenwalkError as error:
@@ -79,12 +76,19 @@ class Commands(TyperGroup):
 
             show(error, bool(ctx.obj and ctx.obj["traceback"]))
             raise typer.Exit(error.exit_code) from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # a name that is too long, a folder that may not be read
+            from eigenwalk.cli.errors import show
+
+            show(FileError(f"{error.filename or ''!s:.200}: {reason(error)}"), bool(ctx.obj and ctx.obj["traceback"]))
+            raise typer.Exit(FileError.exit_code) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
 
 
 def command() -> Any:
-    """The root command."""
+    """Return the root command."""
     app = typer.Typer(
         cls=Commands,
         no_args_is_help=True,
@@ -118,19 +122,51 @@ def _root(
     """Walk through the latent space of an image generator: named features stay fixed while others vary."""
 
 
+def _offers() -> dict[str, Any]:
+    """The offers of commands by name; a name that two plugins offer, or that is built in, is nobody's."""
+    from eigenwalk.names.registry import Registry
+
+    by_name: dict[str, list[Any]] = {}
+    for offer in Registry.discover().commands:
+        by_name.setdefault(offer.name, []).append(offer)
+    return {name: offers[0] for name, offers in sorted(by_name.items()) if len(offers) == 1 and name not in COMMANDS}
+
+
+def _known() -> dict[str, Any]:
+    """The commands that an index lists and no plugin offers."""
+    from eigenwalk.names.index import known_index
+
+    offers = _offers()
+    return {name: entry for name, entry in known_index().commands.items() if name not in (*COMMANDS, *offers)}
+
+
+def _not_installed(name: str, entry: Any) -> Any:
+    """Return a command that only says how to get it."""
+
+    def refuse(**_: Any) -> None:
+        raise UnknownName(f"eigenwalk {name} comes with {entry.distribution}: {entry.pip_line}")
+
+    return TyperCommand(
+        name.rpartition(" ")[2],
+        callback=refuse,
+        help=f"{entry.summary} Not installed: {entry.pip_line}",
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
+
+
 def _load_built_in(name: str) -> Any:
     """Return a command of the core; a group gains what plugins add to it, such as ``index check``."""
     target, summary = COMMANDS[name]
-    command = _command(name, _load(target), summary)
+    command = _as_click(name, _load(target), summary)
     if hasattr(command, "add_command"):
-        for offer in _plugins().values():
-            group, _, own = offer.name.partition(" ")
-            if own and group == name:
-                command.add_command(_load_plugin(offer), own)
+        added = {word: _load_plugin(offer) for word, offer in _offers().items() if word.startswith(f"{name} ")}
+        added |= {word: _not_installed(word, one) for word, one in _known().items() if word.startswith(f"{name} ")}
+        for word, one in added.items():
+            command.add_command(one, word.rpartition(" ")[2])
     return command
 
 
-def _command(name: str, loaded: Any, summary: str) -> Any:
+def _as_click(name: str, loaded: Any, summary: str) -> Any:
     """Return the click command of a function or of a typer application."""
     if isinstance(loaded, typer.Typer):
         command = typer.main.get_command(loaded)
@@ -150,26 +186,18 @@ def _load(target: str) -> Any:
     return loaded
 
 
-def _plugins() -> dict[str, Any]:
-    """Offers of commands by name; a name that two plugins offer, or that is built in, is nobody's."""
-    from eigenwalk.names.registry import Registry
-
-    found: dict[str, list[Any]] = {}
-    for offer in Registry.discover().commands:
-        found.setdefault(offer.name, []).append(offer)
-    return {name: offers[0] for name, offers in found.items() if len(offers) == 1 and name not in COMMANDS}
-
-
 def _load_plugin(offer: Any) -> Any:
     """Return the command of a plugin.
 
     Raises:
         PluginError: its module cannot be imported, or gives no command.
     """
+    from eigenwalk.names.discovery import CALLED, explain
+
     try:
-        return _command(offer.name.rpartition(" ")[2], _load(offer.spec.load), offer.spec.summary)
-    except Exception as error:  # a third party's module can raise anything
+        return _as_click(offer.name.rpartition(" ")[2], _load(offer.spec.load), offer.spec.summary)
+    except CALLED as error:
         raise PluginError(
             f"command {offer.name!r} of plugin {offer.plugin!r} ({offer.distribution} {offer.version}) cannot be "
-            f"loaded from {offer.spec.load}: {type(error).__name__}: {error}"
+            f"loaded from {offer.spec.load}: {explain(error)}"
         ) from error

@@ -11,12 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from eigenwalk.cli.terminal import clean, raw
+
 if TYPE_CHECKING:
     from eigenwalk.names.registry import Offer, Registry
 
 
-def quietly(print_all: Callable[[], None]) -> None:
-    """Runs `print_all`, and ends quietly where the reader of a pipe has gone (`| head`)."""
+def print_quietly(print_all: Callable[[], None]) -> None:
+    """Call `print_all`, and end quietly where the reader of a pipe has gone (`| head`)."""
     try:
         print_all()
         sys.stdout.flush()
@@ -58,20 +60,20 @@ def _who(offer: Offer[Any]) -> str:
 
 
 def _print(rows: Sequence[Sequence[str]], what: str, registry: Registry) -> None:
+    rows = [[" ".join(clean(cell).split()) for cell in row] for row in rows]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     bold, quiet, plain = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
     for name, unit, summary, who in rows:
         line = f"{bold}{name:<{widths[0]}}{plain}  {unit:<{widths[1]}}  {summary:<{widths[2]}}  {quiet}{who}{plain}"
-        print(line.rstrip())
+        print(line.rstrip(), file=raw(sys.stdout))
     if not rows:
         print(f"no installed plugin offers {what}", file=sys.stderr)
     print_failures(registry)
 
 
 def print_failures(registry: Registry) -> None:
-    """Says on standard error how many plugins failed, so that what they offer is missing."""
+    """Print on standard error how many plugins failed, so that what they offer is missing."""
     if registry.failures:
         count = len(registry.failures)
-        print(
-            f"{count} failure{'s' * (count > 1)} of plugins, so names may be missing: eigenwalk doctor", file=sys.stderr
-        )
+        plural = "s" if count > 1 else ""
+        print(f"{count} failure{plural} of plugins, so names may be missing: eigenwalk doctor", file=sys.stderr)

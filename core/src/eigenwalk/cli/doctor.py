@@ -14,13 +14,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from eigenwalk.cli.errors import console
 from eigenwalk.cli.environment import origin
+from eigenwalk.cli.errors import console
 from eigenwalk.cli.facts import facts
 from eigenwalk.cli.machine import device, folders
+from eigenwalk.cli.stack import conflicts
 from eigenwalk.errors import PluginError
-from eigenwalk.names.discovery import Failure, Source, chosen, entry_points
-from eigenwalk.names.discovery.answers import acquit
+from eigenwalk.names.discovery import Failure, Memory, Source, entry_points, select
 from eigenwalk.names.discovery.probe import TIMEOUT, Probe, probe
 from eigenwalk.names.registry import Registry
 from eigenwalk.spec import API
@@ -42,26 +42,27 @@ def doctor(
     """
     out = console()
     sources, failures = entry_points()
-    used, left = chosen(sources)
+    used, left = select(sources)
     with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:
-        told = pool.submit(device)
-        probes = list(pool.map(lambda source: probe(source, timeout), used))
+        computes, stack = pool.submit(device), pool.submit(conflicts)
+        probes = [told for one in pool.map(lambda source: list(probe([source], timeout)), used) for told in one]
+    memory = Memory.read()
     for one in probes:
-        if not one.died:
-            acquit(one.source)
+        memory.keep(one.source, one.row)
+    memory.write()
     registry = Registry.of(
         [one.plugin for one in probes if one.plugin],
         [*failures, *(failure for one in probes for failure in one.failures)],
         left,
     )
-    _installation(out, told.result())
+    _installation(out, computes.result())
     for one in probes:
         _plugin(out, one, registry)
     for source in left:
         out.print(Text.assemble(("out   ", "yellow"), f"{source.distribution} {source.version}  left out"))
     if not sources:
         out.print("no plugin is installed: see what exists with `eigenwalk search`")
-    wrong = [*_clashes(registry), *registry.index.problems, *_stack()]
+    wrong = [*_clashes(registry), *registry.index.problems, *stack.result()]
     for message in wrong:
         out.print(Text.assemble(("wrong ", "yellow"), message))
     _failures(out, registry.failures, sources)
@@ -83,7 +84,7 @@ def _installation(out: Console, device: str) -> None:
 
 
 def _plugin(out: Console, one: Probe, registry: Registry) -> None:
-    """Prints two lines on one plugin: what it is, and how it behaves."""
+    """Print two lines on one plugin: what it is, and how it behaves."""
     source = one.source
     offers = (*registry.features, *registry.generators, *registry.directions, *registry.commands)
     own = [offer for offer in offers if (offer.distribution, offer.plugin) == (source.distribution, source.plugin)]
@@ -131,14 +132,8 @@ def _clashes(registry: Registry) -> list[str]:
     return messages
 
 
-def _stack() -> list[str]:
-    from eigenwalk.cli.stack import broken
-
-    return broken()
-
-
 def _weights(out: Console, registry: Registry) -> None:
-    """Prints which files of weights are here, and how to get those that are not."""
+    """Print which files of weights are here, and how to get those that are not."""
     items = [(item, item.state()) for item in every(registry)]
     if not items:
         return

@@ -18,10 +18,11 @@ from urllib.parse import unquote, urlsplit
 
 from eigenwalk.errors import EigenwalkError, InputError
 from eigenwalk.names.discovery import Source
+from eigenwalk.names.index import DISTRIBUTION
 
 
 class InstallerError(EigenwalkError):
-    """pip or uv did not do what it was asked; its own words stand above."""
+    """pip or uv failed; its own words stand above."""
 
 
 @dataclass(frozen=True)
@@ -31,25 +32,43 @@ class Installer:
     name: str
     words: tuple[str, ...]
 
-    def install(self, distributions: Sequence[str], upgrade: bool = False) -> list[str]:
-        """The command that installs `distributions`."""
-        return [*self.words, "install", *self._python(), *(["--upgrade"] if upgrade else []), *distributions]
+    def install(self, packages: Sequence[str], upgrade: bool = False) -> list[str]:
+        """Return the command that installs `packages`, names of distributions or absolute folders.
+
+        Raises:
+            InputError: one is neither: an option or an address, say.
+        """
+        for package in packages:
+            if not Path(package).is_absolute():
+                _check_name(package)
+        return [*self.words, "install", *self._python(), *(["--upgrade"] if upgrade else []), *packages]
 
     def uninstall(self, distributions: Sequence[str]) -> list[str]:
-        """The command that removes `distributions`."""
+        """Return the command that removes `distributions`; raises as `install` does."""
+        for distribution in distributions:
+            _check_name(distribution)
         yes = ["--yes"] if self.name == "pip" else []
         return [*self.words, "uninstall", *self._python(), *yes, *distributions]
 
     def outdated(self) -> list[str]:
-        """The command that lists, as JSON, what has a later version."""
+        """Return the command that lists, as JSON, what has a later version."""
         return [*self.words, "list", *self._python(), "--outdated", "--format", "json"]
+
+    def check(self) -> list[str]:
+        """Return the command that says which requirements are not met."""
+        return [*self.words, "check", *self._python()]
 
     def _python(self) -> list[str]:
         return ["--python", sys.executable] if self.name == "uv" else []
 
 
+def _check_name(distribution: str) -> None:
+    if not DISTRIBUTION.fullmatch(distribution):
+        raise InputError(f"only the name of a distribution is installed or removed, got {distribution!r:.80}")
+
+
 def installer() -> Installer:
-    """What made this environment: uv where its ``pyvenv.cfg`` or the core's own record says so, else pip.
+    """Return what made this environment: uv where its ``pyvenv.cfg`` or the core's own record says so, else pip.
 
     Raises:
         InputError: neither is here, or the system's own package manager rules over this Python.
@@ -87,7 +106,7 @@ def _uv() -> list[str]:
 
 
 def run(command: Sequence[str]) -> None:
-    """Runs `command`, its words going where ours go.
+    """Run `command`, with its output where ours goes.
 
     Raises:
         InstallerError: it ends with another code than 0.
@@ -97,8 +116,8 @@ def run(command: Sequence[str]) -> None:
         raise InstallerError(f"{shlex.join(command)} ended with exit code {code}")
 
 
-def listed(command: Sequence[str]) -> list[dict[str, str]]:
-    """What `command`, which writes JSON, says.
+def run_json(command: Sequence[str]) -> list[dict[str, str]]:
+    """Run `command` and return the JSON that it writes.
 
     Raises:
         InstallerError: it fails, or writes something else.
@@ -108,13 +127,13 @@ def listed(command: Sequence[str]) -> list[dict[str, str]]:
         if done.returncode == 0:
             return json.loads(done.stdout)
     except ValueError:
-        pass
+        pass  # told below, with what it wrote
     raise InstallerError(f"{shlex.join(command)} ended with exit code {done.returncode}, and {done.stdout!r:.80}")
 
 
 def origin(source: Source) -> str:
-    """Where a plugin's distribution comes from: an editable folder, a repository, a file, or an index of packages."""
-    told = {}
+    """Say where a plugin's distribution comes from: a folder, a repository, a file, or an index of packages."""
+    told: dict = {}
     with suppress(OSError, ValueError, TypeError):
         told = json.loads(Path(source.info or "", "direct_url.json").read_text(encoding="utf-8"))
     url = str(told.get("url", ""))

@@ -12,7 +12,7 @@ NARROWEST = 20
 
 
 def facts(out: Console, rows: Sequence[tuple[str, str]]) -> None:
-    """Prints `rows` of label and value, values broken between words alone: addresses and sums can be copied."""
+    """Print `rows` of label and value, breaking values only between words: addresses and sums can be copied."""
     indent = max(len(label) for label, _ in rows) + 2
     width = max(out.width - indent, NARROWEST)
     for label, value in rows:

@@ -12,14 +12,15 @@ import typer
 from eigenwalk.cli.environment import Installer, installer, run
 from eigenwalk.cli.errors import warn
 from eigenwalk.errors import InputError, UnknownName
-from eigenwalk.names.index import NOT_AUDITED, Entry, Index, known, normal_name, shipped
+from eigenwalk.names.discovery import Memory, entry_points
+from eigenwalk.names.index import NOT_AUDITED, Entry, Index, known_index, normal_name, shipped_index
 
 DECLINED = 1
 PREFIX = "eigenwalk-"
 Listed = tuple[str, Entry]
-"""What a name stands for, feature, generator or direction, and its row."""
+"""What a name stands for, feature, generator, direction or command, and its row."""
 
-Names = Annotated[list[str], typer.Argument(help="Features, generators, directions, plugins or distributions.")]
+Names = Annotated[list[str], typer.Argument(help="Features, generators, directions, commands or distributions.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -32,17 +33,18 @@ def install(
 
     Exits with 1 where the answer is no, or the installer fails.
     """
-    index, program = known(), installer()
-    chosen: dict[str, tuple[str, list[Listed]]] = {}
+    index, program = known_index(), installer()
+    wanted: dict[str, tuple[str, list[Listed]]] = {}
     for name in names:
-        distribution, entries = _listed(name, index)
-        chosen.setdefault(normal_name(distribution), (distribution, entries))
-    for distribution, entries in chosen.values():
-        _tell(distribution, entries)
+        distribution, entries = _look_up(name, index)
+        wanted.setdefault(normal_name(distribution), (distribution, entries))
+    packages = [_package(distribution, entries) for distribution, entries in wanted.values()]
+    for distribution, entries in wanted.values():
+        _describe(distribution, entries)
         for rival in _rivals(distribution, entries):
             warn(rival)
     typer.echo(NOT_AUDITED, err=True)
-    _do(program, program.install([distribution for distribution, _ in chosen.values()], upgrade), yes)
+    _run(program, program.install(packages, upgrade), yes)
 
 
 def uninstall(names: Names, yes: Yes = False) -> None:
@@ -51,30 +53,39 @@ def uninstall(names: Names, yes: Yes = False) -> None:
     Exits with 1 where the answer is no, or the installer fails.
     """
     program = installer()
-    distributions = list(dict.fromkeys(_installed(name) for name in names))
-    _do(program, program.uninstall(distributions), yes)
+    distributions = list(dict.fromkeys(_installed_distribution(name) for name in names))
+    _run(program, program.uninstall(distributions), yes)
 
 
-def _listed(name: str, index: Index) -> tuple[str, list[Listed]]:
-    """The distribution that `name` stands for, and all that the index lists of it."""
-    named = [entry for _, entry in index.entries() if entry.name == name]
-    distributions = {normal_name(entry.distribution): entry.distribution for entry in named}
+def _look_up(name: str, index: Index) -> tuple[str, list[Listed]]:
+    """Return the distribution that `name` stands for, and all that the index lists of it."""
+    named = [entry.distribution for _, entry in index.entries() if entry.name == name]
+    distributions = {normal_name(one): one for one in named}
     if len(distributions) > 1:
         raise InputError(f"{name!r} is offered by {' and '.join(distributions.values())}: name the distribution")
-    if named:
-        distribution = named[0].distribution
-    elif any(normal_name(entry.distribution) == normal_name(name) for _, entry in index.entries()):
-        distribution = name
-    elif normal_name(name).startswith(PREFIX):  # not listed; the index of packages may have it all the same
-        return name, []
-    else:
+    distribution = named[0] if named else name
+    entries = [one for one in index.entries() if normal_name(one[1].distribution) == normal_name(distribution)]
+    if not entries and not normal_name(name).startswith(PREFIX):  # one of ours that is not listed may exist
         raise UnknownName(f"no index lists {name!r}: eigenwalk search {shlex.quote(name)} looks for what is near")
-    every = [one for one in index.entries() if normal_name(one[1].distribution) == normal_name(distribution)]
-    return distribution, every
+    return distribution, entries
 
 
-def _tell(distribution: str, listed: Sequence[Listed]) -> None:
-    """Says what is about to be installed, under which licences, and which index lists it where that is not ours."""
+def _package(distribution: str, listed: Sequence[Listed]) -> str:
+    """Return what the installer is given.
+
+    Raises:
+        InputError: a distribution of the repository, of which no copy is here.
+    """
+    entry = listed[0][1] if listed else Entry(distribution, distribution)
+    if not entry.is_ours:
+        return distribution
+    if entry.installable.startswith("./"):
+        raise InputError(f"{distribution} is on no index of packages yet: {entry.pip_line}")
+    return entry.installable
+
+
+def _describe(distribution: str, listed: Sequence[Listed]) -> None:
+    """Print what is about to be installed, under which licences, and which index lists it where that is not ours."""
     if not listed:
         typer.echo(f"{distribution}: no index lists it", err=True)
         return
@@ -87,20 +98,16 @@ def _tell(distribution: str, listed: Sequence[Listed]) -> None:
 
 
 def _rivals(distribution: str, listed: Sequence[Listed]) -> Iterator[str]:
-    """Who else has the names that are about to be installed: what is installed already, and the shipped index."""
-    from eigenwalk.names.discovery import entry_points
-    from eigenwalk.names.discovery.answers import Memory
-
+    """Say who else has the names that are about to be installed: what is installed already, and the shipped index."""
     own, memory = normal_name(distribution), Memory.read()
     others: dict[Listed, dict[str, str]] = {one: {} for one in listed}
-    ours = {(kind, entry.name): entry.distribution for kind, entry in shipped().entries()}
+    ours = {(kind, entry.name): entry.distribution for kind, entry in shipped_index().entries()}
     for kind, entry in listed:
         other = ours.get((kind, entry.name), distribution)
         if normal_name(other) != own:
             others[kind, entry][other] = "as the index that ships with eigenwalk says"
     for source in entry_points()[0]:
-        answers = memory.recall(source)
-        specs = answers.specs if answers and normal_name(source.distribution) != own else {}
+        specs = memory.answers(source).specs if normal_name(source.distribution) != own else {}
         for kind, entry in listed:
             if any(spec.name == entry.name for spec in specs.get(f"eigenwalk_{kind}s", ())):
                 others[kind, entry][source.distribution] = "which is installed here"
@@ -112,26 +119,21 @@ def _rivals(distribution: str, listed: Sequence[Listed]) -> Iterator[str]:
             )
 
 
-def _installed(name: str) -> str:
-    """The installed distribution that `name` stands for: as its metadata, what is remembered of it, or the index says.
+def _installed_distribution(name: str) -> str:
+    """Return the installed distribution that `name` stands for: by metadata, by what is remembered, or by the index.
 
     Raises:
         UnknownName: none does.
         InputError: several do, or it is the core.
     """
-    from eigenwalk.names.discovery import entry_points
-    from eigenwalk.names.discovery.answers import Memory
-
     if normal_name(name) == "eigenwalk":
         raise InputError("eigenwalk itself is not removed by itself: pip uninstall eigenwalk, or uv pip uninstall")
-    sources, _ = entry_points()
-    memory, index = Memory.read(), known()
-    exact = {source.distribution for source in sources if normal_name(source.distribution) == normal_name(name)}
-    found = exact or {source.distribution for source in sources if source.plugin == name}
+    sources, memory, index = entry_points()[0], Memory.read(), known_index()
+    found = {one.distribution for one in sources if normal_name(one.distribution) == normal_name(name)}
+    found = found or {one.distribution for one in sources if one.plugin == name}
     if not found:
         for source in sources:
-            answers = memory.recall(source)
-            offered = {spec.name for specs in answers.specs.values() for spec in specs} if answers else set()
+            offered = {spec.name for specs in memory.answers(source).specs.values() for spec in specs}
             if name in offered or name in index.names_of(source.distribution):
                 found.add(source.distribution)
     if len(found) > 1:
@@ -142,8 +144,8 @@ def _installed(name: str) -> str:
     return found.pop()
 
 
-def _do(program: Installer, command: Sequence[str], yes: bool) -> None:
-    """Runs `command` after it was shown and agreed to."""
+def _run(program: Installer, command: Sequence[str], yes: bool) -> None:
+    """Run `command` after showing it and asking."""
     typer.echo(f"runs: {shlex.join(command)}")
     if not yes:
         if not sys.stdin.isatty():

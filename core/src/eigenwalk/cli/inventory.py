@@ -12,29 +12,31 @@ from typing import Any
 
 from eigenwalk import store
 from eigenwalk.cli.catalogue import print_failures
+from eigenwalk.cli.terminal import clean, raw
 from eigenwalk.names.registry import Registry
 from eigenwalk.weights import Item, every
 
 COLOURS = {"present": "32", "unchecked": "33", "partial": "33", "damaged": "31", "missing": "2"}
 
 
-def listed() -> None:
-    """Lists every file of weights: the names that need it, the file, its size, state and licence."""
+def print_table() -> None:
+    """List every file of weights: the names that need it, the file, its size, state and licence."""
     registry = Registry.discover()
     items = every(registry)
     rows = [
-        (item.names[0], item.weights.file, store.megabytes(item.weights.size), told(item), item.weights.licence)
+        tuple(map(clean, (item.names[0], one.file, store.megabytes(one.size), state(item), one.licence)))
         for item in items
+        for one in (item.weights,)
     ]
     heads = ("needed by", "file", "size", "state", "licence")
     widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
-    colour = sys.stdout.isatty()
+    colour, out = sys.stdout.isatty(), raw(sys.stdout)
     if colour and rows:
-        print("\033[2m" + _line(heads, widths) + "\033[0m")
+        print("\033[2m" + _line(heads, widths) + "\033[0m", file=out)
     for item, row in zip(items, rows, strict=True):
         line = _line(row, widths)
-        state = f"{row[3]:<{widths[3]}}"
-        print(line.replace(state, f"\033[{COLOURS[item.state()]}m{state}\033[0m", 1) if colour else line)
+        cell = f"{row[3]:<{widths[3]}}"
+        print(line.replace(cell, f"\033[{COLOURS[item.state()]}m{cell}\033[0m", 1) if colour else line, file=out)
         for name in item.names[1:]:
             print(name)
     if not rows:
@@ -42,13 +44,13 @@ def listed() -> None:
     print_failures(registry)
 
 
-def as_json() -> None:
-    """Prints every file of weights as one JSON list of objects."""
-    print(json.dumps([described(item) for item in every()], indent=2, ensure_ascii=False))
+def print_json() -> None:
+    """Print every file of weights as one JSON list of objects."""
+    print(json.dumps([describe(item) for item in every()], indent=2, ensure_ascii=False))
 
 
-def described(item: Item) -> dict[str, Any]:
-    """What is known of `item`, for JSON."""
+def describe(item: Item) -> dict[str, Any]:
+    """Return what is known of `item`, for JSON."""
     weights = item.weights
     return {
         "names": list(item.names),
@@ -65,8 +67,8 @@ def described(item: Item) -> dict[str, Any]:
     }
 
 
-def told(item: Item) -> str:
-    """The state of `item` in words."""
+def state(item: Item) -> str:
+    """Return the state of `item` in words."""
     return item.state() if item.fetchable else f"{item.state()}, in the package"
 
 

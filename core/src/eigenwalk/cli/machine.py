@@ -1,4 +1,4 @@
-"""What torch can compute on here, told by a process of its own, and where eigenwalk keeps things."""
+"""What torch can compute on here, asked in a process of its own, and where eigenwalk keeps things."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ print(json.dumps([torch.__version__, torch.version.cuda or "", names, mps, torch
 
 
 def device() -> str:
-    """What torch can compute on, in words, or why it cannot be imported."""
+    """Say what torch can compute on, or why it cannot be imported."""
     try:
         done = subprocess.run([sys.executable, "-c", TORCH], capture_output=True, text=True, timeout=TIMEOUT)
         version, cuda, names, mps, threads = json.loads(done.stdout.strip().splitlines()[-1])
@@ -36,13 +36,13 @@ def device() -> str:
 
 
 def folders() -> Iterator[tuple[str, str]]:
-    """Label and path of every folder that eigenwalk writes to beside its runs, and the settings that are made."""
+    """Yield label and path of every folder that eigenwalk writes to beside its runs, and every setting."""
     cache = store.cache_folder()
     for label, path in (("cache", cache), ("weights", store.folder()), ("indexes", cache / "index")):
         place = path if path.exists() else path.parent
         while not place.exists():
             place = place.parent
-        state = "" if path.exists() else ", not made yet"
+        state = "" if path.exists() else ", not there yet"
         yield label, f"{path}{state}{'' if os.access(place, os.W_OK) else ', cannot be written'}"
     for name, value in sorted(os.environ.items()):
         if name.startswith("EIGENWALK_"):

@@ -9,11 +9,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from eigenwalk.cli.environment import installer, origin, run_json
 from eigenwalk.cli.errors import console
-from eigenwalk.cli.environment import installer, listed, origin
-from eigenwalk.names.discovery import Source, chosen, entry_points
-from eigenwalk.names.discovery.answers import Memory
-from eigenwalk.names.index import Index, known, normal_name
+from eigenwalk.names.discovery import Memory, Source, entry_points, select
+from eigenwalk.names.index import Index, known_index, normal_name
 
 
 def plugins(
@@ -26,9 +25,9 @@ def plugins(
     No plugin is imported: the names are those of the last time that one was.
     """
     sources, failures = entry_points()
-    _, left = chosen(sources)
+    _, left = select(sources)
     later = _later() if outdated else {}
-    out, memory, index = console(), Memory.read(), known()
+    out, memory, index = console(), Memory.read(), known_index()
     shown = [source for source in sources if not outdated or normal_name(source.distribution) in later]
     wide = max((len(source.distribution) + len(source.version) + 1 for source in shown), default=0)
     for source in shown:
@@ -45,16 +44,15 @@ def plugins(
 
 def _names(source: Source, memory: Memory, index: Index) -> str:
     """The names that a plugin offered when it was last asked, or that the index lists of its distribution."""
-    answers = memory.recall(source)
-    if answers:
+    answers = memory.answers(source)
+    if answers.specs:
         return ", ".join(spec.name for specs in answers.specs.values() for spec in specs) or "no names"
     names = ", ".join(index.names_of(source.distribution))
-    # One that failed has no answers either; which it is, only asking tells, and this command never does.
     return f"{names}, as the index says" if names else "it has not answered yet: eigenwalk doctor asks it"
 
 
 def _later() -> dict[str, str]:
-    """The latest version of every distribution that has a later one than the installed."""
+    """The latest version of every distribution that has a later one than is installed."""
     command = installer().outdated()
     typer.echo(f"runs: {shlex.join(command)}", err=True)
-    return {normal_name(row["name"]): row["latest_version"] for row in listed(command)}
+    return {normal_name(row["name"]): row["latest_version"] for row in run_json(command)}

@@ -1,11 +1,11 @@
-"""Names found by words: the order in which ``eigenwalk search`` lists what is known."""
+"""The order in which ``eigenwalk search`` lists the names that words find."""
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 from eigenwalk.names.index import Entry
+from eigenwalk.names.near import nearest
 from eigenwalk.names.registry import Offer, Registry
 
 EXACT, BEGINS, IN_NAME, CHOICE, IN_SUMMARY, IN_REST, NEAR = 100, 60, 40, 30, 20, 8, 5
@@ -18,8 +18,8 @@ ALIKE = 0.75
 class Known:
     """One name that is installed, listed, or both.
 
-    `table` is feature, generator or direction; `version` that of the installed distribution, or nothing; `choices` the
-    values that its options choose from, where it is installed.
+    `table` is feature, generator, direction or command; `version` that of the installed distribution, or ""; `choices`
+    the values that its options choose from, where it is installed.
     """
 
     table: str
@@ -28,26 +28,27 @@ class Known:
     choices: tuple[str, ...] = ()
 
 
-def everything(registry: Registry) -> list[Known]:
-    """Every name that is installed or listed; a name that several distributions offer stands there for each."""
+def all_names(registry: Registry) -> list[Known]:
+    """Return every name that is installed or listed, once for each distribution that offers it."""
     found: dict[tuple[str, str, str], Known] = {}
-    for table in ("feature", "generator", "direction"):
+    for table in ("feature", "generator", "direction", "command"):
         offers: tuple[Offer, ...] = getattr(registry, f"{table}s")
         listed = getattr(registry.index, f"{table}s")
         for offer in offers:
             spec, row = offer.spec, listed.get(offer.name)
             where = row.listed_in if row and row.distribution == offer.distribution else "not listed"
             unit, kind = getattr(spec, "unit", ""), getattr(spec, "kind", "")
-            entry = Entry(offer.name, offer.distribution, spec.summary, kind, unit, spec.licence, listed_in=where)
-            choices = tuple(choice for option in spec.options for choice in option.choices)
+            licence = getattr(spec, "licence", "")
+            entry = Entry(offer.name, offer.distribution, spec.summary, kind, unit, licence, listed_in=where)
+            choices = tuple(choice for option in getattr(spec, "options", ()) for choice in option.choices)
             found[table, offer.name, offer.distribution] = Known(table, entry, offer.version, choices)
         for entry in listed.values():
             found.setdefault((table, entry.name, entry.distribution), Known(table, entry))
     return list(found.values())
 
 
-def ranked(known: list[Known], words: list[str]) -> list[Known]:
-    """Those of `known` that every one of `words` finds, best first; without words all, by name."""
+def rank(known: list[Known], words: list[str]) -> list[Known]:
+    """Return those of `known` that every one of `words` finds, best first; without words all, by name."""
     scored = [(sum(scores), one) for one in known if all(scores := [_score(one, word.lower()) for word in words])]
     return [one for _, one in sorted(scored, key=lambda pair: (-pair[0], pair[1].entry.name))]
 
@@ -68,4 +69,4 @@ def _score(known: Known, word: str) -> int:
         return IN_SUMMARY
     if any(word in text.lower() for text in (entry.unit, entry.kind, entry.distribution, known.table)):
         return IN_REST
-    return NEAR if difflib.get_close_matches(word, parts, 1, ALIKE) else 0
+    return NEAR if nearest(word, parts, alike=ALIKE) else 0

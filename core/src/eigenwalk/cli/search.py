@@ -10,7 +10,7 @@ from rich.text import Text
 
 from eigenwalk.cli.catalogue import print_failures
 from eigenwalk.cli.errors import console, warn
-from eigenwalk.cli.ranked import Known, everything, ranked
+from eigenwalk.cli.ranked import Known, all_names, rank
 from eigenwalk.names.index import NOT_AUDITED
 from eigenwalk.spec import API
 
@@ -20,7 +20,7 @@ NOTHING = 1
 def search(
     words: Annotated[list[str] | None, typer.Argument(help="Words in names, summaries or units; none: all.")] = None,
 ) -> None:
-    """Search features, generators and directions by words: those that are installed and those that are listed.
+    """Search features, generators, directions and commands by words: installed ones and listed ones.
 
     Exits with 1 where nothing is found.
     """
@@ -28,7 +28,7 @@ def search(
 
     registry = Registry.discover()
     out = console()
-    found = ranked(everything(registry), list(words or ()))
+    found = rank(all_names(registry), list(words or ()))
     wide = max((len(one.entry.name) for one in found), default=0)
     for one in found:
         entry = one.entry

@@ -38,8 +38,8 @@ def _visible(match: re.Match[str]) -> str:
 class CleanStream:
     """A text stream that cleans what is written to `stream`."""
 
-    def __init__(self, stream: Any, strict: bool = True):
-        self.stream, self.strict = stream, strict
+    def __init__(self, stream: Any):
+        self.stream, self.strict = stream, True
 
     def write(self, text: str) -> int:
         """Write `text`, cleaned."""
@@ -56,10 +56,10 @@ class CleanStream:
 
 
 @contextmanager
-def clean_output(strict: bool = True) -> Iterator[None]:
-    """Clean what is printed inside; a plugin's command may use styles, and is not `strict`."""
+def clean_output() -> Iterator[None]:
+    """Clean what is printed inside."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (CleanStream(raw(stream), strict) for stream in before)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = (CleanStream(raw(stream)) for stream in before)  # type: ignore[assignment]
     try:
         yield
     finally:
@@ -69,3 +69,10 @@ def clean_output(strict: bool = True) -> Iterator[None]:
 def raw(stream: Any) -> Any:
     """Return the stream below `stream` that takes everything."""
     return stream.stream if isinstance(stream, CleanStream) else stream
+
+
+def allow_styles() -> None:
+    """Let what is printed from now on have styles: a plugin's command is about to run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, CleanStream):
+            stream.strict = False

@@ -40,7 +40,7 @@ All = Annotated[bool, typer.Option("--all", help="Every file of each name, not t
 @weights.command("list")
 def list_(json: Annotated[bool, typer.Option("--json", help="Print one JSON list of objects.")] = False) -> None:
     """List every file of every installed plugin: what needs it, its size, state and licence."""
-    inventory.as_json() if json else inventory.listed()
+    inventory.print_json() if json else inventory.print_table()
 
 
 @weights.command()

@@ -2,8 +2,8 @@
 
 The index is ``registry.toml``, shipped inside this package; the file of that name at the root of the repository is a
 link to it. `EIGENWALK_INDEX` adds others: paths and http(s) addresses, separated by commas, paths also as in ``PATH``.
-Where several list a name, the first of `EIGENWALK_INDEX` counts, and the shipped one comes last. What an address holds
-is read from the user's cache, where ``eigenwalk index update`` puts it: nothing here opens a connection.
+Where several list a name, the first of `EIGENWALK_INDEX` counts, and the shipped one comes last. An address is read
+from the user's cache, where ``eigenwalk index update`` puts it: nothing here opens a connection.
 
 Listed is not audited: an entry says who offers a name, not that its code is harmless.
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
@@ -26,13 +25,18 @@ from eigenwalk.errors import FileError
 from eigenwalk.store import cache_folder
 
 INDEX = "EIGENWALK_INDEX"
-TABLES = ("features", "generators", "directions")
+TABLES = ("features", "generators", "directions", "commands")
 SHIPPED = Path(__file__).parents[1] / "registry.toml"
+OURS = "plugins/"
+"""What a homepage in the shipped index may begin with: a folder of the repository that the index lies in."""
+DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+"""The name of a distribution as PEP 508 has it: never an option, a path or an address."""
+VERSION = re.compile(r"([0-9][A-Za-z0-9.+!_-]*)?")
 NOT_AUDITED = "Listed is not audited: an index says who offers a name, not that the code is harmless."
 
 
 def normal_name(distribution: str) -> str:
-    """The distribution's name as package tools compare it: lower case, runs of ``-_.`` as one hyphen."""
+    """Return the distribution's name as package tools compare it: lower case, runs of ``-_.`` as one hyphen."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
@@ -44,11 +48,11 @@ class Entry:
         kind, unit: of a feature, as its spec says.
         licence: of the code, an SPDX expression.
         weights_licence: of its weights, in words; "no weights" where it has none.
-        homepage: address of its project.
+        homepage: address of its project, or in the shipped index its folder in the repository.
         api: version of the contracts that it speaks.
         checked, checked_on, findings: which version was checked, when, and what was found.
         reads: formats of the files that a generator opens, in words.
-        listed_in: the index that lists it: path, address, or nothing for the shipped one.
+        listed_in: the index that lists it: path, address as it may be shown, or "" for the shipped one.
     """
 
     name: str
@@ -66,6 +70,29 @@ class Entry:
     reads: tuple[str, ...] = ()
     listed_in: str = ""
 
+    @property
+    def installable(self) -> str:
+        """What pip is given: the distribution, or its folder where this is a copy of the repository.
+
+        The distributions of the repository are on no index of packages yet.
+        """
+        if not self.is_ours:
+            return self.distribution
+        folder = SHIPPED.parents[3] / self.homepage
+        return str(folder) if (folder / "pyproject.toml").is_file() else f"./{self.homepage}"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the distribution lies in eigenwalk's own repository."""
+        return not self.listed_in and self.homepage.startswith(OURS)
+
+    @property
+    def pip_line(self) -> str:
+        """The command that installs it, in words."""
+        what = self.installable
+        where = ", in a copy of eigenwalk's repository" if what.startswith("./") else ""
+        return f"pip install {what}{where}"
+
 
 _TYPES: Mapping[str, type] = {"api": int, "checked_on": date, "findings": list, "reads": list}
 _FIELDS = tuple(one.name for one in fields(Entry) if one.name not in ("name", "listed_in"))
@@ -73,7 +100,7 @@ _FIELDS = tuple(one.name for one in fields(Entry) if one.name not in ("name", "l
 
 @dataclass(frozen=True)
 class Index:
-    """Every name that is known to exist, by table: features, generators, directions.
+    """Every name that is known to exist, by table.
 
     `problems` says which indexes could not be read, and why.
     """
@@ -81,30 +108,27 @@ class Index:
     features: Mapping[str, Entry] = field(default_factory=dict)
     generators: Mapping[str, Entry] = field(default_factory=dict)
     directions: Mapping[str, Entry] = field(default_factory=dict)
+    commands: Mapping[str, Entry] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path, listed_in: str = "") -> Index:
-        """The index in the TOML file at `path`; fields that this version does not know are left out.
+        """Read the index in the TOML file at `path`; fields that this version does not know are left out.
 
         Raises:
             FileError: the file is missing, is not TOML, or an entry lacks its distribution.
         """
-        try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise FileError(f"the index {path} cannot be read: {error.strerror}") from error
-        except ValueError as error:
-            raise FileError(f"the index {path} cannot be read: {error}") from error
-        features, generators, directions = (_entries(path, one, tables.get(one, {}), listed_in) for one in TABLES)
-        return cls(MappingProxyType(features), MappingProxyType(generators), MappingProxyType(directions))
+        from eigenwalk.textfile import read_toml  # listing installed names reads no index
+
+        tables = read_toml(path, "index")
+        return cls(*(MappingProxyType(_entries(path, one, tables.get(one, {}), listed_in)) for one in TABLES))
 
     def entries(self) -> tuple[tuple[str, Entry], ...]:
-        """Every entry with the word for what it is: feature, generator, direction."""
+        """Return every entry with the word for what it is: feature, generator, direction, command."""
         return tuple((table[:-1], entry) for table in TABLES for entry in getattr(self, table).values())
 
     def names_of(self, distribution: str) -> tuple[str, ...]:
-        """Every name that `distribution` provides, sorted."""
+        """Return every name that `distribution` provides, sorted."""
         wanted = normal_name(distribution)
         return tuple(sorted({entry.name for _, entry in self.entries() if normal_name(entry.distribution) == wanted}))
 
@@ -112,48 +136,50 @@ class Index:
 def _entries(path: Path, table: str, rows: Any, listed_in: str) -> dict[str, Entry]:
     entries = {}
     for name, row in rows.items() if isinstance(rows, dict) else ():
-        if not isinstance(row, dict) or not isinstance(row.get("distribution"), str):
-            raise FileError(f"{path}: [{table}.{name!r}] must have a distribution: what to install for it")
-        given: dict[str, Any] = {key: row[key] for key in _FIELDS if key in row}
+        given: dict[str, Any] = {key: row[key] for key in _FIELDS if key in row} if isinstance(row, dict) else {}
         for key, value in given.items():
             wanted = _TYPES.get(key, str)
             if not isinstance(value, wanted):
                 raise FileError(f"{path}: {key} of [{table}.{name!r}] must be a {wanted.__name__}, got {value!r:.80}")
+        if not DISTRIBUTION.fullmatch(given.get("distribution", "")) or not VERSION.fullmatch(given.get("checked", "")):
+            raise FileError(
+                f"{path}: [{table}.{name!r}] must have a distribution, the name of what to install for it, and as "
+                f"checked a version, got {given.get('distribution', '')!r:.60}, {given.get('checked', '')!r:.60}"
+            )
         given |= {key: tuple(map(str, value)) for key, value in given.items() if isinstance(value, list)}
         entries[name] = Entry(name=name, listed_in=listed_in, **given)
     return entries
 
 
 @cache
-def shipped() -> Index:
-    """The index that this version of eigenwalk ships."""
+def shipped_index() -> Index:
+    """Return the index that this version of eigenwalk ships."""
     return Index.read(SHIPPED)
 
 
-def known() -> Index:
-    """The indexes of `EIGENWALK_INDEX` and the shipped one as one; what cannot be read is among its problems."""
+def known_index() -> Index:
+    """Return the indexes of `EIGENWALK_INDEX` and the shipped one as one, with the problems met."""
     found, problems = [], []
     for place in places(os.environ.get(INDEX, "")):
         try:
-            found.append(Index.read(file_of(place), place))
+            found.append(Index.read(file_of(place), without_password(place)))
         except FileError as error:
-            remedy = ": eigenwalk index update fetches it" if is_address(place) else f": {INDEX} names it"
-            problems.append(f"{error}{remedy}")
-    return replace(merged([*found, shipped()]), problems=tuple(problems)) if found or problems else shipped()
+            remedy = "eigenwalk index update fetches it" if is_address(place) else f"{INDEX} names it"
+            problems.append(f"{error}: {remedy}")
+    return replace(merge([*found, shipped_index()]), problems=tuple(problems))
 
 
-def merged(indexes: Iterable[Index]) -> Index:
-    """One index of all; where several list a name, the first counts."""
-    features, generators, directions = {}, {}, {}
+def merge(indexes: Iterable[Index]) -> Index:
+    """Return one index of all; where several list a name, the first counts."""
+    tables: dict[str, dict[str, Entry]] = {table: {} for table in TABLES}
     for index in reversed(list(indexes)):
-        features |= index.features
-        generators |= index.generators
-        directions |= index.directions
-    return Index(MappingProxyType(features), MappingProxyType(generators), MappingProxyType(directions))
+        for table, entries in tables.items():
+            entries |= getattr(index, table)
+    return Index(**{table: MappingProxyType(entries) for table, entries in tables.items()})
 
 
 def places(text: str) -> tuple[str, ...]:
-    """The paths and addresses that `text` lists, in their order; an address ends at a comma.
+    """Return the paths and addresses that `text` lists, in their order; an address ends at a comma.
 
     >>> places("https://example.org:8080/index.toml, /a.toml")
     ('https://example.org:8080/index.toml', '/a.toml')
@@ -166,13 +192,22 @@ def places(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(place.strip() for place in found if place.strip()))
 
 
+def without_password(place: str) -> str:
+    """Return a place as it may be shown: of an address, without user, password and query.
+
+    >>> without_password("https://me:secret@example.org/index.toml?token=1")
+    'https://example.org/index.toml'
+    """
+    return re.sub(r"[?#].*", "", re.sub(r"//[^/]*@", "//", place)) if is_address(place) else place
+
+
 def is_address(place: str) -> bool:
     """Whether `place` is an http(s) address, not a path."""
     return place.startswith(("https://", "http://"))
 
 
 def file_of(place: str) -> Path:
-    """Where the index of `place` is read from: the path, or for an address its copy in the user's cache."""
+    """Return the file that the index of `place` is read from: of an address, its copy in the user's cache."""
     if not is_address(place):
         return Path(place).expanduser()
     return cache_folder() / "index" / f"{hashlib.sha256(place.encode()).hexdigest()[:32]}.toml"

@@ -10,7 +10,7 @@ remembered, so that it is imported only after it has changed. No torch here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,8 @@ from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import AmbiguousName, FileError, OptionError, UnknownName
 from eigenwalk.names.discovery import Failure, Plugin, Source, ask_all, entry_points, guard, objection, select
 from eigenwalk.names.discovery.source import ONLY, WITHOUT
-from eigenwalk.names.index import Entry, Index, known, normal_name
+from eigenwalk.names.index import DISTRIBUTION, Entry, Index, known_index, normal_name
+from eigenwalk.names.near import nearest
 from eigenwalk.spec import API, CommandSpec, DirectionSpec, FeatureSpec, GeneratorSpec
 
 __all__ = ["Failure", "Offer", "Registry"]
@@ -65,21 +66,21 @@ class Registry:
 
     @cached_property
     def index(self) -> Index:
-        """What is known to exist, installed or not: read when it is first asked for."""
-        return known() if self.listing is None else self.listing
+        """What is known to exist, installed or not, read when it is first needed."""
+        return known_index() if self.listing is None else self.listing
 
     @classmethod
     def discover(
         cls, extra: Sequence[tuple[Any, str, str]] = (), installed: bool = True, index: Index | None = None
     ) -> Registry:
-        """The registry of every installed plugin.
+        """Return the registry of every installed plugin.
 
         `extra` adds plugin modules that are not installed, each with a distribution and version to go by;
         `installed=False` leaves the installed ones out. Never raises because of a plugin.
         """
         sources, failures = entry_points() if installed else ([], [])
         sources, left_out = select(sources)
-        sources += [Source(_called(module), name, version, _given(module)) for module, name, version in extra]
+        sources += [_source(module, name, version) for module, name, version in extra]
         plugins, met = ask_all(sources)
         return cls.of(plugins, [*failures, *met], left_out, index)
 
@@ -91,7 +92,7 @@ class Registry:
         left_out: Sequence[Source] = (),
         index: Index | None = None,
     ) -> Registry:
-        """The registry of these `plugins`, with the `failures` that were met."""
+        """Return the registry of these `plugins`, with the `failures` that were met."""
         failures = list(failures)
         features = _collect(plugins, "eigenwalk_features", failures)
         generators = _collect(plugins, "eigenwalk_generators", failures)
@@ -103,7 +104,7 @@ class Registry:
         return replace(made, failures=tuple(costs))
 
     def feature(self, name: str, package: str | None = None) -> Offer[FeatureSpec]:
-        """The one offer of feature `name`; `package` picks the distribution where several offer it.
+        """Return the one offer of feature `name`; `package` picks the distribution where several offer it.
 
         Raises:
             UnknownName: no installed plugin offers it; the message says how to get it, or what is near.
@@ -112,15 +113,15 @@ class Registry:
         return self._find("feature", self.features, name, package)
 
     def generator(self, name: str, package: str | None = None) -> Offer[GeneratorSpec]:
-        """The one offer of generator `name`; raises as `feature` does."""
+        """Return the one offer of generator `name`; raises as `feature` does."""
         return self._find("generator", self.generators, name, package)
 
     def direction(self, name: str, package: str | None = None) -> Offer[DirectionSpec]:
-        """The one offer of direction `name`; raises as `feature` does."""
+        """Return the one offer of direction `name`; raises as `feature` does."""
         return self._find("direction", self.directions, name, package)
 
     def open(self, path: Path | str | Checkpoint) -> Offer[GeneratorSpec]:
-        """The generator in the file or folder at `path`, from the first plugin that recognises it.
+        """Return the generator in the file or folder at `path`, from the first plugin that recognises it.
 
         Raises:
             FileError: no plugin recognises it; the message says what the file is, what the plugins that know it say,
@@ -149,8 +150,9 @@ class Registry:
                 readers.append(f"{plugin.purpose('eigenwalk_open') or source.plugin} ({source.distribution})")
         tried = "\n  ".join(["It is none of", *readers]) if readers else "No installed plugin reads generator files"
         raise FileError(
-            f"{path} is not recognised as a generator. It is {checkpoint.words}{''.join(says)}\n{tried}{self._readable()}\n"
-            f"Or write a function that builds it, and name that: ./my_generator.py:build{_listed(failures)}"
+            f"{path} is not recognised as a generator. It is {checkpoint.words}{''.join(says)}\n"
+            f"{tried}{self._readable()}\n"
+            f"Or write a function that builds it, and name that: ./my_generator.py:build{_list(failures)}"
         )
 
     def _readable(self) -> str:
@@ -159,13 +161,15 @@ class Registry:
         found: dict[str, dict[str, None]] = {}
         for entry in self.index.generators.values():
             if entry.reads and normal_name(entry.distribution) not in here:
-                found.setdefault(entry.distribution, {}).update(dict.fromkeys(entry.reads))
-        others = "; ".join(f"{', '.join(reads)} (pip install {who})" for who, reads in sorted(found.items()))
+                found.setdefault(entry.pip_line, {}).update(dict.fromkeys(entry.reads))
+        others = "; ".join(f"{', '.join(reads)} ({line})" for line, reads in sorted(found.items()))
         return f"\nKnown and not installed: {others}" if others else ""
 
     def _find(self, kind: str, offers: Iterable[Offer[S]], name: str, package: str | None) -> Offer[S]:
         found = [offer for offer in offers if offer.name == name]
-        picked = [offer for offer in found if package is None or normal_name(offer.distribution) == normal_name(package)]
+        picked = [
+            offer for offer in found if package is None or normal_name(offer.distribution) == normal_name(package)
+        ]
         if len(picked) == 1:
             return picked[0]
         if picked:
@@ -176,44 +180,51 @@ class Registry:
         raise UnknownName(self._unknown(kind, name, package))
 
     def _unknown(self, kind: str, name: str, package: str | None) -> str:
-        guilty = [failure for failure in self.failures if _would_offer(failure, name)]
+        guilty = [failure for failure in self.failures if _may_offer(failure, name)]
         if guilty:
             return f"{kind} {name!r} is not available, because {'; and '.join(map(str, guilty))}"
-        others = _listed(self.failures)
+        others = _list(self.failures)
         entry = getattr(self.index, f"{kind}s").get(name)
-        if entry or package:
-            return self._install(kind, name, package or entry.distribution, entry) + others
+        if package and (not entry or normal_name(entry.distribution) != normal_name(package)):
+            if not DISTRIBUTION.fullmatch(package):
+                return f"{kind} {name!r}: package must be the name of a distribution, got {package!r}"
+            entry = Entry(name, package, listed_in="the expression")
+        if entry:
+            return self._how_to_get(kind, entry) + others
         for other in ("feature", "generator", "direction"):
             if any(offer.name == name for offer in getattr(self, f"{other}s")):
                 return f"{name!r} is a {other}, not a {kind}"
         return f"no {kind} is called {name!r}{self._nearest(kind, name)}{others}"
 
-    def _install(self, kind: str, name: str, distribution: str, entry: Entry | None) -> str:
+    def _how_to_get(self, kind: str, entry: Entry) -> str:
+        """Why the name of `entry`, which is known, is not here, and what brings it."""
+        name, distribution = entry.name, entry.distribution
+        upgrade = entry.pip_line.replace("pip install", "pip install --upgrade", 1)
         for source in self.left_out:
             if normal_name(source.distribution) == normal_name(distribution):
                 return (
                     f"{kind} {name!r} is not available: plugin {source.plugin!r} ({source.distribution} "
                     f"{source.version}) is left out, by --without, {WITHOUT} or {ONLY}"
                 )
-        if entry and entry.api > API:
+        if entry.api > API:
             return (
                 f"{kind} {name!r} of {distribution} is written for version {entry.api} of the contracts, this "
-                f"eigenwalk speaks version {API}: pip install --upgrade eigenwalk {distribution}"
+                f"eigenwalk speaks version {API}: upgrade eigenwalk, and {upgrade}"
             )
         for plugin in self.plugins:
             if normal_name(plugin.source.distribution) == normal_name(distribution):
                 have = f"{distribution} {plugin.source.version}"
-                return f"{kind} {name!r} is not in the installed {have}: pip install --upgrade {distribution}"
-        return f"{kind} {name!r} is not installed: pip install {distribution}"
+                return f"{kind} {name!r} is not in the installed {have}: {upgrade}"
+        return f"{kind} {name!r} is not installed: {entry.pip_line}"
 
     def _nearest(self, kind: str, name: str) -> str:
         entries = getattr(self.index, f"{kind}s")
         installed = sorted({offer.name for offer in getattr(self, f"{kind}s")})
-        near = difflib.get_close_matches(name, {*installed, *entries}, 3, 0.5)
+        near = nearest(name, {*installed, *entries}, 3, 0.5)
         near += [known for known in installed if known.split(".")[-1] == name and known not in near]
         if near:
-            how = (n if n in installed else f"{n} (pip install {entries[n].distribution})" for n in near)
-            return f"; nearest: {', '.join(how)}"
+            lines = (known if known in installed else f"{known} ({entries[known].pip_line})" for known in near)
+            return f"; nearest: {', '.join(lines)}"
         return f"; installed: {', '.join(installed[:12])}{', …' if len(installed) > 12 else ''}" if installed else ""
 
 
@@ -231,12 +242,8 @@ def _collect(plugins: Iterable[Plugin], hook: str, failures: list[Failure]) -> t
     return tuple(offers[key] for key in sorted(offers))
 
 
-def _called(module: Any) -> str:
-    return getattr(module, "__name__", type(module).__name__)
-
-
-def _given(module: Any):
-    return lambda: module
+def _source(module: Any, distribution: str, version: str) -> Source:
+    return Source(getattr(module, "__name__", type(module).__name__), distribution, version, lambda: module)
 
 
 def _who(offer: Offer[Any]) -> str:
@@ -248,13 +255,12 @@ def _lost(failure: Failure, registry: Registry, have: set[tuple[str, str]]) -> t
     return tuple(name for name in names if (failure.distribution, name) not in have)
 
 
-def _would_offer(failure: Failure, name: str) -> bool:
+def _may_offer(failure: Failure, name: str) -> bool:
     head = normal_name(name.split(".")[0])
     by_name = {normal_name(failure.plugin), normal_name(failure.distribution).removeprefix("eigenwalk-")}
     return name in failure.names or head in by_name
 
 
-def _listed(failures: Iterable[Failure]) -> str:
-    lines: Iterator[str] = (f"\n  {failure}" for failure in failures)
-    text = "".join(lines)
+def _list(failures: Iterable[Failure]) -> str:
+    text = "".join(f"\n  {failure}" for failure in failures)
     return f"\nThese plugins failed, and their names are missing:{text}" if text else ""

@@ -1,15 +1,13 @@
-"""What a row of an index must say, and what is wrong with an index: pydantic, so only ``eigenwalk index check`` asks.
+"""What a row of an index must say, and what is wrong with one; pydantic, so only ``eigenwalk index check`` imports it.
 
-    findings = found_in(Path("registry.toml"))      # empty: the index is well
+    faults = check_index(Path("registry.toml"))      # empty: the index is well
 
 The packages themselves are not looked at, and nothing is imported or fetched.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -20,35 +18,34 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from eigenwalk.errors import FileError
-from eigenwalk.names.index import TABLES, Index, normal_name
+from eigenwalk.names.index import DISTRIBUTION, OURS, TABLES, Index, normal_name
+from eigenwalk.names.near import nearest
+from eigenwalk.textfile import parse_toml, read_text
 
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+COMMAND = re.compile(r"[a-z][\w-]*( [a-z][\w-]*)?")
+"""A command, or one of a group of the core."""
 RESERVED: Mapping[str, str] = {
     "file": "file(…) is a function in a file",
     "open": "open(…) is a generator's file",
-    "davidson": "a solver of the core",
-    "dense": "a solver of the core",
-    "nullspace": "a solver of the core",
+    **dict.fromkeys(("outward", "davidson", "dense", "nullspace"), "a solver of the core"),
 }
 """Names that the core itself gives a meaning."""
 UNSAID = ("", "?", "-", "n/a", "none", "tbd", "todo", "unknown", "other", "see website")
 """Words that say nothing about a licence; where there are no weights, it is ``no weights``."""
-OURS = "plugins/"
-"""What a homepage in the shipped index may begin with: a folder of the repository that the index lies in."""
 CLOSE = 0.9
 """How alike the names of two distributions must be for one to be taken for the other."""
 
 
-def _name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]", text):
+def _check_distribution(text: str) -> str:
+    if not DISTRIBUTION.fullmatch(text):
         raise ValueError("must be the name of a distribution, such as eigenwalk-hair: letters, digits, '-', '_', '.'")
     if normal_name(text) == "eigenwalk":
         raise ValueError("is the core itself: name the plugin's distribution")
     return text
 
 
-def _spdx(text: str) -> str:
+def _check_spdx(text: str) -> str:
     try:
         canonical = canonicalize_license_expression(text)
     except InvalidLicenseExpression as error:
@@ -58,19 +55,19 @@ def _spdx(text: str) -> str:
     return text
 
 
-def _said(text: str) -> str:
+def _check_words(text: str) -> str:
     if text.strip().lower() in UNSAID:
         raise ValueError("must name the licence of the weights, or say 'no weights'")
     return text
 
 
-def _homepage(text: str) -> str:
+def _check_homepage(text: str) -> str:
     if not re.fullmatch(rf"https://[^\s/]+\.\S+|{OURS}[\w-]+", text):
         raise ValueError("must be the https:// address of the project")
     return text
 
 
-def _version(text: str) -> str:
+def _check_version(text: str) -> str:
     try:
         Version(text)
     except InvalidVersion as error:
@@ -78,7 +75,7 @@ def _version(text: str) -> str:
     return text
 
 
-def _past(day: date) -> date:
+def _check_date(day: date) -> date:
     if day > date.today():
         raise ValueError("lies in the future")
     return day
@@ -92,14 +89,14 @@ class Row(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    distribution: Annotated[str, AfterValidator(_name)]
+    distribution: Annotated[str, AfterValidator(_check_distribution)]
     summary: Line
-    licence: Annotated[str, AfterValidator(_spdx)]
-    weights_licence: Annotated[Line, AfterValidator(_said)]
-    homepage: Annotated[str, AfterValidator(_homepage)]
+    licence: Annotated[str, AfterValidator(_check_spdx)]
+    weights_licence: Annotated[Line, AfterValidator(_check_words)]
+    homepage: Annotated[str, AfterValidator(_check_homepage)]
     api: Annotated[int, Field(ge=1)]
-    checked: Annotated[str, AfterValidator(_version)]
-    checked_on: Annotated[date, AfterValidator(_past)]
+    checked: Annotated[str, AfterValidator(_check_version)]
+    checked_on: Annotated[date, AfterValidator(_check_date)]
     findings: list[Line]
 
 
@@ -116,15 +113,12 @@ class GeneratorRow(Row):
     reads: list[Line] = []
 
 
-class DirectionRow(Row):
-    """What the row of a way to choose directions says."""
-
-
-MODELS: Mapping[str, type[Row]] = {"features": FeatureRow, "generators": GeneratorRow, "directions": DirectionRow}
+MODELS: Mapping[str, type[Row]] = {"features": FeatureRow, "generators": GeneratorRow}
+"""What the rows of a table say, where that is more than every row does."""
 
 
 @dataclass(frozen=True)
-class Found:
+class Fault:
     """One thing that is wrong with an index: in which line, about which row, and what to do."""
 
     line: int
@@ -135,100 +129,97 @@ class Found:
         return f"line {self.line}: {self.row}: {self.text}" if self.row else f"line {self.line}: {self.text}"
 
 
-def found_in(path: Path, others: Sequence[Index] = ()) -> list[Found]:
-    """What is wrong with the index at `path`, in the order of its lines; `others` are those that it is used with.
+def check_index(path: Path, others: Sequence[Index] = ()) -> list[Fault]:
+    """Return what is wrong with the index at `path`, by line; `others` are those that it is used with.
 
     Raises:
         FileError: it cannot be read, or is not TOML.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
-    except (OSError, ValueError) as error:
-        raise FileError(f"the index {path} cannot be read: {error}") from error
-    lines = _lines(text)
-    found = [Found(1, "", f"table [{name}] is none of {', '.join(TABLES)}") for name in tables if name not in TABLES]
+    text = read_text(path, "index")
+    tables = parse_toml(text, f"the index {path}")
+    faults = [Fault(1, "", f"table [{name}] is none of {', '.join(TABLES)}") for name in tables if name not in TABLES]
+    lines, rows = _lines(text), list(_rows(tables))
+    for table, name, row in rows:
+        if not name:
+            faults.append(Fault(1, table, f"must be a table of rows: [{table}.name]"))
+            continue
+        texts = [*_field_faults(table, row), *_name_faults(table, name, rows), *_rivals(table, name, row, others)]
+        faults += [Fault(lines.get((table, name), 1), f"{table}.{name}", text) for text in texts]
+    faults += [Fault(1, "", text) for text in _spellings(rows)]
+    return sorted(faults, key=lambda fault: fault.line)
+
+
+def _rows(tables: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield table, name and row of every row; a table that is none has one row without a name."""
     for table in TABLES:
         rows = tables.get(table, {})
-        if not isinstance(rows, dict):
-            found.append(Found(1, table, f"must be a table of rows: [{table}.name]"))
-            continue
-        for name, row in rows.items():
-            texts = [*_fields(table, row), *_naming(table, name, tables), *_against(table, name, row, others)]
-            found += [Found(lines.get((table, name), 1), f"{table}.{name}", text) for text in texts]
-    found += [Found(1, "", text) for text in _spellings(tables)]
-    return sorted(found, key=lambda one: one.line)
+        for name, row in rows.items() if isinstance(rows, dict) else [("", {})]:
+            yield table, name, row if isinstance(row, dict) else {}
 
 
-def _fields(table: str, row: Any) -> Iterator[str]:
+def _field_faults(table: str, row: dict[str, Any]) -> Iterator[str]:
     """What the schema says of one row."""
+    model = MODELS.get(table, Row)
     try:
-        MODELS[table].model_validate(row)
+        model.model_validate(row)
     except ValidationError as error:
         missing = [str(one["loc"][0]) for one in error.errors() if one["type"] == "missing"]
         if missing:
             yield f"it lacks {', '.join(missing)}"
         for one in error.errors():
-            where = ".".join(map(str, one["loc"])) or "the row"
-            if one["type"] == "missing":
-                continue
+            where = ".".join(map(str, one["loc"]))
             if one["type"] == "extra_forbidden":
-                known = MODELS[table].model_fields
-                near = difflib.get_close_matches(where, known, 1)
+                near = nearest(where, model.model_fields)
                 yield f"{where} is no field of {table}" + (f"; did you mean {near[0]}?" if near else "")
-            else:
+            elif one["type"] != "missing":
                 message = one["msg"].removeprefix("Value error, ")
-                message = message[:1].lower() + message[1:]
-                yield f"{where} {message}, got {one['input']!r:.60}"
+                yield f"{where} {message[:1].lower()}{message[1:]}, got {one['input']!r:.60}"
 
 
-def _naming(table: str, name: str, tables: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with a name among those of its own index."""
-    if not NAME.fullmatch(name):
+def _name_faults(table: str, name: str, rows: Sequence[tuple[str, str, Any]]) -> Iterator[str]:
+    """What is wrong with a name among those of its own index; commands have names of their own."""
+    if table == "commands":
+        if not COMMAND.fullmatch(name):
+            yield "must be one word, or a group of eigenwalk's and one word"
+    elif not NAME.fullmatch(name):
         yield "must be dotted words such as fourier.low: letters, digits, '_'"
-    if name in RESERVED:
+    if name in RESERVED and table != "commands":
         yield f"is a name of the core: {RESERVED[name]}"
-    for other in TABLES:
-        rows = tables.get(other, {})
-        for same in rows if isinstance(rows, dict) else ():
-            alike = same.lower().replace("_", "") == name.lower().replace("_", "")
-            if alike and (other, same) != (table, name):
-                yield (
-                    f"stands beside {other}.{same}: one name, one meaning"
-                    if same == name
-                    else (f"can hardly be told from {other}.{same}")
-                )
+    for other, same, _ in rows:
+        alike = same.lower().replace("_", "") == name.lower().replace("_", "")
+        if alike and (other, same) != (table, name) and (other == "commands") == (table == "commands"):
+            if same == name:
+                yield f"stands beside {other}.{same}: one name, one meaning"
+            else:
+                yield f"can hardly be told from {other}.{same}"
 
 
-def _against(table: str, name: str, row: Any, others: Sequence[Index]) -> Iterator[str]:
+def _rivals(table: str, name: str, row: Mapping[str, Any], others: Sequence[Index]) -> Iterator[str]:
     """What is wrong with a row beside the rows of other indexes."""
-    distribution = row.get("distribution") if isinstance(row, dict) else None
+    distribution = row.get("distribution")
     if not isinstance(distribution, str):
         return
     if others and str(row.get("homepage", "")).startswith(OURS):
         yield "homepage must be the https:// address of the project"
     for index in others:
         for kind, entry in index.entries():
-            where = entry.listed_in or "the shipped index"
-            if entry.name == name and (
-                f"{kind}s" != table or normal_name(entry.distribution) != normal_name(distribution)
-            ):
+            same = f"{kind}s" == table and normal_name(entry.distribution) == normal_name(distribution)
+            if entry.name == name and not same and (kind == "command") == (table == "commands"):
+                where = entry.listed_in or "the shipped index"
                 yield f"shadows {kind} {name} of {entry.distribution} in {where}"
         known = {normal_name(entry.distribution) for _, entry in index.entries()}
-        near = difflib.get_close_matches(normal_name(distribution), known, 1, CLOSE)
+        near = nearest(normal_name(distribution), known, alike=CLOSE)
         if near and near[0] != normal_name(distribution):
             yield f"distribution {distribution!r} can be taken for {near[0]!r} of another index"
 
 
-def _spellings(tables: Mapping[str, Any]) -> Iterator[str]:
+def _spellings(rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> Iterator[str]:
     """The distributions whose name is written in two ways."""
     spelt: dict[str, set[str]] = {}
-    for table in TABLES:
-        rows = tables.get(table, {})
-        for row in rows.values() if isinstance(rows, dict) else ():
-            name = row.get("distribution") if isinstance(row, dict) else None
-            if isinstance(name, str):
-                spelt.setdefault(normal_name(name), set()).add(name)
+    for _, _, row in rows:
+        name = row.get("distribution")
+        if isinstance(name, str):
+            spelt.setdefault(normal_name(name), set()).add(name)
     for names in spelt.values():
         if len(names) > 1:
             yield f"one distribution is written in several ways: {', '.join(sorted(names))}"

@@ -9,8 +9,8 @@ from typing import Any
 
 import tomli_w
 
-from eigenwalk.names.index import shipped
-from eigenwalk.names.schema import found_in
+from eigenwalk.names.index import shipped_index
+from eigenwalk.names.schema import check_index
 from eigenwalk_author.trial import Told
 from eigenwalk_author.wheel import Wheel
 
@@ -48,4 +48,4 @@ def findings(name: str, reports: Iterable[Mapping[str, Any]]) -> Iterable[str]:
 
 def lacks(file: Path) -> list[str]:
     """What the index would refuse of the rows in `file`."""
-    return [str(one) for one in found_in(file, [shipped()])]
+    return [str(one) for one in check_index(file, [shipped_index()])]

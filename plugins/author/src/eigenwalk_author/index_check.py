@@ -50,10 +50,10 @@ def check(
 
 def _checked(out: Console, place: Path) -> int:
     """How much is wrong with the index at `place`, which is printed."""
-    from eigenwalk.names.schema import found_in
+    from eigenwalk.names.schema import check_index
 
-    others = [] if place.resolve() == indexes.SHIPPED.resolve() else [indexes.shipped()]
-    found = found_in(place, others)
+    others = [] if place.resolve() == indexes.SHIPPED.resolve() else [indexes.shipped_index()]
+    found = check_index(place, others)
     count = len(indexes.Index.read(place).entries()) if not found else 0
     for one in found:
         out.print(Text.assemble((f"{place}: ", "red"), str(one)))

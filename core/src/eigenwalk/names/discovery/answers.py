@@ -170,7 +170,7 @@ def _modules(source: Source) -> Iterator[str]:
     """The Python files of the plugin's top-level package, found without importing it."""
     with suppress(ImportError, ValueError, AttributeError):
         found = importlib.util.find_spec(source.value.partition(":")[0].partition(".")[0])
-        for folder in (found.submodule_search_locations or () if found else ()):
+        for folder in found.submodule_search_locations or () if found else ():
             yield from (str(file) for file, _ in zip(sorted(Path(folder).rglob("*.py")), range(MODULES), strict=False))
         if found and found.origin:
             yield found.origin

@@ -168,7 +168,7 @@ def objection(source: Source, item: Any, kind: type) -> str:
     if not isinstance(item, kind):
         return f"expected a {kind.__name__}, got {show_value(item)}"
     name, api = item.name, getattr(item, "api", API)  # type: ignore[attr-defined]
-    if isinstance(api, int) and not OLDEST <= api <= API or not isinstance(api, int):
+    if (isinstance(api, int) and not OLDEST <= api <= API) or not isinstance(api, int):
         newer = isinstance(api, int) and api > API
         speaks = f"version {API}" if OLDEST == API else f"versions {OLDEST} to {API}"
         return (
