@@ -21,7 +21,7 @@ from eigenwalk.cli.machine import device, folders
 from eigenwalk.cli.stack import conflicts
 from eigenwalk.errors import PluginError
 from eigenwalk.names.discovery import Failure, Memory, Source, entry_points, select
-from eigenwalk.names.discovery.probe import TIMEOUT, Probe, probe
+from eigenwalk.names.discovery.probe import TIMEOUT, Probe, ask_apart
 from eigenwalk.names.registry import Registry
 from eigenwalk.spec import API
 from eigenwalk.store import command, megabytes
@@ -45,7 +45,7 @@ def doctor(
     used, left = select(sources)
     with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:
         computes, stack = pool.submit(device), pool.submit(conflicts)
-        probes = [told for one in pool.map(lambda source: list(probe([source], timeout)), used) for told in one]
+        probes = [told for one in pool.map(lambda source: list(ask_apart([source], timeout)), used) for told in one]
     memory = Memory.read()
     for one in probes:
         memory.keep(one.source, one.row)
@@ -95,7 +95,7 @@ def _plugin(out: Console, one: Probe, registry: Registry) -> None:
     facts = [origin(source), *(f"contracts {api}" for api in versions)]
     if one.seconds is not None:
         slow = one.seconds >= SLOW
-        facts.append(f"import {one.seconds:.2f} s{', slow: it delays every command after it changes' if slow else ''}")
+        facts.append(f"import {one.seconds:.2f} s{', slow: it delays the first command after it changes' if slow else ''}")
     if one.heavy:
         facts.append(f"imports {', '.join(one.heavy)} only to list names")
     out.print(Text(f"      {'; '.join(facts)}", style="dim"))

@@ -11,6 +11,7 @@ from rich.text import Text
 from eigenwalk.cli.errors import console
 from eigenwalk.errors import FileError, InputError, reason
 from eigenwalk.names import index as indexes
+from eigenwalk.store import write_whole
 from eigenwalk.textfile import LARGEST
 
 TIMEOUT = 20.0
@@ -60,23 +61,18 @@ def _fetch(address: str) -> indexes.Index:
     import httpx2
 
     target, shown = indexes.file_of(address), indexes.without_password(address)
-    part, end = target.with_suffix(f".{os.getpid()}.part"), time.monotonic() + TIMEOUT
+    end, data = time.monotonic() + TIMEOUT, b""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         with httpx2.stream("GET", address, timeout=TIMEOUT, follow_redirects=True) as response:
             if response.status_code != 200:
                 raise FileError(f"the index {shown} cannot be fetched: {response.status_code} {response.reason_phrase}")
-            size = 0
-            with open(part, "wb") as stream:
-                for block in response.iter_bytes():
-                    size += len(block)
-                    if size > LARGEST or time.monotonic() > end:
-                        raise FileError(f"the index {shown} is longer than {LARGEST >> 20} MB, or {TIMEOUT:g} s")
-                    stream.write(block)
-        index = indexes.Index.read(part, shown)
-        os.replace(part, target)
+            for block in response.iter_bytes():
+                data += block
+                if len(data) > LARGEST or time.monotonic() > end:
+                    raise FileError(f"the index {shown} is larger than {LARGEST >> 20} MB, or takes {TIMEOUT:g} s")
+        index = indexes.Index.parse(data.decode("utf-8", "replace"), f"the index {shown}", shown)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, data)
     except (httpx2.HTTPError, OSError) as error:
         raise FileError(f"the index {shown} cannot be fetched: {type(error).__name__}, {reason(error)}") from error
-    finally:
-        part.unlink(missing_ok=True)
     return index

@@ -118,10 +118,17 @@ class Index:
         Raises:
             FileError: the file is missing, is not TOML, or an entry lacks its distribution.
         """
-        from eigenwalk.textfile import read_toml  # listing installed names reads no index
+        from eigenwalk.textfile import read_text  # listing installed names reads no index
 
-        tables = read_toml(path, "index")
-        return cls(*(MappingProxyType(_entries(path, one, tables.get(one, {}), listed_in)) for one in TABLES))
+        return cls.parse(read_text(path, "index"), f"the index {path}", listed_in)
+
+    @classmethod
+    def parse(cls, text: str, source: str, listed_in: str = "") -> Index:
+        """Read the index in `text`; `source` names it in messages. Raises as `read` does."""
+        from eigenwalk.textfile import parse_toml
+
+        tables = parse_toml(text, source)
+        return cls(*(MappingProxyType(_entries(source, one, tables.get(one, {}), listed_in)) for one in TABLES))
 
     def entries(self) -> tuple[tuple[str, Entry], ...]:
         """Return every entry with the word for what it is: feature, generator, direction, command."""
@@ -133,17 +140,17 @@ class Index:
         return tuple(sorted({entry.name for _, entry in self.entries() if normal_name(entry.distribution) == wanted}))
 
 
-def _entries(path: Path, table: str, rows: Any, listed_in: str) -> dict[str, Entry]:
+def _entries(source: str, table: str, rows: Any, listed_in: str) -> dict[str, Entry]:
     entries = {}
     for name, row in rows.items() if isinstance(rows, dict) else ():
         given: dict[str, Any] = {key: row[key] for key in _FIELDS if key in row} if isinstance(row, dict) else {}
         for key, value in given.items():
             wanted = _TYPES.get(key, str)
             if not isinstance(value, wanted):
-                raise FileError(f"{path}: {key} of [{table}.{name!r}] must be a {wanted.__name__}, got {value!r:.80}")
+                raise FileError(f"{source}: {key} of [{table}.{name!r}] must be a {wanted.__name__}, got {value!r:.80}")
         if not DISTRIBUTION.fullmatch(given.get("distribution", "")) or not VERSION.fullmatch(given.get("checked", "")):
             raise FileError(
-                f"{path}: [{table}.{name!r}] must have a distribution, the name of what to install for it, and as "
+                f"{source}: [{table}.{name!r}] must have a distribution, the name of what to install for it, and as "
                 f"checked a version, got {given.get('distribution', '')!r:.60}, {given.get('checked', '')!r:.60}"
             )
         given |= {key: tuple(map(str, value)) for key, value in given.items() if isinstance(value, list)}

@@ -21,7 +21,7 @@ from rich.text import Text
 from eigenwalk.cli.environment import InstallerError, installer
 from eigenwalk.names.discovery import coding, entry_points
 from eigenwalk.names.discovery.plugin import OFFERED
-from eigenwalk.names.discovery.probe import probe
+from eigenwalk.names.discovery.probe import ask_apart
 from eigenwalk.names.discovery.source import ONLY, WITHOUT
 from eigenwalk.names.index import Entry, Index, normal_name
 
@@ -99,7 +99,8 @@ TELL = "import sys; from eigenwalk_author.index_trial import tell; tell(sys.argv
 def tell(distribution: str) -> None:
     """Prints as JSON what the installed `distribution` offers here, each plugin asked in a process of its own."""
     sources, failures = entry_points()
-    probes = [probe(source) for source in sources if normal_name(source.distribution) == normal_name(distribution)]
+    own = [source for source in sources if normal_name(source.distribution) == normal_name(distribution)]
+    probes = list(ask_apart(own))
     failures = [one for one in failures if normal_name(one.distribution) == normal_name(distribution)]
     said: Any = metadata.metadata(distribution)  # a message: its protocol lacks `get` before Python 3.12
     specs: dict[str, list[Any]] = {hook: [] for hook in OFFERED}

@@ -24,7 +24,7 @@ from eigenwalk import hookspecs, spec
 from eigenwalk.names.discovery import coding
 from eigenwalk.names.discovery.plugin import OLDEST, Answers, Plugin, ask
 from eigenwalk.names.discovery.source import Failure, Source
-from eigenwalk.store import cache_folder
+from eigenwalk.store import cache_folder, write_whole
 
 METADATA = ("entry_points.txt", "RECORD", "direct_url.json")
 VOLATILE = "eigenwalk_volatile"
@@ -44,10 +44,10 @@ def ask_all(sources: Iterable[Source]) -> tuple[list[Plugin], list[Failure]]:
     rows = {source: memory.row(source) for source in sources}
     unknown = [source for source, row in rows.items() if source.info and row is None]
     if unknown and sys.executable:
-        from eigenwalk.names.discovery.probe import probe  # what starts processes is imported only when needed
+        from eigenwalk.names.discovery import probe  # what starts processes is imported only when needed
 
         with suppress(OSError):  # no process can be started: they are asked in this one
-            for told in probe(unknown, notify=_notify):
+            for told in probe.ask_apart(unknown, probe.TIMEOUT, _notify):
                 rows[told.source] = told.row
                 memory.keep(told.source, told.row)
     plugins: list[Plugin] = []
@@ -106,11 +106,9 @@ class Memory:
         """Save the rows of distributions that are still here; a cache that cannot be written costs only time."""
         if self.changed:
             rows = {key: row for key, row in self.rows.items() if os.path.isdir(key.rpartition("\n")[2])}
-            part = self.file.with_name(f"{self.file.name}.{os.getpid()}.part")
             with suppress(OSError):
                 self.file.parent.mkdir(parents=True, exist_ok=True)
-                part.write_text(json.dumps(rows), encoding="utf-8")
-                os.replace(part, self.file)
+                write_whole(self.file, json.dumps(rows))
 
 
 def decode_row(source: Source, row: Row) -> tuple[Plugin | None, list[Failure]]:

@@ -71,7 +71,7 @@ class Probe:
         return self.row.get("heavy", [])
 
 
-def probe(
+def ask_apart(
     sources: Sequence[Source], timeout: float = TIMEOUT, notify: Callable[[Source], None] = lambda source: None
 ) -> Iterator[Probe]:
     """Ask installed plugins one after the other in another process; go on in a new one where it hangs or ends.

@@ -14,7 +14,8 @@ from eigenwalk.cli import main
 from eigenwalk.errors import FileError
 from eigenwalk.names import index
 from eigenwalk.names.registry import Registry
-from eigenwalk.names.schema import check_index
+from eigenwalk.names.schema import RESERVED, check_index
+from eigenwalk.runs.recipe import SOLVERS
 
 ROW = {
     "distribution": '"acme-hair"',
@@ -68,7 +69,11 @@ def test_the_shipped_index_says_what_the_specs_say():
         assert set(offers) == set(rows)
         for name, offer in offers.items():
             entry, spec = rows[name], offer.spec
-            assert (entry.distribution, entry.summary, entry.api) == (offer.distribution, spec.summary, spec.api)
+            assert (entry.distribution, entry.summary, entry.api) == (
+                offer.distribution,
+                spec.summary,
+                getattr(spec, "api", 1),
+            )
             assert (entry.kind, entry.unit) == (getattr(spec, "kind", ""), getattr(spec, "unit", ""))
             assert entry.checked == offer.version
 
@@ -80,6 +85,8 @@ def test_the_shipped_index_says_what_the_specs_say():
         (row(finding="[]", findings=None), "finding is no field of features; did you mean findings?"),
         (row(distribution='"eigenwalk"'), "distribution is the core itself"),
         (row(distribution='"has spaces"'), "distribution must be the name of a distribution"),
+        (row(distribution='"--index-url=https://example.org"'), "distribution must be the name of a distribution"),
+        (row("'Index check'", "commands", kind=None, unit=None), "must be one word, or a group"),
         (row(licence='"Apache 2"'), "licence must be an SPDX expression"),
         (row(licence='"mit"'), "licence is written 'MIT' in SPDX"),
         (row(weights_licence='"unknown"'), "weights_licence must name the licence of the weights"),
@@ -99,7 +106,7 @@ def test_the_shipped_index_says_what_the_specs_say():
         (row("rooms"), "shadows generator rooms of eigenwalk-miniatures"),
         (row(distribution='"eigenwalk-maskz"'), "can be taken for 'eigenwalk-masks'"),
         (row() + row("beard", distribution='"Acme_Hair"'), "written in several ways: Acme_Hair, acme-hair"),
-        ("[plugins.hair]\n", "table [plugins] is none of features, generators, directions"),
+        ("[plugins.hair]\n", "table [plugins] is none of features, generators, directions, commands"),
         ("features = 3\n", "must be a table of rows"),
     ],
 )
@@ -110,7 +117,8 @@ def test_what_is_wrong_with_an_index_is_found_with_its_line(own, text, expected)
 
 
 def test_a_row_that_is_well_is_found_well(own):
-    own.write_text(row() + row("other", "generators", kind=None, unit=None, reads='[".xyz files"]'))
+    command = row("hair", "commands", kind=None, unit=None)  # a command may be called as a feature is
+    own.write_text(row() + row("other", "generators", kind=None, unit=None, reads='[".xyz files"]') + command)
     assert check_index(own, [index.shipped_index()]) == []
 
 
@@ -145,47 +153,50 @@ def test_an_index_that_cannot_be_read_is_a_problem_and_no_error(own, cache, monk
     main(["features"])
     assert "fourier.low" in capsys.readouterr().out
     assert run("search", "fourier") == 0
-    assert "/nowhere/index.toml cannot be read" in capsys.readouterr().err
+    assert "cannot read the index /nowhere/index.toml" in capsys.readouterr().err
 
 
-def test_fields_of_a_later_version_are_left_out_and_wrong_types_refused(own):
+def test_fields_of_a_later_version_are_left_out_and_what_pip_must_not_see_is_refused(own):
     own.write_text(row(stars="5"))
     assert index.Index.read(own).features["hair"].unit == "logit"
-    own.write_text(row(api='"one"'))
-    with pytest.raises(FileError, match=r"api of .* must be a int, got 'one'"):
-        index.Index.read(own)
+    for change, text in {
+        "api": ('"one"', "api of .* must be a int, got 'one'"),
+        "distribution": ('"--index-url=https://example.org"', "must have a distribution, the name of what to install"),
+        "checked": ('"1.0 --no-deps"', "as checked a version, got 'acme-hair', '1.0 --no-deps'"),
+    }.items():
+        own.write_text(row(**{change: text[0]}))
+        with pytest.raises(FileError, match=text[1]):
+            index.Index.read(own)
+
+
+def test_names_of_the_core_are_reserved():
+    assert set(SOLVERS) <= set(RESERVED)
 
 
 def test_an_address_is_fetched_by_its_command_alone(httpserver: HTTPServer, cache, monkeypatch, capsys):
     httpserver.expect_request("/index.toml").respond_with_data(row())
-    address = httpserver.url_for("/index.toml")
+    address = httpserver.url_for("/index.toml").replace("//", "//me:secret@") + "?token=secret"
     monkeypatch.setenv("EIGENWALK_INDEX", address)
     main(["features"])
     assert run("search", "mask") == 0
     assert httpserver.log == []
     assert run("index", "update") == 0
-    assert f"{address}  1 name" in capsys.readouterr().out
-    assert index.known_index().features["hair"].listed_in == address
-    httpserver.clear()
-    httpserver.expect_request("/index.toml").respond_with_data("<html>the guest network's own page</html>")
-    assert run("index", "update") == 4
-    httpserver.clear()
-    httpserver.expect_request("/index.toml").respond_with_data("gone", 404)
-    assert run("index", "update") == 4
-    assert "404" in capsys.readouterr().err
+    shown = httpserver.url_for("/index.toml")
+    assert f"{shown}  1 name" in capsys.readouterr().out
+    assert index.known_index().features["hair"].listed_in == shown
+    for answer, status in (("<html>the guest network's own page</html>", 200), ("gone", 404), ("x" * (5 << 20), 200)):
+        httpserver.clear()
+        httpserver.expect_request("/index.toml").respond_with_data(answer, status)
+        assert run("index", "update") == 4
+    said = capsys.readouterr().err
+    assert f"the index {shown} cannot be fetched: 404 NOT FOUND" in said and "larger than 4 MB" in said
     assert index.known_index().features["hair"].distribution == "acme-hair", "what was fetched before stays"
+    httpserver.stop()
+    assert run("index", "update") == 4 and run("index", "list") == 0
+    said = capsys.readouterr()
+    assert "ConnectError" in said.err and "secret" not in said.err + said.out
     monkeypatch.setenv("EIGENWALK_INDEX", "")
     assert run("index", "update") == 2
-
-
-def test_listing_reads_no_index_and_no_pydantic(own, monkeypatch):
-    monkeypatch.setenv("EIGENWALK_INDEX", str(own))
-    code = (
-        "import sys; from eigenwalk.cli import main; from eigenwalk.names import index; main(['features']);"
-        "sys.exit(index.shipped_index.cache_info().currsize or bool({'pydantic', 'packaging', 'httpx2'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 PLUGIN = """
