@@ -94,8 +94,8 @@ def _plugin(out: Console, one: Probe, registry: Registry) -> None:
     versions = sorted({getattr(offer.spec, "api", API) for offer in own})
     facts = [origin(source), *(f"contracts {api}" for api in versions)]
     if one.seconds is not None:
-        slow = one.seconds >= SLOW
-        facts.append(f"import {one.seconds:.2f} s{', slow: it delays the first command after it changes' if slow else ''}")
+        slow = ", slow: it delays the first command after it changes" if one.seconds >= SLOW else ""
+        facts.append(f"import {one.seconds:.2f} s{slow}")
     if one.heavy:
         facts.append(f"imports {', '.join(one.heavy)} only to list names")
     out.print(Text(f"      {'; '.join(facts)}", style="dim"))
