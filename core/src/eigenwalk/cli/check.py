@@ -73,12 +73,12 @@ def check(
         reports = (kit.check(case, registry) for case in asked)
     else:
         reports = kit.check_declarations(registry)
-    if not _shown(reports, as_json, whole=bool(names or cases)):
+    if not _print_all(reports, as_json, whole=bool(names or cases)):
         raise typer.Exit(FAILED)
 
 
 def _cases(file: Path) -> list[Case]:
-    """CASES of the Python file.
+    """Return CASES of the Python file.
 
     Raises:
         FileError, PluginError, UnknownName: there is none, it fails, or it has no CASES.
@@ -95,8 +95,8 @@ def _cases(file: Path) -> list[Case]:
     return list(found)
 
 
-def _shown(reports: Iterable[Report], as_json: bool, whole: bool) -> bool:
-    """Prints every report as it is made, `whole` or its failures alone, or all as JSON; whether all are well."""
+def _print_all(reports: Iterable[Report], as_json: bool, whole: bool) -> bool:
+    """Print every report as it is made, `whole` or its failures alone, or all as JSON; return whether all are well."""
     out, done = console(), []
     for report in reports:
         if not as_json:
@@ -115,7 +115,7 @@ def _shown(reports: Iterable[Report], as_json: bool, whole: bool) -> bool:
 
 def _print(out: Console, report: Report, whole: bool) -> None:
     out.print(Text(report.summary(), style="bold"))
-    for finding in report if whole else report.failures:
+    for finding in report.readable() if whole else report.failures:
         head, *rest = report.lines(finding)
         line = Text(head)
         line.stylize(STYLES[finding.outcome], 0, 2 + len(head[2:].split()[0]))
@@ -125,7 +125,7 @@ def _print(out: Console, report: Report, whole: bool) -> None:
 
 
 def _images(generator: str | None, files: list[Path], registry: Registry) -> Callable[[], Tensor] | None:
-    """Gives images ``(3, 3, height, width)`` of a generator, or from files; None where neither is given."""
+    """Return what gives images ``(3, 3, height, width)``, of a generator or from files; None where neither is given."""
     if generator and files:
         raise InputError("--generator and --images both say where images come from: give one of them")
     if generator:
@@ -144,7 +144,7 @@ def _images(generator: str | None, files: list[Path], registry: Registry) -> Cal
 
 
 def _read(files: list[Path]) -> Tensor:
-    """The first images among `files` and in the folders among them, ``(n, 3, height, width)`` in [0, 1].
+    """Return the first images among `files` and in the folders among them, ``(n, 3, height, width)`` in [0, 1].
 
     Each pixel is moved within the half grey level that its byte was rounded by: bytes are equal where a generator's
     pixels are not, and where they are, a max pool has no derivative.

@@ -1,4 +1,4 @@
-"""From what a person hands over, an expression, an object or a spec, to the subject that the checks examine."""
+"""The subject that the checks examine, from an expression, an object or a spec."""
 
 from __future__ import annotations
 
@@ -21,49 +21,41 @@ from eigenwalk.objects.build import check_generator
 from eigenwalk.objects.compose import build_feature, build_generator
 from eigenwalk.spec import FeatureSpec, GeneratorSpec
 from eigenwalk.testing.latent import latents
+from eigenwalk.testing.report import Kind
 from eigenwalk.testing.subject import FeatureSubject, GeneratorSubject
 
 LATENTS = 3
 NOBODY = "no distribution"
 
 
-def is_generator(text: str, registry: Registry) -> bool:
-    """Whether `text` names a generator: by its name, a checkpoint's path, or what a function in a file asks for.
+def kind_of(text: str, registry: Registry) -> Kind:
+    """Return what `text` stands for: by its name, a checkpoint's path, or what a function in a file asks for.
 
-    A function that can be called with the options alone builds a generator; one that needs more wants images.
+    A function that can be called with the options alone builds a generator; one that needs more wants images. Where a
+    name is offered as several kinds, it is a feature's.
     """
     try:
         node = parse_generator(text)
-    except EigenwalkError:
-        return False
+    except EigenwalkError:  # a composed expression
+        return "feature"
     if isinstance(node, Open):
-        return True
+        return "generator"
     if node.name != "file":
-        features = {offer.name for offer in registry.features}
-        return node.name not in features and node.name in {offer.name for offer in registry.generators}
+        kinds: tuple[Kind, ...] = ("feature", "direction", "generator")
+        offering = (kind for kind in kinds if node.name in {one.name for one in getattr(registry, f"{kind}s")})
+        return next(offering, "feature")
     found = OwnFile.of(str(node.args[0])).load()
     if inspect.isclass(found) or isinstance(found, (Feature, Generator)):
-        return isinstance(found, Generator) or (inspect.isclass(found) and issubclass(found, Generator))
+        return "generator" if issubclass(found if inspect.isclass(found) else type(found), Generator) else "feature"
     try:
         inspect.signature(found).bind(**factory_options(node.options))
     except (TypeError, ValueError):
-        return False
-    return True
-
-
-def is_direction(text: str, registry: Registry) -> bool:
-    """Whether `text` names a way to choose directions, and no feature of that name."""
-    try:
-        node = parse(text)
-    except EigenwalkError:
-        return False
-    features = {offer.name for offer in registry.features}
-    directions = {offer.name for offer in registry.directions}
-    return isinstance(node, Call) and node.name not in features and node.name in directions
+        return "feature"
+    return "generator"
 
 
 def feature_subject(what: Any, images: Tensor, registry: Registry | None = None) -> FeatureSubject:
-    """The subject of a feature: an expression, an object, a spec or a function.
+    """Return the subject of a feature: an expression, an object, a spec or a function.
 
     Raises:
         InputError: the text says how a feature is used, not which; the images are of another shape, or fewer than two.
@@ -81,20 +73,16 @@ def feature_subject(what: Any, images: Tensor, registry: Registry | None = None)
             raise InputError(f"{what!r} says how a feature is used, not only which: check {node.inner}")
         feature, _ = build_feature(node, registry)
         named = [call for call in calls(node) if call.name != "file"]
-        offers = dict.fromkeys(registry.feature(call.name, call.package) for call in named)
-        return FeatureSubject(
-            name=what, inputs=images, offers=tuple(offers), feature=feature, direct=isinstance(node, Call)
-        )
+        offers = tuple(dict.fromkeys(registry.feature(call.name, call.package) for call in named))
+        return FeatureSubject(what, images, offers, feature=feature, direct=isinstance(node, Call))
     if isinstance(what, FeatureSpec):
-        offers = (Offer(what, NOBODY, "", ""),)
-        return FeatureSubject(name=what.name, inputs=images, offers=offers, feature=what.factory()(), direct=True)
+        return FeatureSubject(what.name, images, (Offer(what, NOBODY, "", ""),), feature=what.factory()())
     feature = what if isinstance(what, Feature) else FunctionFeature(what)
-    name = getattr(what, "__name__", type(what).__name__)
-    return FeatureSubject(name=name, inputs=images, feature=feature, direct=True)
+    return FeatureSubject(getattr(what, "__name__", type(what).__name__), images, feature=feature)
 
 
 def generator_subject(what: Any, registry: Registry | None = None) -> GeneratorSubject:
-    """The subject of a generator: an expression, an object or a spec.
+    """Return the subject of a generator: an expression, an object or a spec.
 
     Raises:
         EigenwalkError: as it is built.
@@ -108,8 +96,7 @@ def generator_subject(what: Any, registry: Registry | None = None) -> GeneratorS
             offers = (known.open(node.path),)
         elif node.name != "file":
             offers = (known.generator(node.name, node.package),)
-
-        rebuilt = functools.partial(_rebuilt, node, known)
+        rebuilt = functools.partial(_rebuild, node, known)
     elif isinstance(what, GeneratorSpec):
         factory = what.factory()
         generator, name = factory(), what.name
@@ -117,12 +104,10 @@ def generator_subject(what: Any, registry: Registry | None = None) -> GeneratorS
     else:
         generator, name = what, type(what).__name__
     generator = check_generator(generator, name)
-    return GeneratorSubject(
-        name=name, inputs=latents(LATENTS, generator), offers=offers, generator=generator, rebuilt=rebuilt
-    )
+    return GeneratorSubject(name, latents(LATENTS, generator), offers, rebuilt=rebuilt, generator=generator)
 
 
-def _rebuilt(node: Call | Open, registry: Registry, **options: Any) -> Generator:
-    """The generator of `node` with other options."""
+def _rebuild(node: Call | Open, registry: Registry, **options: Any) -> Generator:
+    """Build the generator of `node` with other options."""
     kept = tuple((name, value) for name, value in node.options if name not in options)
     return build_generator(replace(node, options=(*kept, *options.items()), offer=None), registry)[0]

@@ -1,16 +1,16 @@
-"""One check, and how all of them are run."""
+"""One check, and how checks are run."""
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from eigenwalk.errors import Undefined
-from eigenwalk.names.discovery import explain
-from eigenwalk.testing.report import Finding
+from eigenwalk.names.discovery import CALLED, explain
+from eigenwalk.names.near import nearest
+from eigenwalk.testing.report import MEANINGLESS, Finding
 
 
 class Failed(Exception):
@@ -26,7 +26,7 @@ class Inapplicable(Exception):
 
 
 def fail(measured: str, remedy: str) -> NoReturn:
-    """Ends a check as failed."""
+    """End a check as failed."""
     raise Failed(measured, remedy)
 
 
@@ -37,8 +37,8 @@ class Check:
     Attributes:
         name: as in reports and in a case's `expected`.
         run: returns what it measured, or raises `Failed` or `Inapplicable`.
-        needs: checks without whose answer this one would mean nothing: it is skipped where one of them failed, so
-            that one fault is one failure.
+        needs: checks without which this one would mean nothing: it is skipped where one of them failed, so that one
+            fault is one failure.
     """
 
     name: str
@@ -47,12 +47,12 @@ class Check:
 
     @property
     def about(self) -> str:
-        """What it asks, in a line: the first of its docstring."""
+        """What it asks: the first line of its docstring."""
         return (inspect.getdoc(self.run) or "").partition("\n")[0]
 
 
-def findings(checks: Sequence[Check], subject: Any, expected: Mapping[str, str]) -> Iterator[Finding]:
-    """Every check's finding on `subject`.
+def run_checks(checks: Sequence[Check], subject: Any, expected: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield every check's finding on `subject`.
 
     `expected` maps a check's name to the reason why it is expected to fail: one that passes, or does not apply, fails.
 
@@ -62,22 +62,20 @@ def findings(checks: Sequence[Check], subject: Any, expected: Mapping[str, str])
     names = [check.name for check in checks]
     for name in expected:
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1) or names
-            raise ValueError(f"expected names the check {name!r}; did you mean {' or '.join(near)}?")
+            raise ValueError(f"expected names the check {name!r}; did you mean {(nearest(name, names) or names)[0]}?")
     failed: set[str] = set()  # and those that mean nothing because of one
     for check in checks:
         missing = next((name for name in check.needs if name in failed), None)
         if missing and check.name not in expected:
-            found = Finding(check.name, "skipped", f"means nothing without {missing}")
-            failed.add(check.name)
+            found = Finding(check.name, "skipped", f"{MEANINGLESS} {missing}")
         else:
-            found = _judged(_found(check, subject), expected.get(check.name))
-        if found.outcome in ("failed", "expected"):
+            found = _judge(_run(check, subject), expected.get(check.name))
+        if missing or found.outcome in ("failed", "expected"):
             failed.add(check.name)
         yield found
 
 
-def _found(check: Check, subject: Any) -> Finding:
+def _run(check: Check, subject: Any) -> Finding:
     try:
         return Finding(check.name, "passed", check.run(subject))
     except Inapplicable as reason:
@@ -87,21 +85,17 @@ def _found(check: Check, subject: Any) -> Finding:
     except Undefined as error:
         remedy = "measure it on images at which it has a value: Case(images=…); --images or --generator in a shell"
         return Finding(check.name, "failed", f"it has no value at the images of this check: {error}", remedy)
-    except Exception as error:  # a third party's code can raise anything
-        text = f"it raised {explain(error)}"
-        return Finding(check.name, "failed", text, f"nothing may be raised here; asked was: {check.about}")
+    except CALLED as error:
+        remedy = f"nothing may be raised here; asked was: {check.about}"
+        return Finding(check.name, "failed", f"it raised {explain(error)}", remedy)
 
 
-def _judged(found: Finding, reason: str | None) -> Finding:
-    """`found`, held against the `reason` why it should fail."""
+def _judge(found: Finding, reason: str | None) -> Finding:
+    """Hold `found` against the `reason` why it should fail."""
     if reason is None:
         return found
     if found.outcome == "failed":
         return Finding(found.check, "expected", f"{reason} ({found.measured})")
-    said = "it passes" if found.outcome == "passed" else "it does not apply"
-    return Finding(
-        found.check,
-        "failed",
-        f"expected to fail ({reason}), but {said}: {found.measured}",
-        f"take {found.check!r} out of the case's `expected`",
-    )
+    told = f"expected to fail ({reason}), but it {'passes' if found.outcome == 'passed' else 'does not apply'}"
+    remedy = f"take {found.check!r} out of the case's `expected`"
+    return Finding(found.check, "failed", f"{told}: {found.measured}", remedy)

@@ -15,7 +15,7 @@ from eigenwalk.feature import Feature
 from eigenwalk.maths.linearise import UNABLE, Point
 from eigenwalk.maths.linearise.attention import plain_attention
 from eigenwalk.testing.checks import Inapplicable, fail
-from eigenwalk.testing.subject import ROWS, SEED, FeatureSubject, Subject, normal
+from eigenwalk.testing.subject import ROWS, SEED, FeatureSubject, Subject, normal, words
 
 MANY = 3
 """Tangents that the core pushes together, by forward mode; one alone goes through two reverse passes."""
@@ -43,19 +43,18 @@ def gradient(s: Subject) -> str:
     if not values.requires_grad:
         fail(
             "values carry no gradient",
-            "leave out torch.no_grad, inference_mode, detach, .data, numpy and round where values are computed; "
-            "what cannot be differentiated declares differentiable=False",
+            "return what an argmax, a comparison or a rounding is made of: logits, a softmax, a sigmoid; and leave out "
+            "no_grad, inference_mode, detach, .data and numpy. Only a detector without any gradient declares "
+            "differentiable=False",
         )
     found = torch.autograd.grad(values, inputs, normal(values), allow_unused=True)[0]
     norms = torch.zeros(len(inputs)) if found is None else found.flatten(1).norm(dim=1)
     if not bool(norms.isfinite().all()):
-        fail(f"its norm is {_listed(norms)}", "avoid what has an infinite slope: √0, |0|, log 0; add an epsilon inside")
+        fail(f"its norm is {words(norms)}", "avoid what has an infinite slope: √0, |0|, log 0; add an epsilon inside")
     if not bool((norms > 0).all()):
-        fail(
-            f"its norm is {_listed(norms)}",
-            "argmax, rounding, a threshold and a saturated clip have no slope: use the soft value before them",
-        )
-    return f"norms {_listed(norms)}"
+        remedy = "an argmax, rounding, a threshold and a saturated clip have no slope: use the soft value before them"
+        fail(f"its norm is {words(norms)}", remedy)
+    return f"norms {words(norms)}"
 
 
 def pullback(s: Subject) -> str:
@@ -158,7 +157,7 @@ def step(s: FeatureSubject) -> str:
             f"along {MANY} directions, values at rows {(change == 0).nonzero().flatten().tolist()} never change",
             f"raise step ({feature.step}) above what the feature rounds to, or return the value before it is rounded",
         )
-    return f"values change by {_listed(change)} over ± {feature.step:g} RMS pixel"
+    return f"values change by {words(change)} over ± {feature.step:g} RMS pixel"
 
 
 def _smooth(images: Tensor, seed: int) -> Tensor:
@@ -170,7 +169,3 @@ def _smooth(images: Tensor, seed: int) -> Tensor:
 
 def _precision(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def _listed(numbers: Tensor) -> str:
-    return ", ".join(f"{float(number):.3g}" for number in numbers)

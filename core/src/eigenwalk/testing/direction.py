@@ -10,8 +10,8 @@ from torch import Tensor
 from eigenwalk.errors import CompositionError
 from eigenwalk.testing.checks import Inapplicable, fail
 from eigenwalk.testing.sight import DirectionSubject
-from eigenwalk.testing.subject import SEED
-from eigenwalk.testing.values import _equal, _state
+from eigenwalk.testing.subject import what
+from eigenwalk.testing.values import keeping_state, two_seeds
 
 LENGTH = 1e-3
 """How far from 1 a unit vector's length may be: the walk refuses others."""
@@ -28,7 +28,7 @@ def shape(s: DirectionSubject) -> str:
         V, wanted = s.found(s.inputs[:rows], k), (rows, k, d)
         if not isinstance(V, Tensor) or not V.is_floating_point() or tuple(V.shape) != wanted:
             fail(
-                f"asked for {k} at {rows} latents it gives {_what(V)}",
+                f"asked for {k} at {rows} latents it gives {what(V)}",
                 f"return floating-point directions (batch, k, latent) = {wanted}: sight.batch rows, sight.dim columns",
             )
     return f"({len(s.inputs)}, {s.leading}, {d}) and (1, 1, {d})"
@@ -75,7 +75,7 @@ def many(s: DirectionSubject) -> str:
         return f"it declines {d}: {error}"
     if tuple(V.shape) != (1, d, d):
         fail(
-            f"asked for {d} it gives {_what(V)}",
+            f"asked for {d} it gives {what(V)}",
             "raise CompositionError where there are fewer than k, and say how many there are",
         )
     return f"{d} directions of {d} coordinates"
@@ -89,7 +89,7 @@ def unheld(s: DirectionSubject) -> str:
         return f"it declines: {error}"
     if tuple(V.shape) != (len(s.inputs), s.leading, s.generator.latent_dim) or not bool(V.isfinite().all()):
         fail(
-            f"with nothing fixed it gives {_what(V)}{'' if V.isfinite().all() else ' with NaN'}",
+            f"with nothing fixed it gives {what(V)}{'' if V.isfinite().all() else ' with NaN'}",
             "F V is then (batch, k, 0): let sums over it be zero, or raise CompositionError",
         )
     return "it answers with nothing fixed too"
@@ -107,11 +107,7 @@ def dtype(s: DirectionSubject) -> str:
 
 def determinism(s: DirectionSubject) -> str:
     """The same latents give the same directions, whatever torch's seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        first = s.found(s.inputs)
-        torch.manual_seed(2)
-        second = s.found(s.inputs)
+    first, second = two_seeds(lambda: s.found(s.inputs))
     gap = float((first - second).norm(dim=-1).max())
     if gap > SAME:
         fail(
@@ -136,22 +132,12 @@ def independence(s: DirectionSubject) -> str:
 
 def pure(s: DirectionSubject) -> str:
     """A call changes neither what it sees nor torch's global state."""
-    torch.manual_seed(SEED)  # a state that none sets by chance
-    before, sight = _state(), s.sight(s.inputs)
+    sight = s.sight(s.inputs)
     like, images = sight.like.clone(), sight.images.clone()
-    s.directions.find(sight, s.leading)
-    after = _state()
+    with keeping_state():
+        s.directions.find(sight, s.leading)
     if not (torch.equal(like, sight.like) and torch.equal(images, sight.images)):
         fail("the latents or images that it sees were changed", "work on a copy: x = x - mean, and never x -= mean")
-    changed = [name for name, value in before.items() if not _equal(value, after[name])]
-    if changed:
-        torch.set_rng_state(before["random state"])
-        torch.set_default_dtype(before["default dtype"])
-        torch.set_grad_enabled(before["gradient mode"])
-        fail(
-            f"torch's {' and '.join(changed)} changed",
-            "draw from torch.Generator().manual_seed(…) and set nothing that other code shares",
-        )
     return "what it sees, random state, default dtype and gradient mode are as before"
 
 
@@ -179,7 +165,7 @@ def _continuing(s: DirectionSubject) -> str:
         V: Any = s.found(s.inputs, 1, previous)
         wanted = (len(s.inputs), 1, s.generator.latent_dim)
         if not isinstance(V, Tensor) or tuple(V.shape) != wanted:
-            fail(f"with a previous direction it gives {_what(V)}", f"return the one that continues it, {wanted}")
+            fail(f"with a previous direction it gives {what(V)}", f"return the one that continues it, {wanted}")
         if not bool(((V.norm(dim=-1) - 1).abs() < LENGTH).all()):
             fail("with a previous direction it gives no unit vector", "normalise it there too")
         least = min(least, float((V[:, 0] * previous).sum(-1).min()))
@@ -206,7 +192,3 @@ def _same(a: Tensor, b: Tensor, what: str) -> str:
             "treat every row by itself: sums over the batch, and one random start for all of it, mix them",
         )
     return f"{gap:.1g} apart, {SAME:g} allowed"
-
-
-def _what(V: Any) -> str:
-    return f"{tuple(V.shape)} {V.dtype}" if isinstance(V, Tensor) else f"a {type(V).__name__}"

@@ -31,10 +31,8 @@ def frozen(s: FeatureSubject) -> str:
 
 def rows(s: FeatureSubject) -> str:
     """What `at` freezes for a row does not depend on the images of the other rows."""
-    mixed = s.others()
-    mixed[0] = s.inputs[0]
     remedy = "compute masks, boxes and thresholds for each image by itself, and keep them one a row"
-    same(s.reference[:1], s.values(mixed)[:1], "frozen near other images beside it, a row's value differs", remedy)
+    same(s.reference[:1], s.values(s.mixed())[:1], "frozen near other images beside it, a row's value differs", remedy)
     return same(s.reference[:1], s.values(s.inputs[:1]), "frozen near it alone, a row's value differs", remedy)
 
 

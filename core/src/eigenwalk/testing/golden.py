@@ -14,10 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eigenwalk.errors import FileError, OutputError
+from eigenwalk.errors import FileError, OutputError, reason
+from eigenwalk.store import write_whole
 from eigenwalk.testing.checks import Inapplicable, fail
 from eigenwalk.testing.sight import DirectionSubject
 from eigenwalk.testing.subject import Subject
+from eigenwalk.textfile import read_json
 
 FIRST = 8
 TOLERANCE = 1e-4
@@ -25,7 +27,7 @@ TOLERANCE = 1e-4
 
 
 def summary(tensor: Tensor) -> dict[str, Any]:
-    """What is remembered of a tensor.
+    """Return what is remembered of a tensor.
 
     >>> summary(torch.tensor([[3.0, 4.0]]))
     {'shape': [1, 2], 'first': [3.0, 4.0], 'norm': 5.0, 'moment': 3.649526041}
@@ -44,9 +46,7 @@ def golden(s: Subject | DirectionSubject) -> str:
     try:
         saved = read(s.golden)
     except FileError as error:
-        fail(
-            str(error), "write it with eigenwalk check NAME --save-golden FILE, or eigenwalk.testing.save_golden(case)"
-        )
+        fail(str(error), "write it: eigenwalk check NAME --save-golden FILE, or eigenwalk.testing.save_golden(case)")
     where = f"of {s.golden.name}"
     tolerance = float(saved["tolerance"])
     if (gap := _gap(saved["inputs"], summary(s.inputs))) > 1e-4:
@@ -63,40 +63,33 @@ def golden(s: Subject | DirectionSubject) -> str:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The golden file at `path`.
+    """Return the golden file at `path`.
 
     Raises:
         FileError: missing, or not one.
     """
+    saved = read_json(path, "golden file")
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
         return {name: saved[name] for name in ("expression", "inputs", "values", "tolerance")}
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise FileError(f"{path} is not a golden file") from error
 
 
 def save(s: Subject | DirectionSubject, path: Path, expression: str) -> None:
-    """Writes the golden file of `s`, which `expression` stands for, to `path`.
+    """Write the golden file of `s`, which `expression` stands for, to `path`.
 
     Raises:
         OutputError: it cannot be written.
     """
-    saved = {
-        "expression": expression,
-        "inputs": summary(s.inputs),
-        "values": summary(s.reference),
-        "tolerance": TOLERANCE,
-    }
+    saved = {"expression": expression, "inputs": summary(s.inputs), "values": summary(s.reference)}
     try:
-        path.write_text(json.dumps(saved, indent=2) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(saved | {"tolerance": TOLERANCE}, indent=2) + "\n")
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+        raise OutputError(f"{path} cannot be written: {reason(error)}") from error
 
 
 def _gap(saved: dict[str, Any], found: dict[str, Any]) -> float:
-    """The largest difference of two summaries, as a share of the RMS of the saved tensor."""
+    """Return the largest difference of two summaries, as a share of the RMS of the saved tensor."""
     if saved["shape"] != found["shape"]:
         return math.inf
     rms = saved["norm"] / math.sqrt(max(1, math.prod(saved["shape"]))) or 1.0

@@ -1,4 +1,4 @@
-"""The kit: every check, in the order in which faults explain each other, and the calls that run them."""
+"""The kit: every check, in the order in which faults explain each other, and the functions that run them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -22,20 +23,16 @@ from eigenwalk.names.expression import calls, parse, parse_generator
 from eigenwalk.names.registry import Registry
 from eigenwalk.spec import DirectionSpec, FeatureSpec, GeneratorSpec
 from eigenwalk.testing import declared, derivatives, direction, frozen, latent, measure, precision, values
-from eigenwalk.testing.build import feature_subject, generator_subject, is_direction, is_generator
+from eigenwalk.testing.build import feature_subject, generator_subject, kind_of
 from eigenwalk.testing.case import Case
-from eigenwalk.testing.checks import Check, findings
+from eigenwalk.testing.checks import Check, run_checks
 from eigenwalk.testing.golden import golden, save
 from eigenwalk.testing.images import smooth_images
-from eigenwalk.testing.report import Report
+from eigenwalk.testing.report import Kind, Report
 from eigenwalk.testing.sight import DirectionSubject, direction_subject
 from eigenwalk.testing.subject import Declaration, Subject
 
-DECLARED = (
-    Check("spec", declared.spec),
-    Check("options", declared.options),
-    Check("import", declared.light),
-)
+DECLARED = (Check("spec", declared.spec), Check("options", declared.options), Check("import", declared.light))
 FEATURE = (
     *DECLARED,
     Check("declared", declared.declared),
@@ -69,7 +66,7 @@ FEATURE = (
     Check("half", precision.half, ("dtype", "determinism")),
     Check("golden", golden, ("determinism",)),
 )
-"""What a feature is asked. A check stands after those that it needs."""
+"""The checks of a feature; each stands after those that it needs."""
 GENERATOR = (
     *DECLARED,
     Check("declared", declared.declared),
@@ -94,7 +91,7 @@ GENERATOR = (
     Check("half", precision.half, ("dtype", "determinism")),
     Check("golden", golden, ("determinism",)),
 )
-"""What a generator is asked."""
+"""The checks of a generator."""
 DIRECTION = (
     *DECLARED,
     Check("shape", direction.shape),
@@ -111,20 +108,18 @@ DIRECTION = (
     Check("curved", direction.curved, ("unit", "determinism")),
     Check("golden", golden, ("determinism",)),
 )
-"""What a way to choose directions is asked."""
+"""The checks of a way to choose directions."""
+CHECKS = {"feature": FEATURE, "generator": GENERATOR, "direction": DIRECTION}
 
 
 def check(case: Case, registry: Registry | None = None) -> Report:
-    """The report on a case, be it a feature's, a generator's or a direction's.
+    """Check a case, a feature's, a generator's or a direction's.
 
     Raises:
         EigenwalkError: it cannot be built: weights are missing, an option is wrong.
     """
     registry = registry or Registry.discover()
-    with prepared(case) as ready:
-        kind = _kind(ready, registry)
-    asked = {"generator": check_generator, "direction": check_direction, "feature": check_feature}
-    return asked[kind](case, registry=registry)
+    return _check(_kind(case, registry), case, None, None, registry)
 
 
 def check_feature(
@@ -135,7 +130,7 @@ def check_feature(
     expected: Mapping[str, str] | None = None,
     registry: Registry | None = None,
 ) -> Report:
-    """The report on a feature.
+    """Check a feature.
 
     Args:
         feature: its expression, a case, an object, a spec whose factory needs no options, or a function of images.
@@ -148,11 +143,7 @@ def check_feature(
         EigenwalkError: it cannot be built: weights are missing, an option is wrong.
         InputError: `images` are of another shape, or fewer than two.
     """
-    case = _case(feature, golden, expected)
-    with prepared(case) as ready, _quiet():
-        named = isinstance(feature, (str, Case))
-        subject = feature_subject(ready.expression if named else feature, _images(ready, images), registry)
-        return _report("feature", FEATURE, subject, case)
+    return _check("feature", feature, golden, expected, registry, images)
 
 
 def check_generator(
@@ -162,12 +153,8 @@ def check_generator(
     expected: Mapping[str, str] | None = None,
     registry: Registry | None = None,
 ) -> Report:
-    """The report on a generator; arguments and errors as of `check_feature`."""
-    case = _case(generator, golden, expected)
-    with prepared(case) as ready, _quiet():
-        named = isinstance(generator, (str, Case))
-        subject = generator_subject(ready.expression if named else generator, registry)
-        return _report("generator", GENERATOR, subject, case)
+    """Check a generator; arguments and errors as of `check_feature`."""
+    return _check("generator", generator, golden, expected, registry)
 
 
 def check_direction(
@@ -177,45 +164,20 @@ def check_direction(
     expected: Mapping[str, str] | None = None,
     registry: Registry | None = None,
 ) -> Report:
-    """The report on a way to choose directions; arguments and errors as of `check_feature`."""
-    case = _case(directions, golden, expected)
-    with prepared(case) as ready, _quiet():
-        named = isinstance(directions, (str, Case))
-        subject = direction_subject(ready.expression if named else directions, ready, registry)  # type: ignore[arg-type]
-        return _report("direction", DIRECTION, subject, case)
-
-
-@contextmanager
-def prepared(case: Case) -> Iterator[Case]:
-    """The case with its files written and ``{folder}`` filled in; meanwhile weights are looked for in that folder."""
-    if case.prepare is None and "{folder}" not in case.expression:
-        yield case
-        return
-    with tempfile.TemporaryDirectory(prefix="eigenwalk-check-") as folder:
-        before = os.environ.get("EIGENWALK_WEIGHTS")
-        os.environ["EIGENWALK_WEIGHTS"] = str(Path(folder) / "weights")
-        try:
-            if case.prepare is not None:
-                case.prepare(Path(folder))
-            yield replace(case, expression=case.expression.replace("{folder}", folder))
-        finally:
-            os.environ.pop("EIGENWALK_WEIGHTS")
-            if before is not None:
-                os.environ["EIGENWALK_WEIGHTS"] = before
+    """Check a way to choose directions; arguments and errors as of `check_feature`."""
+    return _check("direction", directions, golden, expected, registry)
 
 
 def check_declarations(registry: Registry | None = None) -> Iterator[Report]:
-    """The reports on what every installed plugin declares; nothing is opened that needs weights."""
+    """Check what every installed plugin declares; nothing is opened that needs weights."""
     registry = registry or Registry.discover()
-    offers: list[tuple[Any, Any]] = [("feature", offer) for offer in registry.features]
-    offers += [("generator", offer) for offer in registry.generators]
-    offers += [("direction", offer) for offer in registry.directions]
-    for kind, offer in offers:
-        yield Report(offer.name, kind, tuple(findings(DECLARED, Declaration((offer,)), {})))
+    for kind in CHECKS:
+        for offer in getattr(registry, f"{kind}s"):
+            yield Report(offer.name, kind, tuple(run_checks(DECLARED, Declaration((offer,)), {})))
 
 
 def save_golden(case: Case, path: Path | None = None, registry: Registry | None = None) -> None:
-    """Writes the values that `case` gives to `path`, by default to its own golden file.
+    """Write the values that `case` gives to `path`, by default to its own golden file.
 
     Raises:
         EigenwalkError: it cannot be built, or the file cannot be written.
@@ -224,56 +186,71 @@ def save_golden(case: Case, path: Path | None = None, registry: Registry | None 
     if path is None:
         raise InputError(f"the case {case.expression} names no golden file: Case(…, golden=Path('golden/x.json'))")
     with prepared(case) as ready, _quiet():
-        kind = _kind(ready, registry)
-        if kind == "generator":
-            subject: Subject | DirectionSubject = generator_subject(ready.expression, registry)
-        elif kind == "direction":
-            subject = direction_subject(ready.expression, ready, registry)
-        else:
-            subject = feature_subject(ready.expression, _images(ready, None), registry)
-        save(subject, path, case.expression)
+        save(_subject(_kind(ready, registry), ready.expression, ready, None, registry), path, case.expression)
 
 
 def names(case: Case, registry: Registry | None = None) -> frozenset[str]:
-    """The names of features, generators and directions in a case's expression."""
+    """Return the names of features, generators and directions in a case's expression."""
     registry = registry or Registry.discover()
     node = parse_generator(case.expression) if _kind(case, registry) == "generator" else parse(case.expression)
     return frozenset(call.name for call in calls(node))
 
 
-def _kind(case: Case, registry: Registry) -> str:
+@contextmanager
+def prepared(case: Case) -> Iterator[Case]:
+    """Write the case's files and fill in ``{folder}``; meanwhile weights are looked for in that folder."""
+    if case.prepare is None and "{folder}" not in case.expression:
+        yield case
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="eigenwalk-check-") as folder,
+        mock.patch.dict(os.environ, {"EIGENWALK_WEIGHTS": str(Path(folder) / "weights")}),
+    ):
+        if case.prepare is not None:
+            case.prepare(Path(folder))
+        yield replace(case, expression=case.expression.replace("{folder}", folder))
+
+
+def _kind(case: Case, registry: Registry) -> Kind:
     if case.kind:
         return case.kind
-    if is_direction(case.expression, registry):
-        return "direction"
-    return "generator" if is_generator(case.expression, registry) else "feature"
+    with prepared(case) as ready:
+        return kind_of(ready.expression, registry)
 
 
-def _case(what: Any, golden: Path | None, expected: Mapping[str, str] | None) -> Case:
-    case = what if isinstance(what, Case) else Case(what if isinstance(what, str) else "")
-    return replace(case, golden=golden or case.golden, expected=expected or case.expected)
-
-
-def _images(case: Case, given: Tensor | None) -> Tensor:
-    if given is not None:
-        return given
-    return smooth_images(3, case.resolution) if case.images is None else case.images()
-
-
-def _report(
-    kind: Literal["feature", "generator", "direction"],
-    checks: tuple[Check, ...],
-    subject: Subject | DirectionSubject,
-    case: Case,
+def _check(
+    kind: Kind,
+    what: Any,
+    golden: Path | None,
+    expected: Mapping[str, str] | None,
+    registry: Registry | None,
+    images: Tensor | None = None,
 ) -> Report:
-    subject.golden = case.golden
-    found = tuple(findings(checks, subject, case.expected))
-    return Report(case.expression or subject.name, kind, found)
+    case = what if isinstance(what, Case) else Case(what if isinstance(what, str) else "")
+    case = replace(case, golden=golden or case.golden, expected=expected or case.expected)
+    with prepared(case) as ready, _quiet():
+        what = ready.expression if isinstance(what, (str, Case)) else what
+        subject = _subject(kind, what, ready, images, registry)
+        subject.golden = case.golden
+        found = tuple(run_checks(CHECKS[kind], subject, case.expected))
+        return Report(case.expression or subject.name, kind, found)
+
+
+def _subject(
+    kind: Kind, what: Any, case: Case, images: Tensor | None, registry: Registry | None
+) -> Subject | DirectionSubject:
+    if kind == "generator":
+        return generator_subject(what, registry)
+    if kind == "direction":
+        return direction_subject(what, case, registry)
+    if images is None:
+        images = smooth_images(3, case.resolution) if case.images is None else case.images()
+    return feature_subject(what, images, registry)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Gradients are on, torch's random state is afterwards as it was, and torch does not complain of itself."""
+    """Enable gradients, restore torch's random state afterwards, and silence what torch says of itself."""
     with (
         torch.random.fork_rng(devices=[]),
         torch.inference_mode(False),

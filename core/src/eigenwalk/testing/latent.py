@@ -9,7 +9,7 @@ from torch import Tensor
 
 from eigenwalk.generator import Generator
 from eigenwalk.testing.checks import Inapplicable, fail
-from eigenwalk.testing.subject import SEED, GeneratorSubject, apart, normal
+from eigenwalk.testing.subject import SEED, GeneratorSubject, apart, normal, what
 from eigenwalk.testing.values import same
 
 TYPICAL = (-0.5, 1.5)
@@ -24,8 +24,7 @@ def sample(s: GeneratorSubject) -> str:
     state = torch.get_rng_state()
     latents: Any = generator.sample(5, seed=SEED)
     if not isinstance(latents, Tensor) or tuple(latents.shape) != wanted or not latents.is_floating_point():
-        what = f"{tuple(latents.shape)} {latents.dtype}" if isinstance(latents, Tensor) else type(latents).__name__
-        fail(f"sample(5, seed) gives {what}", f"return floating-point latents (n, latent_dim) = {wanted}")
+        fail(f"sample(5, seed) gives {what(latents)}", f"return floating-point latents (n, latent_dim) = {wanted}")
     remedy = "draw from torch.Generator().manual_seed(seed), which nothing else shares"
     if not torch.equal(state, torch.get_rng_state()):
         torch.set_rng_state(state)
@@ -51,8 +50,7 @@ def image(s: GeneratorSubject) -> str:
             images: Any = s.generator(latents.clone())
         wanted = (len(latents), 3, *s.generator.resolution)
         if not isinstance(images, Tensor) or not images.is_floating_point() or tuple(images.shape) != wanted:
-            what = f"{tuple(images.shape)} {images.dtype}" if isinstance(images, Tensor) else type(images).__name__
-            fail(f"{len(latents)} latents give {what}", f"return floating-point RGB images {wanted}")
+            fail(f"{len(latents)} latents give {what(images)}", f"return floating-point RGB images {wanted}")
     height, width = s.generator.resolution
     return f"{width} x {height} pixels from {s.generator.latent_dim} coordinates, space {s.generator.space}"
 
@@ -72,12 +70,9 @@ def typical(s: GeneratorSubject) -> str:
 
 def clip(s: GeneratorSubject) -> str:
     """Images are not clipped: pixels do not pile up at 0 and 1, not even far from typical latents."""
-    worst = 0.0
-    for factor in (1.0, 4.0):
-        with torch.no_grad():
-            images = s.generator(factor * s.inputs)
-        piled = float(((images == 0) | (images == 1)).float().mean())
-        worst = max(worst, piled)
+    with torch.no_grad():
+        drawn = (s.generator(factor * s.inputs) for factor in (1.0, 4.0))
+        worst = max(float(((images == 0) | (images == 1)).float().mean()) for images in drawn)
     if worst > PILED:
         fail(
             f"{100 * worst:.1f} % of the pixels stand exactly at 0 or 1, and {100 * PILED:g} % is allowed",
@@ -102,15 +97,13 @@ def spaces(s: GeneratorSubject) -> str:
         with torch.no_grad():
             images = generator(latents)
         if tuple(latents.shape) != (2, generator.latent_dim) or tuple(images.shape) != (2, 3, *generator.resolution):
-            fail(
-                f"in space {space} 2 latents are {tuple(latents.shape)}, their images {tuple(images.shape)}",
-                "let latent_dim and sample() belong to the space",
-            )
+            said = f"in space {space} 2 latents are {tuple(latents.shape)}, their images {tuple(images.shape)}"
+            fail(said, "let latent_dim and sample() belong to the space")
         told.append(f"{space} ({generator.latent_dim})")
     return ", ".join(told)
 
 
 def latents(n: int, generator: Generator) -> Tensor:
-    """`n` latents to check a generator at: its own samples, float32."""
+    """Return `n` latents to check a generator at: its own samples, float32."""
     drawn = generator.sample(n, seed=SEED)
     return drawn.float() if isinstance(drawn, Tensor) else normal(torch.empty(n, generator.latent_dim))

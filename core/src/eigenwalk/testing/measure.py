@@ -10,7 +10,7 @@ from torch import Tensor
 from eigenwalk.errors import EigenwalkError, InputError
 from eigenwalk.feature import Projection
 from eigenwalk.testing.checks import Inapplicable, fail
-from eigenwalk.testing.subject import FeatureSubject, apart, normal
+from eigenwalk.testing.subject import FeatureSubject, apart, normal, what, words
 from eigenwalk.testing.values import SAME, same
 
 FACTOR = 2.0
@@ -24,8 +24,7 @@ def shape(s: FeatureSubject) -> str:
         with torch.no_grad():
             values: Any = s.near(images.clone())(images.clone())
         if not isinstance(values, Tensor) or not values.is_floating_point():
-            what = f"a {values.dtype} tensor" if isinstance(values, Tensor) else f"a {type(values).__name__}"
-            fail(f"values are {what}", "return a floating-point tensor (batch, ...): logits, never an argmax")
+            fail(f"values are {what(values)}", "return a floating-point tensor (batch, ...): logits, never an argmax")
         if values.ndim < 1 or len(values) != len(images):
             fail(f"{len(images)} images give values {tuple(values.shape)}", "return one row an image: (batch, ...)")
         shapes.append(tuple(values.shape[1:]))
@@ -44,15 +43,15 @@ def distance(s: FeatureSubject) -> str:
     if there.shape != (len(a),):
         fail(f"distances of {len(a)} pairs have shape {tuple(there.shape)}", "reduce over everything but the batch")
     if not bool(torch.stack([itself, there, back]).isfinite().all()):
-        fail(f"distances {_listed(there)}, and {_listed(itself)} to themselves", "divide by nothing that can be 0")
+        fail(f"distances {words(there)}, and {words(itself)} to themselves", "divide by nothing that can be 0")
     if float(there.min()) < 0 or float(itself.min()) < -1e-5 * float(there.max()):
-        fail(f"distances {_listed(there)} and {_listed(itself)} are negative", "a distance is 0 or more")
+        fail(f"distances {words(there)} and {words(itself)} are negative", "a distance is 0 or more")
     # A cosine distance is 1 minus a rounded 1; the root of a rounded zero is larger than the rounding.
     if float(itself.max()) > 2e-3 * max(float(there.max()), 1e-30):
-        fail(f"values are {_listed(itself)} from themselves", "the distance of equal values is 0")
+        fail(f"values are {words(itself)} from themselves", "the distance of equal values is 0")
     same(there, back, "from b to a distances differ", "make it symmetric: distance(a, b) = distance(b, a)")
     same(there[:1], alone, "alone a distance differs", "scale a distance by its own row alone")
-    return f"{_listed(there)} {near.unit}"
+    return f"{words(there)} {near.unit}"
 
 
 def radius(s: FeatureSubject) -> str:
@@ -66,7 +65,7 @@ def radius(s: FeatureSubject) -> str:
             small, large = near.radius(0.1, a), near.radius(0.2, a)
     if small.shape != (len(images),) or not bool((large > small).all()) or not bool((small > 0).all()):
         fail(
-            f"radius(0.1) is {_listed(small.flatten())} and radius(0.2) {_listed(large.flatten())}",
+            f"radius(0.1) is {words(small.flatten())} and radius(0.2) {words(large.flatten())}",
             "return (batch,) positive lengths that grow with the distance",
         )
     if not len(ratios):
@@ -151,7 +150,3 @@ def coverage(s: FeatureSubject) -> str:
 def _projection(s: FeatureSubject) -> None:
     if not isinstance(s.feature, Projection):
         raise Inapplicable("it is not a projection")
-
-
-def _listed(numbers: Tensor) -> str:
-    return ", ".join(f"{float(number):.3g}" for number in numbers)

@@ -15,13 +15,13 @@ from eigenwalk.generator import Generator
 T = TypeVar("T")
 
 
-def reached(root: Any, kind: type[T]) -> Iterator[T]:
-    """Every object of type `kind` that `root` holds, once.
+def reachable(root: Any, kind: type[T]) -> Iterator[T]:
+    """Yield every object of type `kind` that `root` holds, once.
 
     Followed are features, generators, modules, lists, tuples, sets and mappings, partial and bound functions and what
     functions close over; other objects are not looked into.
 
-    >>> [type(one).__name__ for one in reached([nn.Linear(2, 2, bias=False)], nn.Module)]
+    >>> [type(one).__name__ for one in reachable([nn.Linear(2, 2, bias=False)], nn.Module)]
     ['Linear']
     """
     seen: set[int] = set()
@@ -33,29 +33,27 @@ def reached(root: Any, kind: type[T]) -> Iterator[T]:
         seen.add(id(one))
         if isinstance(one, kind):
             yield one
-        waiting += _held(one)
+        waiting += _parts(one)
 
 
-def _held(one: Any) -> list[Any]:
-    if isinstance(one, (Tensor, str, bytes, type)):
+def _parts(one: Any) -> list[Any]:
+    if isinstance(one, (Tensor, type)):
         return []
-    if isinstance(one, Mapping):
-        return list(one.values())
     if isinstance(one, (list, tuple, set, frozenset)):
         return list(one)
+    if isinstance(one, Mapping):
+        return list(one.values())
     if isinstance(one, functools.partial):
         return [one.func, *one.args, *one.keywords.values()]
     if isinstance(one, types.MethodType):
         return [one.__self__]
     if isinstance(one, types.FunctionType):
-        return [cell.cell_contents for cell in one.__closure__ or () if _filled(cell)]
-    if isinstance(one, (Feature, Generator, nn.Module)):
-        return list(vars(one).values())
-    return []
+        return [content for cell in one.__closure__ or () for content in _content(cell)]
+    return list(vars(one).values()) if isinstance(one, (Feature, Generator, nn.Module)) else []
 
 
-def _filled(cell: types.CellType) -> bool:
+def _content(cell: types.CellType) -> list[Any]:
     try:
-        return cell.cell_contents is not None
+        return [cell.cell_contents]
     except ValueError:  # a name that the enclosing function has not given a value yet
-        return False
+        return []

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+Kind = Literal["feature", "generator", "direction"]
 Outcome = Literal["passed", "failed", "expected", "skipped"]
+MEANINGLESS = "means nothing without"
 WIDTH = 118
 MARKS: dict[Outcome, str] = {"passed": "ok", "failed": "FAIL", "expected": "expected", "skipped": "–"}
 
@@ -41,7 +43,7 @@ class Report:
     """
 
     name: str
-    kind: Literal["feature", "generator", "direction"]
+    kind: Kind
     findings: tuple[Finding, ...]
 
     @property
@@ -55,7 +57,7 @@ class Report:
         return tuple(finding for finding in self.findings if finding.outcome == "failed")
 
     def __getitem__(self, check: str) -> Finding:
-        """The finding of the check called `check`."""
+        """Return the finding of the check called `check`."""
         for finding in self.findings:
             if finding.check == check:
                 return finding
@@ -65,17 +67,25 @@ class Report:
         return iter(self.findings)
 
     def __str__(self) -> str:
-        return "\n".join([self.summary(), *(line for finding in self.findings for line in self.lines(finding))])
+        return "\n".join([self.summary(), *(line for one in self.readable() for line in self.lines(one))])
+
+    def readable(self) -> tuple[Finding, ...]:
+        """Return the findings that say something: those that mean nothing because of a failure are one at the end."""
+        empty = [one.check for one in self if one.outcome == "skipped" and one.measured.startswith(MEANINGLESS)]
+        kept = tuple(one for one in self if one.check not in empty)
+        if not empty:
+            return kept
+        return (*kept, Finding("others", "skipped", f"{', '.join(empty)}: they mean nothing before that is mended"))
 
     def summary(self) -> str:
-        """One line: what was checked, and how many findings of each outcome there are."""
+        """Return one line: what was checked, and how many findings of each outcome there are."""
         counts = {outcome: sum(f.outcome == outcome for f in self.findings) for outcome in MARKS}
         words = ("passed", "failed", "failed as expected", "not applicable")
         told = [f"{count} {word}" for count, word in zip(counts.values(), words, strict=True) if count]
         return f"{self.kind} {self.name}: {', '.join(told)}"
 
     def lines(self, finding: Finding) -> list[str]:
-        """The lines of one finding in the table; its remedy stands below it."""
+        """Return the lines of one finding in the table, its remedy below it."""
         wide = max(len(f.check) for f in self.findings)
         head = f"  {MARKS[finding.outcome]:<8}  {finding.check:<{wide}}  "
         rest = " " * len(head)
@@ -85,17 +95,12 @@ class Report:
         return lines
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as plain data, for JSON."""
+        """Return the report as plain data, for JSON."""
         return {"name": self.name, "kind": self.kind, "ok": self.ok, "findings": [asdict(f) for f in self.findings]}
 
     def raise_for_failures(self) -> None:
-        """Nothing, where no check failed unexpectedly.
-
-        Raises:
-            AssertionError: with every failure, what was measured and what to do about it.
-        """
-        if self.ok:
-            return
-        lines = [line for finding in self.failures for line in self.lines(finding)]
-        again = f'eigenwalk check "{self.name}" shows all checks'
-        raise AssertionError("\n".join([self.summary(), *lines, f"  {again}"]))
+        """Raise AssertionError with every unexpected failure, what was measured and what to do about it."""
+        if not self.ok:
+            lines = [line for finding in self.failures for line in self.lines(finding)]
+            again = f'  eigenwalk check "{self.name}" shows all checks'
+            raise AssertionError("\n".join([self.summary(), *lines, again]))

@@ -1,11 +1,11 @@
-"""What is checked, in the form in which the checks ask: a map from inputs to values, row by row."""
+"""What is checked, as a map from inputs to values, row by row."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,17 +26,28 @@ ROWS = 2
 
 
 def normal(like: Tensor, seed: int = SEED) -> Tensor:
-    """Standard normal numbers of the shape and dtype of `like`."""
+    """Return standard normal numbers of the shape and dtype of `like`."""
     random = torch.Generator().manual_seed(seed)
     return torch.randn(like.shape, generator=random, dtype=torch.float64).to(like.dtype)
 
 
 def apart(a: Tensor, b: Tensor) -> float:
-    """The largest difference of `a` and `b` as a share of the largest number in them; infinite for other shapes."""
+    """Return the largest difference of `a` and `b` as a share of their largest number; infinite for other shapes."""
     if a.shape != b.shape:
         return float("inf")
-    size = max(float(a.abs().max()), float(b.abs().max()), 1e-30) if a.numel() else 1.0
-    return float((a.double() - b.double()).abs().max()) / size if a.numel() else 0.0
+    if not a.numel():
+        return 0.0
+    return float((a.double() - b.double()).abs().max()) / max(float(a.abs().max()), float(b.abs().max()), 1e-30)
+
+
+def words(numbers: Tensor) -> str:
+    """Return numbers as they are told: three digits of each."""
+    return ", ".join(f"{float(number):.3g}" for number in numbers)
+
+
+def what(value: Any) -> str:
+    """Return shape and dtype of a tensor, the type of anything else."""
+    return f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Declaration:
     offers: tuple[Offer[Any], ...]
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Subject(ABC):
     """A feature or a generator under examination.
 
@@ -55,6 +66,7 @@ class Subject(ABC):
         inputs: images, or latents, float32, two rows or more, all different.
         offers: of every name in the expression; none for an object, or a function in a file.
         golden: the file of values that it must give again.
+        rebuilt: builds the same again with other options, where a name leads to it.
     """
 
     name: str
@@ -62,7 +74,6 @@ class Subject(ABC):
     offers: tuple[Offer[Any], ...] = ()
     golden: Path | None = None
     rebuilt: Callable[..., Any] | None = None
-    """Builds the same again with other options, where a name leads to it."""
 
     @property
     @abstractmethod
@@ -71,24 +82,28 @@ class Subject(ABC):
 
     @abstractmethod
     def near(self, inputs: Tensor) -> Callable[[Tensor], Tensor]:
-        """The map as it stands near `inputs`: frozen, of a feature."""
+        """Return the map as it stands near `inputs`: frozen, of a feature."""
 
     @abstractmethod
     def linearisation(self, inputs: Tensor) -> tuple[Linearisation, Tensor]:
-        """The core's own linearisation of it, and the latents that stand for `inputs`."""
+        """Return the core's own linearisation of it, and the latents that stand for `inputs`."""
 
     def others(self) -> Tensor:
-        """Other inputs at which there are values: the same ones, each in the next one's place."""
+        """Return other inputs at which there are values: the same ones, each in the next one's place."""
         return self.inputs.roll(-1, 0)
+
+    def mixed(self) -> Tensor:
+        """Return the first input with others beside it."""
+        return torch.cat([self.inputs[:1], self.others()[1:]])
 
     @torch.no_grad()
     def values(self, inputs: Tensor) -> Tensor:
-        """The values of `inputs`, as it stands near them. Copies, as a map may write on them."""
+        """Return the values of `inputs`, as it stands near them; of copies, as a map may write on them."""
         return self.near(inputs.clone())(inputs.clone())
 
     @torch.no_grad()
     def called(self, inputs: Tensor) -> Tensor:
-        """The values of `inputs` of the object itself where it has any before it is frozen, else as `values`."""
+        """Return the values of the object itself where it has any before it is frozen, else as `values`."""
         if self.calls_unfrozen:
             return self.object(inputs.clone())
         return self.values(inputs)
@@ -117,7 +132,7 @@ class Subject(ABC):
 
     @contextmanager
     def precisely(self, dtype: torch.dtype) -> Iterator[None]:
-        """The object in `dtype`, as the walk moves it before it starts; then in float32 again."""
+        """Move the object to `dtype`, as the walk does before it starts, and back to float32 afterwards."""
         self.object.to("cpu", dtype)
         try:
             yield
@@ -126,7 +141,7 @@ class Subject(ABC):
 
     @contextmanager
     def point(self) -> Iterator[tuple[Point, Callable[[Tensor], Tensor]]]:
-        """A point of the core's linearisation, and the map from its latents to values that is linearised there."""
+        """Yield a point of the core's linearisation, and the map from its latents to values."""
         dtype = torch.float64 if self.follows else torch.float32
         with self.precisely(dtype):
             look, latents = self.linearisation(self.inputs[:ROWS].to(dtype))
@@ -134,11 +149,11 @@ class Subject(ABC):
             yield point, lambda z: point.features[0][1](look.generator(z))
 
 
-@dataclass(kw_only=True)
+@dataclass
 class FeatureSubject(Subject):
     """A feature and the images that it is measured on; `direct` where one name stands for it, or none."""
 
-    feature: Feature
+    feature: Feature = field(kw_only=True)
     direct: bool = True
 
     @property
@@ -147,21 +162,20 @@ class FeatureSubject(Subject):
         return self.feature
 
     def near(self, inputs: Tensor) -> Feature:
-        """The feature as it stands near the images `inputs`."""
+        """Return the feature as it stands near the images `inputs`."""
         return self.feature.at(inputs)
 
     def linearisation(self, inputs: Tensor) -> tuple[Linearisation, Tensor]:
-        """The feature of images that are their own latents."""
-        return Linearisation(
-            Raster(*inputs.shape[-2:]), ((self.name, self.feature),), dtype=inputs.dtype
-        ), inputs.flatten(1)
+        """Linearise the feature of images that are their own latents."""
+        raster = Raster(*inputs.shape[-2:])
+        return Linearisation(raster, ((self.name, self.feature),), dtype=inputs.dtype), inputs.flatten(1)
 
 
-@dataclass(kw_only=True)
+@dataclass
 class GeneratorSubject(Subject):
     """A generator and some of its latents."""
 
-    generator: Generator
+    generator: Generator = field(kw_only=True)
 
     @property
     def object(self) -> Generator:
@@ -169,11 +183,11 @@ class GeneratorSubject(Subject):
         return self.generator
 
     def near(self, inputs: Tensor) -> Generator:
-        """The generator itself."""
+        """Return the generator itself."""
         return self.generator
 
     def linearisation(self, inputs: Tensor) -> tuple[Linearisation, Tensor]:
-        """The generator's images themselves as the feature."""
+        """Linearise the generator, with its images themselves as the feature."""
         image = FunctionFeature(lambda images: images, "pixel")
         return Linearisation(self.generator, (("its image", image),), dtype=inputs.dtype), inputs
 
@@ -185,5 +199,5 @@ class Raster(Generator):
         self.latent_dim, self.resolution = 3 * height * width, (height, width)
 
     def __call__(self, latents: Tensor) -> Tensor:
-        """The latents ``(batch, 3 height width)`` as images ``(batch, 3, height, width)``."""
+        """Return latents ``(batch, 3 height width)`` as images ``(batch, 3, height, width)``."""
         return latents.unflatten(1, (3, *self.resolution))

@@ -25,8 +25,12 @@ TIMEOUT = 30.0
 """Seconds that a plugin may take to be imported and to answer."""
 PATIENCE = 3.0
 """Seconds after which whoever waits is told for which plugin."""
-HEAVY = ("torch", "numpy", "tensorflow", "jax", "cv2", "PIL", "timm", "transformers", "diffusers")
-"""What no plugin's entry module needs, and what takes longest to import."""
+HEAVY = (
+    *("torch", "torchvision", "torchaudio", "timm", "transformers", "diffusers", "facenet_pytorch", "segment_anything"),
+    *("tensorflow", "jax", "keras", "onnxruntime", "mediapipe", "dlib", "cv2", "PIL", "skimage", "matplotlib"),
+    *("numpy", "scipy", "pandas", "sklearn", "pydantic"),
+)
+"""What no plugin's entry module needs, and what takes long to import."""
 CODE = """
 import json, sys
 given = json.load(sys.stdin)

@@ -28,7 +28,7 @@ from eigenwalk.testing import (
     smooth_images,
 )
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BY_OTHERS = {"import", "golden"}
 """Checks whose bad example is a file, and has a test of its own."""
 
@@ -100,9 +100,9 @@ def eigenwalk_features():
     import offering  # type: ignore[import-not-found]
 
     registry = Registry.discover(extra=[(offering, "eigenwalk-offering", "1.0")], installed=False)
-    from eigenwalk.testing.declared import _imported
+    from eigenwalk.testing.declared import _probe
 
-    _imported.cache_clear()
+    _probe.cache_clear()
     report = check_feature("pooled", registry=registry)
     assert failed(report) == (["import"] if caught else [])
     assert ("numpy" in report["import"].measured) is caught
