@@ -16,15 +16,29 @@ from eigenwalk.errors import EigenwalkError, FileError, InputError, OutputError
 from eigenwalk_attributes.attributes import attributes
 from eigenwalk_attributes.fit import fitting, head, scores
 from eigenwalk_attributes.fit.command import app
-from eigenwalk_attributes.fit.examples import Skipped, from_csv, from_folders, seen
+from eigenwalk_attributes.fit.examples import Skipped, from_csv, from_folders, prepare
+from eigenwalk_attributes.preprocessing import Preprocessing
+
+from .cases import picture
 
 SIDE = 32
 
 
 @pytest.fixture(autouse=True)
-def _own_store(tmp_path, monkeypatch):
-    monkeypatch.setenv("EIGENWALK_WEIGHTS", str(tmp_path / "store"))
+def _wide_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture(scope="module")
+def discs(tmp_path_factory) -> tuple[Path, Path]:
+    """Two folders, of 60 bright discs and of as many dark ones."""
+    return two_folders(tmp_path_factory.mktemp("discs"), 60)
+
+
+@pytest.fixture
+def backbone(weights) -> tuple[object, ...]:
+    """Words that name a small frozen backbone."""
+    return "--backbone", "test_resnet", "--weights", weights["test_resnet"], "--size", SIDE
 
 
 def disc(brightness: float, rng: np.random.Generator) -> Image.Image:
@@ -66,13 +80,8 @@ def run(*words: object) -> str:
     return done.output
 
 
-def backbone(nets, folder: Path) -> tuple[object, ...]:
-    """Words that name a small frozen backbone."""
-    return "--backbone", "test_resnet", "--weights", nets.state(folder, "test_resnet"), "--size", SIDE
-
-
-def test_from_scratch_it_tells_bright_discs_from_dark_ones(tmp_path):
-    bright, dark = two_folders(tmp_path, 60)
+def test_from_scratch_it_tells_bright_discs_from_dark_ones(discs):
+    bright, dark = discs
     said = run("bright", "--positive", bright, "--negative", dark, "--size", 32)
     assert "120 images\n" in said and "bright: 60 have it (50%)" in said and "calibration error" in said
     for ending in (".safetensors", ".png"):
@@ -88,8 +97,8 @@ def test_from_scratch_it_tells_bright_discs_from_dark_ones(tmp_path):
     assert gradient.isfinite().all() and gradient.abs().max() > 0
 
 
-def test_a_frozen_backbone_reads_a_value_in_its_own_unit(nets, tmp_path):
-    said = run("brightness", "--csv", table(tmp_path, 160), *backbone(nets, tmp_path))
+def test_a_frozen_backbone_reads_a_value_in_its_own_unit(backbone, tmp_path):
+    said = run("brightness", "--csv", table(tmp_path, 160), *backbone)
     assert "brightness: from 0.0" in said and "(share)" in said and "frozen, with a linear head" in said
     feature = attributes(("brightness",))
     assert feature.unit == "share"
@@ -102,10 +111,9 @@ def test_a_frozen_backbone_reads_a_value_in_its_own_unit(nets, tmp_path):
     assert (read.diff() > 0.1).all() and (read - wanted).abs().max() < 0.35
 
 
-def test_the_saved_network_is_the_one_that_was_judged(nets, tmp_path):
-    examples = from_folders("bright", *two_folders(tmp_path, 30))
-    fitted = fitting.fit(examples, "test_resnet", nets.state(tmp_path, "test_resnet"), SIDE, seed=3)
-    again = fitting.fit(examples, "test_resnet", nets.state(tmp_path, "test_resnet"), SIDE, seed=3)
+def test_the_saved_network_is_the_one_that_was_judged(weights, discs, tmp_path):
+    examples = from_folders("bright", *discs)
+    fitted, again = (fitting.fit(examples, "test_resnet", Path(weights["test_resnet"]), SIDE, seed=3) for _ in range(2))
     torch.testing.assert_close(fitted.outputs, again.outputs, rtol=0, atol=0)
     fitting.save(fitted, tmp_path / "net.safetensors")
     feature = attributes(("bright",), str(tmp_path / "net.safetensors"))
@@ -115,30 +123,30 @@ def test_the_saved_network_is_the_one_that_was_judged(nets, tmp_path):
     torch.testing.assert_close(values, fitted.outputs, rtol=1e-4, atol=1e-4)
 
 
-def test_several_labels_of_one_table(nets, tmp_path):
+def test_several_labels_of_one_table(backbone, tmp_path):
     file = table(tmp_path, 100, "image,value")
     lines = file.read_text().splitlines()
     more = [f"{line},{int(float(line.split(',')[1]) > 0.5)}" for line in lines[1:]]
     file.write_text("\n".join(["image,brightness,bright", *more]))
-    run("discs", "--csv", file, *backbone(nets, tmp_path))
+    run("discs", "--csv", file, *backbone)
     both = attributes(("brightness", "bright"))
     assert both.unit == "standard deviation"
     assert attributes(("bright",)).unit == "logit"
 
 
-def test_what_cannot_be_used_is_left_out_and_counted(nets, tmp_path):
+def test_what_cannot_be_used_is_left_out_and_counted(backbone, tmp_path):
     bright, dark = two_folders(tmp_path, 24)
     (bright / "broken.png").write_bytes(b"no image")
     (bright / "notes.txt").write_text("not looked at")
     (dark / "copy.png").write_bytes((dark / "000.png").read_bytes())
     Image.open(bright / "001.png").convert("L").save(bright / "001.png")  # grey files are images too
-    said = run("bright", "--positive", bright, "--negative", dark, *backbone(nets, tmp_path))
+    said = run("bright", "--positive", bright, "--negative", dark, *backbone)
     assert "48 images; left out: 1 could not be opened, the first of them" in said and "1 copies of others" in said
 
 
-def test_a_name_in_use_is_kept(nets, tmp_path):
+def test_a_name_in_use_is_kept(backbone, tmp_path):
     folders = two_folders(tmp_path, 16)
-    words = ["bright", "--positive", folders[0], "--negative", folders[1], *backbone(nets, tmp_path)]
+    words = ["bright", "--positive", folders[0], "--negative", folders[1], *backbone]
     run(*words, "--out", tmp_path / "mine")
     with pytest.raises(OutputError, match="is there already"):
         run(*words, "--out", tmp_path / "mine")
@@ -147,7 +155,7 @@ def test_a_name_in_use_is_kept(nets, tmp_path):
         attributes(("bright",))
 
 
-def test_what_it_refuses(nets, tmp_path):
+def test_what_it_refuses(backbone, tmp_path):
     bright, dark = two_folders(tmp_path, 15)
     (tmp_path / "empty").mkdir()
     folders = ["--positive", bright, "--negative", dark]
@@ -158,9 +166,9 @@ def test_what_it_refuses(nets, tmp_path):
         (["x", "--positive", bright, "--negative", bright], InputError, "the same folder"),
         (["x", "--positive", bright, "--negative", tmp_path / "empty"], FileError, "no image in the folder"),
         (["x", "--positive", bright, "--negative", tmp_path / "none"], FileError, "there is no folder"),
-        (["x", *folders, *backbone(nets, tmp_path)], InputError, "x has 15 positive images"),
+        (["x", *folders, *backbone], InputError, "x has 15 positive images"),
         (["x", *folders, "--weights", "w.pth"], InputError, "name it, such as --backbone"),
-        (["x", *folders, "--mirror", *backbone(nets, tmp_path)], InputError, "from scratch"),
+        (["x", *folders, "--mirror", *backbone], InputError, "from scratch"),
         (["x", *folders, "--backbone", "test_resnet"], FileError, "weights=FILE"),
         (["x", *folders, "--size", 8], InputError, "from 32 to 512"),
     ):
@@ -198,15 +206,13 @@ def test_a_table_says_which_labels_are_there_or_not(tmp_path):
         found.check()
 
 
-def test_one_image_with_two_values_is_an_error(nets, tmp_path):
-    nets.picture(20, 20).save(tmp_path / "a.png")
-    nets.picture(20, 20).save(tmp_path / "b.png")
+def test_one_image_with_two_values_is_an_error(backbone, tmp_path):
+    picture(20, 20).save(tmp_path / "a.png")
+    picture(20, 20).save(tmp_path / "b.png")
     (tmp_path / "values.csv").write_text("image,value\na.png,0\nb.png,1\n")
-    from eigenwalk_attributes.preprocessing import Preprocessing
-
     sees = Preprocessing((3, 16, 16), "bilinear", 1.0, "center", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     with pytest.raises(InputError, match="with another value"):
-        list(seen(from_csv("x", tmp_path / "values.csv"), sees, Skipped()))
+        list(prepare(from_csv("x", tmp_path / "values.csv"), sees, Skipped()))
 
 
 def test_a_split_keeps_every_range_of_values():

@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from timm.data.config import resolve_model_data_config
 from timm.data.transforms_factory import create_transform
-from torch.func import jvp, vjp, vmap
 
 from eigenwalk.errors import InputError, OptionError
 from eigenwalk_attributes.preprocessing import Preprocessing
 from eigenwalk_attributes.resample import matrix
+
+from .cases import network, picture, tensor
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
@@ -32,10 +33,10 @@ def test_the_matrix_is_torchs_antialiased_interpolation(interpolation, pixels, s
     torch.testing.assert_close(rows @ images @ columns.T, theirs, rtol=0, atol=1e-12)
 
 
-def test_lanczos_is_pillows(nets):
+def test_lanczos_is_pillows():
     from PIL import Image
 
-    grey = nets.picture(60, 60).convert("F")
+    grey = picture(60, 60).convert("F")
     theirs = torch.from_numpy(np.array(grey.resize((23, 23), Image.Resampling.LANCZOS)))
     plane = torch.from_numpy(np.array(grey))
     rows = matrix(60, 23, "lanczos").float()
@@ -45,15 +46,15 @@ def test_lanczos_is_pillows(nets):
 @pytest.mark.parametrize("crop_mode", ["center", "squash", "border"])
 @pytest.mark.parametrize("size", [(64, 64), (50, 81), (131, 40)])
 @pytest.mark.parametrize("input_size", [(3, 48, 48), (3, 40, 56)])
-def test_it_is_timms_transform_of_the_same_image(nets, crop_mode, size, input_size):
+def test_it_is_timms_transform_of_the_same_image(crop_mode, size, input_size):
     ours = preprocessing(input_size=input_size, interpolation="bilinear", crop_mode=crop_mode, crop_pct=0.9)
     entries = {key: value for key, value in ours.entries().items() if key != "input_size"}
     theirs = create_transform(input_size, **entries)
-    image = nets.picture(*size)
+    image = picture(*size)
     expected = theirs(image)[None]  # type: ignore[operator]
-    assert ours(nets.tensor(image)).shape == expected.shape
+    assert ours(tensor(image)).shape == expected.shape
     # timm resamples bytes: each of its two passes is rounded by half a level at most, as is the colour of the border.
-    torch.testing.assert_close(ours(nets.tensor(image)), expected, rtol=0, atol=1.01 / 255 / min(IMAGENET["std"]))
+    torch.testing.assert_close(ours(tensor(image)), expected, rtol=0, atol=1.01 / 255 / min(IMAGENET["std"]))
 
 
 @pytest.mark.parametrize("architecture", ["test_resnet", "test_vit", "vit_small_patch14_dinov2.lvd142m"])
@@ -63,8 +64,8 @@ def test_it_is_what_the_network_declares(architecture):
     assert {key: theirs[key] for key in ours} == ours
 
 
-def test_entries_take_the_place_of_the_networks(nets):
-    model = nets.network("test_resnet", 0)
+def test_entries_take_the_place_of_the_networks():
+    model = network("test_resnet", 0)
     assert Preprocessing.of(model, {"input_size": [3, 32, 40]}).input_size == (3, 32, 40)
     with pytest.raises(OptionError, match="no entry 'crop'"):
         Preprocessing.of(model, {"crop": 1})
@@ -76,30 +77,6 @@ def test_an_image_of_the_networks_size_is_only_normalised():
     images = torch.rand(2, 3, 24, 24)
     mean, std = (torch.tensor(one)[:, None, None] for one in IMAGENET.values())
     torch.testing.assert_close(preprocessing(crop_pct=1.0)(images), (images - mean) / std)
-
-
-def test_derivatives():
-    images, v, u = torch.randn(2, 3, 20, 30, dtype=torch.float64), torch.randn(2, 3, 20, 30).double(), None
-    ours = preprocessing()
-    pushed = jvp(ours, (images,), (v,))[1]
-    u = torch.randn_like(pushed)
-    torch.testing.assert_close((u * pushed).sum(), (vjp(ours, images)[1](u)[0] * v).sum())
-    torch.testing.assert_close(pushed, ours(images + v) - ours(images))  # it is affine
-    torch.testing.assert_close(vmap(lambda w: jvp(ours, (images,), (w,))[1])(v[None])[0], pushed)
-
-
-def test_matrices_made_in_inference_mode_can_be_differentiated():
-    ours, images = preprocessing(input_size=(3, 17, 17)), torch.rand(1, 3, 9, 9)
-    with torch.inference_mode():
-        ours(images)
-    ours(images.requires_grad_()).sum().backward()
-    assert images.grad is not None
-
-
-def test_half_precision_is_resampled_in_single():
-    images = torch.rand(1, 3, 40, 40)
-    assert preprocessing()(images.bfloat16()).dtype == torch.bfloat16
-    torch.testing.assert_close(preprocessing()(images.bfloat16()).float(), preprocessing()(images), rtol=0, atol=0.05)
 
 
 @pytest.mark.parametrize("channels", [1, 4])

@@ -16,8 +16,8 @@ from eigenwalk.checkpoint import state_dict
 from eigenwalk.errors import FileError, OptionError
 from eigenwalk.feature import Feature, move_like
 from eigenwalk.shapes import Distances, Images, Values
-from eigenwalk_attributes.labels import Labels, beside, own, read
-from eigenwalk_attributes.network import filled, frozen, made
+from eigenwalk_attributes.labels import Labels, labels_beside, own_entries, read_labels
+from eigenwalk_attributes.network import load
 from eigenwalk_attributes.preprocessing import Preprocessing
 
 MIXED = "standard deviation"
@@ -25,7 +25,7 @@ MIXED = "standard deviation"
 
 @dataclass(frozen=True)
 class Reader:
-    """One network, with what it sees and what its outputs are."""
+    """A network, with its preprocessing and what its outputs mean."""
 
     path: Path
     labels: Labels
@@ -34,16 +34,16 @@ class Reader:
 
     @classmethod
     def open(cls, path: Path, labels: Path | None = None) -> Reader:
-        """The network whose weights lie at `path`.
+        """Open the network whose weights lie at `path`.
 
         Raises:
             FileError, WeightsError: weights or labels are missing, damaged, or do not fit each other.
             OptionError: the labels name a network or preprocessing that does not exist.
         """
-        told = read(path, labels)
-        model = made(told.architecture, len(told.labels), told.arguments)
-        filled(model, state_dict(path), f"{path}, with {len(told.labels)} labels of {told.architecture},")
-        return cls(path, told, frozen(model), Preprocessing.of(model, told.preprocessing))
+        facts = read_labels(path, labels)
+        what = f"{path}, with {len(facts.labels)} labels of {facts.architecture},"
+        model = load(facts.architecture, len(facts.labels), facts.arguments, state_dict(path), what)
+        return cls(path, facts, model, Preprocessing.of(model, facts.preprocessing))
 
     def outputs(self, images: Images) -> Tensor:
         """All outputs ``(batch, labels)`` of images ``(batch, 3, height, width)``."""
@@ -51,10 +51,10 @@ class Reader:
 
 
 class Attributes(Feature):
-    """Outputs ``(batch, labels)`` of one or several networks, by label: logits as they are, never squashed.
+    """Outputs ``(batch, labels)`` of one or several networks, by label: logits, never squashed.
 
-    The distance is the root of the mean squared difference over the labels, in their unit; where their units differ,
-    each is first divided by its scale, and the unit is the standard deviation of an output.
+    The distance is the root mean squared difference over the labels, in their unit. If their units differ, each output
+    is first divided by its scale, and the unit is the standard deviation of an output.
     """
 
     def __init__(self, chosen: Sequence[tuple[Reader, int]], files: Sequence[Path] = ()) -> None:
@@ -67,8 +67,9 @@ class Attributes(Feature):
 
     def __call__(self, images: Images) -> Values:
         """The outputs ``(batch, labels)`` of images ``(batch, 3, height, width)``."""
-        found = {id(reader): reader.outputs(images) for reader in {id(one): one for one, _ in self.chosen}.values()}
-        return torch.stack([found[id(reader)][:, column] for reader, column in self.chosen], 1)
+        readers = {id(reader): reader for reader, _ in self.chosen}
+        outputs = {key: reader.outputs(images) for key, reader in readers.items()}
+        return torch.stack([outputs[id(reader)][:, column] for reader, column in self.chosen], 1)
 
     def distance(self, a: Values, b: Values) -> Distances:
         """√ mean ((a - b) / scale)² over the labels, ``(batch,)``."""
@@ -87,11 +88,11 @@ class Attributes(Feature):
 
 
 def attributes(label: Sequence[str], model: str | None = None, labels: str | None = None) -> Attributes:
-    """The named outputs of the network in the file `model`, or of those that `fit` has left in the store.
+    """Read the outputs `label` of the network in the file `model`, or of those that `fit` saved in the store.
 
     Raises:
         OptionError: the network has no such label.
-        FileError, WeightsError: as `Reader.open`; or nothing of that name was fitted.
+        FileError, WeightsError: as `Reader.open`; or no network of that name was fitted.
     """
     names = (label,) if isinstance(label, str) else tuple(label)
     if not names or len(set(names)) < len(names):
@@ -101,48 +102,48 @@ def attributes(label: Sequence[str], model: str | None = None, labels: str | Non
     opened: dict[Path, Reader] = {}
     chosen = []
     for name in names:
-        path = fitted(name) if model is None else Path(model).expanduser()
+        path = find_fitted(name) if model is None else Path(model).expanduser()
         if path not in opened:
             opened[path] = Reader.open(path, Path(labels).expanduser() if labels else None)
         chosen.append((opened[path], _column(name, opened[path])))
     if model is None:
         return Attributes(chosen, tuple(opened))
-    # The options name the weights, and perhaps the labels.
-    unnamed = [beside(path) for path in opened if labels is None and own(path) is None]
+    # The options name the weights, and perhaps the labels: a labels file beside the weights is named by neither.
+    unnamed = [labels_beside(path) for path in opened if labels is None and own_entries(path) is None]
     return Attributes(chosen, unnamed)
 
 
 def folder() -> Path:
-    """Where `fit` leaves what it makes, and `attributes` finds it."""
+    """The folder in which `fit` saves networks, and `attributes` finds them."""
     return store.folder() / "attributes"
 
 
-def fitted(name: str) -> Path:
-    """The file that `fit` made for a label: ``NAME.safetensors``, else the one of several labels that has it.
+def find_fitted(name: str) -> Path:
+    """Find the network that `fit` made for a label: ``NAME.safetensors``, else the one that has it among its labels.
 
     Raises:
         FileError: there is none.
         OptionError: several have it.
     """
-    found = folder() / f"{name}.safetensors"
-    if found.is_file():
-        return found
-    known = {path: list((own(path) or {}).get("labels", ())) for path in sorted(folder().glob("*.safetensors"))}
-    having = [path for path, labels in known.items() if name in labels]
-    if len(having) > 1:
+    file = folder() / f"{name}.safetensors"
+    if file.is_file():
+        return file
+    known = {path: list((own_entries(path) or {}).get("labels", ())) for path in sorted(folder().glob("*.safetensors"))}
+    matching = [path for path, labels in known.items() if name in labels]
+    if len(matching) > 1:
         raise OptionError(
             f"several fitted networks have the label {name!r}: name one, "
-            + " or ".join(f'attributes({name}, model="{path}")' for path in having)
+            + " or ".join(f'attributes({name}, model="{path}")' for path in matching)
         )
-    if not having:
+    if not matching:
         labels = sorted({label for labels in known.values() for label in labels})
         near = f"; fitted are {', '.join(labels)}" if labels else ""
         raise FileError(
-            f"nothing of the name {name!r} was fitted ({found} is not there){near}\n"
+            f"nothing of the name {name!r} was fitted ({file} is not there){near}\n"
             f"  fit it:  eigenwalk attributes fit {name} --positive FOLDER --negative FOLDER\n"
             f"  or name a network's weights:  attributes({name}, model=FILE)"
         )
-    return having[0]
+    return matching[0]
 
 
 def _column(name: str, reader: Reader) -> int:

@@ -1,4 +1,4 @@
-"""The feature that a backbone makes of what it computes inside: `embedding(vit_small_patch16_224.dino)`."""
+"""What a backbone computes inside, as a feature: `embedding(vit_small_patch16_224.dino)`."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from torch import Tensor, nn
 from eigenwalk.errors import OptionError
 from eigenwalk.feature import Feature, move_like
 from eigenwalk.shapes import Distances, Images, Values
-from eigenwalk_attributes.network import backbone, frozen
+from eigenwalk_attributes.network import backbone
 from eigenwalk_attributes.preprocessing import Preprocessing
 
 
 class _Reached(Exception):
-    """The layer has answered: what comes after it need not be computed."""
+    """Ends a forward pass once the layer has answered."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
 
 class Embedding(Feature):
-    """What a backbone computes: pooled, a unit vector ``(batch, channels)``; with ``pool="none"`` the map itself.
+    """Features of a backbone: pooled to unit vectors ``(batch, channels)``, or with ``pool="none"`` the map itself.
 
-    The distance of vectors is the cosine distance ``1 - a·b``; that of maps is the RMS of their difference.
+    The distance of vectors is the cosine distance ``1 - a·b``, that of maps the RMS of their difference.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class Embedding(Feature):
 
     def __call__(self, images: Images) -> Values:
         """The values of images ``(batch, 3, height, width)``."""
-        model, seen = move_like(self.model, images), self.preprocessing(images)
-        found = model(seen) if self._module is None else _output(model, self._module, seen)
-        if not isinstance(found, Tensor) or found.ndim < 2 or len(found) != len(images):
-            got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        model, prepared = move_like(self.model, images), self.preprocessing(images)
+        output = model(prepared) if self._module is None else _output_of(self._module, model, prepared)
+        if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != len(images):
+            got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise OptionError(f"layer {self.layer!r} gives {got}, where one tensor a batch was expected: name another")
         if not self.pooled:
-            return found
-        vectors = self._pool(found)
+            return output
+        vectors = self._pool(output)
         return vectors / vectors.norm(dim=1, keepdim=True).clamp(min=torch.finfo(vectors.dtype).tiny ** 0.5)
 
     def distance(self, a: Values, b: Values) -> Distances:
@@ -64,21 +64,21 @@ class Embedding(Feature):
             return super().radius(distance, values)
         return values.new_full((len(values),), math.sqrt(2 * distance))
 
-    def _pool(self, found: Tensor) -> Tensor:
-        """Vectors ``(batch, channels)`` of what the layer gives: vectors, tokens, or a map of either layout."""
+    def _pool(self, output: Tensor) -> Tensor:
+        """Pool a layer's output (vectors, tokens, or a map of either layout) to vectors ``(batch, channels)``."""
         prefix = int(getattr(self.model, "num_prefix_tokens", 0))
         if self.pool == "token":
-            if found.ndim != 3 or prefix == 0:
+            if output.ndim != 3 or prefix == 0:
                 raise OptionError(
-                    f"pool=token takes the class token, which layer {self.layer!r}, {tuple(found.shape[1:])}, has not: "
+                    f"pool=token takes the class token; layer {self.layer!r}, {tuple(output.shape[1:])}, has none: "
                     "write pool=mean"
                 )
-            return found[:, 0]
-        if found.ndim == 3:  # tokens: the prefix is no place in the image
-            return found[:, prefix:].mean(1)
-        if found.ndim == 4:
-            return found.mean((1, 2) if getattr(self.model, "output_fmt", "NCHW") == "NHWC" else (2, 3))
-        return found.flatten(1)
+            return output[:, 0]
+        if output.ndim == 3:  # tokens, of which the prefix is no place in the image
+            return output[:, prefix:].mean(1)
+        if output.ndim == 4:
+            return output.mean((1, 2) if getattr(self.model, "output_fmt", "NCHW") == "NHWC" else (2, 3))
+        return output.flatten(1)
 
 
 def embedding(
@@ -88,28 +88,28 @@ def embedding(
     pool: str | None = None,
     size: int | None = None,
 ) -> Embedding:
-    """The features of a backbone of timm, from a file of weights or the published ones in the store.
+    """Open a backbone of timm, with a file of weights or the published ones in the store.
 
     Raises:
         OptionError: timm has no such network, or the network no such layer.
         FileError, WeightsError: the weights are not there, damaged, or another network's.
     """
-    built = frozen(backbone(model, weights, size, f"embedding({model})"))
+    network = backbone(model, weights, size, f"embedding({model})")
     entries = {} if size is None else {"input_size": (3, size, size)}
-    return Embedding(built, Preprocessing.of(built, entries), layer, pool)
+    return Embedding(network, Preprocessing.of(network, entries), layer, pool)
 
 
-def _output(model: nn.Module, module: nn.Module, seen: Tensor) -> Any:
-    """What `module` inside `model` gives."""
+def _output_of(module: nn.Module, model: nn.Module, prepared: Tensor) -> Any:
+    """Run `model` on `prepared` images as far as `module`, and return what that gives."""
 
     def reached(module: nn.Module, inputs: Any, output: Any) -> None:
         raise _Reached(output)
 
     hook = module.register_forward_hook(reached)
     try:
-        model(seen)
-    except _Reached as found:
-        return found.value
+        model(prepared)
+    except _Reached as answer:
+        return answer.value
     finally:
         hook.remove()
     raise OptionError(

@@ -1,28 +1,30 @@
-"""Networks of timm by name: made without a download, filled from a file, frozen."""
+"""Networks of timm by name: created without a download, filled from a file, frozen."""
 
 from __future__ import annotations
 
 import difflib
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 from timm.models import clean_state_dict
 from torch import Tensor, nn
 
 from eigenwalk import store
-from eigenwalk.checkpoint import into, state_dict
+from eigenwalk.checkpoint import fill, state_dict
 from eigenwalk.errors import OptionError, WeightsError
 from eigenwalk_attributes.published import BACKBONES
 
 
-def made(architecture: str, outputs: int, arguments: Mapping[str, Any]) -> nn.Module:
-    """A network of timm with `outputs` values and random weights; `arguments` go to ``timm.create_model``.
+def create(architecture: str, outputs: int, arguments: Mapping[str, Any]) -> nn.Module:
+    """Create a network of timm with `outputs` values and random weights.
 
     Raises:
-        OptionError: timm has no such architecture, or it does not take the arguments.
+        OptionError: timm has no such architecture, or it does not take the `arguments` of ``timm.create_model``.
     """
     name, _, tag = architecture.partition(".")
     if not timm.is_model(name):
@@ -33,43 +35,42 @@ def made(architecture: str, outputs: int, arguments: Mapping[str, Any]) -> nn.Mo
     except RuntimeError as error:
         tags = timm.list_pretrained(f"{name}.*")
         if tag and architecture not in tags:
-            told = f"its tags are {', '.join(one.partition('.')[2] for one in tags)}" if tags else "it has none"
-            raise OptionError(f"timm's {name} has no tag {tag!r}: {told}; or leave the tag out") from None
+            known = f"its tags are {', '.join(one.partition('.')[2] for one in tags)}" if tags else "it has none"
+            raise OptionError(f"timm's {name} has no tag {tag!r}: {known}; or leave the tag out") from None
         raise OptionError(f"timm cannot make {architecture}: {error}") from error
     except (TypeError, ValueError, AssertionError, KeyError) as error:
         given = ", ".join(f"{key}={value!r}" for key, value in arguments.items()) or "no arguments"
         raise OptionError(f"timm cannot make {architecture} with {given}: {error!r}") from error
 
 
-def filled(model: nn.Module, state: Mapping[str, Tensor], what: str) -> nn.Module:
-    """`model` with the weights of `state`, in timm's layout or in the publisher's that timm converts.
+def load(
+    architecture: str, outputs: int, arguments: Mapping[str, Any], state: Mapping[str, Tensor], what: str
+) -> nn.Module:
+    """Create a frozen network with the weights of `state`, in timm's layout or the publisher's that timm converts.
+
+    `what` names the file in messages.
 
     Raises:
-        WeightsError: they do not fit; names keys and shapes.
+        OptionError: as `create`.
+        FileError, WeightsError: the weights do not fit, or hold NaN; the message names keys and shapes.
     """
-    state = clean_state_dict(dict(state))
+    build, state = partial(create, architecture, outputs, arguments), clean_state_dict(dict(state))
     try:
-        return into(model, state, what)
+        return fill(build, state, what)
     except WeightsError as error:
+        with torch.device("meta"):
+            model = build()
         convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
         if convert is None:
             raise
         try:
-            return into(model, convert(dict(state), model), what)
+            return fill(build, convert(state, model), what)
         except Exception:  # a converter meets weights that it was not written for
             raise error from None
 
 
-def frozen(model: nn.Module) -> nn.Module:
-    """`model` in eval mode, without parameters that want a gradient, and with every derivative."""
-    for module in model.modules():
-        if getattr(module, "fused_attn", False):
-            module.fused_attn = False  # type: ignore[assignment]  # the fused kernel has no forward mode
-    return model.eval().requires_grad_(False)
-
-
 def backbone(architecture: str, weights: str | Path | None, size: int | None, wanted: str) -> nn.Module:
-    """A network without its head, with the weights of a file, or the published ones of the store.
+    """Open a frozen network without its head, with the weights of a file, or the published ones of the store.
 
     `wanted` is the expression or command that asks, for messages.
 
@@ -77,7 +78,9 @@ def backbone(architecture: str, weights: str | Path | None, size: int | None, wa
         OptionError: timm has no such network, or it cannot see `size` pixels.
         FileError, WeightsError: the weights are not there, damaged, or another network's.
     """
-    model = made(architecture, 0, sized(architecture, size))
+    arguments = size_arguments(architecture, size)
+    with torch.device("meta"):
+        model = create(architecture, 0, arguments)
     if weights is None:
         if architecture not in BACKBONES:
             raise WeightsError(
@@ -87,12 +90,12 @@ def backbone(architecture: str, weights: str | Path | None, size: int | None, wa
         path = store.find(BACKBONES[architecture], wanted)
     else:
         path = Path(weights).expanduser()
-    state = clean_state_dict(state_dict(path))
-    return filled(model, _headless(model, state), f"{path}, for {architecture},")
+    state = _without_head(model, clean_state_dict(state_dict(path)))
+    return load(architecture, 0, arguments, state, f"{path}, for {architecture},")
 
 
-def sized(architecture: str, size: int | None) -> dict[str, Any]:
-    """Arguments with which timm makes the network for images of `size` pixels: none for one that takes any size.
+def size_arguments(architecture: str, size: int | None) -> dict[str, Any]:
+    """Arguments with which timm makes the network for images of `size` pixels; none if it takes any size.
 
     Raises:
         OptionError: `size` is too small.
@@ -101,13 +104,13 @@ def sized(architecture: str, size: int | None) -> dict[str, Any]:
         return {}
     if size < 16:
         raise OptionError(f"size must be at least 16 pixels, got {size}")
-    told = timm.get_pretrained_cfg(architecture, allow_unregistered=False) if timm.is_model(architecture) else None
-    return {"img_size": size} if told is not None and told.fixed_input_size else {}
+    config = timm.get_pretrained_cfg(architecture, allow_unregistered=False) if timm.is_model(architecture) else None
+    return {"img_size": size} if config is not None and config.fixed_input_size else {}
 
 
-def _headless(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`state` without the classifier, which the network that is asked for its features does not have."""
-    told = getattr(model, "pretrained_cfg", {}).get("classifier") or ()
-    heads = tuple(f"{head}." for head in ((told,) if isinstance(told, str) else told))
+def _without_head(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`state` without the classifier, which `model` does not have."""
+    names = getattr(model, "pretrained_cfg", {}).get("classifier") or ()
+    heads = tuple(f"{head}." for head in ((names,) if isinstance(names, str) else names))
     own = model.state_dict()
     return {key: value for key, value in state.items() if key in own or not key.startswith(heads or ("\0",))}

@@ -18,6 +18,9 @@ from eigenwalk.feature import promote_half
 from eigenwalk.shapes import Images
 from eigenwalk_attributes.resample import KERNELS, longer, windowed
 
+LARGEST = 4096
+"""Pixels of a side that a network sees."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -27,8 +30,8 @@ class Preprocessing:
         input_size: ``(3, height, width)`` of what the network sees.
         interpolation: bilinear, bicubic or lanczos, antialiased.
         crop_pct: the share of the resized image's side that is kept.
-        crop_mode: ``center`` resizes the shorter side, ``squash`` each side on its own, ``border`` the longer one,
-            and fills what is then left with the mean.
+        crop_mode: ``center`` resizes the shorter side, ``squash`` each side on its own, ``border`` the longer one and
+            fills the rest with the mean.
         mean, std: of each channel, of images in [0, 1].
     """
 
@@ -40,10 +43,11 @@ class Preprocessing:
     std: tuple[float, float, float]
 
     def __post_init__(self) -> None:
-        if len(self.input_size) != 3 or self.input_size[0] != 3 or min(self.input_size) < 1:
+        channels, *sides = self.input_size
+        if channels != 3 or len(sides) != 2 or not all(1 <= side <= LARGEST for side in sides):
             raise OptionError(
-                f"input_size must be (3, height, width), got {self.input_size}: an image has the three channels RGB, "
-                "and a network of another number of channels cannot see it"
+                f"input_size must be (3, height, width), at most {LARGEST} pixels a side, got {self.input_size}: an "
+                "image has the three channels RGB, and a network of another number of channels cannot see it"
             )
         if self.interpolation not in KERNELS:
             raise OptionError(f"interpolation must be one of {', '.join(KERNELS)}, got {self.interpolation!r}")
@@ -56,7 +60,7 @@ class Preprocessing:
 
     @classmethod
     def of(cls, model: nn.Module, entries: Mapping[str, Any]) -> Preprocessing:
-        """What `model` declares, with `entries` in place of what they name.
+        """What `model` declares, overridden by `entries`.
 
         Raises:
             OptionError: an entry is unknown or wrong.
@@ -64,21 +68,21 @@ class Preprocessing:
         known = [field.name for field in dataclasses.fields(cls)]
         if unknown := [name for name in entries if name not in known]:
             raise OptionError(f"preprocessing has no entry {unknown[0]!r}: it takes {', '.join(known)}")
-        told = {**resolve_model_data_config(model), **entries}
+        config = {**resolve_model_data_config(model), **entries}
         try:
             return cls(
-                input_size=tuple(int(side) for side in told["input_size"]),  # type: ignore[arg-type]
-                interpolation=str(told["interpolation"]),
-                crop_pct=float(told["crop_pct"]),
-                crop_mode=str(told["crop_mode"]),
-                mean=tuple(float(one) for one in told["mean"]),  # type: ignore[arg-type]
-                std=tuple(float(one) for one in told["std"]),  # type: ignore[arg-type]
+                input_size=tuple(int(side) for side in config["input_size"]),  # type: ignore[arg-type]
+                interpolation=str(config["interpolation"]),
+                crop_pct=float(config["crop_pct"]),
+                crop_mode=str(config["crop_mode"]),
+                mean=tuple(float(one) for one in config["mean"]),  # type: ignore[arg-type]
+                std=tuple(float(one) for one in config["std"]),  # type: ignore[arg-type]
             )
         except (TypeError, ValueError) as error:
             raise OptionError(f"preprocessing is not as timm has it ({error}): {dict(entries)}") from error
 
     def entries(self) -> dict[str, Any]:
-        """Everything that `of` would have to be told, for a file."""
+        """All entries, as `of` takes them, for a file."""
         return dataclasses.asdict(self)
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
@@ -98,8 +102,7 @@ class Preprocessing:
     def __call__(self, images: Images) -> Tensor:
         """What the network sees, ``(batch, 3, *input_size[1:])``, of images ``(batch, 3, height, width)``.
 
-        Nothing is clipped or rounded: a bicubic kernel overshoots at edges, where timm's own transform, on bytes,
-        cuts off.
+        Nothing is clipped or rounded: a bicubic kernel overshoots at edges, where timm's transform, on bytes, clips.
 
         Raises:
             InputError: the images are not RGB.

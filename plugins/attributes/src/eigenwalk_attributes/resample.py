@@ -4,9 +4,9 @@
     >>> matrix(64, 224, "bicubic").shape
     torch.Size([224, 64])
 
-Output i of n, made of p pixels, lies at ``c = (i + ½) p/n`` of the input and is the mean of its pixels j at j + ½,
-weighed by ``k((j + ½ - c) / max(1, p/n))``: what Pillow and torch's antialiased interpolation compute. A product of
-matrices has every derivative, and what would be cropped afterwards need not be computed.
+Output i of n from p pixels lies at ``c = (i + ½) p/n`` of the input and is the mean of its pixels j at j + ½, weighted
+by ``k((j + ½ - c) / max(1, p/n))``, as Pillow and torch's antialiased interpolation compute it. A product of matrices
+has every derivative, and rows that would be cropped afterwards are not computed.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ KERNELS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
 """Kernels by timm's names, each with its reach in pixels."""
 
 
-def placed(size: int, window: int) -> tuple[int, int]:
-    """Where a centred window begins on an axis of `size`, and where the axis begins in the window where it is shorter.
+def window_place(size: int, window: int) -> tuple[int, int]:
+    """Where a centred window begins on an axis of `size`, and, if the axis is shorter, where it begins in the window.
 
-    >>> placed(256, 224), placed(100, 224)
+    >>> window_place(256, 224), window_place(100, 224)
     ((16, 0), (0, 62))
     """
     return (round((size - window) / 2), 0) if size >= window else (0, (window - size) // 2)
@@ -68,13 +68,13 @@ def placed(size: int, window: int) -> tuple[int, int]:
 
 def windowed(pixels: int, size: int, window: int, interpolation: str) -> Tensor:
     """The matrix ``(window, pixels)`` that resamples to `size` and keeps the centred `window`; zeros beyond it."""
-    start, inset = placed(size, window)
+    start, inset = window_place(size, window)
     kept = matrix(pixels, size, interpolation)[start : start + window]
-    found = torch.zeros(window, pixels, dtype=torch.float64)
-    found[inset : inset + len(kept)] = kept
-    return found
+    placed = torch.zeros(window, pixels, dtype=torch.float64)
+    placed[inset : inset + len(kept)] = kept
+    return placed
 
 
 def longer(short: int, long: int, size: int) -> int:
-    """The longer side, where the shorter becomes `size` and the proportions stay."""
+    """The longer side after the shorter has become `size` in proportion."""
     return math.floor(size * long / short)

@@ -1,8 +1,10 @@
-"""``eigenwalk attributes fit``: from arguments to a fitted network, its picture, and what is said of them."""
+"""``eigenwalk attributes fit``: from arguments to a fitted network, its plot, and a summary."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +14,7 @@ from eigenwalk.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from eigenwalk_attributes.fit.examples import Examples
-    from eigenwalk_attributes.fit.fitting import Fitted, Told
+    from eigenwalk_attributes.fit.fitting import Fitted, Progress
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_show_locals=False
@@ -51,7 +53,7 @@ def fit(
     force: Annotated[bool, typer.Option("--force", help="Replace what was fitted under this name.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Fit a network that tells how far an image has a label, in minutes on a CPU.
+    """Fit a network that says how strongly an image has a label, in minutes on a CPU.
 
     eigenwalk attributes fit smile --positive smiling/ --negative serious/
 
@@ -72,12 +74,12 @@ def fit(
 
     from eigenwalk_attributes.fit import fitting, plot
 
-    with _progress(quiet) as told:
-        fitted = fitting.fit(examples, backbone, weights, size, seed, mirror, told)
+    with _progress_bars(quiet) as progress:
+        fitted = fitting.fit(examples, backbone, weights, size, seed, mirror, progress)
     fitting.save(fitted, file)
     picture = file.with_suffix(".png")
     plot.save(picture, fitted.labels.labels, fitted.outputs, fitted.truth, fitted.scores)
-    typer.echo("\n".join([*_told(fitted), f"saved  {file}", f"plot   {picture}", _usage(fitted, out, file)]))
+    typer.echo("\n".join([*_summary(fitted), f"saved  {file}", f"plot   {picture}", _usage(fitted, out, file)]))
 
 
 def _examples(name: str, positive: Path | None, negative: Path | None, csv: Path | None) -> Examples:
@@ -90,8 +92,8 @@ def _examples(name: str, positive: Path | None, negative: Path | None, csv: Path
     return from_folders(name, positive, negative)
 
 
-def _told(fitted: Fitted) -> list[str]:
-    """What was fitted to what, and how good it is, line by line."""
+def _summary(fitted: Fitted) -> list[str]:
+    """Lines on what was fitted, to which images, and how well."""
     labels, report = fitted.labels, fitted.labels.report
     parameters = sum(one.numel() for one in fitted.model.parameters()) / 1e6
     how = "trained from scratch" if report["backbone"] == "scratch" else "frozen, with a linear head"
@@ -117,33 +119,26 @@ def _usage(fitted: Fitted, out: Path | None, file: Path) -> str:
     return f'use it  eigenwalk walk GENERATOR --vary "{expression}"'
 
 
-class _progress:
-    """One line on standard error that says what is being done, where that is a terminal and is wanted."""
+@contextmanager
+def _progress_bars(quiet: bool) -> Iterator[Progress]:
+    """Show what is being done on standard error, if that is a terminal and not `quiet`."""
+    from rich import progress
+    from rich.console import Console
 
-    def __init__(self, quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    bars = progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.TextColumn("{task.percentage:>3.0f} %"),
+        progress.TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=quiet or not sys.stderr.isatty(),
+    )
+    tasks: dict[str, progress.TaskID] = {}
 
-        self.bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            disable=quiet or not sys.stderr.isatty(),
-        )
-        self.tasks: dict[str, int] = {}
+    def update(what: str, share: float) -> None:
+        if what not in tasks:
+            tasks[what] = bars.add_task(what, total=1.0)
+        bars.update(tasks[what], completed=share)
 
-    def __enter__(self) -> Told:
-        self.bars.start()
-        return self._told
-
-    def __exit__(self, *_: object) -> None:
-        self.bars.stop()
-
-    def _told(self, what: str, share: float) -> None:
-        from rich.progress import TaskID
-
-        if what not in self.tasks:
-            self.tasks[what] = self.bars.add_task(what, total=1.0)
-        self.bars.update(TaskID(self.tasks[what]), completed=share)
+    with bars:
+        yield update

@@ -1,4 +1,4 @@
-"""Images with what is known of them: two folders, or a CSV file."""
+"""Labelled images: from two folders, or from a CSV file."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from torch import Tensor
 
 from eigenwalk.errors import FileError, InputError
 from eigenwalk.images import find_pictures, read, read_size
+from eigenwalk.textfile import read_text
 from eigenwalk_attributes.labels import LOGIT
 from eigenwalk_attributes.preprocessing import Preprocessing
 
-LEAST = 16
-"""Images of each class, or a quarter of all with values: with fewer, what is held out says nothing."""
+MIN_IMAGES = 16
+"""Images of each class, or a quarter of all images with values: with fewer, the held-out ones say nothing."""
+MAX_BYTES = 64 << 20
+"""Size of a CSV file: a million lines."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Images, and the value of every label at each.
+    """Images, and the value of each label at each image.
 
     Attributes:
         paths: of the n images.
@@ -44,25 +47,21 @@ class Examples:
         return Examples(tuple(self.paths[i] for i in kept), self.values[kept], self.labels, self.units)
 
     def check(self) -> None:
-        """Nothing, where there is enough to learn from.
-
-        Raises:
-            InputError: too few images, one class only, or values that are all the same.
-        """
+        """Raise InputError if there are too few images, one class only, or values that are all the same."""
         for column, (label, unit) in enumerate(zip(self.labels, self.units, strict=True)):
             values = self.values[:, column]
             if unit == LOGIT:
                 positive = int(values.sum())
                 for count, what in ((positive, "positive"), (len(values) - positive, "negative")):
-                    if count < LEAST:
+                    if count < MIN_IMAGES:
                         raise InputError(
                             f"{label} has {count} {what} image{'s' * (count != 1)} that can be used: it takes at least "
-                            f"{LEAST} of each class, and a few hundred to be good"
+                            f"{MIN_IMAGES} of each class, and a few hundred to be good"
                         )
-            elif len(values) < 4 * LEAST:
+            elif len(values) < 4 * MIN_IMAGES:
                 raise InputError(
-                    f"{label} has {len(values)} images with values: it takes at least {4 * LEAST}, and a few hundred "
-                    "to be good"
+                    f"{label} has {len(values)} images with values: it takes at least {4 * MIN_IMAGES}, and a few "
+                    "hundred to be good"
                 )
             elif float(values.std()) == 0:
                 raise InputError(f"{label} is {float(values[0]):g} at every image: there is nothing to learn")
@@ -70,21 +69,21 @@ class Examples:
 
 @dataclass
 class Skipped:
-    """Images that were left out, and why."""
+    """Images that were left out, by reason."""
 
     broken: list[Path] = field(default_factory=list)
     copies: list[Path] = field(default_factory=list)
 
     def __str__(self) -> str:
-        told = [
+        reasons = [
             (self.broken, "could not be opened, the first of them"),
             (self.copies, "copies of others, the first of them"),
         ]
-        return "; ".join(f"{len(paths)} {what} {paths[0]}" for paths, what in told if paths)
+        return "; ".join(f"{len(paths)} {reason} {paths[0]}" for paths, reason in reasons if paths)
 
 
 def from_folders(name: str, positive: Path, negative: Path) -> Examples:
-    """The images below two folders: of what has the label, and of what has not.
+    """List the images below two folders: those that have the label, and those that do not.
 
     Raises:
         FileError: a folder is missing, or holds no image.
@@ -97,20 +96,15 @@ def from_folders(name: str, positive: Path, negative: Path) -> Examples:
 
 
 def from_csv(name: str, file: Path) -> Examples:
-    """The images and values of a CSV file with the columns ``image,value`` or ``image,label,label…``.
+    """Read the images and values of a CSV file with the columns ``image,value`` or ``image,label,label…``.
 
-    Paths begin at the file's folder. A heading ``age [years]`` names the unit. A single column of values is called
-    `name`. A column of 0 and 1 alone is a label that is there or not.
+    Paths are relative to the file's folder. A heading ``age [years]`` names the unit. A single column of values is
+    called `name`. A column of zeros and ones is a label that is there or not.
 
     Raises:
-        FileError: missing, no CSV, without these columns, or a value is no number; names the line.
+        FileError: missing, no CSV, without these columns, or a value is no number; the message names the line.
     """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise FileError(f"cannot read {file}: {error.strerror or error}") from error
-    except UnicodeDecodeError:
-        raise FileError(f"{file} is no CSV file in UTF-8") from None
+    text = read_text(file, "CSV file", MAX_BYTES).removeprefix("\ufeff")
     rows = list(csv.reader(io.StringIO(text)))
     head = [cell.strip() for cell in rows[0]] if rows else []
     if "image" not in head or len(head) < 2:
@@ -140,13 +134,13 @@ def from_csv(name: str, file: Path) -> Examples:
     return Examples(tuple(paths), table, tuple(labels), tuple(units))
 
 
-def seen(
+def prepare(
     examples: Examples, preprocessing: Preprocessing, skipped: Skipped, batch: int = 32
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """Batches of what a network sees, each with the rows that it is of; images that cannot be used are left out.
+    """Prepare images for a network, in batches, each with its rows; images that cannot be used are left out.
 
     Raises:
-        InputError: the same image stands for two different values.
+        InputError: the same image has two different values.
     """
     first: dict[bytes, int] = {}
     rows: list[int] = []
@@ -175,7 +169,7 @@ def seen(
 
 
 def shorter_side(examples: Examples, of: int = 32) -> int:
-    """The median of the images' shorter sides, pixels, over the first `of` that open.
+    """The median of the shorter sides, in pixels, of the first `of` images that open.
 
     Raises:
         FileError: none opens.
@@ -194,7 +188,7 @@ def shorter_side(examples: Examples, of: int = 32) -> int:
 
 
 def _images(folder: Path) -> list[Path]:
-    """The images below `folder`, by what their names end in, in the order of their names."""
+    """List the images below `folder`, sorted by name."""
     if not folder.is_dir():
         raise FileError(f"there is no folder {folder}")
     found = find_pictures(folder, below=True)

@@ -1,8 +1,7 @@
-"""From images with labels to a file that `attributes` opens: see, split, learn, calibrate, score, save."""
+"""From labelled images to a file that `attributes` opens: prepare, split, learn, calibrate, score, save."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -15,25 +14,26 @@ import torch
 from safetensors.torch import save as packed
 from torch import Tensor, nn
 
+from eigenwalk import store
 from eigenwalk.errors import OptionError, OutputError
 from eigenwalk_attributes import network
 from eigenwalk_attributes.fit import head, scratch
-from eigenwalk_attributes.fit.examples import Examples, Skipped, seen, shorter_side
+from eigenwalk_attributes.fit.examples import Examples, Skipped, prepare, shorter_side
 from eigenwalk_attributes.fit.scores import Classified, Regressed, classified, regressed, temperature
 from eigenwalk_attributes.labels import LOGIT, Labels
 from eigenwalk_attributes.preprocessing import Preprocessing
 
 SCRATCH = "scratch"
 GROUP, HELD, VALIDATED = 20, 4, 3
-"""Of every 20 images in the order of the first label, 4 are held out and 3 are for validation, at random."""
+"""Of every 20 images, sorted by the first label, a random 4 are held out and 3 are for validation."""
 
-Told = Callable[[str, float], None]
-"""Called with what is being done, and the share of it that is."""
+Progress = Callable[[str, float], None]
+"""Called with what is being done, and the share of it that is finished."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Rows to learn from, to choose by, and to judge by; each ``(n,)``."""
+    """Rows for training, for validation and for the final scores; each ``(n,)``."""
 
     train: Tensor
     validation: Tensor
@@ -42,13 +42,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A network that was fitted, and what is known of it.
+    """A fitted network, and its scores.
 
     Attributes:
         model: its last layer gives logits with their temperature, or values in their unit.
         examples: those that were used.
-        outputs, truth: on the images that were held out, ``(n, labels)``.
-        scores: one a label.
+        outputs, truth: on the held-out images, ``(n, labels)``.
+        scores: one for each label.
     """
 
     model: nn.Module
@@ -68,9 +68,9 @@ def fit(
     size: int | None = None,
     seed: int = 0,
     mirror: bool = False,
-    told: Told = lambda what, share: None,
+    progress: Progress = lambda what, share: None,
 ) -> Fitted:
-    """A network for the labels of `examples`: a linear head on a frozen `backbone`, or a small one from scratch.
+    """Fit a network to the labels of `examples`: a linear head on a frozen `backbone`, or a small one from scratch.
 
     The same examples, seed, versions and number of threads give the same network.
 
@@ -87,17 +87,17 @@ def fit(
         )
         skipped, kept, inputs = Skipped(), [], []
         body: Callable[[Tensor], Tensor] = (lambda images: images.half()) if backbone == SCRATCH else _features(model)
-        for rows, images in seen(examples, preprocessing, skipped):
+        for rows, images in prepare(examples, preprocessing, skipped):
             kept += rows
             inputs.append(body(images))
-            told("reading images", (rows[-1] + 1) / len(examples.paths))
+            progress("reading images", (rows[-1] + 1) / len(examples.paths))
         examples = examples.rows(kept)
         examples.check()
         parts = split(examples.values[:, 0], torch.Generator().manual_seed(seed))
-        found = torch.cat(inputs)
-        heat = learn(model, found, examples, parts, mirror, told)
+        x = torch.cat(inputs)
+        heat = learn(model, x, examples, parts, mirror, progress)
         with torch.no_grad():
-            outputs = scratch.outputs(model if backbone == SCRATCH else _classifier(model), found)
+            outputs = scratch.outputs(model if backbone == SCRATCH else _classifier(model), x)
     truth = examples.values[parts.held]
     scores = tuple(
         classified(one, true, warmth) if unit == LOGIT else regressed(one, true)
@@ -127,25 +127,21 @@ def fit(
 
 
 def save(fitted: Fitted, file: Path) -> None:
-    """Writes the network, with its labels in the metadata, to `file`: whole or not at all.
+    """Write the network, with its labels in the metadata, to `file`: whole or not at all.
 
     Raises:
         OutputError: the folder cannot be written.
     """
     state = {key: value.detach().contiguous().clone() for key, value in fitted.model.state_dict().items()}
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(packed(state, fitted.labels.metadata()))
-        os.replace(part, file)
+        store.write_whole(file, packed(state, fitted.labels.metadata()))
     except OSError as error:
         raise OutputError(f"{file} cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def split(values: Tensor, generator: torch.Generator) -> Split:
-    """Rows for training, validation and judgement, 65, 15 and 20 % of each range of `values` ``(n,)``."""
+    """Split rows at random: 65 % for training, 15 for validation, 20 held out, of each range of `values` ``(n,)``."""
     shuffled = torch.randperm(len(values), generator=generator)
     order = shuffled[values[shuffled].argsort(stable=True)]
     parts: tuple[list[Tensor], list[Tensor], list[Tensor]] = ([], [], [])
@@ -163,7 +159,7 @@ def _untrained(examples: Examples, size: int | None) -> tuple[nn.Module, Mapping
         size = min(128, max(64, shorter_side(examples) // 32 * 32))
     if not 32 <= size <= 512:
         raise OptionError(f"--size of a network from scratch must be from 32 to 512 pixels, got {size}")
-    model = network.made(scratch.ARCHITECTURE, len(examples.labels), scratch.ARGUMENTS)
+    model = network.create(scratch.ARCHITECTURE, len(examples.labels), scratch.ARGUMENTS)
     entries = {"input_size": (3, size, size), "interpolation": "bilinear", "crop_pct": 1.0}
     return model, scratch.ARGUMENTS, Preprocessing.of(model, {**entries, "mean": (0.5,) * 3, "std": (0.25,) * 3})
 
@@ -175,17 +171,17 @@ def _opened(
     model.reset_classifier(len(examples.labels))  # type: ignore[operator]
     if not isinstance(_classifier(model), nn.Linear):
         raise OptionError(
-            f"{backbone} ends in a {type(_classifier(model)).__name__}, where a linear layer is wanted that can be "
-            "fitted: choose another backbone"
+            f"{backbone} ends in a {type(_classifier(model)).__name__}, and only a linear layer can be fitted: "
+            "choose another backbone"
         )
     entries = {} if size is None else {"input_size": (3, size, size)}
-    return network.frozen(model), network.sized(backbone, size), Preprocessing.of(model, entries)
+    return model, network.size_arguments(backbone, size), Preprocessing.of(model, entries)
 
 
 def _scratch(
-    model: nn.Module, images: Tensor, examples: Examples, parts: Split, mirror: bool, told: Told
+    model: nn.Module, images: Tensor, examples: Examples, parts: Split, mirror: bool, progress: Progress
 ) -> list[float]:
-    """Trains `model` end to end; the temperature of each label's logits, 1 for a value."""
+    """Train `model` end to end; return the temperature of each label's logits, 1 for a value."""
     binary = torch.tensor([unit == LOGIT for unit in examples.units])
     mean = torch.where(binary, 0.0, examples.values[parts.train].mean(0))
     std = torch.where(binary, 1.0, examples.values[parts.train].std(0))
@@ -198,38 +194,38 @@ def _scratch(
         binary,
         validation,
         mirror,
-        partial(told, "training"),
+        partial(progress, "training"),
     )
-    found = scratch.outputs(model, validation[0])
-    heat = [temperature(found[:, i], validation[1][:, i]) if logit else 1.0 for i, logit in enumerate(binary.tolist())]
+    logits = scratch.outputs(model, validation[0])
+    heat = [temperature(logits[:, i], validation[1][:, i]) if logit else 1.0 for i, logit in enumerate(binary.tolist())]
     last = _classifier(model)
     with torch.no_grad():
         gain = (std / torch.tensor(heat)).float()
         last.weight.mul_(gain[:, None])
         last.bias.mul_(gain).add_(mean.float())
-    network.frozen(model)
+    model.eval().requires_grad_(False)
     return heat
 
 
 def _frozen(
-    model: nn.Module, features: Tensor, examples: Examples, parts: Split, mirror: bool, told: Told
+    model: nn.Module, features: Tensor, examples: Examples, parts: Split, mirror: bool, progress: Progress
 ) -> list[float]:
-    """Fits the last layer of `model` to its features; the temperature of each label's logits, 1 for a value."""
+    """Fit the last layer of `model` to its features; return the temperature of each label's logits, 1 for a value."""
     rows, last, heat = torch.cat([parts.train, parts.validation]), _classifier(model), []
     generator = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
     for column, unit in enumerate(examples.units):
-        told("fitting the head", column / len(examples.units))
-        found = head.fit(features[rows], examples.values[rows, column], unit == LOGIT, generator)
-        heat.append(found.temperature)
+        progress("fitting the head", column / len(examples.units))
+        fitted = head.fit(features[rows], examples.values[rows, column], unit == LOGIT, generator)
+        heat.append(fitted.temperature)
         with torch.no_grad():
-            last.weight[column] = found.weight
-            last.bias[column] = found.bias
-    told("fitting the head", 1.0)
+            last.weight[column] = fitted.weight
+            last.bias[column] = fitted.bias
+    progress("fitting the head", 1.0)
     return heat
 
 
 def _features(model: nn.Module) -> Callable[[Tensor], Tensor]:
-    """What the last layer of `model` sees, ``(batch, channels)``."""
+    """A function from images to what the last layer of `model` sees, ``(batch, channels)``."""
 
     @torch.no_grad()
     def features(images: Tensor) -> Tensor:

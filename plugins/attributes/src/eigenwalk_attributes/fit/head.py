@@ -25,35 +25,35 @@ class Head:
 
 
 def fit(features: Tensor, truth: Tensor, binary: bool, generator: torch.Generator) -> Head:
-    """The head of `features` ``(n, d)`` for `truth` ``(n,)``: 0 and 1 where `binary`.
+    """Fit a head on `features` ``(n, d)`` to `truth` ``(n,)``, which is 0 and 1 if `binary`.
 
-    Minimises mean loss + λ/2 |w|² over standardised features, log-loss or half the squared error; λ is the one of
-    `PENALTIES` with the least loss on five folds that it was not fitted to, and the temperature of a logistic head
-    the best for those same outputs.
+    It minimises mean loss + λ/2 |w|² over standardised features, with log-loss or half the squared error. λ is the one
+    of `PENALTIES` with the lowest loss in 5-fold cross-validation; the temperature of a logistic head is fitted to the
+    same held-out outputs.
     """
     mean, std = features.mean(0), features.std(0)
-    std = torch.where(std > 1e-8 * std.max().clamp(min=1e-30), std, torch.inf)  # what never varies says nothing
+    std = torch.where(std > 1e-8 * std.max().clamp(min=1e-30), std, torch.inf)  # constant features get no weight
     x, y = ((features - mean) / std).double(), truth.double()
     offset, spread = (torch.zeros((), dtype=torch.float64), 1.0) if binary else (y.mean(), float(y.std()))
     y = (y - offset) / spread
     fold = torch.randperm(len(y), generator=generator) % FOLDS
     losses, outside = [], []
     for penalty in PENALTIES:
-        found = torch.empty_like(y)
+        predicted = torch.empty_like(y)
         for k in range(FOLDS):
-            w, b = _solved(x[fold != k], y[fold != k], penalty, binary)
-            found[fold == k] = x[fold == k] @ w + b
-        outside.append(found)
-        losses.append(log_loss(found, y) if binary else float((found - y).square().mean()))
+            w, b = _solve(x[fold != k], y[fold != k], penalty, binary)
+            predicted[fold == k] = x[fold == k] @ w + b
+        outside.append(predicted)
+        losses.append(log_loss(predicted, y) if binary else float((predicted - y).square().mean()))
     best = min(range(len(PENALTIES)), key=losses.__getitem__)
     heat = temperature(outside[best], y) if binary else 1.0
-    w, b = _solved(x, y, PENALTIES[best], binary)
+    w, b = _solve(x, y, PENALTIES[best], binary)
     w, b = w * spread / heat / std, (b * spread + offset) / heat
     return Head(w, float(b - w @ mean.double()), heat, PENALTIES[best])
 
 
-def _solved(x: Tensor, y: Tensor, penalty: float, binary: bool) -> tuple[Tensor, Tensor]:
-    """Weight and bias of the least penalised loss."""
+def _solve(x: Tensor, y: Tensor, penalty: float, binary: bool) -> tuple[Tensor, Tensor]:
+    """Return the weight and bias that minimise the penalised loss."""
     if not binary:
         centre, level = x.mean(0), y.mean()
         gram = (x - centre).T @ (x - centre) / len(y) + penalty * torch.eye(x.shape[1], dtype=x.dtype)

@@ -1,8 +1,7 @@
-"""The picture of a fitted network: a reliability diagram and the scores, or values against the truth."""
+"""The plot of a fitted network: a reliability diagram and a histogram, or values against the truth."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -10,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from eigenwalk.store import open_whole
 from eigenwalk_attributes.fit.scores import BINS, Classified, Regressed, bins
 
 BLUE, ORANGE, QUIET = "#3266ad", "#d9822b", "#777777"
@@ -18,7 +18,7 @@ BLUE, ORANGE, QUIET = "#3266ad", "#d9822b", "#777777"
 def save(
     file: Path, labels: tuple[str, ...], outputs: Tensor, truth: Tensor, scores: tuple[Classified | Regressed, ...]
 ) -> None:
-    """Writes the picture of held-out `outputs` ``(n, labels)`` against `truth` to `file`: a row of two a label."""
+    """Plot held-out `outputs` ``(n, labels)`` against `truth` to `file`, a row of two panels for each label."""
     figure = Figure(figsize=(9, 3.9 * len(labels)), layout="constrained")
     rows = figure.subplots(len(labels), 2, squeeze=False)
     for column, (label, score) in enumerate(zip(labels, scores, strict=True)):
@@ -32,12 +32,8 @@ def save(
         left.set_title(label, loc="left", fontsize=11, fontweight="bold")
         for axes in (left, right):
             axes.spines[["top", "right"]].set_visible(False)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
+    with open_whole(file) as part:
         figure.savefig(part, format="png", dpi=130)
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _reliability(axes: Axes, logits: Tensor, truth: Tensor, score: Classified) -> None:

@@ -1,4 +1,4 @@
-"""How good outputs are on images that were held out, and how far their probabilities can be trusted."""
+"""Scores of outputs on held-out images, and how well calibrated their probabilities are."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from torch import Tensor
 
 BINS = 10
 WEAK = 0.2
-"""R² below which a walk along a fitted value goes nowhere in particular."""
+"""R² below which a fitted value is too weak to walk along."""
 REMEDY = "give more images or another --backbone, and do not walk with this one"
 
 
 @dataclass(frozen=True)
 class Classified:
-    """Scores of one label that is there or not.
+    """Scores of a label that is there or not.
 
     Attributes:
-        count: images that were held out.
+        count: held-out images.
         accuracy: share of them on the right side of logit 0; `low` to `high` is its 95 % interval (Wilson 1927).
         baseline: accuracy of always naming the commoner class.
         auc: area under the ROC curve: how often a positive image scores above a negative one.
         ece: expected calibration error, the mean of |share of positives - probability| over 10 bins of probability,
-            weighed by their images; `ece_before` is that of the logits without their temperature.
-        temperature: what the logits were divided by (Guo et al. 2017).
+            weighted by their images; `ece_before` is that of the logits before the temperature.
+        temperature: the logits' divisor (Guo et al. 2017).
     """
 
     count: int
@@ -40,7 +40,7 @@ class Classified:
     temperature: float
 
     def lines(self, unit: str) -> list[str]:
-        """The scores in words."""
+        """Lines that say the scores."""
         return [
             f"accuracy {self.accuracy:.3f} (95 %: {self.low:.3f} to {self.high:.3f}; always the commoner class: "
             f"{self.baseline:.3f})",
@@ -53,7 +53,7 @@ class Classified:
 
 @dataclass(frozen=True)
 class Regressed:
-    """Scores of one value: `r2` is the share of its variance that is explained, the errors are in its unit."""
+    """Scores of a value: `r2` is the share of its variance that is explained; errors are in its unit."""
 
     count: int
     r2: float
@@ -61,7 +61,7 @@ class Regressed:
     rms_error: float
 
     def lines(self, unit: str) -> list[str]:
-        """The scores in words."""
+        """Lines that say the scores."""
         return [
             f"R² {self.r2:.3f}",
             f"mean absolute error {self.mean_absolute_error:.4g}, RMS error {self.rms_error:.4g} ({unit})",
@@ -101,7 +101,7 @@ def regressed(values: Tensor, truth: Tensor) -> Regressed:
 
 
 def auc(scores: Tensor, truth: Tensor) -> float:
-    """The share of pairs of a positive and a negative in which the positive scores higher, ties a half; NaN of none.
+    """The share of pairs of a positive and a negative in which the positive scores higher, ties half; NaN for no pair.
 
     >>> auc(torch.tensor([0.1, 0.4, 0.35, 0.8]), torch.tensor([0, 0, 1, 1]))
     0.75
@@ -128,7 +128,7 @@ def ece(probabilities: Tensor, truth: Tensor) -> float:
 
 
 def temperature(logits: Tensor, truth: Tensor) -> float:
-    """The T that makes the log-loss of ``logits / T`` least; from 0.05 to 20.
+    """The T from 0.05 to 20 that minimises the log-loss of ``logits / T``.
 
     The log-loss is convex in 1/T, so its derivative has one root, found by bisection in log T.
     """
@@ -147,7 +147,7 @@ def log_loss(logits: Tensor, truth: Tensor) -> float:
 
 
 def wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a share that was seen in n trials.
+    """The 95 % interval of a share observed in n trials.
 
     >>> [round(bound, 3) for bound in wilson(0.9, 100)]
     [0.826, 0.945]
