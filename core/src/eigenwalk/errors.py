@@ -26,6 +26,9 @@ from __future__ import annotations
 
 import errno
 
+WIDTH = 300
+"""Characters of a long expression that a message shows around the faulty place."""
+
 
 class EigenwalkError(Exception):
     """Any error that eigenwalk raises on purpose; `exit_code` is the command line's."""
@@ -50,7 +53,17 @@ class ExpressionError(InputError):
         self.message, self.text = message, text
         self.start = max(0, min(start, len(text)))
         self.end = max(self.start + 1, len(text) if end is None else end)
-        super().__init__(f"{message}\n  {text}\n  {' ' * self.start}{'^' * (self.end - self.start)}")
+        shown, first, last = self.shown
+        super().__init__(f"{message}\n  {shown}\n  {' ' * first}{'^' * (last - first)}")
+
+    @property
+    def shown(self) -> tuple[str, int, int]:
+        """The part of a long text around the place, on one line, and where the place is in it."""
+        first = max(0, self.start - WIDTH // 2) if len(self.text) > WIDTH else 0
+        head, tail = "…" * bool(first), "…" * (len(self.text) > first + WIDTH)
+        part = " ".join(self.text[first : first + WIDTH].splitlines())
+        start = self.start - first + len(head)
+        return f"{head}{part}{tail}", start, min(start + self.end - self.start, len(head) + WIDTH + 1)
 
 
 class UnknownName(InputError):

@@ -139,10 +139,10 @@ def noting() -> Iterator[list[tuple[str, str]]]:
         _NOTED.reset(token)
 
 
-def command(name: str) -> str:
-    """The shell command that fetches what the expression `name` needs."""
-    quoted = shlex.quote(name) if set(name) & set('"$`\\!') else f'"{name}"'
-    return f"eigenwalk weights fetch {quoted}"
+def command(*names: str) -> str:
+    """The shell command that fetches what the expressions `names` need."""
+    quoted = (shlex.quote(name) if set(name) & set('"$`\\!') else f'"{name}"' for name in names)
+    return f"eigenwalk weights fetch {' '.join(quoted)}"
 
 
 def megabytes(size: int) -> str:

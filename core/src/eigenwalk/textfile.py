@@ -34,7 +34,7 @@ def read_bytes(path: Path | str, what: str = "file", limit: int = LARGEST) -> by
     Raises:
         FileError: missing, unreadable, a folder, a pipe or a device, or longer than `limit` bytes.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     try:
         _check_regular(os.stat(path), path, what)
         # Without O_NONBLOCK, a pipe that has taken the file's place since would wait for ever.

@@ -42,8 +42,8 @@ class Checkpoint(os.PathLike[str]):
     """
 
     def __init__(self, path: str | os.PathLike[str], key: str | None = None) -> None:
-        self.path, self.key = Path(path).expanduser(), key
-        self.is_folder = self.path.is_dir()
+        self.path, self.key = Path(os.path.expanduser(path)), key
+        self.is_folder = os.path.isdir(self.path)
         self.size = 0
         if self.is_folder:
             return
@@ -65,7 +65,7 @@ class Checkpoint(os.PathLike[str]):
         """`path` itself where it is a Checkpoint, else the one of this path, which `sharing` keeps."""
         if isinstance(path, Checkpoint):
             return path
-        shared, place = _SHARED.get(), Path(path).expanduser().absolute()
+        shared, place = _SHARED.get(), Path(os.path.expanduser(path)).absolute()
         if shared is None:
             return cls(path, key)
         found = shared.get(place)

@@ -38,10 +38,11 @@ def show(error: EigenwalkError, where: bool = False) -> None:
     out = console(stderr=True)
     if isinstance(error, ExpressionError):
         out.print(Text.assemble(("error: ", "bold red"), error.message))
-        line = Text(f"  {error.text}")
-        line.stylize("bold red", 2 + error.start, 2 + error.end)
+        text, start, end = error.shown
+        line = Text(f"  {text}")
+        line.stylize("bold red", 2 + start, 2 + end)
         out.print(line)
-        out.print(Text(f"  {' ' * error.start}{'^' * (error.end - error.start)}", style="red"))
+        out.print(Text(f"  {' ' * start}{'^' * (end - start)}", style="red"))
         return
     out.print(Text.assemble(("error: ", "bold red"), str(error)))
 

@@ -1,4 +1,4 @@
-"""A recipe walked into a folder: claimed, resumed where it was stopped, saved after every waypoint, finished."""
+"""Walk a recipe into a folder: claim it, go on where it was stopped, save every waypoint, make the pictures."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.text import Text
 
+from eigenwalk.checkpoint import sharing
 from eigenwalk.cli.app import INTERRUPTED
 from eigenwalk.cli.errors import console, warn
 from eigenwalk.cli.progress import Progress, path_lines, path_table, progress
-from eigenwalk.errors import RecipeError, WalkError
+from eigenwalk.errors import InputError, RecipeError, WalkError
+from eigenwalk.names.source import quoted
 from eigenwalk.runs.memory.allocator import keep_freed
 from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.folder import REMEDY, RunFolder
+from eigenwalk.runs.ready import check_device, check_weights, own_files
 from eigenwalk.runs.recipe import IDENTITY, Recipe
 
 if TYPE_CHECKING:
@@ -35,8 +38,10 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM: a cluster or a shell asks the run to stop."""
 
 
-def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool) -> None:
-    """Walks `recipe` into `out`, or into a folder of ``runs/`` that its content names.
+def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, ask_for: str = "") -> None:
+    """Walk `recipe` into `out`, or into a folder of ``runs/`` that its content names.
+
+    `ask_for` names a recipe of which the user may not know what code it runs: they are asked before it does.
 
     Raises:
         EigenwalkError: as the api and the folder raise it; what was saved stays.
@@ -46,18 +51,46 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool) 
     if not sys.warnoptions:  # of libraries, about themselves: they would tear the table
         warnings.simplefilter("ignore")
     registry = Registry.discover()
-    recipe = recipe.canonical(registry)
+    check_device(recipe.device)
     for message in recipe.check_installed(registry):
         warn(message)
+    with sharing():  # a generator's file is opened once, to recognise it and to build it
+        recipe = recipe.canonical(registry)
+        check_weights(recipe)
+        if ask_for:
+            _ask(recipe, ask_for)
+        _perform(recipe, out, overwrite, quiet, registry)
+
+
+def _perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, registry: Registry) -> None:
     out = RUNS / recipe.slug() if out is None else out
     with RunFolder.claim(out, recipe.identity(), overwrite) as folder:
         if folder.state != "fresh":
-            recipe = _gone_on(recipe, folder, registry)
+            recipe = _continue(recipe, folder, registry)
         if folder.state == "finished":
-            _say(quiet, f"{out} holds this walk already, finished; --overwrite walks it again")
+            if not quiet:
+                text = f"{out} holds this walk already, finished; --overwrite walks it again"
+                console(stderr=True).print(text)
         else:
             _walk(recipe, folder, registry, quiet)
         _summary(folder, quiet)
+
+
+def _ask(recipe: Recipe, source: str) -> None:
+    """Say which code of files `recipe` runs, and go on if the user agrees.
+
+    Raises:
+        InputError: nobody is there to be asked.
+    """
+    files = own_files(recipe)
+    if not files:
+        return
+    listed = "".join(f"\n  {quoted(f'{file.path}:{file.name}')}" for file in files)
+    text = f"{source} runs code in Python files, and what they import; it may do anything that you may:{listed}"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise InputError(f"{text}\nRead it, then add --trust to run it")
+    console(stderr=True).print(text)
+    typer.confirm("Run it?", abort=True, err=True)
 
 
 def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> None:
@@ -78,7 +111,7 @@ def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) ->
 
 
 def _steps(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> str:
-    """Walks to the end and makes the pictures; returns a notice, or nothing."""
+    """Walk to the end and make the pictures; return a notice, or ""."""
     if recipe.memory is None:
         keep_freed()
     with progress(recipe.steps, quiet) as shown:
@@ -92,7 +125,7 @@ def _steps(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -
 
 
 def _fronts(recipe: Recipe, folder: RunFolder, registry: Registry, shown: Progress) -> Sequence[Path]:
-    """The paths at the end of the walk; every waypoint is saved before the next is sought."""
+    """Return the paths at the end of the walk; every waypoint is saved before the next is sought."""
     from eigenwalk.runs import api
 
     resumed = {"paths": folder.paths, "arrays": folder.arrays} if folder.paths else {}
@@ -112,20 +145,20 @@ def _fronts(recipe: Recipe, folder: RunFolder, registry: Registry, shown: Progre
 
 
 def _completed(walked: Recipe, asked: Recipe) -> Recipe:
-    """The recipe with versions and hashes, and with the very entries that name this run's folder."""
+    """Return the recipe with versions and hashes, and with exactly the entries that name this run's folder."""
     return walked.model_copy(update={key: getattr(asked, key) for key in IDENTITY})
 
 
 def _no_step(paths: Sequence[Path]) -> WalkError:
-    """Why not one path could take a step."""
+    """Return the error that says why no path could take a step."""
     said = dict.fromkeys(words.ending(path) for path in paths)
     features = [path.status.feature for path in paths if path.status.feature]
     reasons = "; ".join(said) or "there was no start"
     return WalkError(f"no path could take a step, so nothing was written: {reasons}", features[0] if features else None)
 
 
-def _gone_on(recipe: Recipe, folder: RunFolder, registry: Registry) -> Recipe:
-    """The recipe with which the walk in the folder goes on; its batch too, since sums depend on it in the last digit.
+def _continue(recipe: Recipe, folder: RunFolder, registry: Registry) -> Recipe:
+    """Return the recipe for going on in the folder, with the same batch: sums depend on it in the last digit.
 
     Raises:
         RecipeError: weights or files are no longer those that it began with.
@@ -140,7 +173,7 @@ def _gone_on(recipe: Recipe, folder: RunFolder, registry: Registry) -> Recipe:
 
 
 def _summary(folder: RunFolder, quiet: bool) -> None:
-    """How every path ended and where the pictures are; a quiet run prints the folder alone."""
+    """Print how every path ended and where the pictures are; of a quiet run the folder alone."""
     if quiet:
         typer.echo(str(folder.path))
     else:
@@ -163,14 +196,9 @@ def _summary(folder: RunFolder, quiet: bool) -> None:
                 out.print(Text.assemble((f"{what:<14}", "dim"), str(folder.path / name)))
 
 
-def _say(quiet: bool, text: str) -> None:
-    if not quiet:
-        console(stderr=True).print(text)
-
-
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Lets SIGTERM stop the walk as Ctrl-C does."""
+    """Let SIGTERM stop the walk as Ctrl-C does."""
 
     def stop(number: int, frame: object) -> None:
         raise Terminated

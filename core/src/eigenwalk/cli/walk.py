@@ -99,19 +99,23 @@ def run(
     out: Out = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Run code in Python files that it names, unasked.")] = False,
 ) -> None:
-    """Repeat the walk of a recipe: with the same versions, weights and files to the same latents."""
+    """Repeat the walk of a recipe: with the same versions, weights and files to the same latents.
+
+    A recipe that runs code in Python files, such as ./my_feature.py:fn, says so and asks first.
+    """
     from eigenwalk.cli.perform import perform
     from eigenwalk.runs.recipe import Recipe
 
     given: Recipe = Recipe.read(recipe)
     where = {"device": device, "batch": batch, "memory": memory}
-    entries = given.model_dump() | {key: value for key, value in where.items() if value is not None}
-    perform(Recipe.of(**entries), out, overwrite, quiet)
+    entries = dict(given) | {key: value for key, value in where.items() if value is not None}
+    perform(Recipe.of(**entries), out, overwrite, quiet, "" if trust else str(recipe))
 
 
 def seeds(texts: Sequence[str]) -> list[int]:
-    """The seeds of texts such as ``0-3`` and ``7``, each once, in the order given.
+    """Return the seeds of texts such as ``0-3`` and ``7``, each once, in the order given.
 
     >>> seeds(["0-2", "7", "1"])
     [0, 1, 2, 7]

@@ -33,7 +33,7 @@ from eigenwalk.names.source import Source, quoted, read
 
 Scalar = str | int | float | bool
 
-MAX_DEPTH, MAX_VALUES, MAX_INTEGER = 40, 1000, 2**63
+MAX_DEPTH, MAX_NAME, MAX_VALUES, MAX_INTEGER = 40, 200, 1000, 2**63
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _LITERALS = {"true": True, "True": True, "false": False, "False": False}
 EXACT = 2**53
@@ -364,7 +364,7 @@ class _Reader:
         """Return the call of a name, with or without options."""
         target = node.func if isinstance(node, ast.Call) else node
         name = _dotted(target)
-        if name is None:
+        if name is None or len(name) > MAX_NAME:
             self.fail(target, "a name is words joined by dots, such as fourier.low")
         if name in _LITERALS:
             self.fail(target, f"expected a name, found {name}")

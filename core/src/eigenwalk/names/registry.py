@@ -194,7 +194,17 @@ class Registry:
         for other in ("feature", "generator", "direction"):
             if any(offer.name == name for offer in getattr(self, f"{other}s")):
                 return f"{name!r} is a {other}, not a {kind}"
-        return f"no {kind} is called {name!r}{self._nearest(kind, name)}{others}"
+        meant = self._by_choice(kind, name)
+        return f"no {kind} is called {name!r}{f': write {meant}' if meant else self._nearest(kind, name)}{others}"
+
+    def _by_choice(self, kind: str, name: str) -> str:
+        """Return the expressions whose option has the value `name`, such as ``faces.attribute(smile)``; or ""."""
+        found = []
+        for offer in getattr(self, f"{kind}s"):
+            for i, option in enumerate(offer.spec.options):
+                if name in option.choices:
+                    found.append(f"{offer.name}({name if i == 0 else f'{option.name}={name}'})")
+        return " or ".join(found[:3])
 
     def _how_to_get(self, kind: str, entry: Entry) -> str:
         """Why the name of `entry`, which is known, is not here, and what brings it."""

@@ -37,6 +37,7 @@ from eigenwalk.objects.compose import Composition, Term, build_directions, build
 from eigenwalk.path import Path, Role
 from eigenwalk.runs.memory.fitting import first_start, fitted, sampled
 from eigenwalk.runs.memory.words import in_bytes
+from eigenwalk.runs.ready import check_device, check_weights
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.runs.typical_cache import remembered
 from eigenwalk.walk import Along, Front, Solver, WalkOptions, walk
@@ -85,11 +86,13 @@ def start(
     """
     registry = registry or Registry.discover()
     device = _device(recipe.device)
-    with sharing():  # the file that is opened to recognise a generator is the one that it is built from
+    with sharing() as opened:  # a generator's file is opened once, to recognise it and to build it
         recipe = recipe.canonical(registry)
+        check_weights(recipe)
         composition = compose(recipe.fix, recipe.vary, registry)
         generator, used = build_generator(recipe.generator, registry)
         solver, brought = _solver(recipe.solver, registry)
+        opened.clear()
     prepared = _prepare(recipe, device, generator, used, composition, solver, brought, paths[0].roles if paths else ())
     if not (paths and arrays):
         return prepared
@@ -254,6 +257,7 @@ def _typical(
 
 
 def _device(text: str) -> torch.device:
+    check_device(text)
     try:
         device = torch.device(text)
         torch.empty(0, device=device)

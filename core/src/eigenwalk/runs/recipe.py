@@ -32,8 +32,8 @@ from pydantic import (
 from eigenwalk import store
 from eigenwalk.errors import FileError, OptionError, RecipeError, UnknownName
 from eigenwalk.names.entries import complaints
-from eigenwalk.names.expression import Call, Expression, Instance, Open, as_tree, calls, parse_generator
-from eigenwalk.names.files import OwnFile, sha256
+from eigenwalk.names.expression import Call, Expression, Instance, Open, as_tree, parse_generator
+from eigenwalk.names.files import sha256
 from eigenwalk.names.resolve import is_resolved, resolve_directions, resolve_generator, resolve_sets
 from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.textfile import parse_toml, read_text
@@ -202,12 +202,6 @@ class Recipe(BaseModel):
             name = Path(re.sub(r":[^:/\\]*$", "", name)).stem
         digest = hashlib.sha256(repr(sorted(self.identity().items())).encode()).hexdigest()[:8]
         return f"{re.sub(r'[^A-Za-z0-9_.]+', '-', name).strip('-.')[:100] or 'walk'}-{digest}"
-
-    def own_files(self) -> tuple[OwnFile, ...]:
-        """Return the functions in Python files whose code a walk of this recipe would run; it must be resolved."""
-        trees = (self.generator, *self.fix, *self.vary)
-        found = (call.offer for tree in trees for call in calls(tree) if isinstance(call.offer, OwnFile))
-        return tuple(dict.fromkeys(found))
 
     def canonical(self, registry: Registry) -> Self:
         """Return the recipe with every name looked up in `registry`, once, and every option by keyword.

@@ -1,0 +1,66 @@
+"""What can be said of a walk before torch is loaded: no such device here, weights that are not fetched, code to run."""
+
+from __future__ import annotations
+
+import ctypes
+import os.path
+import sys
+from collections.abc import Iterable
+
+from eigenwalk import store
+from eigenwalk.errors import InputError, WeightsError
+from eigenwalk.names.expression import Call, calls
+from eigenwalk.names.files import OwnFile
+from eigenwalk.names.options import factory_options
+from eigenwalk.runs.recipe import Recipe
+from eigenwalk.spec import Weights
+
+
+def check_device(text: str) -> None:
+    """Raise InputError if this machine plainly has no such device; what is left, torch finds out.
+
+    CUDA needs NVIDIA's driver, which is looked for as torch does, or AMD's (``/dev/kfd``); MPS needs macOS.
+    """
+    kind, lacks = text.partition(":")[0], ""
+    if kind == "mps" and sys.platform != "darwin":
+        lacks = "it is of macOS alone"
+    elif kind == "cuda" and sys.platform == "darwin":
+        lacks = "macOS has no CUDA"
+    elif kind == "cuda" and sys.platform == "linux" and not os.path.exists("/dev/kfd") and not _loads("libcuda.so.1"):
+        lacks = "no driver of NVIDIA or AMD is installed"
+    if lacks:
+        raise InputError(f"device {text!r} cannot be used here: {lacks}; write cpu, cuda or mps")
+
+
+def check_weights(recipe: Recipe) -> None:
+    """Raise WeightsError unless every file of weights that a resolved `recipe` needs is there; it names all of them."""
+    missing: dict[str, tuple[Weights, str]] = {}
+    for call in _all_calls(recipe):
+        if call.offer and not isinstance(call.offer, OwnFile):
+            for weights in call.offer.spec.needed(factory_options(call.options)):
+                if weights.url is not None and not store.place(weights).is_file():
+                    chosen = (weights.option,) if weights.option else ()
+                    missing.setdefault(weights.file, (weights, str(Call(call.name, options=chosen))))
+    if len(missing) == 1:
+        store.find(*next(iter(missing.values())))  # its message says where the file comes from
+    if missing:
+        rows = [f"\n  {one.file} ({store.megabytes(one.size)}, licence: {one.licence})" for one, _ in missing.values()]
+        fetch = store.command(*dict.fromkeys(name for _, name in missing.values()))
+        raise WeightsError(f"{len(missing)} files of weights are not here:{''.join(rows)}\n  fetch them:  {fetch}")
+
+
+def own_files(recipe: Recipe) -> tuple[OwnFile, ...]:
+    """Return the functions in Python files whose code a walk of a resolved `recipe` runs."""
+    return tuple(dict.fromkeys(call.offer for call in _all_calls(recipe) if isinstance(call.offer, OwnFile)))
+
+
+def _all_calls(recipe: Recipe) -> Iterable[Call]:
+    return (call for tree in (recipe.generator, *recipe.fix, *recipe.vary, recipe.solver) for call in calls(tree))
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
