@@ -57,23 +57,17 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, 
     with sharing():  # a generator's file is opened once, to recognise it and to build it
         recipe = recipe.canonical(registry)
         check_weights(recipe)
-        if ask_for:
-            _ask(recipe, ask_for)
-        _perform(recipe, out, overwrite, quiet, registry)
-
-
-def _perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, registry: Registry) -> None:
-    out = RUNS / recipe.slug() if out is None else out
-    with RunFolder.claim(out, recipe.identity(), overwrite) as folder:
-        if folder.state != "fresh":
-            recipe = _continue(recipe, folder, registry)
-        if folder.state == "finished":
-            if not quiet:
-                text = f"{out} holds this walk already, finished; --overwrite walks it again"
-                console(stderr=True).print(text)
-        else:
-            _walk(recipe, folder, registry, quiet)
-        _summary(folder, quiet)
+        out = RUNS / recipe.slug() if out is None else out
+        with RunFolder.claim(out, recipe.identity(), overwrite) as folder:
+            if folder.state != "fresh":
+                recipe = _continue(recipe, folder, registry)
+            if folder.state != "finished":
+                if ask_for:
+                    _ask(recipe, ask_for)
+                _walk(recipe, folder, registry, quiet)
+            elif not quiet:
+                console(stderr=True).print(f"{out} holds this walk already, finished; --overwrite walks it again")
+            _summary(folder, quiet)
 
 
 def _ask(recipe: Recipe, source: str) -> None:

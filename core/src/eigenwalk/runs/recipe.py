@@ -215,9 +215,9 @@ class Recipe(BaseModel):
         """
         if all(is_resolved(tree) for tree in (self.generator, *self.fix, *self.vary)) and self._solver_is_resolved:
             return self
-        generator = resolve_generator(self.generator, registry)
         fix, vary = resolve_sets(self.fix, self.vary, registry)
         solver = _resolve_solver(self.solver, registry)
+        generator = resolve_generator(self.generator, registry)  # last: its file may be large
         return self.model_copy(update={"generator": generator, "fix": fix, "vary": vary, "solver": solver})
 
     @property

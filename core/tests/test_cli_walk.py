@@ -160,6 +160,8 @@ def test_ctrl_c_says_what_was_kept_and_the_recipe_repeats_the_walk(place: Path) 
     recipe = Recipe.read(place / "out" / "recipe.toml")
     assert "./my_generator.py" in recipe.files and {"eigenwalk", "eigenwalk-masks"} <= set(recipe.installed)
     code, said = finish(place, "run", "out/recipe.toml", "--out", "again")
+    assert code == 2 and 'my_generator.py:build"\nRead it, then add --trust' in said and not (place / "again").exists()
+    code, said = finish(place, "run", "out/recipe.toml", "--out", "again", "--trust")
     assert code == 0, said
     first, second = latents(place / "out"), latents(place / "again")
     assert all(np.array_equal(first[name], second[name]) for name in first) and set(first) == set(second)
