@@ -193,6 +193,7 @@ def test_a_pickled_module_is_its_state_dict(tmp_path, zipped):
         (b'<?xml version="1.0"?>\n<net name="g" version="10">', Kind.OPENVINO),
         (b'{"a": 1}', Kind.JSON),
         (b"\x80\x04N.", Kind.PICKLE),
+        ((0x280).to_bytes(8, "little") + b"{}" + b" " * 0x27E, Kind.SAFETENSORS),
         (b"hello", Kind.OTHER),
     ],
 )

@@ -44,10 +44,11 @@ def kind_of(data: memoryview, members: Iterable[str]) -> Kind:
         return _kind_of_archive(set(members))
     if head.startswith(LEGACY):
         return Kind.TORCH_LEGACY
+    # Before pickles: a header of 0x..02_80 bytes begins as they do. No opcode is called "{".
+    if head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") < 1 << 48:
+        return Kind.SAFETENSORS
     if head[:1] == b"\x80" and head[1:2] in PROTOCOLS and len(head) > 1:
         return Kind.PICKLE
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") >= 2:
-        return Kind.SAFETENSORS
     if head[:1] == b"\x08" and is_onnx(data):
         return Kind.ONNX
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
