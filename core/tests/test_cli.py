@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import os
 import signal
-import subprocess
 import sys
-import textwrap
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -105,79 +102,6 @@ def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MadeUp:
     return made
 
 
-@pytest.fixture
-def install(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Installs a distribution with one plugin module, as far as Python's metadata can tell."""
-    site = tmp_path_factory.mktemp("site")
-    monkeypatch.syspath_prepend(str(site))
-
-    def put(distribution: str, code: str, version: str = "1.0", **others: str) -> None:
-        module = distribution.replace("-", "_")
-        info = site / f"{module}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[eigenwalk]\n{module} = {module}\n")
-        for name, text in {module: code, **others}.items():
-            (site / f"{name}.py").write_text(textwrap.dedent(text))
-        importlib.invalidate_caches()
-
-    return put
-
-
-def feature(name: str) -> str:
-    """The code of a plugin that offers one feature."""
-    return f"""
-        from eigenwalk.hookspecs import hookimpl
-        from eigenwalk.spec import FeatureSpec
-
-        @hookimpl
-        def eigenwalk_features():
-            return [FeatureSpec({name!r}, "nowhere:nothing", "made up")]
-    """
-
-
-def test_listing_names_imports_neither_torch_nor_what_else_is_slow() -> None:
-    code = (
-        "import sys; from eigenwalk.cli import main; main(['features']); main(['generators']);"
-        "slow = {'torch', 'numpy', 'typer', 'rich', 'pydantic', 'jinja2', 'matplotlib', 'PIL'} & set(sys.modules);"
-        "sys.exit(', '.join(slow) or None)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "fourier.low" in done.stdout and "eigenwalk-fourier" in done.stdout
-
-
-def test_help_and_description_need_no_torch() -> None:
-    code = (
-        "import sys; from eigenwalk.cli import main\n"
-        "try: main(sys.argv[1:])\n"
-        "except SystemExit: pass\n"
-        "sys.exit('torch' in sys.modules)"
-    )
-    for words in (
-        ["--help"],
-        ["walk", "--help"],
-        ["describe", "fourier.low"],
-        ["doctor"],
-        ["describe", "~mask(box=(0,0,1,1))"],
-    ):
-        assert subprocess.run([sys.executable, "-c", code, *words], capture_output=True, check=False).returncode == 0, (
-            words
-        )
-
-
-def test_a_pipe_that_closes_early_is_no_error() -> None:
-    ours = f"{sys.executable} -c \"from eigenwalk.cli import main; main(['features'])\" | true"
-    assert subprocess.run(ours, shell=True, capture_output=True, text=True, check=False).stderr == ""
-
-
-def test_the_help_lists_every_command(command: Command) -> None:
-    said = command("--help")
-    for name in ("walk", "run", "report", "features", "generators", "describe", "doctor"):
-        assert f"\n  {name} " in said.out
-    assert command("--version").out.startswith("eigenwalk ")
-
-
 def test_describe_says_what_a_spec_says(command: Command) -> None:
     said = command("describe", "mask")
     for text in ("projection", "eigenwalk-masks", "box", "file", "feather", "numbers"):
@@ -232,89 +156,6 @@ def test_a_traceback_is_shown_when_asked_for(command: Command, monkeypatch: pyte
     assert got.code == 2 and "Traceback" in got.err
     monkeypatch.setenv("EIGENWALK_TRACEBACK", "0")
     assert "Traceback" not in command("describe", "maskk").err
-
-
-def test_a_name_that_two_plugins_offer_costs_that_name_alone(
-    command: Command, install: Callable[..., None], tmp_path: Path
-) -> None:
-    install("made-one", feature("hair"))
-    install("made-two", feature("hair"))
-    got = command("walk", "./made.py:build", "--vary", "hair")
-    assert got.code == 2
-    assert 'hair(package="made-one")' in got.err and 'hair(package="made-two")' in got.err
-    assert list(tmp_path.iterdir()) == []
-    listed = command("features").out
-    assert 'hair(package="made-one")' in listed and "fourier.low" in listed
-    assert "offered 2 times" in command("doctor").out
-
-
-BROKEN = {
-    "made-import": ("import not_there", "not_there"),
-    "made-raising": (
-        """
-        from eigenwalk.hookspecs import hookimpl
-
-        @hookimpl
-        def eigenwalk_features():
-            raise ZeroDivisionError("in the hook")
-        """,
-        "in the hook",
-    ),
-    "made-misspelt": (
-        """
-        from eigenwalk.hookspecs import hookimpl
-
-        @hookimpl
-        def eigenwalk_feature():
-            return []
-        """,
-        "eigenwalk_feature",
-    ),
-}
-
-
-@pytest.mark.parametrize("distribution", BROKEN)
-def test_a_broken_plugin_is_named_and_costs_only_its_names(
-    command: Command, install: Callable[..., None], distribution: str
-) -> None:
-    code, cause = BROKEN[distribution]
-    install(distribution, code)
-    listed = command("features")
-    assert listed.code == 0 and "fourier.low" in listed.out and "eigenwalk doctor" in listed.err
-    doctor = command("doctor")
-    assert doctor.code == 3 and distribution in doctor.out and cause in doctor.out
-    assert "ok" in doctor.out and "eigenwalk-fourier" in doctor.out
-    wanted = command("describe", distribution.replace("-", "_"))
-    assert wanted.code == 2 and cause in wanted.err
-
-
-COMMAND = """
-    from eigenwalk.hookspecs import hookimpl
-    from eigenwalk.spec import CommandSpec
-
-    @hookimpl
-    def eigenwalk_commands():
-        return [CommandSpec("greet", "made_greeting:app", "Say hello.")]
-"""
-
-
-def test_a_plugin_adds_a_command_that_is_imported_when_it_is_run(
-    command: Command, install: Callable[..., None]
-) -> None:
-    app = "import typer\napp = typer.Typer()\n@app.command()\ndef greet(name: str):\n    print('hello', name)\n"
-    install("made-commands", COMMAND, made_greeting=app)
-    listed = command("--help")
-    assert "greet" in listed.out and "Say hello." in listed.out
-    assert "made_greeting" not in sys.modules
-    assert command("greet", "world").out == "hello world\n"
-    sys.modules.pop("made_greeting")
-
-
-def test_a_command_whose_plugin_fails_names_the_plugin(command: Command, install: Callable[..., None]) -> None:
-    install("made-broken", COMMAND.replace("made_greeting", "made_nothing"), made_nothing="1 / 0")
-    got = command("greet", "world")
-    assert got.code == 3 and "made-broken 1.0" in got.err and "ZeroDivisionError" in got.err
-    assert command("--help").code == 0
 
 
 def test_a_walk_leaves_a_whole_folder_and_says_where(command: Command, api: MadeUp, tmp_path: Path) -> None:
