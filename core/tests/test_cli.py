@@ -20,6 +20,7 @@ from eigenwalk.cli.progress import duration
 from eigenwalk.cli.walk import seeds
 from eigenwalk.errors import InputError
 from eigenwalk.path import Status
+from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.recipe import Recipe
 from fabricated import paths, until
 
@@ -92,14 +93,26 @@ class MadeUp:
 
 
 @pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MadeUp:
+def pictures() -> None:
+    """Of a test in which pictures, table and report are really made."""
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, tmp_path: Path) -> MadeUp:
     (tmp_path / "made.py").write_text("")
     made = MadeUp()
+    if "pictures" not in request.fixturenames:
+        monkeypatch.setattr(RunFolder, "write_outputs", _write_report)
     module = types.ModuleType("eigenwalk.runs.api")
     module.start = lambda *given, **also: made.start(*given, **also)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "eigenwalk.runs.api", module)
     monkeypatch.setattr(eigenwalk, "api", module, raising=False)
     return made
+
+
+def _write_report(folder: RunFolder) -> str:
+    (folder.path / "report.html").write_text("")
+    return ""
 
 
 def test_describe_says_what_a_spec_says(command: Command) -> None:
@@ -158,7 +171,9 @@ def test_a_traceback_is_shown_when_asked_for(command: Command, monkeypatch: pyte
     assert "Traceback" not in command("describe", "maskk").err
 
 
-def test_a_walk_leaves_a_whole_folder_and_says_where(command: Command, api: MadeUp, tmp_path: Path) -> None:
+def test_a_walk_leaves_a_whole_folder_and_says_where(
+    command: Command, api: MadeUp, tmp_path: Path, pictures: None
+) -> None:
     got = command(*WALK)
     folder = next((tmp_path / "runs").iterdir())
     assert got.code == 0 and got.out == ""
@@ -254,10 +269,11 @@ def test_the_recipe_in_the_folder_names_the_same_run(command: Command, api: Made
     assert got.code == 0 and "holds this walk already" in got.err
     again = command("run", str(folder / "recipe.toml"), "--out", "elsewhere", "--quiet", "--trust")
     assert again.out == "elsewhere\n"
-    assert (tmp_path / "elsewhere" / "changes.csv").read_text() == (folder / "changes.csv").read_text()
+    first, second = (sorted((one / "paths").glob("*.json")) for one in (folder, tmp_path / "elsewhere"))
+    assert first and [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
 
 
-def test_pictures_can_be_made_again(command: Command, api: MadeUp, tmp_path: Path) -> None:
+def test_pictures_can_be_made_again(command: Command, api: MadeUp, tmp_path: Path, pictures: None) -> None:
     command(*WALK, "--out", "out")
     table = (tmp_path / "out" / "changes.csv").read_text()
     for name in ("strip.png", "report.html", "changes.csv"):
@@ -267,7 +283,7 @@ def test_pictures_can_be_made_again(command: Command, api: MadeUp, tmp_path: Pat
     assert sorted((tmp_path / "out" / "changes.csv").read_text().splitlines()) == sorted(table.splitlines())
 
 
-def test_pictures_of_a_stopped_walk(command: Command, api: MadeUp, tmp_path: Path) -> None:
+def test_pictures_of_a_stopped_walk(command: Command, api: MadeUp, tmp_path: Path, pictures: None) -> None:
     api.before = lambda index: os.kill(os.getpid(), signal.SIGINT) if index == 2 else None
     command(*WALK, "--out", "out")
     assert command("report", "out").code == 0
