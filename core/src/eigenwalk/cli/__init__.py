@@ -28,14 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(words: list[str], traceback: bool) -> None:
     # Typer imports pydantic for any command line that it reads, which takes longer than finding all names.
-    if words in (["features"], ["generators"]):
+    light = {
+        "features": "features",
+        "generators": "generators",
+        "weights list": "weights",
+        "weights list --json": "weights_json",
+    }
+    if " ".join(words) in light:
         from eigenwalk.cli import catalogue
 
-        return catalogue.print_quietly(catalogue.features if words == ["features"] else catalogue.generators)
-    if words[:2] == ["weights", "list"] and words[2:] in ([], ["--json"]):
-        from eigenwalk.cli import catalogue, inventory
-
-        return catalogue.print_quietly(inventory.print_json if words[2:] else inventory.print_table)
+        return catalogue.print_quietly(getattr(catalogue, light[" ".join(words)]))
     from eigenwalk.cli.app import command
 
     command()(args=words, prog_name="eigenwalk", obj={"traceback": traceback})

@@ -1,10 +1,11 @@
-"""``eigenwalk features`` and ``eigenwalk generators``: what is installed, a name to a line.
+"""``eigenwalk features``, ``generators`` and ``weights list``: what is installed, a name to a line, or as JSON.
 
-Plain text, so that it can be piped; torch, typer and rich are not imported.
+Plain text, so that it can be piped; torch, typer and rich are not imported, and no weights are read.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections import Counter
@@ -12,9 +13,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eigenwalk.cli.terminal import clean, raw
+from eigenwalk.names.registry import Registry
 
 if TYPE_CHECKING:
-    from eigenwalk.names.registry import Offer, Registry
+    from eigenwalk.names.registry import Offer
+    from eigenwalk.weights import Item
+
+BOLD, DIM = "1", "2"
+COLOURS = {"present": "32", "unchecked": "33", "partial": "33", "damaged": "31", "missing": DIM}
+"""The colour of each state of a file."""
 
 
 def print_quietly(print_all: Callable[[], None]) -> None:
@@ -29,24 +36,60 @@ def print_quietly(print_all: Callable[[], None]) -> None:
 
 def features() -> None:
     """List the features that installed plugins offer: name, unit, what it is, who provides it."""
-    from eigenwalk.names.registry import Registry
-
     registry = Registry.discover()
-    rows = [
-        (_name(offer, registry.features), offer.spec.unit, offer.spec.summary, _who(offer))
-        for offer in registry.features
-    ]
-    _print(rows, "features", registry)
+    offers = registry.features
+    rows = [(_name(offer, offers), offer.spec.unit, offer.spec.summary, _who(offer)) for offer in offers]
+    _print(rows, registry, "no installed plugin offers features")
 
 
 def generators() -> None:
     """List the generators that installed plugins offer: name, latent spaces, what it is, who provides it."""
-    from eigenwalk.names.registry import Registry
-
     registry = Registry.discover()
     offers = registry.generators
     rows = [(_name(offer, offers), ", ".join(offer.spec.spaces), offer.spec.summary, _who(offer)) for offer in offers]
-    _print(rows, "generators", registry)
+    _print(rows, registry, "no installed plugin offers generators")
+
+
+def weights() -> None:
+    """List every file of weights: the names that need it, the file, its size, state and licence."""
+    from eigenwalk.store import megabytes
+    from eigenwalk.weights import every
+
+    registry = Registry.discover()
+    items, rows = every(registry), []
+    for item in items:
+        one, state = item.weights, item.state() + ("" if item.fetchable else ", in the package")
+        rows.append((item.names[0], one.file, megabytes(one.size), state, one.licence))
+        rows += [(name, "", "", "", "") for name in item.names[1:]]
+    heads = [("needed by", "file", "size", "state", "licence")] if sys.stdout.isatty() and rows else []
+    _print([*heads, *rows], registry, "no installed plugin declares weights", right=2)
+
+
+def weights_json() -> None:
+    """Print every file of weights as one JSON list of objects."""
+    from eigenwalk.weights import every
+
+    print(json.dumps([_describe(item) for item in every()], indent=2, ensure_ascii=False))
+
+
+def _describe(item: Item) -> dict[str, Any]:
+    """Return what is known of a file of weights, for JSON."""
+    from eigenwalk.store import sum_of
+
+    weights = item.weights
+    return {
+        "names": list(item.names),
+        "option": list(weights.option) if weights.option else None,
+        "distribution": item.distribution,
+        "file": weights.file,
+        "path": str(item.place),
+        "size": weights.size,
+        "sha256": sum_of(weights),
+        "licence": weights.licence,
+        "url": weights.url,
+        "packaged": not item.fetchable,
+        "state": item.state(),
+    }
 
 
 def _name(offer: Offer[Any], offers: Sequence[Offer[Any]]) -> str:
@@ -59,15 +102,21 @@ def _who(offer: Offer[Any]) -> str:
     return f"{offer.distribution} {offer.version}"
 
 
-def _print(rows: Sequence[Sequence[str]], what: str, registry: Registry) -> None:
+def _print(rows: Sequence[Sequence[str]], registry: Registry, empty: str, right: int | None = None) -> None:
+    """Print `rows` in columns, of which `right` stands at the right; on a terminal with styles."""
     rows = [[" ".join(clean(cell).split()) for cell in row] for row in rows]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
-    bold, quiet, plain = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
-    for name, unit, summary, who in rows:
-        line = f"{bold}{name:<{widths[0]}}{plain}  {unit:<{widths[1]}}  {summary:<{widths[2]}}  {quiet}{who}{plain}"
-        print(line.rstrip(), file=raw(sys.stdout))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [*(cell.ljust(wide) for cell, wide in zip(row[:-1], widths, strict=False)), row[-1]]
+        if right is not None:
+            cells[right] = row[right].rjust(widths[right])
+        if sys.stdout.isatty():
+            styles = [COLOURS.get(cell.partition(",")[0], "0") for cell in row]
+            styles[0], styles[-1] = BOLD, DIM
+            cells = [f"\033[{style}m{cell}\033[0m" for style, cell in zip(styles, cells, strict=True)]
+        print("  ".join(cells).rstrip(), file=raw(sys.stdout))
     if not rows:
-        print(f"no installed plugin offers {what}", file=sys.stderr)
+        print(empty, file=sys.stderr)
     print_failures(registry)
 
 

@@ -14,7 +14,7 @@ from rich.progress import TransferSpeedColumn as SpeedColumn
 from rich.text import Text
 
 from eigenwalk import store
-from eigenwalk.cli import inventory
+from eigenwalk.cli import catalogue
 from eigenwalk.cli.errors import console, show
 from eigenwalk.cli.facts import facts
 from eigenwalk.errors import InputError, OptionError, WeightsError
@@ -40,7 +40,7 @@ All = Annotated[bool, typer.Option("--all", help="Every file of each name, not t
 @weights.command("list")
 def list_(json: Annotated[bool, typer.Option("--json", help="Print one JSON list of objects.")] = False) -> None:
     """List every file of every installed plugin: what needs it, its size, state and licence."""
-    inventory.print_json() if json else inventory.print_table()
+    catalogue.weights_json() if json else catalogue.weights()
 
 
 @weights.command()

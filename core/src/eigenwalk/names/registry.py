@@ -20,7 +20,7 @@ from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import AmbiguousName, FileError, OptionError, UnknownName
 from eigenwalk.names.discovery import Failure, Plugin, Source, ask_all, entry_points, guard, objection, select
 from eigenwalk.names.discovery.source import ONLY, WITHOUT
-from eigenwalk.names.index import DISTRIBUTION, Entry, Index, known_index, normal_name
+from eigenwalk.names.index import DISTRIBUTION, TABLES, Entry, Index, known_index, normal_name
 from eigenwalk.names.near import nearest
 from eigenwalk.spec import API, CommandSpec, DirectionSpec, FeatureSpec, GeneratorSpec
 
@@ -94,14 +94,10 @@ class Registry:
     ) -> Registry:
         """Return the registry of these `plugins`, with the `failures` that were met."""
         failures = list(failures)
-        features = _collect(plugins, "eigenwalk_features", failures)
-        generators = _collect(plugins, "eigenwalk_generators", failures)
-        directions = _collect(plugins, "eigenwalk_directions", failures)
-        commands = _collect(plugins, "eigenwalk_commands", failures)
-        made = cls(features, generators, directions, commands, (), tuple(plugins), tuple(left_out), index)
-        have = {(offer.distribution, offer.name) for offer in (*features, *generators, *directions)}
-        costs = (replace(failure, names=_lost(failure, made, have)) for failure in failures)
-        return replace(made, failures=tuple(costs))
+        offers = [_collect(plugins, f"eigenwalk_{kind}", failures) for kind in TABLES]
+        made = cls(*offers, plugins=tuple(plugins), left_out=tuple(left_out), listing=index)
+        have = {(offer.distribution, offer.name) for table in offers for offer in table}
+        return replace(made, failures=tuple(replace(one, names=_lost(one, made, have)) for one in failures))
 
     def feature(self, name: str, package: str | None = None) -> Offer[FeatureSpec]:
         """Return the one offer of feature `name`; `package` picks the distribution where several offer it.

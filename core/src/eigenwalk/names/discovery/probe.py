@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from eigenwalk.names.discovery import answers
 from eigenwalk.names.discovery.plugin import Plugin, ask
@@ -42,37 +42,23 @@ answer_all(given["sources"])
 
 @dataclass(frozen=True)
 class Probe:
-    """What a plugin did when it was asked.
+    """What the plugin of `source` did when it was asked; `row` is that as plain data, as `answers` keeps it.
 
-    Attributes:
-        source: the plugin.
-        row: its answers as plain data, as `answers` keeps them.
-        died: why it did not come back, or "".
+    `seconds`, that its import took, is None where it did not come back; `heavy` are the large packages that its import
+    brought.
     """
 
     source: Source
     row: dict[str, Any]
-    died: str = ""
+    plugin: Plugin | None
+    failures: list[Failure]
+    seconds: float | None
+    heavy: list[str]
 
-    @property
-    def plugin(self) -> Plugin | None:
-        """The plugin with its answers, or None where it cannot be used."""
-        return answers.decode_row(self.source, self.row)[0]
-
-    @property
-    def failures(self) -> list[Failure]:
-        """What went wrong."""
-        return answers.decode_row(self.source, self.row)[1]
-
-    @property
-    def seconds(self) -> float | None:
-        """How long its import took; None where it did not come back."""
-        return self.row.get("seconds")
-
-    @property
-    def heavy(self) -> list[str]:
-        """The large packages that its import brought."""
-        return self.row.get("heavy", [])
+    @classmethod
+    def of(cls, source: Source, row: dict[str, Any]) -> Self:
+        """Return the probe that `row` describes."""
+        return cls(source, row, *answers.decode_row(source, row), row.get("seconds"), row.get("heavy", []))
 
 
 def ask_apart(
@@ -86,16 +72,17 @@ def ask_apart(
     while waiting:
         with _child(waiting) as (process, lines, errors):
             while waiting:
-                source, died, start = waiting.pop(0), "", os.fstat(errors.fileno()).st_size
+                source, start = waiting.pop(0), os.fstat(errors.fileno()).st_size
                 try:
                     line = _next(lines, timeout, lambda source=source: notify(source))
+                    died = "" if line else _ending(process)
                 except queue.Empty:
-                    line, died = "", f"it did not answer within {timeout:g} s"
-                if line:
-                    yield Probe(source, json.loads(line))
+                    died = f"it did not answer within {timeout:g} s"
+                if not died:
+                    yield Probe.of(source, json.loads(line))
                     continue
-                died = (died or _ending(process)) + _last_line(errors, start)
-                yield Probe(source, answers.failed_row(source, died), died)
+                died += _last_line(errors, start)
+                yield Probe.of(source, answers.failed_row(source, died))
                 break
 
 
