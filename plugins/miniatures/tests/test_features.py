@@ -83,9 +83,18 @@ def test_an_image_without_the_part_is_undefined(
     found[1, world.parts.index("cushion")] *= 0.4
     cushion = parts.rooms(part=("cushion",))
     monkeypatch.setattr(cushion.segmenter, "masks", lambda pictures: found)
-    with pytest.raises(Undefined, match=r"rooms.part\(cushion\): the segmenter finds none") as told:
+    with pytest.raises(Undefined, match=r"rooms.part\(cushion\): the segmenter finds none") as caught:
         cushion.at(images[:3])
-    assert told.value.rows == (1,)
+    assert caught.value.rows == (1,)
+
+
+def test_images_of_another_miniature_have_no_parts(samples: torch.Tensor, faces: torch.Tensor) -> None:
+    mixed = torch.cat([samples[:2], faces[:8], torch.rand(2, 3, 64, 64)])
+    with pytest.raises(Undefined, match=r"rooms.part\(sofa\): the segmenter of rooms does not know such") as caught:
+        parts.rooms(part=("sofa",)).at(mixed)
+    assert caught.value.rows == tuple(range(2, 12))
+    parts.rooms(part=("wall",)).at(samples)
+    parts.faces(part=("hair",)).at(faces)
 
 
 def test_factors_are_read_and_differentiable(world: Miniature, renders: tuple) -> None:

@@ -12,7 +12,7 @@ import torch
 from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import OptionError, WeightsError
 from eigenwalk_miniatures import load
-from eigenwalk_miniatures.generator import MiniatureGenerator, rooms
+from eigenwalk_miniatures.generator import rooms
 from eigenwalk_miniatures.miniature import Miniature
 from eigenwalk_miniatures.network import Generator, Shape
 from eigenwalk_miniatures.plugin import eigenwalk_features, eigenwalk_generators, eigenwalk_open
@@ -31,53 +31,12 @@ def test_samples_differ_from_each_other_as_renders_do(samples: torch.Tensor, ren
     assert spread(samples) > 0.75 * spread(renders[1])
 
 
-@pytest.mark.parametrize("space", ["z", "w"])
-def test_same_latent_same_image_whatever_the_batch(space: str) -> None:
-    generator = rooms(space=space, truncation=0.8)
-    z = generator.sample(3, seed=4)
-    assert z.shape == (3, generator.latent_dim)
-    assert torch.equal(z[:2], generator.sample(2, seed=4))
-    images = generator(z)
-    assert images.shape == (3, 3, *generator.resolution)
-    assert torch.equal(images, generator(z))
-    # In float64, because in float32 a batch of another size may take another path through the convolution.
-    images = generator(z.double())
-    for row in range(3):
-        torch.testing.assert_close(generator(z[row : row + 1].double())[0], images[row], atol=1e-10, rtol=0)
-
-
 def test_truncation_draws_samples_together() -> None:
-    images = {t: rooms(truncation=t)(rooms().sample(20, 1).double()) for t in (0.0, 0.5, 1.0)}
-    wide = {t: image.var(0).mean() for t, image in images.items()}
-    assert wide[0.0] < 1e-8 < wide[0.5] < wide[1.0]
+    images = {t: rooms(truncation=t)(rooms().sample(8, 1).double()) for t in (0.0, 0.5, 1.0)}
+    spread = {t: image.var(0).mean() for t, image in images.items()}
+    assert spread[0.0] < 1e-8 < spread[0.5] < spread[1.0]
     w = rooms(space="w", truncation=0.5)
     torch.testing.assert_close(w(w.sample(2, 1).double()), images[0.5][:2], atol=1e-4, rtol=0)
-
-
-def test_pushforward_pullback_and_differences_agree(generator: MiniatureGenerator) -> None:
-    double = MiniatureGenerator.__new__(MiniatureGenerator)
-    vars(double).update(vars(generator), network=Generator(Shape()).double())
-    double.network.load_state_dict(generator.network.state_dict())
-    z = generator.sample(1, 5).double()
-    v = torch.nn.functional.normalize(generator.sample(3, 6).double(), dim=1)
-    pushed = torch.func.vmap(lambda t: torch.func.jvp(double, (z,), (t[None],))[1])(v)
-    for row in range(3):
-        step = 1e-6 * v[row]
-        central = (double(z + step) - double(z - step)) / 2e-6
-        # Where a difference straddles the kink of a leaky ReLU it sees both slopes, and the derivative one.
-        apart = (pushed[row] - central).abs() > 1e-6 + 1e-4 * pushed[row].abs()
-        assert apart.float().mean() < 0.005
-    images, pull = torch.func.vjp(double, z)[:2]
-    u = torch.randn(images.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close((u * pushed[0]).sum(), (pull(u)[0] * v[0]).sum())
-
-
-def test_nothing_trains_and_dtype_follows_the_latent(generator: MiniatureGenerator) -> None:
-    assert not generator.network.training
-    assert not any(p.requires_grad for p in generator.network.parameters())
-    fresh = rooms()
-    assert fresh(fresh.sample(1, 0).double()).dtype == torch.float64
-    assert fresh(fresh.sample(1, 0)).dtype == torch.float32
 
 
 @pytest.mark.parametrize("options", [{"space": "w+"}, {"truncation": -1.0}])

@@ -27,7 +27,7 @@ def path(world: Miniature, factor: str, seed: int, low: float = 0.2, high: float
 
 
 def test_the_factor_that_moved_is_told(people: Miniature) -> None:
-    found = moved.moved([path(people, "hair_length", seed) for seed in range(6)])
+    found = moved.measure([path(people, "hair_length", seed) for seed in range(6)])
     change = found.change
     assert change["hair_length"] == pytest.approx(0.6, abs=0.1)
     assert all(value < 0.15 for name, value in change.items() if name != "hair_length"), change
@@ -64,8 +64,8 @@ def test_a_folder_without_a_run_is_told(
 def test_paths_of_no_miniature_and_paths_without_a_step_are_told(people: Miniature) -> None:
     one = path(people, "yaw", 0)
     with pytest.raises(FileError, match="got biggan"):
-        moved.moved([Path("biggan", 0, 1, 1, (), one.waypoints)])
+        moved.measure([Path("biggan", 0, 1, 1, (), one.waypoints)])
     with pytest.raises(FileError, match="ended at the start"):
-        moved.moved([Path("faces", 0, 1, 1, (), one.waypoints[:1])])
+        moved.measure([Path("faces", 0, 1, 1, (), one.waypoints[:1])])
     with pytest.raises(FileError, match="no paths"):
-        moved.moved([])
+        moved.measure([])

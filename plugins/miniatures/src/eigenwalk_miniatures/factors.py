@@ -44,6 +44,12 @@ class FactorTable:
         except ValueError:
             raise KeyError(f"factor {name!r} is unknown; known: {', '.join(self.names)}") from None
 
+    def named(self, values: Tensor) -> dict[str, Tensor]:
+        """The columns of `values` `(batch, factors)` by name, each `(batch, 1, 1)`; raises ValueError for others."""
+        if values.ndim != 2 or values.shape[1] != len(self):
+            raise ValueError(f"render: factors must be (batch, {len(self)}), got {tuple(values.shape)}")
+        return {name: values[:, i].view(-1, 1, 1) for i, name in enumerate(self.names)}
+
     def bounds(self) -> tuple[Tensor, Tensor]:
         """Lowest and highest values, each `(factors,)`."""
         import torch

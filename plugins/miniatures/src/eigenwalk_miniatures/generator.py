@@ -23,7 +23,7 @@ class MiniatureGenerator(GeneratorContract):
     `space="z"` walks before the mapping network, where latents are standard normal; `space="w"`
     after it. `truncation` draws every w towards the mean one, `w' = mean + truncation (w - mean)`
     (arXiv 1812.04958, section B): 1 leaves the samples as they are, 0 gives one image. In `z` it
-    belongs to the map from latent to image; in `w` to `sample`, so that a walk may leave it.
+    belongs to the map from latent to image; in `w` to `sample`, so that a walk may leave the truncated set.
     """
 
     def __init__(self, network: Network, space: str = "z", truncation: float = 1.0) -> None:
@@ -60,15 +60,15 @@ class MiniatureGenerator(GeneratorContract):
 
 
 def rooms(space: str = "z", truncation: float = 1.0) -> MiniatureGenerator:
-    """The living rooms."""
+    """Open the generator of living rooms."""
     return MiniatureGenerator(load.generator(miniature("rooms")), space, truncation)
 
 
 def faces(space: str = "z", truncation: float = 1.0) -> MiniatureGenerator:
-    """The portraits."""
+    """Open the generator of portraits."""
     return MiniatureGenerator(load.generator(miniature("faces")), space, truncation)
 
 
-def opened(path: str | PathLike[str], space: str = "z", truncation: float = 1.0) -> MiniatureGenerator:
-    """The generator in a file that this package's training wrote, one still under way among them."""
+def open_trained(path: str | PathLike[str], space: str = "z", truncation: float = 1.0) -> MiniatureGenerator:
+    """Open a generator that the training of a miniature saved, finished or not."""
     return MiniatureGenerator(load.trained(path), space, truncation)

@@ -15,7 +15,7 @@ UNIT = "cosine distance"
 class Identity(Feature):
     """Unit vectors `(batch, dimensions)` of the miniature's identity embedding.
 
-    Distance: 1 - cos of the angle between two vectors: 0 for the same, 1 for vectors at a right angle.
+    The distance is 1 - cos of the angle between two vectors: 0 for equal ones, 1 at a right angle.
     """
 
     unit = UNIT
@@ -28,14 +28,14 @@ class Identity(Feature):
         return move_like(self.embedder, images)(images)
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """1 - cos, `(batch,)`, as half the squared length of the difference: the same, and 0 for equals."""
+        """1 - cos, `(batch,)`, computed as |a - b|² / 2, which is exactly 0 for equal vectors."""
         return (a - b).square().sum(1) / 2
 
     def radius(self, distance: float, values: Tensor) -> Tensor:
-        """The length of the difference at a cosine `distance`, `(batch,)`: its double's root."""
+        """The length `(batch,)` of the difference at a cosine `distance` t: √(2t)."""
         return torch.full_like(values[:, 0], (2 * distance) ** 0.5)
 
 
 def faces() -> Identity:
-    """Who is on a portrait."""
+    """Open the identity of portraits."""
     return Identity(miniature("faces"))

@@ -1,4 +1,4 @@
-"""Opens the networks that ship inside the package."""
+"""Opening the networks that ship inside the package."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def network(world: Miniature, name: str, built: Network) -> Network:
-    """`built` with the package's weights of network `name`: float32, eval mode, frozen.
+    """Load the package's weights of network `name` into `built`: float32, eval mode, frozen.
 
     Raises:
         WeightsError: the package lacks the file, it is not the one that was published, or it does not fit.
@@ -31,7 +31,7 @@ def network(world: Miniature, name: str, built: Network) -> Network:
     file = world.weights(name)
     try:
         held = file.read_bytes()
-        # Before it is opened: what was damaged on the way must not be parsed.
+        # Checked before it is parsed, in case it was damaged on the way.
         if hashlib.sha256(held).hexdigest() != listed(world, name)["sha256"]:
             raise RuntimeError("its SHA-256 is not the published one")
         built.load_state_dict(load(held))
@@ -44,12 +44,12 @@ def network(world: Miniature, name: str, built: Network) -> Network:
 
 
 def generator(world: Miniature) -> Generator:
-    """The miniature's trained generator, images in about [-1, 1]."""
+    """The miniature's trained generator; its images are in about [-1, 1]."""
     return network(world, "generator", Generator(Shape()))
 
 
 def trained(path: str | PathLike[str]) -> Generator:
-    """The generator in a `generator.safetensors` that training wrote, images in about [-1, 1].
+    """Open a `generator.safetensors` that training wrote; its images are in about [-1, 1].
 
     Raises:
         FileError: the file is truncated, or of another shape than this package's generators.

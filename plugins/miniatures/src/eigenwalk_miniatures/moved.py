@@ -1,11 +1,11 @@
-"""What a walk moved, told by the regressor that no walk optimises unless asked to.
+"""What a walk moved, as read by the regressor, which no walk optimises unless asked to.
 
     python -m eigenwalk_miniatures.moved RUN_FOLDER
 
-reads the finished run in the folder and prints by how much every factor of the scene changed from a path's start to its
-end, as a share of the factor's range, averaged over the paths. The regressor (`faces.factor`) is another network than
-those behind `faces.attribute` and `faces.identity`, trained apart from them: it can tell whether a walk
-moved the scene or only fooled a network.
+reads the finished run in the folder and prints how much each factor of the scene changed from the start of a path to
+its end, as a share of the factor's range, averaged over the paths. The regressor (`faces.factor`) was trained apart
+from the networks behind `faces.attribute` and `faces.identity`, so it can say whether a walk moved the scene or only
+fooled a network.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from eigenwalk_miniatures.miniature import NAMES, Miniature, miniature
 
 @dataclass(frozen=True)
 class Moved:
-    """What changed from the starts to the ends of some paths.
+    """Changes from the starts to the ends of some paths.
 
     Attributes:
         world: the miniature.
         start: factor shares read at the starts, `(paths, factors)`.
         end: the same at the ends.
-        features: by name, the part that a feature played and its mean change at the end over its typical distance.
+        features: by name, the feature's part (fixed, varied) and its mean change at the end over its typical distance.
     """
 
     world: Miniature
@@ -55,8 +55,8 @@ class Moved:
         return {"identity": self.world.identity, "everything else": others}
 
 
-def moved(paths: Sequence[Path]) -> Moved:
-    """What changed from the starts to the ends of `paths`, which walk one miniature's generator.
+def measure(paths: Sequence[Path]) -> Moved:
+    """Measure the changes from the starts to the ends of `paths`, which walk one miniature's generator.
 
     Raises:
         FileError: there are no paths, one has no step, or the generator is not a miniature's.
@@ -69,11 +69,11 @@ def moved(paths: Sequence[Path]) -> Moved:
         raise FileError(f"moved: {', '.join(short)} ended at the start; give a run whose paths have steps")
     world = miniature(worlds.pop())
     roles = {role.name: role.part for path in paths for role in path.roles}
-    changed: dict[str, list[float]] = {name: [] for name in roles}
+    changes: dict[str, list[float]] = {name: [] for name in roles}
     for path in paths:
         for role in path.roles:
-            changed[role.name].append(float(path.change(role)[-1]))
-    features = {name: (part, float(np.mean(changed[name]))) for name, part in roles.items()}
+            changes[role.name].append(float(path.change(role)[-1]))
+    features = {name: (part, float(np.mean(changes[name]))) for name, part in roles.items()}
     return Moved(world, _read(world, paths, 0), _read(world, paths, -1), features)
 
 
@@ -83,16 +83,16 @@ def _read(world: Miniature, paths: Sequence[Path], waypoint: int) -> Tensor:
     return load.regressor(world)(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
 
 
-def table(found: Moved) -> str:
-    """What `found` says, in lines: features first, then the factors of each group, the most moved first."""
-    change = found.change
+def table(moved: Moved) -> str:
+    """Lines on `moved`: features first, then the factors of each group, the most moved first."""
+    change = moved.change
     lines = [
-        f"{len(found.start)} paths of {found.world.name}",
+        f"{len(moved.start)} paths of {moved.world.name}",
         "",
         "feature, change at the end over its typical distance",
     ]
-    lines += [f"  {part:6} {value:6.2f}  {name}" for name, (part, value) in found.features.items()]
-    for group, names in found.groups.items():
+    lines += [f"  {part:6} {value:6.2f}  {name}" for name, (part, value) in moved.features.items()]
+    for group, names in moved.groups.items():
         mean = sum(change[name] for name in names) / len(names)
         lines += ["", f"{group}: mean {mean:.3f} of the range (two scenes drawn at random: 0.333)"]
         lines += [f"  {change[name]:6.3f}  {name}" for name in sorted(names, key=lambda name: -change[name])]
@@ -100,10 +100,10 @@ def table(found: Moved) -> str:
 
 
 def load_paths(folder: FilePath) -> list[Path]:
-    """The paths of the finished run in `folder`.
+    """Load the paths of the finished run in `folder`.
 
     Raises:
-        FileError: none is there, or one is damaged.
+        FileError: there are none, or one is damaged.
     """
     files = sorted((folder / "paths").glob("*.json"))
     if not files:
@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("run", type=FilePath, help="the folder of a finished run")
     args = parser.parse_args()
     try:
-        print(table(moved(load_paths(args.run))))
+        print(table(measure(load_paths(args.run))))
     except EigenwalkError as error:
         parser.exit(1, f"{error}\n")
 

@@ -69,7 +69,7 @@ class Shade:
 
 
 def composite(coats: Sequence[Layer | Shade], parts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Images `(batch, 3, height, width)` and visible masks `(batch, parts, height, width)`.
+    """Images `(batch, 3, height, width)` in [0, 1] and visible masks `(batch, parts, height, width)`.
 
     The mask of a part is the sum over its layers of alpha times the product of (1 - alpha) of all
     layers above ("over", Porter and Duff 1984, section 4): masks of a scene with an opaque first
@@ -89,7 +89,7 @@ def composite(coats: Sequence[Layer | Shade], parts: Sequence[str]) -> tuple[Ten
         canvas = canvas + alpha * (coat.colour - canvas)
         masks = masks * (1 - alpha)
         masks[:, index[coat.part]] += coat.alpha
-    return canvas, masks
+    return canvas.clamp(0, 1), masks
 
 
 def box(g: Grid, x: Size, y: Size, half_width: Size, half_height: Size, corner: Size = 0.0) -> Tensor:

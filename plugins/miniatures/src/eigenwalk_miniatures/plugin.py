@@ -1,8 +1,9 @@
-"""What this package offers to eigenwalk: names and options alone, no torch."""
+"""What this package offers; no torch here."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from eigenwalk.checkpoint import Checkpoint, Kind
 from eigenwalk.hookspecs import hookimpl
@@ -15,7 +16,7 @@ STYLEGAN2 = "Karras et al. 2020, arXiv 1912.04958"
 RESNETV2 = "He et al. 2016, arXiv 1603.05027"
 UNET = "Ronneberger et al. 2015, arXiv 1505.04597"
 OURS = ("w_mean", "constant", "first.style.weight", "mapping.0.weight", "widen.0.weight", "refine.0.weight")
-"""Tensors by which a miniature's generator is known."""
+"""Names of tensors by which a miniature's generator is recognised."""
 OPTIONS = (
     Option("space", "str", "z", "where the walk happens: before (z) or after (w) the mapping", ("z", "w")),
     Option("truncation", "float", 1.0, "1 leaves samples as they are, 0 gives the mean image"),
@@ -24,12 +25,12 @@ OPTIONS = (
 
 @hookimpl
 def eigenwalk_open(path: Path, checkpoint: Checkpoint) -> GeneratorSpec | None:
-    """Miniatures: .safetensors that this package's training wrote."""
+    """Recognise a generator.safetensors that the training of a miniature wrote."""
     if checkpoint.kind is not Kind.SAFETENSORS or not checkpoint.has_all(*OURS):
         return None
     return GeneratorSpec(
         name="miniature",
-        load="eigenwalk_miniatures.generator:opened",
+        load="eigenwalk_miniatures.generator:open_trained",
         summary="a miniature's generator from its training",
         options=OPTIONS,
         cites=(STYLEGAN2,),
@@ -40,19 +41,86 @@ def eigenwalk_open(path: Path, checkpoint: Checkpoint) -> GeneratorSpec | None:
 
 @hookimpl
 def eigenwalk_generators() -> list[GeneratorSpec]:
-    """One generator a miniature: `rooms`, `faces`."""
+    """One generator for each miniature: `rooms`, `faces`."""
     return [_generator(miniature(name)) for name in NAMES]
 
 
 @hookimpl
 def eigenwalk_features() -> list[FeatureSpec]:
-    """Parts and factors of every miniature; where it shows people, also attributes and identity."""
+    """Parts and factors of each miniature; if it shows people, also attributes and identity."""
     specs = []
     for world in map(miniature, NAMES):
-        specs += [_part(world), _factor(world)]
+        factors = world.factors.names
+        specs += [
+            _feature(
+                world,
+                "part",
+                f"parts:{world.name}",
+                f"the pixels of named parts of the picture, as the segmenter of {world.name} finds them",
+                "segmenter",
+                "RMS pixel inside the mask",
+                world.parts,
+                cites=(UNET,),
+                kind="projection",
+            ),
+            _feature(
+                world,
+                "factor",
+                f"reading:{world.name}",
+                f"named factors of the scene, as the regressor of {world.name} reads them",
+                "regressor",
+                "share of the factor's range",
+                factors,
+            ),
+        ]
         if world.identity:
-            specs += [_attribute(world), _identity(world)]
+            name = world.name
+            specs += [
+                _feature(
+                    world,
+                    "attribute",
+                    f"reading:{name}_attributes",
+                    f"named factors of {name}, read by a second network, so that {name}.factor can judge",
+                    "attributes",
+                    "share of the factor's range",
+                    factors,
+                    cites=(RESNETV2,),
+                ),
+                _feature(
+                    world,
+                    "identity",
+                    f"identity:{name}",
+                    f"who is on the picture, whatever the hair, expression, pose, clothes and light of {name}",
+                    "embedder",
+                    "cosine distance",
+                ),
+            ]
     return specs
+
+
+def _feature(
+    world: Miniature,
+    word: str,
+    load: str,
+    summary: str,
+    network: str,
+    unit: str,
+    choices: tuple[str, ...] = (),
+    **others: Any,
+) -> FeatureSpec:
+    """The spec of ``world.word``, which reads `network`; its one option, if it has `choices`, is called `word` too."""
+    option = Option(word, "words", summary=f"one {word} or several", choices=choices, required=True)
+    return FeatureSpec(
+        name=f"{world.name}.{word}",
+        load=f"eigenwalk_miniatures.{load}",
+        summary=summary,
+        options=(option,) if choices else (),
+        weights=shipped(world, network, LICENCE),
+        licence=LICENCE,
+        unit=unit,
+        api=1,
+        **others,
+    )
 
 
 def _generator(world: Miniature) -> GeneratorSpec:
@@ -65,61 +133,5 @@ def _generator(world: Miniature) -> GeneratorSpec:
         licence=LICENCE,
         cites=(STYLEGAN2,),
         spaces=("z", "w"),
-        api=1,
-    )
-
-
-def _part(world: Miniature) -> FeatureSpec:
-    return FeatureSpec(
-        name=f"{world.name}.part",
-        load=f"eigenwalk_miniatures.parts:{world.name}",
-        summary=f"the pixels of named parts of the picture, as the segmenter of {world.name} finds them",
-        options=(Option("part", "words", summary="one part or several", choices=world.parts, required=True),),
-        weights=shipped(world, "segmenter", LICENCE),
-        licence=LICENCE,
-        cites=(UNET,),
-        kind="projection",
-        unit="RMS pixel inside the mask",
-        api=1,
-    )
-
-
-def _factor(world: Miniature) -> FeatureSpec:
-    names = world.factors.names
-    return FeatureSpec(
-        name=f"{world.name}.factor",
-        load=f"eigenwalk_miniatures.reading:{world.name}",
-        summary=f"named factors of the scene, as the regressor of {world.name} reads them",
-        options=(Option("factor", "words", summary="one factor or several", choices=names, required=True),),
-        weights=shipped(world, "regressor", LICENCE),
-        licence=LICENCE,
-        unit="share of the factor's range",
-        api=1,
-    )
-
-
-def _attribute(world: Miniature) -> FeatureSpec:
-    names = world.factors.names
-    return FeatureSpec(
-        name=f"{world.name}.attribute",
-        load=f"eigenwalk_miniatures.reading:{world.name}_attributes",
-        summary=f"named factors of {world.name}, read by a second network, so that {world.name}.factor can judge",
-        options=(Option("attribute", "words", summary="one attribute or several", choices=names, required=True),),
-        weights=shipped(world, "attributes", LICENCE),
-        licence=LICENCE,
-        cites=(RESNETV2,),
-        unit="share of the factor's range",
-        api=1,
-    )
-
-
-def _identity(world: Miniature) -> FeatureSpec:
-    return FeatureSpec(
-        name=f"{world.name}.identity",
-        load=f"eigenwalk_miniatures.identity:{world.name}",
-        summary=f"who is on the picture, whatever the hair, expression, pose, clothes and light of {world.name}",
-        weights=shipped(world, "embedder", LICENCE),
-        licence=LICENCE,
-        unit="cosine distance",
         api=1,
     )

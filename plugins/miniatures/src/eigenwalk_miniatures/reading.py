@@ -1,4 +1,4 @@
-"""The features that read named factors off an image: `rooms.factor(sofa_hue)`, `faces.attribute(hair_length)`."""
+"""Features that read named factors off an image: `rooms.factor(sofa_hue)`, `faces.attribute(hair_length)`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from eigenwalk_miniatures.miniature import Miniature, miniature
 
 
 class Reading(Feature):
-    """Values `(batch, named factors)` of one of the networks that read factors, each as a share of its factor's range.
+    """Named factors `(batch, names)` as one of the networks reads them, each as a share of the factor's range.
 
-    0 is the factor's low, 1 its high; an image beyond the renders can read outside. Distance: the
-    root of the mean squared difference over the named factors.
+    0 is the factor's lowest value, 1 its highest; images unlike the renders can read outside. The distance is the RMS
+    difference over the named factors.
     """
 
     unit = "share of the factor's range"
@@ -22,8 +22,8 @@ class Reading(Feature):
     def __init__(self, world: Miniature, names: tuple[str, ...], kind: str = "factor") -> None:
         unknown = [name for name in names if name not in world.factors.names]
         if unknown or not names:
-            told = f"{kind} {unknown[0]!r} is unknown" if unknown else f"no {kind} is named"
-            raise OptionError(f"{world.name}.{kind}: {told}; known {kind}s: {', '.join(world.factors.names)}")
+            wrong = f"{kind} {unknown[0]!r} is unknown" if unknown else f"no {kind} is named"
+            raise OptionError(f"{world.name}.{kind}: {wrong}; known {kind}s: {', '.join(world.factors.names)}")
         self.names, self.columns = names, [world.factors.index(name) for name in names]
         self.network = load.regressor(world) if kind == "factor" else load.attributes(world)
 
@@ -38,10 +38,10 @@ def rooms(factor: tuple[str, ...]) -> Reading:
 
 
 def faces(factor: tuple[str, ...]) -> Reading:
-    """Factors of the portraits, as the network reads them that judges."""
+    """Factors of the portraits, as the judging network reads them."""
     return Reading(miniature("faces"), (factor,) if isinstance(factor, str) else tuple(factor))
 
 
 def faces_attributes(attribute: tuple[str, ...]) -> Reading:
-    """The same factors, as the network reads them that walks may optimise."""
+    """The same factors, as read by the network that walks may optimise."""
     return Reading(miniature("faces"), (attribute,) if isinstance(attribute, str) else tuple(attribute), "attribute")

@@ -10,11 +10,11 @@ from eigenwalk_miniatures.miniature import Miniature
 
 
 def listed(world: Miniature, network: str) -> dict[str, Any]:
-    """Size and SHA-256 of `network`; raises KeyError where the list has none."""
+    """Size and SHA-256 of `network`; raises KeyError if the list lacks it."""
     return tomllib.loads((world.folder / "weights.toml").read_text())[network]
 
 
 def shipped(world: Miniature, network: str, licence: str) -> tuple[Weights, ...]:
-    """What `network` needs: one file, inside the package."""
-    file, told = world.weights(network), listed(world, network)
-    return (Weights(file=f"{world.name}/{file.name}", sha256=told["sha256"], size=told["size"], licence=licence),)
+    """The one file, inside the package, of `network`."""
+    file, facts = world.weights(network), listed(world, network)
+    return (Weights(file=f"{world.name}/{file.name}", sha256=facts["sha256"], size=facts["size"], licence=licence),)

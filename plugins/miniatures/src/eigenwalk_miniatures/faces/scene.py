@@ -45,9 +45,7 @@ def render(factors: Tensor, resolution: int = 64) -> tuple[Tensor, Tensor]:
     `factors (batch, 36)` in the units and order of `FACTORS`. Deterministic and differentiable
     almost everywhere; the masks sum to 1 at every pixel.
     """
-    if factors.ndim != 2 or factors.shape[1] != len(FACTORS):
-        raise ValueError(f"render: factors must be (batch, {len(FACTORS)}), got {tuple(factors.shape)}")
-    p = {name: factors[:, i].view(-1, 1, 1) for i, name in enumerate(FACTORS.names)}
+    p = FACTORS.named(factors)
     g = Grid.square(resolution, factors)
     head = _head(g, p)
     face = _turned(head, p, 0.044, 0.018)
@@ -55,8 +53,7 @@ def render(factors: Tensor, resolution: int = 64) -> tuple[Tensor, Tensor]:
     coats += _locks(head, p) + _ears(head, p) + _skin(head, p)
     coats += _eyes(face, p) + _nose(_turned(head, p, 0.058, 0.022), p) + _mouth(face, p) + _brows(face, p)
     coats += _front_hair(head, p) + _light(g, p)
-    images, masks = composite(coats, PARTS)
-    return images.clamp(0, 1), masks
+    return composite(coats, PARTS)
 
 
 def _head(g: Grid, p: Portrait) -> Grid:

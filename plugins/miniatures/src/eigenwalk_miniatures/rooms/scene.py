@@ -30,15 +30,12 @@ def render(factors: Tensor, resolution: int = 64) -> tuple[Tensor, Tensor]:
     `factors (batch, 33)` in the units and order of `FACTORS`. Deterministic and differentiable
     almost everywhere; the masks sum to 1 at every pixel.
     """
-    if factors.ndim != 2 or factors.shape[1] != len(FACTORS):
-        raise ValueError(f"render: factors must be (batch, {len(FACTORS)}), got {tuple(factors.shape)}")
-    room = {name: factors[:, i].view(-1, 1, 1) for i, name in enumerate(FACTORS.names)}
+    room = FACTORS.named(factors)
     g = Grid.square(resolution, factors)
     coats: list[Layer | Shade] = []
     for paint in (_wall, _window, _picture, _floor, _rug, _lamp, _sofa, _cushions, _light):
         coats += paint(g, room)
-    images, masks = composite(coats, PARTS)
-    return images.clamp(0, 1), masks
+    return composite(coats, PARTS)
 
 
 def _full(g: Grid, room: Room) -> Tensor:
