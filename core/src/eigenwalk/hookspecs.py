@@ -14,11 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pluggy
 
-from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.spec import CommandSpec, DirectionSpec, FeatureSpec, GeneratorSpec
+
+if TYPE_CHECKING:
+    from eigenwalk.checkpoint import Checkpoint
 
 GROUP = "eigenwalk"
 hookspec = pluggy.HookspecMarker(GROUP)

@@ -14,15 +14,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import AmbiguousName, FileError, OptionError, UnknownName
 from eigenwalk.names.discovery import Failure, Plugin, Source, ask_all, entry_points, guard, objection, select
 from eigenwalk.names.discovery.source import ONLY, WITHOUT
 from eigenwalk.names.index import DISTRIBUTION, TABLES, Entry, Index, known_index, normal_name
 from eigenwalk.names.near import nearest
 from eigenwalk.spec import API, CommandSpec, DirectionSpec, FeatureSpec, GeneratorSpec
+
+if TYPE_CHECKING:
+    from eigenwalk.checkpoint import Checkpoint
 
 __all__ = ["Failure", "Offer", "Registry"]
 
@@ -123,6 +125,8 @@ class Registry:
             FileError: no plugin recognises it; the message says what the file is, what the plugins that know it say,
                 and lists the formats that were tried.
         """
+        from eigenwalk.checkpoint import Checkpoint  # listing names opens no file
+
         checkpoint = Checkpoint.of(path)
         readers: list[str] = []
         failures: list[Failure] = []

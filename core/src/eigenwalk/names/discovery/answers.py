@@ -12,7 +12,6 @@ import importlib.util
 import json
 import os
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -195,5 +194,7 @@ def _files_read(source: Source, before: set[str]) -> list[Stamp] | None:
 @cache
 def _installed_elsewhere() -> tuple[str, ...]:
     """The folders of Python, of other distributions and of this core, which change with their version."""
+    import sysconfig
+
     paths = (sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
     return tuple({path + os.sep for path in (*paths, str(Path(spec.__file__).parent))})
