@@ -279,6 +279,13 @@ def test_a_key_says_which_copy(tmp_path):
         Checkpoint(tmp_path / "x.pt", key="netG").state_dict("a.weight")
 
 
+def test_two_networks_are_asked_about(tmp_path):
+    torch.save({"netG_A": LAYERS, "netG_B": LAYERS, "netD_A": LAYERS}, tmp_path / "x.pt")
+    with pytest.raises(OptionError, match="holds 2 networks, netG_A, netG_B: write key=netG_A or key=netG_B"):
+        Checkpoint(tmp_path / "x.pt").state_dict("a.weight")
+    assert Checkpoint(tmp_path / "x.pt", key="netG_B").state_dict("a.weight").key == "netG_B"
+
+
 def test_a_file_that_changes_is_read_again(tmp_path):
     path = tmp_path / "x.pt"
     torch.save({"a": torch.zeros(1)}, path)

@@ -186,8 +186,8 @@ REFUSED = {
         plain(text("x" * 10**6) + b"q\x000(" + (b"c_codecs\nencode\n(h\x00" + text("latin1") + b"tR") * 400 + b"t"),
         "expand to more than its own size",
     ),
-    "tuples of tuples as a key": (plain(b"}" + laughs(200) + b"Ns"), "a key that is a tuple"),
-    "integers that hash alike": (legacy(COLLIDING + b"u"), "a key that is a int"),
+    "tuples of tuples as a key": (plain(b"}" + laughs(200) + b"Ns"), "a key of type tuple"),
+    "integers that hash alike": (legacy(COLLIDING + b"u"), "a key of type int"),
     "a module inside itself": (
         plain(persistent(b"}q\x00(" + text("_parameters") + b"}" + text("_buffers") + b"}"
               + text("_modules") + b"}q\x01u") + b"q\x02h\x01" + text("again") + b"h\x02s0"),

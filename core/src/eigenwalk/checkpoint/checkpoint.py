@@ -161,7 +161,7 @@ class Checkpoint(os.PathLike[str]):
 
         Raises:
             FileError: as `tree`.
-            OptionError: nothing stands under `key`.
+            OptionError: nothing stands under `key`, or several networks fit and nothing says which.
         """
         return select(self.tensors, has, key or self.key, str(self), self.size)
 

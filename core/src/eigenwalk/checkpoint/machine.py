@@ -219,7 +219,7 @@ class Machine:
             return str(value)
         if isinstance(value, (str, bool)) or value is None or (isinstance(value, int) and abs(value) < 2**60):
             return value
-        self.refuse(f"a key that is a {_kind(value)}, where words and numbers are expected")
+        self.refuse(f"a key of type {_kind(value)}, where words and small numbers are expected")
 
     def remember(self, place: int) -> None:
         """Keep the value on top of the stack under a number."""

@@ -29,7 +29,9 @@ WRAPPERS = (
     *("state_dict", "model_state_dict", "model", "models", "model_state", "params", "net", "network", "weights"),
     "module",
 )
-OTHERS = re.compile(r"net_?D|D|d|disc\w*|[Dd]iscriminator\w*|critic\w*|optim\w*|opt\w*|.*scheduler\w*|.*optimizer\w*")
+OTHERS = re.compile(
+    r"(net_?)?D(_.*)?|d|disc\w*|[Dd]iscriminator\w*|critic\w*|optim\w*|opt\w*|.*scheduler\w*|.*optimizer\w*"
+)
 """What stands beside a generator and is none of it."""
 WRAPPED = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 """Names that torch.compile and FSDP add wherever they wrap a module; no module is called so."""
@@ -137,7 +139,7 @@ def select(
     that training code uses for generators.
 
     Raises:
-        OptionError: nothing stands under `key`.
+        OptionError: nothing stands under `key`, or several networks have those names and none is averaged.
     """
     if key and not any(_under(name, key) for name in tensors):
         tops = sorted({name.split(".")[0] for name in tensors})
@@ -148,8 +150,20 @@ def select(
     prefixes = [one for one in copies(tensors, has) if not key or _under(one, key)]
     if not prefixes:
         return None
-    order = sorted(prefixes, key=lambda one: (_is_other(one), not is_averaged(one), one.count(".")))
-    return _state(tensors, order[0], prefixes, what, size)
+
+    def rank(prefix: str) -> tuple[bool, bool]:
+        return _is_other(prefix), not is_averaged(prefix)
+
+    best = min(map(rank, prefixes))
+    places = [_place(one) for one in prefixes if rank(one) == best]
+    if len(places) > 1:
+        which = " or ".join(f"key={place}" for place in places[:6] if place)
+        raise OptionError(f"{what} holds {len(places)} networks, {', '.join(places[:6])}: write {which}")
+    return _state(tensors, next(one for one in prefixes if rank(one) == best), prefixes, what, size)
+
+
+def _place(prefix: str) -> str:
+    return prefix.strip(".") or "the top"
 
 
 def is_averaged(prefix: str) -> bool:
@@ -180,8 +194,7 @@ def _state(
     choice = ""
     if others:
         averaged = ", averaged weights" if is_averaged(prefix) else ""
-        also = ", ".join(one.strip(".") or "the top" for one in others[:4])
-        choice = f"{prefix.strip('.') or 'the top'}{averaged}; also there: {also}"
+        choice = f"{_place(prefix)}{averaged}; also there: {', '.join(map(_place, others[:4]))}"
     for other in others:  # averages have no buffers in some files: they are the live copy's
         whole = {name[len(other) :]: one for name, one in tensors.items() if name.startswith(other)}
         if is_averaged(prefix) and not is_averaged(other) and held.keys() < whole.keys():
