@@ -31,12 +31,14 @@ class Generator(ABC):
         space: the name of the space that the latents live in.
         facts: what a person may want to know of it, under a word each: ``format``, ``architecture``, ``trained on``,
             ``licence``. Shown by ``eigenwalk describe``; nothing depends on them, and all may be left out.
+        notes: what was chosen, or made up for what the file lacks, when it was opened: said before every walk.
     """
 
     latent_dim: int
     resolution: tuple[int, int]
     space: str = "z"
     facts: Mapping[str, str] = MappingProxyType({})
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def __call__(self, latents: Latents) -> Images:

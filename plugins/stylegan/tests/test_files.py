@@ -192,8 +192,10 @@ def test_averaged_weights_are_preferred_and_the_choice_is_said(file, tmp_path) -
     live = {name: tensor * 1.1 for name, tensor in averaged.items()}
     torch.save({"g": {f"module.{name}": tensor for name, tensor in live.items()}, "g_ema": averaged}, path)
     found = stylegan(path)
-    assert found.facts["weights"] == "g_ema, averaged weights; also there: g.module"
-    assert "mean w" in found.facts
+    assert found.notes == (
+        "of the networks in the file this is g_ema, averaged weights; also there: g.module",
+        "the mean w is measured on 4096 latents: the file has none",
+    )
     torch.save(live, tmp_path / "live.pt")
     assert torch.equal(images(path, key="g"), images(tmp_path / "live.pt"))
     with pytest.raises(OptionError, match=r"key=netG stands for nothing in .* it holds g, g_ema"):
@@ -204,8 +206,8 @@ def test_noise_that_the_file_lacks_is_drawn_and_said(file, tmp_path) -> None:
     whole = torch.load(file("ros-8"), weights_only=True)["g_ema"]
     torch.save({"g_ema": {name: one for name, one in whole.items() if "noises." not in name}}, tmp_path / "x.pt")
     found = stylegan(tmp_path / "x.pt")
-    assert found.facts["noise"] == "drawn from seed 0, as the file has none"
-    assert "noise" not in stylegan(file("ros-8")).facts
+    assert "noise inputs are drawn from seed 0: the file has none" in found.notes
+    assert stylegan(file("ros-8")).notes == ()
     quiet = images(file("ros-8"), noise="none")
     assert torch.equal(images(tmp_path / "x.pt", noise="none"), quiet)
     assert (images(tmp_path / "x.pt") - quiet).abs().max() > 0.01
@@ -222,7 +224,7 @@ def test_grey_images_stand_in_all_three_channels(tmp_path) -> None:
     layout["attributes"]["synthesis"]["img_channels"] = 3
     stylegan_files.write_nvidia(tmp_path / "rgb.pkl", layout, tensors | colours)
     assert torch.equal(images(tmp_path / "grey.pkl"), images(tmp_path / "rgb.pkl"))
-    assert stylegan(tmp_path / "grey.pkl").facts["images"].startswith("grey")
+    assert stylegan(tmp_path / "grey.pkl").notes[0].startswith("the network is grey")
 
 
 def test_images_twice_as_high_as_wide(tmp_path) -> None:

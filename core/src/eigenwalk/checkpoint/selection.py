@@ -69,6 +69,11 @@ class StateDict(Mapping[str, LazyTensor]):
         """Whether a tensor of each of these names is there."""
         return all(name in self.held for name in names)
 
+    @property
+    def notes(self) -> list[str]:
+        """`choice` as a sentence, for `Generator.notes`; empty where there was none."""
+        return [f"of the networks in the file this is {self.choice}"] if self.choice else []
+
     def load(self) -> dict[str, Tensor]:
         """The numbers of all of them, on the CPU, in the dtypes of the file.
 

@@ -59,6 +59,7 @@ def known(generator: Generator, used: Sequence[Used], spec: GeneratorSpec | None
     if latent:  # how they are distributed, and how that is known
         rows.append(("", latent))
     rows.append(("parameters", _parameters(generator, count)))
+    rows += [("note", note) for note in generator.notes]
     if not (spec and spec.licence) and "licence" not in generator.facts:
         rows.append(("licence", UNSAID))
     return rows

@@ -170,7 +170,7 @@ def _prepare(
     look = Linearisation(generator, named, differences=h, dtype=dtype)
     # Before typical distances take their time: a function or a budget that will not do is told at once.
     first = first_start(look, recipe.seeds, device)
-    notes = _flat(look, first)
+    notes = [*generator.notes, *_flat(look, first)]
     fit = fitted(look, first, len(recipe.seeds) * recipe.paths, budget, recipe.batch)
     typical = {role.name: role.typical for role in roles}
     for term in terms:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -23,7 +23,7 @@ class Description:
         table: the classes' embeddings ``(classes, embedding)``.
         source: what the file is, in words.
         truncation: of z, where none is asked for; None: z is standard normal.
-        facts: what else is known of it, by label.
+        notes: what was chosen when the file was opened.
     """
 
     sizes: Sizes
@@ -31,7 +31,7 @@ class Description:
     table: Tensor
     source: str
     truncation: float | None
-    facts: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def network(description: Description, what: str) -> Network:

@@ -86,6 +86,7 @@ class BigGAN(Generator):
             )
         label = 0 if label is None and count == 1 else label
         self.label = None if label is None else classes.index(label, names or [], count)
+        self.notes = description.notes
         self.truncation = description.truncation if truncation is None else truncation
         self.network, self.space, self.source = network, space, description.source
         self.resolution = (sizes.resolution, sizes.resolution)
@@ -170,7 +171,7 @@ def describe(
     else:  # the configuration first: what it lacks is said at once
         asked = huggingface.config(file.path, config)
         made = huggingface.read(found.load(), str(file), asked, 1.0 if truncation is None else truncation)
-    return replace(made, facts={"weights": found.choice} if found.choice else {})
+    return replace(made, notes=tuple(found.notes))
 
 
 def biggan(
@@ -199,6 +200,4 @@ def biggan(
     found = describe(checkpoint, None if config is None else Path(config).expanduser(), eps, depth, truncation)
     listed = classes.names(len(found.table), None if names is None else Path(names).expanduser())
     made = network(found, str(checkpoint))
-    generator = BigGAN(made, found, label=label, space=space, base=base, truncation=truncation, names=listed)
-    generator.facts = found.facts
-    return generator
+    return BigGAN(made, found, label=label, space=space, base=base, truncation=truncation, names=listed)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from eigenwalk.checkpoint import StateDict, fill
+from eigenwalk.checkpoint import fill
 from eigenwalk_stylegan import stylegan2, stylegan3
 from eigenwalk_stylegan.configuration import Configuration, StyleGAN2
 
@@ -26,20 +27,13 @@ class Description:
         configuration: the architecture and its sizes.
         state: tensors by the names of `stylegan2.Network` and `stylegan3.Network`.
         source: what the file is, in words.
-        facts: what else is known of it, by label.
-
-    What the file lacks is made up for: a mean w is measured, noise inputs are drawn, and `facts` says so.
+        notes: what was chosen, or made up for what the file lacks.
     """
 
     configuration: Configuration
     state: Mapping[str, Tensor]
     source: str
-    facts: dict[str, str] = field(default_factory=dict)
-
-
-def facts_of(found: StateDict) -> dict[str, str]:
-    """Which copy of the weights was taken, where there are several."""
-    return {"weights": found.choice} if found.choice else {}
+    notes: list[str] = field(default_factory=list)
 
 
 def network(description: Description, what: str) -> Network:
@@ -52,35 +46,37 @@ def network(description: Description, what: str) -> Network:
     sizes, state = description.configuration, dict(description.state)
     if measured := MEAN not in state:
         state[MEAN] = torch.zeros(sizes.mapping.w_dim)
-        description.facts["mean w"] = f"of {MEASURED} latents, as the file has none"
-    _colour(sizes, state, description.facts)
-    _add_noise(sizes, state, description.facts)
+        description.notes.append(f"the mean w is measured on {MEASURED} latents: the file has none")
+    if _colour(sizes, state):
+        description.notes.append("the network is grey: its images are the same in all three channels")
+    if _add_noise(sizes, state):
+        description.notes.append("noise inputs are drawn from seed 0: the file has none")
     made = fill(lambda: built(sizes), state, what)
     if measured:
         made.mapping.mean.copy_(_mean(made))
     return made
 
 
-def _colour(sizes: Configuration, state: dict[str, Tensor], facts: dict[str, str]) -> None:
-    """Repeat the last layers of a grey network for red, green and blue."""
-    last = "rgbs" if isinstance(sizes, StyleGAN2) else f"layers.{sizes.layers - 2}"
-    for name, tensor in state.items():
-        end = name.rpartition(".")[2]
-        if name.startswith(f"{last}.") and ".style." not in name and end in ("weight", "bias") and tensor.shape[0] == 1:
-            state[name] = tensor.expand(3, *tensor.shape[1:]).clone()
-            facts["images"] = "grey, the same in all three channels"
+def _colour(sizes: Configuration, state: dict[str, Tensor]) -> bool:
+    """Repeat the last layers of a grey network for red, green and blue, and return whether it was grey."""
+    last = "rgbs." if isinstance(sizes, StyleGAN2) else f"layers.{sizes.layers - 2}."
+    ends = re.compile(re.escape(last) + r"(\d+\.)?(weight|bias)")
+    grey = [name for name, tensor in state.items() if ends.fullmatch(name) and tensor.shape[0] == 1]
+    for name in grey:
+        state[name] = state[name].expand(3, *state[name].shape[1:]).clone()
+    return bool(grey)
 
 
-def _add_noise(sizes: Configuration, state: dict[str, Tensor], facts: dict[str, str]) -> None:
-    """Draw the noise inputs of a network that was trained with some, from a file that has left them out."""
+def _add_noise(sizes: Configuration, state: dict[str, Tensor]) -> bool:
+    """Draw noise inputs where the network was trained with some and the file has left them out, and return whether."""
     if not isinstance(sizes, StyleGAN2) or not sizes.noise:
-        return
-    random = torch.Generator().manual_seed(0)
+        return False
+    random, drawn = torch.Generator().manual_seed(0), False
     for i in range(2 * len(sizes.channels) - 1):
         name, k = f"convs.{i}.noise", (i + 1) // 2
         if name not in state and f"convs.{i}.strength" in state:
-            state[name] = torch.randn(sizes.start[0] << k, sizes.start[1] << k, generator=random)
-            facts["noise"] = "drawn from seed 0, as the file has none"
+            state[name], drawn = torch.randn(sizes.start[0] << k, sizes.start[1] << k, generator=random), True
+    return drawn
 
 
 @torch.no_grad()

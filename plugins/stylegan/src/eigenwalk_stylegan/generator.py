@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from os import PathLike
 
 import torch
@@ -49,7 +49,7 @@ class StyleGAN(Generator):
         label: int | None = None,
         noise: str = "const",
         source: str = "StyleGAN",
-        facts: Mapping[str, str] | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         sizes = network.sizes
         if space not in SPACES:
@@ -63,11 +63,12 @@ class StyleGAN(Generator):
         if noise not in ("const", "none"):
             raise OptionError(f"noise must be const or none, got {noise!r}")
         self.network, self.space, self.truncation, self.noise, self.source = network, space, truncation, noise, source
+        self.notes = tuple(notes)
         self.cutoff = sizes.layers if cutoff is None else cutoff
         self.label = _label(label, sizes.mapping.labels)
         self.layers = chosen(layers, sizes.layers)
         self.resolution = sizes.shape
-        self.facts = _facts(network, source) | dict(facts or {})
+        self.facts = _facts(network, source)
         self._styled = network.styled()
         self._moving = [i for i, (layer, _) in enumerate(self._styled) if layer in self.layers]
         if not self._moving:
@@ -242,5 +243,5 @@ def stylegan(
         label=label,
         noise=noise,
         source=description.source,
-        facts=description.facts,
+        notes=description.notes,
     )

@@ -17,7 +17,7 @@ from torch import Tensor
 from eigenwalk.checkpoint import Checkpoint, StateDict
 from eigenwalk.errors import FileError
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN2
-from eigenwalk_stylegan.description import MEAN, Description, facts_of
+from eigenwalk_stylegan.description import MEAN, Description
 from eigenwalk_stylegan.formats.nvidia import reason, taps
 
 
@@ -36,9 +36,7 @@ def read(checkpoint: Checkpoint) -> Description:
         sizes = _sizes(tensors, state, arguments(checkpoint, found) if hammer else {})
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise FileError(f"{checkpoint} holds no StyleGAN2 of genforce's ({reason(error)})") from error
-    return Description(
-        sizes, state, f"StyleGAN2 of {'Hammer' if hammer else 'genforce'}, a checkpoint", facts_of(found)
-    )
+    return Description(sizes, state, f"StyleGAN2 of {'Hammer' if hammer else 'genforce'}, a checkpoint", found.notes)
 
 
 def arguments(checkpoint: Checkpoint, found: StateDict) -> dict[str, Any]:

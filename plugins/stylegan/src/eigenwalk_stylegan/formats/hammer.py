@@ -14,7 +14,7 @@ from torch import Tensor
 from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import FileError
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN3
-from eigenwalk_stylegan.description import MEAN, Description, facts_of
+from eigenwalk_stylegan.description import MEAN, Description
 from eigenwalk_stylegan.formats.genforce import arguments
 from eigenwalk_stylegan.formats.nvidia import check_filters, reason
 
@@ -60,7 +60,7 @@ def read(checkpoint: Checkpoint) -> Description:
         check_filters(sizes, filters, tensors)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
         raise FileError(f"{checkpoint} holds no StyleGAN3 of Hammer's ({reason(error)})") from error
-    return Description(sizes, state, "StyleGAN3 of Hammer, a checkpoint", facts_of(found))
+    return Description(sizes, state, "StyleGAN3 of Hammer, a checkpoint", found.notes)
 
 
 def _sizes(state: dict[str, Tensor], asked: dict[str, Any]) -> StyleGAN3:

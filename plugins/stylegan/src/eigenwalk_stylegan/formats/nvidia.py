@@ -19,7 +19,7 @@ from torch import Tensor
 from eigenwalk.checkpoint import Checkpoint, Record, StateDict, shown
 from eigenwalk.errors import FileError
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN2, StyleGAN3
-from eigenwalk_stylegan.description import Description, facts_of
+from eigenwalk_stylegan.description import Description
 from eigenwalk_stylegan.stylegan3 import design
 
 MODULES = 10_000
@@ -64,7 +64,7 @@ def read(checkpoint: Checkpoint) -> Description:
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
         raise FileError(f"{checkpoint} holds no StyleGAN that is known here ({reason(error)})") from error
     number = 2 if isinstance(configuration, StyleGAN2) else 3
-    return Description(configuration, state, f"StyleGAN{number}, a pickle of PyTorch", facts_of(found))
+    return Description(configuration, state, f"StyleGAN{number}, a pickle of PyTorch", found.notes)
 
 
 def reason(error: Exception) -> str:

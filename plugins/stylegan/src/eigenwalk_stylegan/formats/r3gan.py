@@ -13,7 +13,6 @@ from torch import Tensor
 
 from eigenwalk.checkpoint import Checkpoint, StateDict, fill
 from eigenwalk.errors import FileError
-from eigenwalk_stylegan.description import facts_of
 from eigenwalk_stylegan.formats.nvidia import reason, taps
 from eigenwalk_stylegan.r3gan import R3GAN, Network, R3GANGenerator, Stage
 from eigenwalk_stylegan.recognise import recognise
@@ -47,7 +46,7 @@ def r3gan(path: str | PathLike[str], label: int | None = None, key: str | None =
         other = recognise(checkpoint)
         raise FileError(f"{checkpoint} is no R3GAN, but {other.words if other else checkpoint.words}")
     generator = R3GANGenerator(read(found, str(checkpoint)), label)
-    generator.facts = facts_of(found)
+    generator.notes = tuple(found.notes)
     return generator
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from eigenwalk.checkpoint import Checkpoint, LazyTensor
 from eigenwalk.errors import FileError
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN2
-from eigenwalk_stylegan.description import MEAN, Description, facts_of
+from eigenwalk_stylegan.description import MEAN, Description
 from eigenwalk_stylegan.formats.nvidia import reason, taps
 
 _PARTS = {
@@ -44,7 +44,7 @@ def read(checkpoint: Checkpoint) -> Description:
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise FileError(f"{checkpoint} holds no StyleGAN2 of rosinality's ({reason(error)})") from error
     kind = "an encoder's decoder" if found.key.endswith("decoder") else "a checkpoint"
-    return Description(sizes, state, f"StyleGAN2 of rosinality, {kind}", facts_of(found))
+    return Description(sizes, state, f"StyleGAN2 of rosinality, {kind}", found.notes)
 
 
 def _sizes(tensors: dict[str, Tensor], state: dict[str, Tensor]) -> StyleGAN2:
