@@ -20,7 +20,7 @@ from eigenwalk.maths.linearise.tracker import Tracker
 from eigenwalk.objects.build import Used
 from eigenwalk.runs.memory.fitting import fitted, free
 from eigenwalk.runs.memory.words import in_words
-from eigenwalk.testing.reach import reached
+from eigenwalk.testing.reach import reachable
 
 if TYPE_CHECKING:
     from eigenwalk.spec import GeneratorSpec
@@ -105,7 +105,7 @@ def _size(name: str) -> int:
 
 def _parameters(generator: Generator, said: str) -> str:
     """How many there are and in which dtype, of all modules that the generator holds; `said` is its own count."""
-    found = {id(one): one for module in reached(generator, nn.Module) for one in module.parameters()}
+    found = {id(one): one for module in reachable(generator, nn.Module) for one in module.parameters()}
     count = sum(one.numel() for one in found.values())
     if not count:
         return said or "none that are seen from outside"
