@@ -31,13 +31,13 @@ HELD, VARIED = "mask(box=(0.25, 0.25, 0.75, 0.75))", "~mask(box=(0.25, 0.25, 0.7
 def build(side: int = 64, dim: int = 512, space: str = "z"):
     """A StyleGAN2 of configuration F's channels, its z and w of `dim` coordinates, with random weights."""
     from eigenwalk_stylegan.configuration import Mapping, StyleGAN2
-    from eigenwalk_stylegan.description import built
+    from eigenwalk_stylegan.description import build_network
     from eigenwalk_stylegan.generator import StyleGAN
     from stylegan import randomised
 
     sides = [4 << k for k in range(side.bit_length() - 2)]
     channels = tuple(min(32768 // s, 512) if side > 64 else 4096 // s for s in sides)
-    return StyleGAN(randomised(built(StyleGAN2(Mapping(dim, dim, dim, 8), channels))), space=space)
+    return StyleGAN(randomised(build_network(StyleGAN2(Mapping(dim, dim, dim, 8), channels))), space=space)
 
 
 def walked(case: dict[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from eigenwalk.runs.memory.fitting import Fit, first_start, fitted, in_use
 from eigenwalk.runs.memory.words import in_bytes, in_words
 from eigenwalk.walk import WalkOptions, walk
 from eigenwalk_stylegan.configuration import Configuration, Mapping, StyleGAN2, StyleGAN3
-from eigenwalk_stylegan.description import built
+from eigenwalk_stylegan.description import build_network
 from eigenwalk_stylegan.generator import StyleGAN
 
 MIDDLE = "mask(box=(0.25, 0.25, 0.75, 0.75))"
@@ -54,7 +54,7 @@ def configuration(network: str, size: int) -> Configuration:
 
 def generator(network: str, size: int, space: str, device: str) -> StyleGAN:
     """The generator with random weights, as they are before training."""
-    return StyleGAN(randomised(built(configuration(network, size))), space=space).to(device)
+    return StyleGAN(randomised(build_network(configuration(network, size))), space=space).to(device)
 
 
 def randomised(made: torch.nn.Module) -> Any:

@@ -113,7 +113,7 @@ def test_where_deep_blocks_double_is_asked_for_where_the_tensors_do_not_tell(fil
         ("hf-64", {"truncation": 1.2}, "at most 1, got 1.2"),
     ],
 )
-def test_options_of_the_other_format_are_told(file, name, options, says) -> None:
+def test_options_of_the_other_format_raise(file, name, options, says) -> None:
     with pytest.raises(OptionError, match=says):
         biggan(file(name), label=1, **options)
 
@@ -158,7 +158,7 @@ def changed(name: str, path: Path, **tensors: torch.Tensor | None) -> Path:
         ({"shared__weight": torch.ones(1, 1).expand(10**7, 6)}, FileError, "more than the file has room for"),
     ],
 )
-def test_a_damaged_state_dict_is_told(tmp_path, tensors, error, says) -> None:
+def test_a_damaged_state_dict_raises(tmp_path, tensors, error, says) -> None:
     path = changed("biggan-32", tmp_path / "g.pth", **tensors)
     with pytest.raises(error, match=says):
         biggan(path, label=1)
@@ -186,7 +186,7 @@ def test_a_truncated_file_says_so_and_what_is_foreign_in_one_does_not_run(file, 
         (json.dumps({"layers": [[True, 16, 8]] * 8, "eps": 0.1}), "has other blocks than the 8"),
     ],
 )
-def test_a_configuration_of_something_else_is_told(file, tmp_path, text, says) -> None:
+def test_a_configuration_of_something_else_raises(file, tmp_path, text, says) -> None:
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(FileError, match=says):
         biggan(file("hf-64"), label=1, config=tmp_path / "config.json")

@@ -16,7 +16,7 @@ from eigenwalk_biggan.generator import SPACES, biggan
 def test_imagenet_has_a_name_for_each_class() -> None:
     names = classes.names(1000, None)
     assert len(set(names)) == 1000
-    assert all(name == classes.plain(name) and name.isidentifier() for name in names)
+    assert all(name == classes.plain_name(name) and name.isidentifier() for name in names)
     for i, name in {0: "tench", 207: "golden_retriever", 340: "zebra", 985: "daisy", 999: "toilet_tissue"}.items():
         assert names[i] == name
         assert classes.index(name, names, 1000) == classes.index(str(i), names, 1000) == i
@@ -34,7 +34,7 @@ def test_imagenet_has_a_name_for_each_class() -> None:
         ("qqqqqq", "must be one of the 1000 classes, by name or number, got 'qqqqqq'$"),
     ],
 )
-def test_a_wrong_class_is_told_with_the_nearest(label, says) -> None:
+def test_a_wrong_class_raises_with_the_nearest(label, says) -> None:
     with pytest.raises(OptionError, match=says):
         classes.index(label, classes.names(1000, None), 1000)
 
@@ -77,7 +77,7 @@ def test_classes_have_unit_variance_and_give_their_embeddings_back() -> None:
     for count, width in ((40, 6), (4, 6), (3, 3)):
         scales = torch.tensor([3.0, 1, 0.3, 0.1, 0.01, 5])[:width]
         table = torch.randn(count, width, generator=random) * scales + 2
-        mean, root, c = classes.standardised(table)
+        mean, root, c = classes.standardise(table)
         torch.testing.assert_close(mean + c @ root, table.double(), rtol=0, atol=1e-5)
         assert float(c.mean(0).abs().max()) < 1e-6
         # As many directions of variance 1 as the classes spread in, and none else.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from eigenwalk.errors import OptionError
 from eigenwalk_stylegan.description import Network
-from eigenwalk_stylegan.generator import StyleGAN, chosen, stylegan
+from eigenwalk_stylegan.generator import StyleGAN, parse_layers, stylegan
 from eigenwalk_stylegan.recognise import load
 
 SPACES = ("z", "w", "w+", "s")
@@ -125,7 +125,7 @@ def test_a_conditional_model_wants_its_class(file) -> None:
         ({"layers": "a"}, "layers must be such as"),
     ],
 )
-def test_bad_options_are_told(file, options, says) -> None:
+def test_bad_options_raise(file, options, says) -> None:
     with pytest.raises(OptionError, match=says):
         stylegan(file("ada-16"), **options)
 
@@ -138,10 +138,10 @@ def test_dtype_and_name(file) -> None:
     assert generator.latent_dim == 3 * 16
     assert repr(generator) == "<StyleGAN2, a pickle of PyTorch, 16 x 16 pixels, space w+ of 48 coordinates>"
     assert not any(parameter.requires_grad for parameter in generator.network.parameters())
-    assert chosen(None, 3) == (0, 1, 2)
+    assert parse_layers(None, 3) == (0, 1, 2)
 
 
 def test_two_networks_for_the_layers_of_an_image(file) -> None:
     """The styles of an image's layer stand at the next convolution's w, as everywhere in the field."""
     network, _ = load(file("ada-16"))
-    assert [layer for layer, _ in network.styled()] == [0, 1, 1, 2, 3, 3, 4, 5]
+    assert [layer for layer, _ in network.affines()] == [0, 1, 1, 2, 3, 3, 4, 5]

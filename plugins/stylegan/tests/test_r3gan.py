@@ -52,7 +52,7 @@ def test_a_pickle_is_written_and_torch_is_as_it_was(tmp_path) -> None:
     torch.save(torch.nn.Linear(2, 2), tmp_path / "linear.pt")
 
 
-def test_what_does_not_fit_is_told(tmp_path) -> None:
+def test_what_does_not_fit_raises(tmp_path) -> None:
     plain, labels = (r3gan_files.write(name, tmp_path) for name in ("r3gan-16", "r3gan-16-labels"))
     with pytest.raises(OptionError, match="has no classes, got 0"):
         r3gan(plain, label=0)
@@ -78,7 +78,7 @@ def test_what_does_not_fit_is_told(tmp_path) -> None:
         ({"Model__MainLayers__1__Layers__0__Resampler__Kernel": torch.ones(4, 4).triu()}, "not the same in all"),
     ],
 )
-def test_a_damaged_network_is_told(others, says, tmp_path) -> None:
+def test_a_damaged_network_raises(others, says, tmp_path) -> None:
     path = r3gan_files.write("r3gan-16", tmp_path, **others)
     with pytest.raises(FileError, match=says):
         r3gan(path)

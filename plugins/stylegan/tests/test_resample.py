@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from eigenwalk_stylegan.resample import enlarged, low_pass, lowered, raised
+from eigenwalk_stylegan.resample import enlarge, low_pass, lower_rate, raise_rate
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -18,8 +18,8 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 def test_they_are_each_others_transposes_in_every_order(factor, shape) -> None:
     taps = random(*shape, seed=3)
     x, y = random(2, 3, 7, 7), random(2, 3, 6 * factor + shape[0], 6 * factor + shape[0], seed=1)
-    torch.testing.assert_close((raised(x, taps, factor) * y).sum(), (x * lowered(y, taps, factor)).sum())
-    for function, at in ((raised, x), (lowered, y), (lowered, y[..., 1:, 1:])):
+    torch.testing.assert_close((raise_rate(x, taps, factor) * y).sum(), (x * lower_rate(y, taps, factor)).sum())
+    for function, at in ((raise_rate, x), (lower_rate, y), (lower_rate, y[..., 1:, 1:])):
         assert torch.autograd.gradcheck(lambda z, f=function: f(z, taps, factor), at.clone().requires_grad_())
         along = random(3, *at.shape, seed=2)
         pushed = torch.func.vmap(
@@ -36,8 +36,8 @@ def test_they_are_each_others_transposes_in_every_order(factor, shape) -> None:
 def test_a_constant_stays_itself_away_from_the_border() -> None:
     taps = torch.tensor([1.0, 3, 3, 1], dtype=torch.float64) / 8
     ones = torch.ones(1, 2, 6, 6, dtype=torch.float64)
-    assert enlarged(ones, taps * 2).shape == (1, 2, 12, 12)
-    torch.testing.assert_close(enlarged(ones, taps * 2)[..., 2:-2, 2:-2], torch.ones(1, 2, 8, 8, dtype=torch.float64))
+    assert enlarge(ones, taps * 2).shape == (1, 2, 12, 12)
+    torch.testing.assert_close(enlarge(ones, taps * 2)[..., 2:-2, 2:-2], torch.ones(1, 2, 8, 8, dtype=torch.float64))
     torch.testing.assert_close(low_pass(ones, taps, 2)[..., 2:-2, 2:-2], torch.ones(1, 2, 3, 3, dtype=torch.float64))
     lopsided = torch.tensor([1.0, 0, 0, 0], dtype=torch.float64)
     x = random(1, 1, 5, 5)

@@ -33,7 +33,7 @@ def names(classes: int, file: Path | None) -> list[str]:
         raise FileError(f"{file} cannot be read as a list of names: {error}") from error
     if len(found) != classes:
         raise OptionError(f"names must be a file of {classes} lines, one a class; {file} has {len(found)}")
-    return [plain(name) for name in found]
+    return [plain_name(name) for name in found]
 
 
 def index(label: str | int, names: list[str], classes: int) -> int:
@@ -52,24 +52,24 @@ def index(label: str | int, names: list[str], classes: int) -> int:
             f"label must be a number from 0 to {classes - 1}, got {text!r}: the file does not name its classes. "
             "Name them with names=FILE, a text file with one name a line"
         )
-    if plain(text) in names:
-        return names.index(plain(text))
-    within = [name for name in names if plain(text) in name]
-    near = within[:5] or difflib.get_close_matches(plain(text), names, 5, 0.4)
+    if plain_name(text) in names:
+        return names.index(plain_name(text))
+    within = [name for name in names if plain_name(text) in name]
+    near = within[:5] or difflib.get_close_matches(plain_name(text), names, 5, 0.4)
     told = f"; near it are {', '.join(near)}" if near else ""
     raise OptionError(f"label must be one of the {classes} classes, by name or number, got {text!r}{told}")
 
 
-def plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name in the form of the list.
 
-    >>> plain("Golden Retriever")
+    >>> plain_name("Golden Retriever")
     'golden_retriever'
     """
     return name.strip().lower().replace("'", "").replace(" ", "_").replace("-", "_")
 
 
-def standardised(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def standardise(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean ``(d,)`` and root C½ ``(d, d)`` of embeddings ``(classes, d)``, and their coordinates ``(classes, d)``.
 
     Embeddings e have the coordinates c = (e - mean) C^-½, C being their covariance: mean 0 and unit variance wherever

@@ -37,7 +37,7 @@ class Inputs(nn.Module):
         for name, tensor in {"z": z, "embedding": embedding, "mean": mean, "root": root}.items():
             self.register_buffer(name, tensor.float())
 
-    def embedded(self, coordinates: Tensor) -> Tensor:
+    def embed(self, coordinates: Tensor) -> Tensor:
         """Embeddings ``(batch, d)`` of coordinates ``(batch, d)``: mean + c C½."""
         return self.mean + coordinates @ self.root
 
@@ -52,7 +52,7 @@ class BigGAN(Generator):
     - ``both``: z and then the embedding, side by side.
 
     Embeddings are standardised: in the latent, classes have mean 0 and unit variance in every direction, as z has (see
-    `classes.standardised`). Between classes lie mixtures of them. Of a network without a shared embedding, a class is a
+    `classes.standardise`). Between classes lie mixtures of them. Of a network without a shared embedding, a class is a
     one-hot vector.
 
     Samples of ``embedding`` are classes drawn without repetition, and with `label` that class comes first: a walk
@@ -90,7 +90,7 @@ class BigGAN(Generator):
         self.truncation = description.truncation if truncation is None else truncation
         self.network, self.space, self.source = network, space, description.source
         self.resolution = (sizes.resolution, sizes.resolution)
-        mean, root, self._classes = classes.standardised(description.table)
+        mean, root, self._classes = classes.standardise(description.table)
         start = description.table[self.label or 0][None]
         self.inputs = Inputs(self._z(1, base), start, mean, root).eval()
         self.latent_dim = {"z": sizes.z_dim, "embedding": sizes.embedding, "both": sizes.z_dim + sizes.embedding}[space]
@@ -104,16 +104,16 @@ class BigGAN(Generator):
         if self.space == "z":
             z, embedding = x, held.embedding.expand(len(x), -1)
         elif self.space == "embedding":
-            z, embedding = held.z.expand(len(x), -1), held.embedded(x)
+            z, embedding = held.z.expand(len(x), -1), held.embed(x)
         else:
-            z, embedding = x[:, :z_dim], held.embedded(x[:, z_dim:])
+            z, embedding = x[:, :z_dim], held.embed(x[:, z_dim:])
         return (self.network(z, embedding) * 0.5 + 0.5).to(latents.dtype)
 
     def sample(self, n: int, seed: int) -> Tensor:
         """`n` latents of the space, float32: the first m of n are those of ``sample(m, seed)``."""
         if self.space == "z":
             return self._z(n, seed)
-        c = self._drawn(n, seed)
+        c = self._draw_classes(n, seed)
         return c if self.space == "embedding" else torch.cat([self._z(n, seed), c], 1)
 
     def __repr__(self) -> str:
@@ -132,7 +132,7 @@ class BigGAN(Generator):
             rows = [self.truncation * math.sqrt(2) * torch.erfinv(end * (2 * u - 1)) for u in uniform]
         return torch.stack(rows).float() if rows else torch.empty(0, size)
 
-    def _drawn(self, n: int, seed: int) -> Tensor:
+    def _draw_classes(self, n: int, seed: int) -> Tensor:
         """Coordinates ``(n, embedding)`` of the classes of `n` samples."""
         if self.space == "both" and self.label is not None:
             return self._classes[[self.label] * n].float()

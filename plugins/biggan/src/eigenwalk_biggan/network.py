@@ -41,11 +41,11 @@ class Block(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """``(batch, outputs, height', width')`` of `x` ``(batch, inputs, height, width)``."""
         h = F.relu(self.norms[0](x, y))
-        h = self.convs[0](_doubled(h) if self.doubles else h)
+        h = self.convs[0](_double(h) if self.doubles else h)
         h = self.convs[1](F.relu(self.norms[1](h, y)))
         # A convolution of size 1 and nearest neighbours commute: before them it costs a quarter.
         x = self.shortcut(x)
-        return h + (_doubled(x) if self.doubles else x)
+        return h + (_double(x) if self.doubles else x)
 
 
 class DeepBlock(nn.Module):
@@ -71,9 +71,9 @@ class DeepBlock(nn.Module):
         h = x
         for i, (norm, conv) in enumerate(zip(self.norms, self.convs, strict=True)):
             h = F.relu(norm(h, y))
-            h = conv(_doubled(h) if self.doubles and i == 1 else h)
+            h = conv(_double(h) if self.doubles and i == 1 else h)
         x = x[:, : self.kept]
-        return h + (_doubled(x) if self.doubles else x)
+        return h + (_double(x) if self.doubles else x)
 
 
 class SelfAttention(nn.Module):
@@ -140,5 +140,5 @@ def _vector(size: int) -> nn.Parameter:
     return nn.Parameter(torch.empty(size))
 
 
-def _doubled(x: Tensor) -> Tensor:
+def _double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")

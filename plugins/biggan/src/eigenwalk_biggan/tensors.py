@@ -1,4 +1,4 @@
-"""The tensors of a file, taken one by one, so that none is missing and none is left over."""
+"""The tensors of a file, taken one by one: a missing one raises, and so does one that is left over."""
 
 from __future__ import annotations
 
@@ -37,28 +37,24 @@ class Tensors:
             raise WeightsError(f"{self.what} has {name} of shape {shape}: it is another network than it seems")
         return shape
 
-    def finish(self, ignored: str) -> None:
-        """Nothing, where all tensors were taken but those whose names end as `ignored`, a regular expression, says.
-
-        Raises:
-            WeightsError: others are left over.
-        """
+    def check_all_taken(self, ignored: str) -> None:
+        """Raise WeightsError if a tensor is left over whose name does not end with the regular expression `ignored`."""
         left = [name for name in self.held if name not in self.taken and not re.search(f"({ignored})$", name)]
         if left:
             few = ", ".join(left[:4]) + (f" and {len(left) - 4} more" if len(left) > 4 else "")
             raise WeightsError(f"{self.what} holds tensors that no BigGAN has: {few}")
 
 
-def numbered(tensors: Tensors, pattern: str) -> int:
-    """How many numbers, from 0 on without a gap, `pattern` finds as its first group in the names."""
+def count_layers(tensors: Tensors, pattern: str) -> int:
+    """How many layers there are, whose numbers are the first group of `pattern`: 0, 1, … without a gap."""
     found = {int(match[1]) for name in tensors.held if (match := re.match(pattern, name))}
     if not found or found != set(range(len(found))):
         raise WeightsError(f"{tensors.what} has its layers numbered {sorted(found)[:12]}: 0, 1, 2, … are expected")
     return len(found)
 
 
-def powered(weight: Tensor, u: Tensor) -> Tensor:
-    """The largest singular value of `weight` ``(outputs, …)``, as one step of the power method from `u` sees it.
+def spectral_norm(weight: Tensor, u: Tensor) -> Tensor:
+    """The largest singular value of `weight` ``(outputs, …)``, estimated by one step of the power method from `u`.
 
     Miyato et al. 2018 (arXiv 1802.05957), algorithm 1: v = Wᵀu / |Wᵀu|, u = Wv / |Wv|, σ = uᵀWv.
     """

@@ -13,12 +13,12 @@ LARGEST_SIDE = 1 << 14
 LARGEST_WIDTH = 1 << 16
 
 
-def _whole(value: Any, low: int, high: int, what: str) -> None:
+def _check_whole(value: Any, low: int, high: int, what: str) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise ValueError(f"{what} must be a whole number from {low} to {high}, got {shown(value)}")
 
 
-def _real(value: Any, low: float, high: float, what: str) -> None:
+def _check_real(value: Any, low: float, high: float, what: str) -> None:
     if not isinstance(value, (int, float)) or not low <= value <= high:
         raise ValueError(f"{what} must be a number from {low:g} to {high:g}, got {shown(value)}")
 
@@ -48,11 +48,11 @@ class Mapping:
 
     def __post_init__(self) -> None:
         for name in ("z_dim", "w_dim", "hidden"):
-            _whole(getattr(self, name), 1, LARGEST_WIDTH, name)
-        _whole(self.layers, 1, 64, "layers of the mapping")
-        _whole(self.labels, 0, 1 << 20, "labels")
-        _whole(self.embedding, 1 if self.labels else 0, LARGEST_WIDTH if self.labels else 0, "embedding")
-        _real(self.rate, 1e-6, 1e3, "rate of the mapping")
+            _check_whole(getattr(self, name), 1, LARGEST_WIDTH, name)
+        _check_whole(self.layers, 1, 64, "layers of the mapping")
+        _check_whole(self.labels, 0, 1 << 20, "labels")
+        _check_whole(self.embedding, 1 if self.labels else 0, LARGEST_WIDTH if self.labels else 0, "embedding")
+        _check_real(self.rate, 1e-6, 1e3, "rate of the mapping")
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -86,17 +86,17 @@ class StyleGAN2:
         if len(self.start) != 2 or max(self.start) > 64:
             raise ValueError(f"start must be (height, width) of the constant, got {shown(self.start)}")
         for side in self.start:
-            _whole(side, 1, 64, "start")
+            _check_whole(side, 1, 64, "start")
         if not 1 <= len(self.channels) <= 13:
             raise ValueError(f"sides must be 4, 8, … up to 16384 pixels, got {len(self.channels)} of them")
         for width in self.channels:
-            _whole(width, 1, LARGEST_WIDTH, "channels")
+            _check_whole(width, 1, LARGEST_WIDTH, "channels")
         if self.architecture not in ("skip", "resnet", "orig"):
             raise ValueError(f"architecture must be skip, resnet or orig, got {shown(self.architecture)}")
         if len(self.filter) not in range(2, 33, 2) or not abs(sum(self.filter)) > 0:
             raise ValueError(f"filter must have 2, 4, … up to 32 taps, got {len(self.filter)}")
         if self.clamp is not None:
-            _real(self.clamp, 1e-6, 1e9, "clamp")
+            _check_real(self.clamp, 1e-6, 1e9, "clamp")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -167,22 +167,22 @@ class StyleGAN3:
     clamp: float | None = 256.0
 
     def __post_init__(self) -> None:
-        _whole(self.resolution, 4, LARGEST_SIDE, "resolution")
-        _whole(self.channel_base, 1, 1 << 24, "channel_base")
-        _whole(self.channel_max, 1, LARGEST_WIDTH, "channel_max")
-        _whole(self.layers_between, 2, 64, "layers")
-        _whole(self.critical, 1, self.layers_between - 1, "critically sampled layers")
-        _real(self.first_cutoff, 0.1, self.resolution / 2, "first cut-off")
-        _real(self.first_stopband, self.first_cutoff, 1e6, "first stopband")
-        _real(self.last_stopband, 1.0, 100.0, "last stopband")
-        _whole(self.margin, 0, 256, "margin")
-        _real(self.scale, 1e-6, 1e6, "scale of the image")
-        _whole(self.taps, 1, 64, "taps of a filter")
-        _whole(self.oversampling, 1, 16, "oversampling")
+        _check_whole(self.resolution, 4, LARGEST_SIDE, "resolution")
+        _check_whole(self.channel_base, 1, 1 << 24, "channel_base")
+        _check_whole(self.channel_max, 1, LARGEST_WIDTH, "channel_max")
+        _check_whole(self.layers_between, 2, 64, "layers")
+        _check_whole(self.critical, 1, self.layers_between - 1, "critically sampled layers")
+        _check_real(self.first_cutoff, 0.1, self.resolution / 2, "first cut-off")
+        _check_real(self.first_stopband, self.first_cutoff, 1e6, "first stopband")
+        _check_real(self.last_stopband, 1.0, 100.0, "last stopband")
+        _check_whole(self.margin, 0, 256, "margin")
+        _check_real(self.scale, 1e-6, 1e6, "scale of the image")
+        _check_whole(self.taps, 1, 64, "taps of a filter")
+        _check_whole(self.oversampling, 1, 16, "oversampling")
         if self.kernel not in (1, 3, 5, 7):
             raise ValueError(f"kernel must be 1, 3, 5 or 7, got {shown(self.kernel)}")
         if self.clamp is not None:
-            _real(self.clamp, 1e-6, 1e9, "clamp")
+            _check_real(self.clamp, 1e-6, 1e9, "clamp")
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -51,7 +51,7 @@ def network(description: Description, what: str) -> Network:
         description.notes.append("the network is grey: its images are the same in all three channels")
     if _add_noise(sizes, state):
         description.notes.append("noise inputs are drawn from seed 0: the file has none")
-    made = fill(lambda: built(sizes), state, what)
+    made = fill(lambda: build_network(sizes), state, what)
     if measured:
         made.mapping.mean.copy_(_mean(made))
     return made
@@ -86,7 +86,7 @@ def _mean(made: Network) -> Tensor:
     return made.mapping(z, 0 if made.sizes.mapping.labels else None).mean(0)
 
 
-def built(configuration: Configuration) -> Network:
+def build_network(configuration: Configuration) -> Network:
     """The network of a configuration, its tensors not filled."""
     if isinstance(configuration, StyleGAN2):
         return stylegan2.Network(configuration)

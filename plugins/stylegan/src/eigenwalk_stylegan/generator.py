@@ -66,14 +66,14 @@ class StyleGAN(Generator):
         self.notes = tuple(notes)
         self.cutoff = sizes.layers if cutoff is None else cutoff
         self.label = _label(label, sizes.mapping.labels)
-        self.layers = chosen(layers, sizes.layers)
+        self.layers = parse_layers(layers, sizes.layers)
         self.resolution = sizes.shape
         self.facts = _facts(network, source)
-        self._styled = network.styled()
-        self._moving = [i for i, (layer, _) in enumerate(self._styled) if layer in self.layers]
+        self._affines = network.affines()
+        self._moving = [i for i, (layer, _) in enumerate(self._affines) if layer in self.layers]
         if not self._moving:
             raise OptionError(f"layers must name some that have a style of their own, got {layers!r}")
-        widths = [affine.weight.shape[0] for _, affine in self._styled]
+        widths = [affine.weight.shape[0] for _, affine in self._affines]
         self._widths = [widths[i] for i in self._moving]
         self.latent_dim = {
             "z": sizes.mapping.z_dim,
@@ -83,7 +83,7 @@ class StyleGAN(Generator):
         }[space]
         self._base: Tensor | None = None
         if len(self.layers) < sizes.layers:
-            self._base = self._sampled(1, base)[0]
+            self._base = self._sample_w(1, base)[0]
 
     def __call__(self, latents: Tensor) -> Tensor:
         """Images ``(batch, 3, height, width)`` of latents ``(batch, latent_dim)``, in their dtype.
@@ -92,14 +92,14 @@ class StyleGAN(Generator):
         tensors would be that transform's.
         """
         z = latents.to(self._mean.dtype)
-        styles = self._from_s(z) if self.space == "s" else self._styles(self._all(z))
+        styles = self._styles_from_s(z) if self.space == "s" else self._styles(self._layers_w(z))
         return (self.network.synthesise(styles, self.noise == "const") * 0.5 + 0.5).to(latents.dtype)
 
     def sample(self, n: int, seed: int) -> Tensor:
         """`n` latents of the space, float32: the first m of n are those of ``sample(m, seed)``."""
         if self.space == "z":
             return torch.randn(n, self.latent_dim, generator=torch.Generator().manual_seed(seed))
-        w = self._sampled(n, seed)
+        w = self._sample_w(n, seed)
         if self.space == "w":
             w = w[:, 0]
         elif self.space == "w+":
@@ -125,19 +125,19 @@ class StyleGAN(Generator):
         return self.network.mapping.mean
 
     @torch.no_grad()
-    def _sampled(self, n: int, seed: int) -> Tensor:
+    def _sample_w(self, n: int, seed: int) -> Tensor:
         """The truncated w ``(n, layers, w_dim)`` of `n` random latents, where and in which dtype the network is."""
         sizes = self.network.sizes
         z = torch.randn(n, sizes.mapping.z_dim, generator=torch.Generator().manual_seed(seed)).to(self._mean)
         # Row by row: a matrix product over more rows may round the first ones differently.
-        rows = [self._truncated(self.network.mapping(row[None], self.label)) for row in z]
+        rows = [self._truncate(self.network.mapping(row[None], self.label)) for row in z]
         return torch.cat(rows) if rows else z.new_empty(0, sizes.layers, sizes.mapping.w_dim)
 
-    def _all(self, latents: Tensor) -> Tensor:
+    def _layers_w(self, latents: Tensor) -> Tensor:
         """The w of every layer ``(batch, layers, w_dim)`` that latents of z, w or w+ stand for."""
         sizes = self.network.sizes
         if self.space == "z":
-            w = self._truncated(self.network.mapping(latents, self.label))[:, list(self.layers)]
+            w = self._truncate(self.network.mapping(latents, self.label))[:, list(self.layers)]
         elif self.space == "w":
             w = latents[:, None].expand(-1, len(self.layers), -1)
         else:
@@ -149,7 +149,7 @@ class StyleGAN(Generator):
         columns = [w[:, next(moving)] if i in self.layers else base[i].expand(len(w), -1) for i in range(sizes.layers)]
         return torch.stack(columns, 1)
 
-    def _truncated(self, w: Tensor) -> Tensor:
+    def _truncate(self, w: Tensor) -> Tensor:
         """`w` ``(batch, w_dim)`` for every layer, drawn towards the mean below the cut-off."""
         layers = self.network.sizes.layers
         near = w if self.truncation == 1 else torch.lerp(self._mean, w, self.truncation)
@@ -157,9 +157,9 @@ class StyleGAN(Generator):
         return torch.cat(parts, 1)
 
     def _styles(self, w: Tensor) -> list[Tensor]:
-        return [affine(w[:, layer]) for layer, affine in self._styled]
+        return [affine(w[:, layer]) for layer, affine in self._affines]
 
-    def _from_s(self, latents: Tensor) -> list[Tensor]:
+    def _styles_from_s(self, latents: Tensor) -> list[Tensor]:
         """All styles, of which the latents are those that move."""
         moving = dict(zip(self._moving, latents.split(self._widths, 1), strict=True))
         if self._base is None:
@@ -169,13 +169,13 @@ class StyleGAN(Generator):
         return [moving.get(i, style.expand(len(latents), -1)) for i, style in enumerate(held)]
 
 
-def chosen(text: str | None, layers: int) -> tuple[int, ...]:
+def parse_layers(text: str | None, layers: int) -> tuple[int, ...]:
     """The layers that `text` names, numbered from 0 as in w+: ``4-7``, ``0-3,8``; all of them for None.
 
     Raises:
         OptionError: it names none, or one that there is not.
 
-    >>> chosen("0-2,5", 8)
+    >>> parse_layers("0-2,5", 8)
     (0, 1, 2, 5)
     """
     if text is None:

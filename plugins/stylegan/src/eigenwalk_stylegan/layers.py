@@ -70,7 +70,7 @@ def _unit(x: Tensor) -> Tensor:
     return x * torch.rsqrt(x.square().mean(1, keepdim=True) + EPSILON)
 
 
-def scaled(x: Tensor, by: Tensor) -> Tensor:
+def scale_channels(x: Tensor, by: Tensor) -> Tensor:
     """Every channel of `x` ``(batch, channels, height, width)`` times its factor ``(batch, channels)``."""
     return x * by[:, :, None, None]
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from eigenwalk.errors import OptionError
 from eigenwalk.generator import Generator
-from eigenwalk_stylegan.resample import enlarged
+from eigenwalk_stylegan.resample import enlarge
 
 BOTTOM = 4
 """Pixels of the first stage's side; each stage has twice those of the one before."""
@@ -94,7 +94,7 @@ class Network(nn.Module):
             z = torch.cat([z, self.embed.weight[:, label].expand(len(z), -1)], 1)
         x = self.basis * self.first(z)[:, :, None, None]
         for k, blocks in enumerate(self.stages):
-            x = x if k == 0 else enlarged(self.entries[k - 1](x), 2 * self.taps)
+            x = x if k == 0 else enlarge(self.entries[k - 1](x), 2 * self.taps)
             for block in blocks:  # type: ignore[union-attr]
                 x = block(x)
         return self.rgb(x)

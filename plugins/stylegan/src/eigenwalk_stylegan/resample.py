@@ -14,25 +14,25 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 
-def raised(x: Tensor, taps: Tensor, factor: int) -> Tensor:
+def raise_rate(x: Tensor, taps: Tensor, factor: int) -> Tensor:
     """`x` with ``factor - 1`` zeros between samples, filtered along both axes: ``(n - 1) factor + taps`` on a side.
 
     `taps` are ``(taps,)`` for the same filter along both axes, or ``(taps, taps)``.
 
     >>> import torch
-    >>> raised(torch.ones(1, 1, 3, 3), torch.ones(4), 2).shape
+    >>> raise_rate(torch.ones(1, 1, 3, 3), torch.ones(4), 2).shape
     torch.Size([1, 1, 8, 8])
     """
     return _Raise.apply(x, taps.to(x.dtype), factor)  # type: ignore[return-value]
 
 
-def lowered(x: Tensor, taps: Tensor, factor: int) -> Tensor:
+def lower_rate(x: Tensor, taps: Tensor, factor: int) -> Tensor:
     """Every `factor`-th sample of `x` correlated with the filter: ``(n - taps) // factor + 1`` on a side.
 
-    The transpose of `raised`.
+    The transpose of `raise_rate`.
 
     >>> import torch
-    >>> lowered(torch.ones(1, 1, 8, 8), torch.ones(4), 2).shape
+    >>> lower_rate(torch.ones(1, 1, 8, 8), torch.ones(4), 2).shape
     torch.Size([1, 1, 3, 3])
     """
     return _Lower.apply(x, taps.to(x.dtype), factor)  # type: ignore[return-value]
@@ -40,12 +40,12 @@ def lowered(x: Tensor, taps: Tensor, factor: int) -> Tensor:
 
 def low_pass(x: Tensor, taps: Tensor, pad: int) -> Tensor:
     """`x` padded by zeros on every side, and convolved with the same filter along both axes."""
-    return lowered(F.pad(x, (pad,) * 4), taps.flip(0), 1)
+    return lower_rate(F.pad(x, (pad,) * 4), taps.flip(0), 1)
 
 
-def enlarged(x: Tensor, taps: Tensor) -> Tensor:
+def enlarge(x: Tensor, taps: Tensor) -> Tensor:
     """`x` at twice the rate, of exactly twice as many samples, by a filter of an even number of taps."""
-    return F.pad(raised(x, taps, 2), (1 - len(taps) // 2,) * 4)
+    return F.pad(raise_rate(x, taps, 2), (1 - len(taps) // 2,) * 4)
 
 
 def _each(taps: Tensor, channels: int) -> tuple[tuple[Tensor, tuple[int, int]], ...]:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eigenwalk_stylegan.configuration import StyleGAN2, pairs
-from eigenwalk_stylegan.layers import GAIN, Dense, MappingNetwork, demodulation, scaled
-from eigenwalk_stylegan.resample import enlarged, low_pass
+from eigenwalk_stylegan.layers import GAIN, Dense, MappingNetwork, demodulation, scale_channels
+from eigenwalk_stylegan.resample import enlarge, low_pass
 
 
 class StyledConv(nn.Module):
@@ -24,9 +24,9 @@ class StyledConv(nn.Module):
     low-pass filter after it.
     """
 
-    def __init__(self, inputs: int, outputs: int, k: int, sizes: StyleGAN2, enlarge: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, k: int, sizes: StyleGAN2, doubles: bool) -> None:
         super().__init__()
-        self.enlarge, self.clamp = enlarge, sizes.clamp
+        self.doubles, self.clamp = doubles, sizes.clamp
         self.style = Dense(sizes.mapping.w_dim, inputs)
         self.weight = nn.Parameter(torch.empty(outputs, inputs, 3, 3))
         self.bias = nn.Parameter(torch.empty(outputs))
@@ -38,13 +38,13 @@ class StyledConv(nn.Module):
     def forward(self, x: Tensor, style: Tensor, taps: Tensor, noise: bool, gain: float = 1.0) -> Tensor:
         """``(batch, outputs, height, width)`` of `x` and `style` ``(batch, inputs)``."""
         norm = demodulation(self.weight, style)
-        x = scaled(x, style)
-        if self.enlarge:
+        x = scale_channels(x, style)
+        if self.doubles:
             x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)
             x = low_pass(x, taps * 2, len(taps) // 2 - 1)
         else:
             x = F.conv2d(x, self.weight, padding=1)
-        x = scaled(x, norm)
+        x = scale_channels(x, norm)
         if noise:
             x = x + self.noise * self.strength
         x = F.leaky_relu(x + self.bias[:, None, None], 0.2) * (GAIN * gain)
@@ -63,7 +63,7 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """``(batch, 3, height, width)`` of `x` and `style` ``(batch, inputs)``."""
-        x = F.conv2d(scaled(x, style * self.scale), self.weight) + self.bias[:, None, None]
+        x = F.conv2d(scale_channels(x, style * self.scale), self.weight) + self.bias[:, None, None]
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
 
@@ -77,7 +77,7 @@ class Shortcut(nn.Module):
 
     def forward(self, x: Tensor, taps: Tensor) -> Tensor:
         """``(batch, outputs, 2 height, 2 width)``."""
-        return enlarged(F.conv2d(x, self.weight * self.scale), taps * 2)
+        return enlarge(F.conv2d(x, self.weight * self.scale), taps * 2)
 
 
 class Network(nn.Module):
@@ -89,11 +89,11 @@ class Network(nn.Module):
         widths, sides = sizes.channels, len(sizes.channels)
         self.mapping = MappingNetwork(sizes.mapping)
         self.constant = nn.Parameter(torch.empty(widths[0], *sizes.start))
-        convs = [StyledConv(widths[0], widths[0], 0, sizes, enlarge=False)]
+        convs = [StyledConv(widths[0], widths[0], 0, sizes, doubles=False)]
         for k, (a, b) in enumerate(pairs(sizes), 1):
             convs += [
-                StyledConv(a, b, k, sizes, enlarge=True),
-                StyledConv(b, b, k, sizes, enlarge=False),
+                StyledConv(a, b, k, sizes, doubles=True),
+                StyledConv(b, b, k, sizes, doubles=False),
             ]
         self.convs = nn.ModuleList(convs)
         self.with_image = range(sides) if sizes.architecture == "skip" else range(sides - 1, sides)
@@ -105,7 +105,7 @@ class Network(nn.Module):
         self.taps: Tensor
         self.register_buffer("taps", taps / taps.sum(), persistent=False)
 
-    def styled(self) -> list[tuple[int, Dense]]:
+    def affines(self) -> list[tuple[int, Dense]]:
         """Every style's layer in w+ and the map from w to it, in the order of computation."""
         found: list[tuple[int, Dense]] = []
         for i, conv in enumerate(self.convs):
@@ -115,7 +115,7 @@ class Network(nn.Module):
         return found
 
     def synthesise(self, styles: list[Tensor], noise: bool = True) -> Tensor:
-        """Images ``(batch, 3, height, width)`` of the styles that `styled` lists, each ``(batch, channels)``."""
+        """Images ``(batch, 3, height, width)`` of the styles that `affines` lists, each ``(batch, channels)``."""
         rest, noise = iter(styles), noise and self.sizes.noise
         x = self.constant.expand(styles[0].shape[0], -1, -1, -1)
         image = None
@@ -129,6 +129,6 @@ class Network(nn.Module):
                 x = y + self.shortcuts[k - 1](x, self.taps) if self.shortcuts else y
             if k in self.with_image:
                 rgb = self.rgbs[str(k)](x, next(rest))
-                image = rgb if image is None else enlarged(image, self.taps * 2) + rgb
+                image = rgb if image is None else enlarge(image, self.taps * 2) + rgb
         assert image is not None
         return image

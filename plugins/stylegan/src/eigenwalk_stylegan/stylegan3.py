@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from eigenwalk_stylegan.configuration import Layer, StyleGAN3
 from eigenwalk_stylegan.filters import jinc, kaiser
-from eigenwalk_stylegan.layers import GAIN, Dense, MappingNetwork, demodulation, scaled
-from eigenwalk_stylegan.resample import lowered, raised
+from eigenwalk_stylegan.layers import GAIN, Dense, MappingNetwork, demodulation, scale_channels
+from eigenwalk_stylegan.resample import lower_rate, raise_rate
 
 
 class FourierFeatures(nn.Module):
@@ -49,7 +49,7 @@ class FourierFeatures(nn.Module):
         across = frequencies[:, :, 0, None, None] * place + phases[:, :, None, None]
         wave = torch.sin(2 * math.pi * (across + frequencies[:, :, 1, None, None] * place[:, None]))
         weight = self.weight / math.sqrt(self.weight.shape[0])
-        return F.conv2d(scaled(wave, amplitude), weight[:, :, None, None])
+        return F.conv2d(scale_channels(wave, amplitude), weight[:, :, None, None])
 
 
 def design(sizes: StyleGAN3, at: Layer) -> tuple[int, int, Tensor, Tensor]:
@@ -97,32 +97,32 @@ class FilteredLayer(nn.Module):
         """``(batch, outputs, size, size)`` of `x` and `style` ``(batch, inputs)``."""
         weight, gain = self.weight, torch.rsqrt(self.magnitude)
         if self.at.rgb:
-            x = F.conv2d(scaled(x, style * (gain / math.sqrt(self.at.inputs))), weight)
+            x = F.conv2d(scale_channels(x, style * (gain / math.sqrt(self.at.inputs))), weight)
         else:
             weight = weight * torch.rsqrt(weight.square().mean((1, 2, 3), keepdim=True))
             style = style * torch.rsqrt(style.square().mean(1, keepdim=True))
-            x = F.conv2d(scaled(x, style * gain), weight, padding=weight.shape[-1] - 1)
-            x = scaled(x, demodulation(weight, style))
-        x = self._raised(x + self.bias[:, None, None])
+            x = F.conv2d(scale_channels(x, style * gain), weight, padding=weight.shape[-1] - 1)
+            x = scale_channels(x, demodulation(weight, style))
+        x = self._raise(x + self.bias[:, None, None])
         if not self.at.rgb:
             x = F.leaky_relu(x, 0.2) * GAIN
         if self.clamp is not None:
             x = x.clamp(-self.clamp, self.clamp)
-        return self._lowered(x)
+        return self._lower(x)
 
-    def _raised(self, x: Tensor) -> Tensor:
+    def _raise(self, x: Tensor) -> Tensor:
         """`x` at the higher rate: zeros between samples, low-pass, its sides cut or padded."""
         taps = len(self.rising)
         if taps == 1:
             return F.pad(x, (self.before, self.after) * 2)
-        x = raised(x, self.rising * self.up, self.up)
+        x = raise_rate(x, self.rising * self.up, self.up)
         # The zeros after the last sample count as samples; the filter takes taps - 1 from what is padded.
         cut = taps - 1
         return F.pad(x, (self.before - cut, self.after - cut + self.up - 1) * 2)
 
-    def _lowered(self, x: Tensor) -> Tensor:
+    def _lower(self, x: Tensor) -> Tensor:
         """`x` low-pass filtered, every `down`-th sample."""
-        return x if self.falling.shape == (1,) else lowered(x, self.falling, self.down)
+        return x if self.falling.shape == (1,) else lower_rate(x, self.falling, self.down)
 
 
 class Network(nn.Module):
@@ -135,12 +135,12 @@ class Network(nn.Module):
         self.input = FourierFeatures(sizes, sizes.plan[0])
         self.layers = nn.ModuleList(FilteredLayer(sizes, at) for at in sizes.plan)
 
-    def styled(self) -> list[tuple[int, Dense]]:
+    def affines(self) -> list[tuple[int, Dense]]:
         """Every style's layer in w+ and the map from w to it, in the order of computation."""
         return list(enumerate([self.input.style, *(layer.style for layer in self.layers)]))  # type: ignore[list-item]
 
     def synthesise(self, styles: list[Tensor], noise: bool = True) -> Tensor:
-        """Images ``(batch, 3, side, side)`` of the styles that `styled` lists; there is no noise in StyleGAN3."""
+        """Images ``(batch, 3, side, side)`` of the styles that `affines` lists; there is no noise in StyleGAN3."""
         x = self.input(styles[0])
         for layer, style in zip(self.layers, styles[1:], strict=True):
             x = layer(x, style)

@@ -15,7 +15,7 @@ from torch import Tensor
 from eigenwalk.errors import OptionError, WeightsError
 from eigenwalk_biggan.configuration import Attention, Residual, Sizes, Way
 from eigenwalk_biggan.description import Description
-from eigenwalk_biggan.tensors import Tensors, numbered, powered, statistics
+from eigenwalk_biggan.tensors import Tensors, count_layers, spectral_norm, statistics
 
 EPSILON = 1e-5
 """Of the last batch norm always, of the others where nothing else was asked for."""
@@ -58,7 +58,7 @@ def read(held: Mapping[str, Tensor], what: str, eps: float | None = None, depth:
     gain = last["scale"] * tensors.take("output_layer.0.gain")
     state |= {"scale": gain, "shift": tensors.take("output_layer.0.bias") - last["mean"] * gain}
     state |= {"rgb.weight": _weight(tensors, "output_layer.2"), "rgb.bias": tensors.take("output_layer.2.bias")}
-    tensors.finish(IGNORED)
+    tensors.check_all_taken(IGNORED)
     doubling = _doubling([one for one in layers if isinstance(one, Residual)], sides.deep, depth, what)
     sizes = Sizes(
         sides.z_dim,
@@ -87,7 +87,7 @@ def _sides(tensors: Tensors) -> _Sides:
         return _Sides(deep, shared, inputs, gain[0], "plain", bottom)
     embedding = tensors.sides("shared.weight")[1]
     rest = gain[1] - embedding
-    blocks = numbered(tensors, r"blocks\.(\d+)\.")
+    blocks = count_layers(tensors, r"blocks\.(\d+)\.")
     way: Way = "joint" if deep else "hierarchical" if rest else "plain"
     fits = {"joint": embedding + rest, "hierarchical": rest, "plain": inputs}[way]
     if rest < 0 or inputs != fits:
@@ -102,8 +102,8 @@ def _sides(tensors: Tensors) -> _Sides:
 def _places(tensors: Tensors) -> list[str]:
     """The names of blocks and attention in the order of computation."""
     places = []
-    for i in range(numbered(tensors, r"blocks\.(\d+)\.")):
-        places += [f"blocks.{i}.{j}" for j in range(numbered(tensors, rf"blocks\.{i}\.(\d+)\."))]
+    for i in range(count_layers(tensors, r"blocks\.(\d+)\.")):
+        places += [f"blocks.{i}.{j}" for j in range(count_layers(tensors, rf"blocks\.{i}\.(\d+)\."))]
     return places
 
 
@@ -111,7 +111,7 @@ def _weight(tensors: Tensors, name: str) -> Tensor:
     """A weight after spectral normalisation, where it has one."""
     weight = tensors.take(f"{name}.weight")
     if f"{name}.u0" in tensors:
-        weight = weight / powered(weight, tensors.take(f"{name}.u0"))
+        weight = weight / spectral_norm(weight, tensors.take(f"{name}.u0"))
     return weight.float()
 
 

@@ -17,7 +17,7 @@ from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import FileError, OptionError, WeightsError
 from eigenwalk_biggan.configuration import Attention, Residual, Sizes
 from eigenwalk_biggan.description import Description
-from eigenwalk_biggan.tensors import Tensors, numbered, statistics
+from eigenwalk_biggan.tensors import Tensors, count_layers, statistics
 
 BOTTOM = 4
 CONFIG = "config.json"
@@ -74,7 +74,7 @@ def read(held: Mapping[str, Tensor], what: str, asked: Config, truncation: float
     state: dict[str, Tensor] = {}
     layers: list[Residual | Attention] = []
     doubles = iter(asked.doubles)
-    for i in range(numbered(tensors, r"generator\.layers\.(\d+)\.")):
+    for i in range(count_layers(tensors, r"generator\.layers\.(\d+)\.")):
         place, prefix = f"generator.layers.{i}", f"layers.{i}"
         if f"{place}.gamma" in tensors:
             layers.append(_attention(tensors, place, prefix, state))
@@ -87,7 +87,7 @@ def read(held: Mapping[str, Tensor], what: str, asked: Config, truncation: float
     if len(blocks) != len(asked.doubles) or i + 1 != len(layers):
         raise FileError(f"{what} has other blocks than the {len(asked.doubles)} of its {CONFIG}: it belongs elsewhere")
     channels = blocks[0].inputs
-    state["first.weight"] = _channels_first(_turned(_weight(tensors, "generator.gen_z"), z_dim), channels, what)
+    state["first.weight"] = _channels_first(_put_z_first(_weight(tensors, "generator.gen_z"), z_dim), channels, what)
     state["first.bias"] = _channels_first(tensors.take("generator.gen_z.bias"), channels, what)
     last = _statistics(tensors, "generator.bn", asked.eps, truncation)
     gain = last["scale"] * tensors.take("generator.bn.weight")
@@ -95,7 +95,7 @@ def read(held: Mapping[str, Tensor], what: str, asked: Config, truncation: float
     # Of as many images as it has channels the first three are red, green and blue.
     state["rgb.weight"] = _weight(tensors, "generator.conv_to_rgb")[:3]
     state["rgb.bias"] = tensors.take("generator.conv_to_rgb.bias")[:3]
-    tensors.finish(IGNORED)
+    tensors.check_all_taken(IGNORED)
     sizes = Sizes(z_dim, embedding, "joint", BOTTOM, tuple(layers))
     table = tensors.take("embeddings.weight").T
     found = {name: tensor.float() for name, tensor in state.items()}
@@ -109,7 +109,7 @@ def _weight(tensors: Tensors, name: str) -> Tensor:
     return (weight / sigma).float()
 
 
-def _turned(weight: Tensor, z_dim: int) -> Tensor:
+def _put_z_first(weight: Tensor, z_dim: int) -> Tensor:
     """Columns for z and then the embedding, in the other order."""
     return weight.roll(-z_dim, 1)
 
@@ -154,8 +154,8 @@ def _block(
         state[f"{prefix}.convs.{i}.weight"] = _weight(tensors, conv)
         state[f"{prefix}.convs.{i}.bias"] = tensors.take(f"{conv}.bias")
         found = _statistics(tensors, norm, eps, truncation)
-        found["gain.weight"] = _turned(_weight(tensors, f"{norm}.scale"), z_dim)
-        found["bias.weight"] = _turned(_weight(tensors, f"{norm}.offset"), z_dim)
+        found["gain.weight"] = _put_z_first(_weight(tensors, f"{norm}.scale"), z_dim)
+        found["bias.weight"] = _put_z_first(_weight(tensors, f"{norm}.offset"), z_dim)
         state |= {f"{prefix}.norms.{i}.{part}": tensor for part, tensor in found.items()}
     hidden, inputs = tensors.sides(f"{place}.conv_0.weight_orig")[:2]
     return Residual(inputs, tensors.sides(f"{place}.conv_3.weight_orig")[0], hidden, doubles)

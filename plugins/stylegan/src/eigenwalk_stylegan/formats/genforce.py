@@ -18,7 +18,7 @@ from eigenwalk.checkpoint import Checkpoint, StateDict
 from eigenwalk.errors import FileError
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN2
 from eigenwalk_stylegan.description import MEAN, Description
-from eigenwalk_stylegan.formats.nvidia import reason, taps
+from eigenwalk_stylegan.formats.nvidia import explain, taps
 
 
 def read(checkpoint: Checkpoint) -> Description:
@@ -33,13 +33,13 @@ def read(checkpoint: Checkpoint) -> Description:
     try:
         hammer = "w_avg" in tensors
         state = {name: part for key, tensor in tensors.items() for name, part in _ours(key, tensor, hammer)}
-        sizes = _sizes(tensors, state, arguments(checkpoint, found) if hammer else {})
+        sizes = _sizes(tensors, state, saved_arguments(checkpoint, found) if hammer else {})
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise FileError(f"{checkpoint} holds no StyleGAN2 of genforce's ({reason(error)})") from error
+        raise FileError(f"{checkpoint} holds no StyleGAN2 of genforce's ({explain(error)})") from error
     return Description(sizes, state, f"StyleGAN2 of {'Hammer' if hammer else 'genforce'}, a checkpoint", found.notes)
 
 
-def arguments(checkpoint: Checkpoint, found: StateDict) -> dict[str, Any]:
+def saved_arguments(checkpoint: Checkpoint, found: StateDict) -> dict[str, Any]:
     """What Hammer made the network with; empty where the checkpoint does not say."""
     kept = checkpoint.tree.get("model_kwargs_init") if isinstance(checkpoint.tree, dict) else None
     asked = kept.get(found.key.rpartition(".")[2]) if isinstance(kept, dict) else None

@@ -15,8 +15,8 @@ from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import FileError
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN3
 from eigenwalk_stylegan.description import MEAN, Description
-from eigenwalk_stylegan.formats.genforce import arguments
-from eigenwalk_stylegan.formats.nvidia import check_filters, reason
+from eigenwalk_stylegan.formats.genforce import saved_arguments
+from eigenwalk_stylegan.formats.nvidia import check_filters, explain
 
 _ASKED = {
     "resolution": "resolution",
@@ -45,7 +45,7 @@ def read(checkpoint: Checkpoint) -> Description:
     """
     found = checkpoint.state_dict("synthesis.layer0.conv.style.weight")
     assert found is not None  # as recognised
-    tensors, asked = found.load(), arguments(checkpoint, found)
+    tensors, asked = found.load(), saved_arguments(checkpoint, found)
     if not asked:
         raise FileError(
             f"{checkpoint} is a StyleGAN3 of Hammer without model_kwargs_init, and its tensors do not tell the "
@@ -59,7 +59,7 @@ def read(checkpoint: Checkpoint) -> Description:
         filters = [f"synthesis.layer{i}.filter" for i in range(len(sizes.plan))]
         check_filters(sizes, filters, tensors)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
-        raise FileError(f"{checkpoint} holds no StyleGAN3 of Hammer's ({reason(error)})") from error
+        raise FileError(f"{checkpoint} holds no StyleGAN3 of Hammer's ({explain(error)})") from error
     return Description(sizes, state, "StyleGAN3 of Hammer, a checkpoint", found.notes)
 
 

@@ -33,11 +33,11 @@ class Saved:
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
 
-    def of(self, module: str, name: str) -> Any:
+    def attribute(self, module: str, name: str) -> Any:
         """An attribute of a module; raises KeyError."""
         return self.attributes[module][name]
 
-    def asked(self, module: str) -> dict[str, Any]:
+    def arguments(self, module: str) -> dict[str, Any]:
         """The arguments by name that the module was made with."""
         found = self.attributes[module].get("_init_kwargs", {})
         if not isinstance(found, dict):
@@ -62,13 +62,13 @@ def read(checkpoint: Checkpoint) -> Description:
             configuration, names = _stylegan2(saved), _name2
         state = {ours: tensor for name, tensor in saved.tensors.items() if (ours := names(name))}
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
-        raise FileError(f"{checkpoint} holds no StyleGAN that is known here ({reason(error)})") from error
+        raise FileError(f"{checkpoint} holds no StyleGAN that is known here ({explain(error)})") from error
     number = 2 if isinstance(configuration, StyleGAN2) else 3
     return Description(configuration, state, f"StyleGAN{number}, a pickle of PyTorch", found.notes)
 
 
-def reason(error: Exception) -> str:
-    """The error in words: a missing key says what it is the key of."""
+def explain(error: Exception) -> str:
+    """The error in words; of a KeyError, that the key is missing."""
     return f"it has no {error}" if isinstance(error, KeyError) else str(error)
 
 
@@ -99,31 +99,31 @@ def modules(checkpoint: Checkpoint, found: StateDict) -> Saved:
 
 
 def _mapping(saved: Saved) -> Mapping:
-    layers = int(saved.of("mapping", "num_layers"))
+    layers = int(saved.attribute("mapping", "num_layers"))
     first = saved.tensors["mapping.fc0.weight"]
-    _leaky(saved, "mapping.fc0")
-    labels = int(saved.of("mapping", "c_dim"))
+    _check_leaky(saved, "mapping.fc0")
+    labels = int(saved.attribute("mapping", "c_dim"))
     return Mapping(
-        z_dim=int(saved.of("mapping", "z_dim")),
-        w_dim=int(saved.of("mapping", "w_dim")),
+        z_dim=int(saved.attribute("mapping", "z_dim")),
+        w_dim=int(saved.attribute("mapping", "w_dim")),
         hidden=first.shape[0],
         layers=layers,
         labels=labels,
         embedding=saved.tensors["mapping.embed.weight"].shape[0] if labels else 0,
-        rate=float(saved.of("mapping.fc0", "bias_gain")),
+        rate=float(saved.attribute("mapping.fc0", "bias_gain")),
     )
 
 
-def _leaky(saved: Saved, module: str) -> None:
-    if (kind := saved.of(module, "activation")) != "lrelu":
+def _check_leaky(saved: Saved, module: str) -> None:
+    if (kind := saved.attribute(module, "activation")) != "lrelu":
         raise ValueError(f"activation {shown(kind)} of {module}: lrelu alone is known")
 
 
 def _side(saved: Saved) -> int:
     """The larger side of the images, which have three channels, or one where they are grey."""
-    if (channels := saved.of("synthesis", "img_channels")) not in (1, 3):
+    if (channels := saved.attribute("synthesis", "img_channels")) not in (1, 3):
         raise ValueError(f"images of {shown(channels)} channels: RGB, of three, or grey is expected")
-    return int(saved.of("synthesis", "img_resolution"))
+    return int(saved.attribute("synthesis", "img_resolution"))
 
 
 def _stylegan2(saved: Saved) -> StyleGAN2:
@@ -131,21 +131,21 @@ def _stylegan2(saved: Saved) -> StyleGAN2:
     sides = [4 << k for k in range(max(side, 4).bit_length() - 2)]
     if sides[-1] != side:
         raise ValueError(f"images of {side} pixels: 4, 8, 16, … are known")
-    _leaky(saved, "synthesis.b4.conv1")
-    clamp = saved.of("synthesis.b4.conv1", "conv_clamp")
+    _check_leaky(saved, "synthesis.b4.conv1")
+    clamp = saved.attribute("synthesis.b4.conv1", "conv_clamp")
     return StyleGAN2(
         _mapping(saved),
         tuple(saved.tensors[f"synthesis.b{one}.conv1.weight"].shape[0] for one in sides),
-        saved.of("synthesis.b4", "architecture"),
+        saved.attribute("synthesis.b4", "architecture"),
         taps(saved.tensors["synthesis.b4.resample_filter"]),
         None if clamp is None else float(clamp),
-        bool(saved.of("synthesis.b4.conv1", "use_noise")),
+        bool(saved.attribute("synthesis.b4.conv1", "use_noise")),
         tuple(saved.tensors["synthesis.b4.const"].shape[1:]),
     )
 
 
 def taps(square: Tensor) -> tuple[float, ...]:
-    """The filter whose product with itself the normalised `square` is."""
+    """The filter ``(taps,)`` whose outer product with itself is the normalised `square`."""
     if square.ndim != 2 or square.shape[0] != square.shape[1] or square.shape[0] > 32:
         raise ValueError(f"a filter of shape {tuple(square.shape)}: a square is expected")
     line = square.double().sum(0) / square.double().sum()
@@ -195,24 +195,24 @@ _DEFAULTS3 = {
 
 
 def _stylegan3(saved: Saved) -> StyleGAN3:
-    given = saved.asked("synthesis")
+    given = saved.arguments("synthesis")
     first, last = _layers3(saved)[0], _layers3(saved)[-1]
-    clamp = saved.of(last, "conv_clamp")
+    clamp = saved.attribute(last, "conv_clamp")
     return StyleGAN3(
         _mapping(saved),
         _side(saved),
         **{ours: given[theirs] for theirs, ours in _DEFAULTS3.items() if theirs in given},
-        layers_between=saved.of("synthesis", "num_layers"),
-        critical=saved.of("synthesis", "num_critical"),
-        margin=saved.of("synthesis", "margin_size"),
-        scale=float(saved.of("synthesis", "output_scale")),
-        kernel=saved.of(first, "conv_kernel"),
+        layers_between=saved.attribute("synthesis", "num_layers"),
+        critical=saved.attribute("synthesis", "num_critical"),
+        margin=saved.attribute("synthesis", "margin_size"),
+        scale=float(saved.attribute("synthesis", "output_scale")),
+        kernel=saved.attribute(first, "conv_kernel"),
         clamp=None if clamp is None else float(clamp),
     )
 
 
 def _layers3(saved: Saved) -> list[str]:
-    names = saved.of("synthesis", "layer_names")
+    names = saved.attribute("synthesis", "layer_names")
     if not all(isinstance(name, str) for name in names):
         raise TypeError("names of layers that are no text")
     return [f"synthesis.{name}" for name in names]
@@ -236,11 +236,7 @@ def _names3(saved: Saved) -> Callable[[str], str | None]:
 
 
 def check_filters(configuration: StyleGAN3, layers: list[str], tensors: dict[str, Tensor]) -> None:
-    """Nothing, where the filters of these layers among `tensors` are those of the paper's formulas.
-
-    Raises:
-        ValueError: they are not.
-    """
+    """Raise ValueError unless the filters of these layers among `tensors` are those of the paper's formulas."""
     for name, at in zip(layers, configuration.plan, strict=True):
         _, _, *ours = design(configuration, at)
         for part, filter in zip(("up_filter", "down_filter"), ours, strict=True):

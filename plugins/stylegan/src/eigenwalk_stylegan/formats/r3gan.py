@@ -13,7 +13,7 @@ from torch import Tensor
 
 from eigenwalk.checkpoint import Checkpoint, StateDict, fill
 from eigenwalk.errors import FileError
-from eigenwalk_stylegan.formats.nvidia import reason, taps
+from eigenwalk_stylegan.formats.nvidia import explain, taps
 from eigenwalk_stylegan.r3gan import R3GAN, Network, R3GANGenerator, Stage
 from eigenwalk_stylegan.recognise import recognise
 
@@ -61,7 +61,7 @@ def read(found: StateDict, what: str) -> Network:
         state = {_ours(name): tensor for name, tensor in tensors.items() if not name.endswith(".Kernel")}
         sizes = _sizes(tensors, state)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, ZeroDivisionError) as error:
-        raise FileError(f"{what} holds no R3GAN that is known here ({reason(error)})") from error
+        raise FileError(f"{what} holds no R3GAN that is known here ({explain(error)})") from error
     return fill(lambda: Network(sizes), state, what)
 
 

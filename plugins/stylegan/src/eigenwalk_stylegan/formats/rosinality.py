@@ -15,7 +15,7 @@ from eigenwalk.checkpoint import Checkpoint, LazyTensor
 from eigenwalk.errors import FileError
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN2
 from eigenwalk_stylegan.description import MEAN, Description
-from eigenwalk_stylegan.formats.nvidia import reason, taps
+from eigenwalk_stylegan.formats.nvidia import explain, taps
 
 _PARTS = {
     "conv.weight": "weight",
@@ -42,7 +42,7 @@ def read(checkpoint: Checkpoint) -> Description:
             state[MEAN] = mean.load().reshape(-1, state["convs.0.style.weight"].shape[1]).mean(0)
         sizes = _sizes(tensors, state)
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise FileError(f"{checkpoint} holds no StyleGAN2 of rosinality's ({reason(error)})") from error
+        raise FileError(f"{checkpoint} holds no StyleGAN2 of rosinality's ({explain(error)})") from error
     kind = "an encoder's decoder" if found.key.endswith("decoder") else "a checkpoint"
     return Description(sizes, state, f"StyleGAN2 of rosinality, {kind}", found.notes)
 

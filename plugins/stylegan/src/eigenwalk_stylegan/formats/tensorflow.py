@@ -17,7 +17,7 @@ from eigenwalk.checkpoint import Checkpoint, LazyTensor, Record, shown
 from eigenwalk.errors import FileError
 from eigenwalk_stylegan.configuration import Mapping, StyleGAN2
 from eigenwalk_stylegan.description import MEAN, Description
-from eigenwalk_stylegan.formats.nvidia import reason
+from eigenwalk_stylegan.formats.nvidia import explain
 
 OLDEST = 4
 """Version of the records: those of StyleGAN1 have lower ones."""
@@ -39,7 +39,7 @@ def read(checkpoint: Checkpoint) -> Description:
         state = {name: tensor for key, array in arrays.items() for name, tensor in _ours(key, array)}
         sizes = _sizes(asked, arrays, state)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise FileError(f"{checkpoint} holds no StyleGAN2 of TensorFlow ({reason(error)})") from error
+        raise FileError(f"{checkpoint} holds no StyleGAN2 of TensorFlow ({explain(error)})") from error
     return Description(sizes, state, "StyleGAN2, a pickle of TensorFlow")
 
 
