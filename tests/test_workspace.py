@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from eigenwalk.names.index import shipped_index
 from eigenwalk.names.registry import Registry
 
 ROOT = Path(__file__).parents[1]
@@ -85,3 +86,13 @@ def test_the_index_says_what_the_specs_say():
     for table, offers in (("generators", registry.generators), ("directions", registry.directions)):
         rows = {name: row["distribution"] for name, row in index[table].items() if row["distribution"] in ours}
         assert {offer.name: offer.distribution for offer in offers if offer.distribution in ours} == rows
+
+
+def test_the_index_names_the_libraries_that_a_distribution_depends_on():
+    for _, entry in shipped_index().entries():
+        if entry.is_ours:
+            asked = PROJECTS[Path(entry.homepage).name]["project"]["dependencies"]
+            named = {
+                name.removeprefix("eigenwalk-") for name in map(distribution, asked) if name.startswith("eigenwalk-")
+            }
+            assert {Path(folder).name for folder in entry.libraries} == named, entry.name

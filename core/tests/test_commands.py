@@ -265,7 +265,7 @@ PIP = [sys.executable, "-m", "pip"]
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["install", "identity"], ["install", f"{ROOT}/plugins/identity"]),
+        (["install", "identity"], ["install", f"{ROOT}/plugins/face", f"{ROOT}/plugins/identity"]),
         (
             ["install", "mask", "appearance", "rooms"],
             ["install", f"{ROOT}/plugins/masks", f"{ROOT}/plugins/miniatures"],

@@ -4,35 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.func import jvp, vjp, vmap
 
 from eigenwalk.errors import CompositionError, OptionError
 from eigenwalk_pixels.pixels import Luminance, Pixels
-
-FEATURES = [Pixels(), Pixels(size=4), Luminance(), Luminance().complement()]
-
-
-@pytest.mark.parametrize("feature", FEATURES)
-@pytest.mark.parametrize("shape", [(2, 3, 8, 12), (2, 3, 9, 7)])
-def test_derivatives(feature, shape):
-    images, v, w = (torch.randn(shape, dtype=torch.float64) for _ in range(3))
-    values, pushed = feature(images), jvp(feature, (images,), (v,))[1]
-    u = torch.randn_like(values)
-    pulled = vjp(feature, images)[1](u)[0]
-    torch.testing.assert_close((u * pushed).sum(), (pulled * v).sum())
-    central = (feature(images + 1e-4 * v) - feature(images - 1e-4 * v)) / 2e-4
-    torch.testing.assert_close(pushed, central, rtol=1e-7, atol=1e-8)
-    many = vmap(lambda t: jvp(feature, (images,), (t,))[1])(torch.stack([v, w]))
-    torch.testing.assert_close(many[0], pushed)
-    torch.testing.assert_close(values[1:], feature(images[1:]))
-
-
-@pytest.mark.parametrize("feature", FEATURES)
-def test_distance_and_radius_agree(feature):
-    a = feature(torch.rand(2, 3, 12, 16, dtype=torch.float64))
-    v = torch.randn_like(a)
-    v = v / v.flatten(1).norm(dim=1)[:, None, None, None] * feature.radius(0.3, a)[:, None, None, None]
-    torch.testing.assert_close(feature.distance(a, a + v), torch.full((2,), 0.3, dtype=torch.float64))
 
 
 def test_pixels_are_averaged():

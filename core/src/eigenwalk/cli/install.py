@@ -38,13 +38,13 @@ def install(
     for name in names:
         distribution, entries = _look_up(name, index)
         wanted.setdefault(normal_name(distribution), (distribution, entries))
-    packages = [_package(distribution, entries) for distribution, entries in wanted.values()]
+    packages = dict.fromkeys(one for listed in wanted.values() for one in _packages(*listed))
     for distribution, entries in wanted.values():
         _describe(distribution, entries)
         for rival in _rivals(distribution, entries):
             warn(rival)
     typer.echo(NOT_AUDITED, err=True)
-    _run(program, program.install(packages, upgrade), yes)
+    _run(program, program.install(list(packages), upgrade), yes)
 
 
 def uninstall(names: Names, yes: Yes = False) -> None:
@@ -70,7 +70,7 @@ def _look_up(name: str, index: Index) -> tuple[str, list[Listed]]:
     return distribution, entries
 
 
-def _package(distribution: str, listed: Sequence[Listed]) -> str:
+def _packages(distribution: str, listed: Sequence[Listed]) -> tuple[str, ...]:
     """Return what the installer is given.
 
     Raises:
@@ -78,10 +78,10 @@ def _package(distribution: str, listed: Sequence[Listed]) -> str:
     """
     entry = listed[0][1] if listed else Entry(distribution, distribution)
     if not entry.is_ours:
-        return distribution
-    if entry.installable.startswith("./"):
+        return (distribution,)
+    if entry.installables[0].startswith("./"):
         raise InputError(f"{distribution} is on no index of packages yet: {entry.pip_line}")
-    return entry.installable
+    return entry.installables
 
 
 def _describe(distribution: str, listed: Sequence[Listed]) -> None:

@@ -52,6 +52,7 @@ class Entry:
         api: version of the contracts that it speaks.
         checked, checked_on, findings: which version was checked, when, and what was found.
         reads: formats of the files that a generator opens, in words.
+        libraries: folders of the repository with distributions that it depends on, beside the core.
         listed_in: the index that lists it: path, address as it may be shown, or "" for the shipped one.
     """
 
@@ -68,18 +69,20 @@ class Entry:
     checked_on: date | None = None
     findings: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
     listed_in: str = ""
 
     @property
-    def installable(self) -> str:
-        """What pip is given: the distribution, or its folder where this is a copy of the repository.
+    def installables(self) -> tuple[str, ...]:
+        """What pip is given: the distribution, or in a copy of the repository its folder, after those of its libraries.
 
         The distributions of the repository are on no index of packages yet.
         """
         if not self.is_ours:
-            return self.distribution
-        folder = SHIPPED.parents[3] / self.homepage
-        return str(folder) if (folder / "pyproject.toml").is_file() else f"./{self.homepage}"
+            return (self.distribution,)
+        root = SHIPPED.parents[3]
+        here = (root / self.homepage / "pyproject.toml").is_file()
+        return tuple(str(root / one) if here else f"./{one}" for one in (*self.libraries, self.homepage))
 
     @property
     def is_ours(self) -> bool:
@@ -89,12 +92,12 @@ class Entry:
     @property
     def pip_line(self) -> str:
         """The command that installs it, in words."""
-        what = self.installable
+        what = " ".join(self.installables)
         where = ", in a copy of eigenwalk's repository" if what.startswith("./") else ""
         return f"pip install {what}{where}"
 
 
-_TYPES: Mapping[str, type] = {"api": int, "checked_on": date, "findings": list, "reads": list}
+_TYPES: Mapping[str, type] = {"api": int, "checked_on": date, "findings": list, "reads": list, "libraries": list}
 _FIELDS = tuple(one.name for one in fields(Entry) if one.name not in ("name", "listed_in"))
 
 

@@ -85,7 +85,7 @@ Line = Annotated[str, Field(min_length=1, max_length=160, pattern=r"^\S([^\n]*\S
 
 
 class Row(BaseModel):
-    """What every row says."""
+    """What every row says; `libraries` are of the shipped index alone."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -98,6 +98,7 @@ class Row(BaseModel):
     checked: Annotated[str, AfterValidator(_check_version)]
     checked_on: Annotated[date, AfterValidator(_check_date)]
     findings: list[Line]
+    libraries: list[Annotated[str, Field(pattern=rf"^{OURS}[\w-]+$")]] = []
 
 
 class FeatureRow(Row):

@@ -10,7 +10,7 @@
 
 Frequency is radial, in cycles along the image's shorter side: ``r = S √(u² + v²)`` with u, v in cycles per
 pixel and S the shorter side in pixels, so that a period of S/8 pixels is 8 cycles in whichever direction.
-The transform takes the image as periodic: what touches one border leaks a little across the opposite one.
+The transform treats the image as periodic: what touches one border leaks a little across the opposite one.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Band(Projection):
         return Band(self.bottom, self.top, self.edge, self.width, not self.rest)
 
     def __call__(self, images: Images) -> Images:
-        """The images ``(batch, 3, height, width)`` filtered to this band; its mean is 0 unless the band holds r = 0."""
+        """Filter images ``(batch, 3, height, width)`` to this band; the mean becomes 0 unless the band holds 0."""
         height, width = images.shape[-2:]
         exact = promote_half(images)
         spectrum = torch.fft.rfft2(exact) * self.response(height, width, exact.dtype, exact.device)
@@ -68,7 +68,7 @@ class Band(Projection):
         return self
 
     def response(self, height: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-        """The response ``(height, width // 2 + 1)``, in [0, 1], computed once for each shape, dtype and device.
+        """The response ``(height, width // 2 + 1)`` in [0, 1], computed once for each shape, dtype and device.
 
         Raises:
             OptionError: an image of this size has no frequency in the band.
@@ -103,12 +103,12 @@ class Band(Projection):
 
 
 def low(cycles: float = 8.0, edge: str = "smooth", width: float = 1.0) -> Band:
-    """The frequencies below `cycles`, the mean among them."""
+    """The frequencies below `cycles`, including the mean."""
     return Band(0, _positive(cycles), edge, width)
 
 
 def high(cycles: float = 8.0, edge: str = "smooth", width: float = 1.0) -> Band:
-    """The frequencies above `cycles`: the image less `low(cycles)`."""
+    """The frequencies above `cycles`: the image minus `low(cycles)`."""
     return Band(_positive(cycles), math.inf, edge, width)
 
 

@@ -1,9 +1,8 @@
-"""Whose face it is: the embedding of facenet-pytorch's InceptionResnetV1 on the face that its MTCNN finds.
+"""Whose face it is: the embedding of facenet-pytorch's InceptionResnetV1 on the face that MTCNN finds.
 
-The crop is the published one. The box of MTCNN, widened so that `margin` pixels of the crop (both sides together) lie
-around the face, cut off at the image's border, is resized to 160 x 160 and mapped to (x - 127.5) / 128 with x from 0
-to 255. The recogniser was trained on such boxes, not aligned by the eyes: turning faces upright would show it what it
-never saw.
+The crop is the published one. MTCNN's box is widened so that `margin` pixels of the crop (both sides together) lie
+around the face, cut off at the image's border, resized to 160 x 160, and mapped to (x - 127.5) / 128 with x from 0 to
+255. The recogniser was trained on such boxes, which are not aligned by the eyes, so faces are not turned upright.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ from eigenwalk_face.crop import Crop
 from eigenwalk_face.detector import Detector
 from eigenwalk_identity.plugin import WEIGHTS
 
-LEAST_PIXELS = 2
-"""Of the image, that a crop must span each way for its resampling to be defined."""
+MIN_PIXELS = 2
+"""Pixels of the image that a crop must span each way."""
 
 
 class Embedding(Feature):
-    """The unit vectors ``(batch, 512)`` that `network` gives for crops of the images; its distance is 1 - cosine."""
+    """Unit vectors ``(batch, 512)`` that `network` gives for crops of images; the distance is 1 - cosine."""
 
     unit = "cosine distance"
 
@@ -42,16 +41,16 @@ class Embedding(Feature):
         return move_like(self.network, crops)((crops * 255 - 127.5) / 128)
 
     def distance(self, a: Values, b: Values) -> Distances:
-        """1 - cosine ``(batch,)``: half the squared length of a - b, which does not cancel where they are close."""
+        """1 - cosine ``(batch,)``, computed as |a - b|² / 2, which keeps its digits where they are close."""
         return (a - b).square().sum(1) / 2
 
     def radius(self, distance: float, values: Values) -> Distances:
-        """√(2t) ``(batch,)``: how far apart unit vectors at a cosine distance t are."""
+        """The length √(2t) ``(batch,)`` between unit vectors at a cosine distance t."""
         return values.new_full((values.shape[0],), math.sqrt(2 * distance))
 
 
 class FrozenIdentity(Embedding):
-    """The embeddings of one fixed crop of each image; `boxes` ``(batch, 4)`` are the faces that a detector found."""
+    """Embeddings of a fixed crop of each image; `boxes` ``(batch, 4)`` are the faces that a detector found there."""
 
     def __init__(self, network: torch.nn.Module, crop: Crop, boxes: Tensor | None):
         super().__init__(network)
@@ -67,8 +66,8 @@ class FrozenIdentity(Embedding):
 class Identity(Embedding):
     """The embeddings of the faces that `detector` finds, or of what lies in `box`, shares of width and height.
 
-    At the first waypoint the face is the largest near the middle, and then the one that overlaps most with the face
-    of the waypoint before.
+    At the first waypoint the face is the largest near the middle; at each later one, the face that overlaps most with
+    the previous one.
     """
 
     def __init__(
@@ -91,15 +90,15 @@ class Identity(Embedding):
         """The embedding of the crops where the faces are now.
 
         Raises:
-            Undefined: no face, or one too small, in some `rows`.
+            Undefined: some `rows` show no face, or one that is too small.
         """
         return self._frozen(images, None)
 
     def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> FrozenIdentity:
-        """The embedding of the crops where the faces of the waypoint before are now.
+        """The embedding of the crops where the faces of the previous waypoint are now.
 
         Raises:
-            Undefined: in some `rows` no face overlaps with the one of the waypoint before.
+            Undefined: some `rows` show no face that overlaps with the previous one.
         """
         return self._frozen(images, remembered[0] if remembered else None)
 
@@ -113,15 +112,15 @@ class Identity(Embedding):
                 faces = self.detector.follow(images, before, "identity")
                 crops, faces = self._widened(faces), faces.to(images.device)
             extent = torch.tensor([width, height] * 2)
-            small = ((crops[:, 2:] - crops[:, :2]) * extent[:2] < LEAST_PIXELS).any(1).nonzero().flatten().tolist()
+            small = ((crops[:, 2:] - crops[:, :2]) * extent[:2] < MIN_PIXELS).any(1).nonzero().flatten().tolist()
             if small:
                 raise Undefined(
-                    f"identity: the face spans less than {LEAST_PIXELS} of {width} x {height} pixels", rows=tuple(small)
+                    f"identity: the face spans less than {MIN_PIXELS} of {width} x {height} pixels", rows=tuple(small)
                 )
             return FrozenIdentity(self.network, Crop(crops.double() * extent, images, self.size, cut=True), faces)
 
     def _widened(self, boxes: Tensor) -> Tensor:
-        """`boxes` ``(batch, 4)`` of faces with their margin, as facenet-pytorch adds it, within the image."""
+        """Widen the `boxes` ``(batch, 4)`` of faces by their margin, as facenet-pytorch does, within the image."""
         half = (boxes[:, 2:] - boxes[:, :2]) * self.margin / (self.size - self.margin) / 2
         return torch.cat([boxes[:, :2] - half, boxes[:, 2:] + half], 1).clamp(0, 1)
 
@@ -134,7 +133,7 @@ def identity(
     least: float = 0.7,
     size: int = 160,
 ) -> Identity:
-    """The identity as the recogniser of `file`, else the published one of `pretrained`, tells it.
+    """Open the recogniser in `file`, or the published one of `pretrained`, as a feature.
 
     Raises:
         OptionError: a box that is empty or leaves the image, or a number out of range.
@@ -158,13 +157,13 @@ def identity(
 
 
 def recogniser(path: Path) -> torch.nn.Module:
-    """InceptionResnetV1 with the state dict at `path`; the layer for its training's people, if there, is left out.
+    """Open InceptionResnetV1 with the state dict at `path`, without the layer for the people of its training.
 
     Raises:
         FileError: no state dict.
         WeightsError: its tensors do not fit.
     """
     state = {key: value for key, value in state_dict(path).items() if not key.startswith("logits.")}
-    with torch.random.fork_rng(devices=[]):  # the network draws the weights that the file replaces
+    with torch.random.fork_rng(devices=[]):  # the network draws weights that the file then replaces
         network = InceptionResnetV1()
     return into(network, state, str(path)).eval().requires_grad_(False)

@@ -1,10 +1,10 @@
 """The geometry of a face: where its eyes, nose, mouth, brows and jaw are.
 
-A detector finds the face, and a network places the landmarks in its crop. The crop is frozen near an image, and the
-points are differentiated through it and the network.
+A detector finds the face, and a network places landmarks in its crop. The crop is frozen near an image, and the points
+are differentiated through it and the network.
 
-With ``aligned=true`` the face's place, size and tilt are taken out: the points are told in Bookstein's coordinates,
-whose origin is the middle between the eyes and whose first unit vector leads from one eye to the other.
+With ``aligned=true`` the face's place, size and tilt are removed: the points are in Bookstein's coordinates, whose
+origin is the middle between the eyes and whose first unit vector leads from one eye to the other.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from eigenwalk_face.detector import Detector
 from eigenwalk_landmarks.models import Fan, FivePoints, Model
 from eigenwalk_landmarks.plugin import FAN
 
-LEAST_EYES = 0.02
-"""Of the crop's side: what must lie between the eyes for their distance to measure anything."""
+MIN_EYES = 0.02
+"""Smallest distance between the eyes, as a share of the crop's side, that can serve as a unit."""
 
 
 class Landmarks(Feature):
     """Points ``(batch, k, 2)`` of the named groups on the face that `detector` finds, or that `box` holds.
 
-    The values are (x, y) in shares of the image's shorter side, or, `aligned`, in Bookstein's coordinates. The
-    distance is the root mean squared displacement of the points over the distance between the eyes.
+    The values are (x, y) in shares of the image's shorter side or, if `aligned`, in Bookstein's coordinates. The
+    distance is the RMS displacement of the points over the distance between the eyes.
 
-    At the first waypoint the face is the largest near the middle, and then the one that overlaps most with the face
-    of the waypoint before.
+    At the first waypoint the face is the largest near the middle; at each later one, the face that overlaps most with
+    the previous one.
     """
 
     unit = "share of the interocular distance"
@@ -53,22 +53,22 @@ class Landmarks(Feature):
         self.memories = int(detector is not None)
 
     def __call__(self, images: Images) -> Values:
-        """The points ``(batch, k, 2)``, each image's on its own face."""
+        """The points ``(batch, k, 2)`` of each image's own face."""
         return self.at(images)(images)
 
     def at(self, images: Images) -> FrozenLandmarks:
         """The landmarks in the crops where the faces are now.
 
         Raises:
-            Undefined: no face in some `rows`, or one whose eyes fall together.
+            Undefined: some `rows` show no face, or one whose eyes coincide.
         """
         return self._frozen(images, None)
 
     def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> FrozenLandmarks:
-        """The landmarks in the crops where the faces of the waypoint before are now.
+        """The landmarks in the crops where the faces of the previous waypoint are now.
 
         Raises:
-            Undefined: in some `rows` no face overlaps with the one of the waypoint before, or its eyes fall together.
+            Undefined: some `rows` show no face that overlaps with the previous one, or its eyes coincide.
         """
         return self._frozen(images, remembered[0] if remembered else None)
 
@@ -102,12 +102,12 @@ class FrozenLandmarks(Feature):
         crops = self.crop(exact)
         self.windows = self.model.windows(crops)
         between = self._eyes(self.model.points(crops, self.windows))
-        flat = (between.norm(dim=1) < LEAST_EYES).nonzero().flatten().tolist()
+        flat = (between.norm(dim=1) < MIN_EYES).nonzero().flatten().tolist()
         if flat:
-            raise Undefined("landmarks: the eyes fall together: is it a face, seen from the front?", rows=tuple(flat))
+            raise Undefined("landmarks: the eyes coincide: is it a face, seen from the front?", rows=tuple(flat))
         side = (self.crop.boxes[:, 2] - self.crop.boxes[:, 0]) / self.short
         self.eyes = between.norm(dim=1) * side.to(between)
-        """Between the eyes, as frozen ``(batch,)``, in shares of the image's shorter side."""
+        """The distance between the eyes where frozen, ``(batch,)``, in shares of the image's shorter side."""
 
     def __call__(self, images: Images) -> Values:
         """The points ``(batch, k, 2)``."""
@@ -119,7 +119,7 @@ class FrozenLandmarks(Feature):
         return points[:, self.chosen].to(images.dtype)
 
     def distance(self, a: Values, b: Values) -> Distances:
-        """The root mean squared displacement ``(batch,)`` of the points, over the distance between the eyes."""
+        """The RMS displacement ``(batch,)`` of the points over the distance between the eyes."""
         return (a - b).square().sum(2).mean(1).sqrt() / self._scale(a)
 
     def radius(self, distance: float, values: Values) -> Distances:
@@ -146,7 +146,7 @@ class FrozenLandmarks(Feature):
 
 
 def bookstein(points: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """`points` ``(batch, k, 2)`` in coordinates in which `left` and `right` ``(batch, 2)`` are at (-½, 0) and (½, 0).
+    """Transform `points` ``(batch, k, 2)`` so that `left` and `right` ``(batch, 2)`` come to (-½, 0) and (½, 0).
 
     In complex numbers ``(p - (l + r) / 2) / (r - l)``.
     """
@@ -164,11 +164,11 @@ def landmarks(
     box: Sequence[float] | None = None,
     least: float = 0.7,
 ) -> Landmarks:
-    """The landmarks of the named groups of `points`, or of all, as `model` places them.
+    """Open the landmarks of the named groups of `points`, or of all groups, as `model` places them.
 
     Raises:
-        OptionError: a group that the model does not have, points that are left nothing by the alignment, a box that is
-            empty, or a number out of range.
+        OptionError: the model has no such group, alignment leaves nothing of the points, the box is empty, or a number
+            is out of range.
         WeightsError: FAN's weights are not in the store, or the file's tensors do not fit.
         FileError: the file is missing or no state dict.
         PluginError: face-alignment is not installed.
@@ -177,18 +177,18 @@ def landmarks(
         raise OptionError(f"least must be a probability between 0 and 1, got {least}")
     if file is not None and model != "fan":
         raise OptionError("file= holds a state dict of FAN: say landmarks(model=fan, file=…)")
-    network = FivePoints if model == "mtcnn" else Fan
-    groups = tuple(network.groups) if points is None else (points,) if isinstance(points, str) else tuple(points)
-    unknown = [group for group in groups if group not in network.groups]
+    known = (FivePoints if model == "mtcnn" else Fan).groups
+    groups = tuple(known) if points is None else (points,) if isinstance(points, str) else tuple(points)
+    unknown = [group for group in groups if group not in known]
     if unknown or not groups or len(set(groups)) < len(groups):
         more = " (model=fan has brows and jaw)" if model == "mtcnn" and set(unknown) <= set(Fan.groups) else ""
-        told = f"has no {unknown[0]!r}{more}" if unknown else f"wants each group once, got {groups}"
-        raise OptionError(f"landmarks(model={model}) {told}; points: {', '.join(network.groups)}")
+        wrong = f"has no {unknown[0]!r}{more}" if unknown else f"takes each group once, got {groups}"
+        raise OptionError(f"landmarks(model={model}) {wrong}; points: {', '.join(known)}")
     if aligned and model == "mtcnn" and groups == ("eyes",):
-        raise OptionError("aligned=true puts both eyes of model=mtcnn where they always are: take more points")
+        raise OptionError("aligned=true puts both eyes of model=mtcnn at fixed places: take more points")
     place = None if box is None else check_box(box)
     if model == "mtcnn":
-        found: Model = FivePoints()
+        network: Model = FivePoints()
     else:
-        found = Fan(find(FAN, "landmarks(model=fan)") if file is None else Path(file).expanduser())
-    return Landmarks(found, groups, aligned, None if place else Detector(least), place)
+        network = Fan(find(FAN, "landmarks(model=fan)") if file is None else Path(file).expanduser())
+    return Landmarks(network, groups, aligned, None if place else Detector(least), place)

@@ -1,4 +1,4 @@
-"""Networks that place landmarks in the crop of a face: MTCNN's last one, and FAN."""
+"""Networks that place landmarks in the crop of a face: MTCNN's last network, and FAN."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from eigenwalk.shapes import Images
 
 
 class Model(ABC):
-    """A network that finds `count` landmarks.
+    """A network that places `count` landmarks.
 
     Attributes:
-        size: sides of the crop that it takes, in pixels.
-        groups: the indices of each named group of points; ``eyes`` lists those of one eye, then of the other.
+        size: side of the crop that it takes, in pixels.
+        groups: the indices of each named group of points; ``eyes`` lists one eye first, then the other.
     """
 
     size: int
@@ -36,7 +36,7 @@ class Model(ABC):
         """The squares ``(batch, 4)`` to crop for the boxes `faces` ``(batch, 4)``, both in pixels."""
 
     def windows(self, crops: Images) -> Tensor | None:
-        """Where in `crops` ``(batch, 3, size, size)`` the points are looked for from now on; None: anywhere."""
+        """Where in `crops` ``(batch, 3, size, size)`` points are searched from now on; None: anywhere."""
         return None
 
     @abstractmethod
@@ -47,8 +47,8 @@ class Model(ABC):
 class FivePoints(Model):
     """The eyes, the tip of the nose and the corners of the mouth, by MTCNN's last network, ONet.
 
-    ONet tells the points as shares of a square of 48 x 48 pixels around the face, and is differentiated as it is. MTCNN
-    hands it the squares of the network before, which facenet-pytorch keeps to itself; here it gets the square around
+    ONet gives the points as shares of a square of 48 x 48 pixels around the face, and is differentiated as it is. MTCNN
+    feeds it the squares of the network before, which facenet-pytorch does not expose; here it gets the square about
     the final box.
     """
 
@@ -61,22 +61,22 @@ class FivePoints(Model):
         super().__init__(network)
 
     def region(self, faces: Tensor) -> Tensor:
-        """Squares with the boxes' middles and their longer sides, as MTCNN makes them."""
+        """Squares about the boxes' middles with their longer sides, as MTCNN makes them."""
         middle, side = (faces[:, :2] + faces[:, 2:]) / 2, (faces[:, 2:] - faces[:, :2]).amax(1, keepdim=True)
         return torch.cat([middle - side / 2, middle + side / 2], 1)
 
     def points(self, crops: Images, windows: Tensor | None) -> Tensor:
         """The five points (x, y) ``(batch, 5, 2)``, in shares of `crops`."""
-        _, told, _ = self.network((crops * 255 - 127.5) / 128)
-        return told.unflatten(1, (2, 5)).mT
+        points = self.network((crops * 255 - 127.5) / 128)[1]
+        return points.unflatten(1, (2, 5)).mT
 
 
 class Fan(Model):
     """The 68 points of the iBUG 300-W scheme, by FAN's heat maps.
 
-    A point is the centroid of its heat map in a window around the highest pixel: the window is frozen, the centroid is
-    differentiated. FAN was trained on Gaussians of one pixel's spread, of which the window holds all. The network runs
-    once, without the mirrored second pass that face-alignment averages in.
+    A point is the centroid of its heat map in a window around the highest pixel; the window is frozen, and the centroid
+    is differentiated. FAN was trained on Gaussians with a standard deviation of one pixel, which fit in the window. The
+    network runs once, without the mirrored second pass that face-alignment averages in.
     """
 
     size, count = 256, 68
@@ -89,20 +89,20 @@ class Fan(Model):
     }
     cells = 64
     reach = 3
-    """Cells of the heat map that a window extends each way: three standard deviations."""
+    """Cells of the heat map by which a window extends each way: three standard deviations."""
 
     def __init__(self, path: Path):
         super().__init__(into(fan(), state_dict(path), str(path)))
 
     def region(self, faces: Tensor) -> Tensor:
-        """The squares that face-alignment crops: 200 (w + h) / 195 pixels wide, 0.12 h above the box's middle."""
+        """The squares that face-alignment crops: 200 (w + h) / 195 pixels wide, centred 0.12 h above the boxes."""
         w, h = (faces[:, 2:] - faces[:, :2]).unbind(1)
         middle = (faces[:, :2] + faces[:, 2:]) / 2 - torch.stack([torch.zeros_like(h), 0.12 * h], 1)
         side = (200 / 195 * (w + h))[:, None]
         return torch.cat([middle - side / 2, middle + side / 2], 1)
 
     def windows(self, crops: Images) -> Tensor:
-        """The cells ``(batch, 68, 49)`` of the flattened heat maps around each highest one."""
+        """The cells ``(batch, 68, 49)`` of the flattened heat maps around their highest cells."""
         highest = self.heat(crops).flatten(2).argmax(2)
         middle = torch.stack([highest // self.cells, highest % self.cells], 2)
         middle = middle.clamp(self.reach, self.cells - 1 - self.reach)
@@ -114,7 +114,7 @@ class Fan(Model):
         """The 68 points (x, y) ``(batch, 68, 2)``, in shares of `crops`."""
         assert windows is not None
         heat = self.heat(crops).flatten(2).gather(2, windows)
-        mass = heat - heat.amin(2, keepdim=True) + 1e-6  # never below zero, nor zero together
+        mass = heat - heat.amin(2, keepdim=True) + 1e-6  # positive somewhere, negative nowhere
         middles = torch.stack([windows % self.cells, windows // self.cells], 3).to(heat) + 0.5
         return (mass[..., None] * middles).sum(2) / mass.sum(2, keepdim=True) / self.cells
 
@@ -124,9 +124,9 @@ class Fan(Model):
 
 
 def fan() -> torch.nn.Module:
-    """face-alignment's FAN of four stacks, its weights to be replaced.
+    """Build face-alignment's FAN of four stacks, with random weights.
 
-    Its module alone is imported: the package imports OpenCV, numba and scikit-image for what is not needed here.
+    Only its module is imported, since the package imports OpenCV, numba and scikit-image, which are not needed here.
 
     Raises:
         PluginError: face-alignment is not installed.

@@ -17,7 +17,7 @@ from eigenwalk.feature import Projection
 from eigenwalk.shapes import Images, Values
 
 REC709 = (0.2126, 0.7152, 0.0722)
-"""Luminance of red, green and blue (ITU-R BT.709), applied to the image's own, gamma-coded values."""
+"""Luminance of red, green and blue (ITU-R BT.709), applied to the image's own gamma-coded values."""
 
 
 class Pixels(Projection):
@@ -44,19 +44,15 @@ class Pixels(Projection):
         return F.interpolate(images, smaller, mode="area")
 
     def complement(self) -> Projection:
-        """Nothing, where the image itself is taken.
-
-        Raises:
-            CompositionError: always: it is empty, or another size than the image.
-        """
+        """Raise CompositionError: the complement is empty, or has another size than the image."""
         left = "leaves nothing out" if self.size is None else "has another size than the image"
         raise CompositionError(f"~pixels has no meaning: pixels {left}; for the fine detail write fourier.high")
 
 
 class Luminance(Projection):
-    """The image in grey, on all three channels; what it leaves out is the image's colour.
+    """The image in grey, on all three channels; its complement is the image's colour.
 
-    Grey is ``w · (R, G, B)`` with Rec. 709 weights w, which add to 1: a grey image is its own luminance.
+    Grey is ``w · (R, G, B)`` with Rec. 709 weights w, which sum to 1, so that a grey image is its own luminance.
     """
 
     def __call__(self, images: Images) -> Images:
