@@ -7,7 +7,7 @@ from typing import Any
 
 from mkdocs.structure.files import File
 
-from eigenwalk.names.index import shipped
+from eigenwalk.names.index import shipped_index
 from website import cards, commands
 from website.links import between_pages
 from website.lists import indented
@@ -90,7 +90,7 @@ def _packages() -> str:
 
 
 def _names_of(distribution: str) -> str:
-    return " ".join(f"`{name}`" for name in shipped().names_of(distribution)) or "the core and the command line"
+    return " ".join(f"`{name}`" for name in shipped_index().names_of(distribution)) or "the core and the command line"
 
 
 def _grids() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from eigenwalk.errors import EigenwalkError
-from eigenwalk.names.index import Entry, Index, shipped
+from eigenwalk.names.index import Entry, Index, shipped_index
 from eigenwalk.weights import Item, wanted
 from website.examples import Example, examples, figures
 from website.pages import page_of
@@ -26,7 +26,7 @@ HEADS = {
 
 def written(index: Index | None = None) -> str:
     """The catalogue in HTML: what filters it, then a section of cards for features, generators and directions."""
-    entries = (index or shipped()).entries()
+    entries = (index or shipped_index()).entries()
     cards = [(kind, _Card(kind, entry)) for kind, entry in entries]
     parts = [_filters([card for _, card in cards])]
     for kind, (anchor, title, text) in HEADS.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os.path
 import warnings
 from contextlib import suppress
@@ -29,6 +28,7 @@ from eigenwalk.names.expression import (
     parse_generator,
     value_text,
 )
+from eigenwalk.names.near import nearest
 from eigenwalk.names.options import by_keyword
 from eigenwalk.names.resolve import open_checkpoint, resolve
 from eigenwalk.names.source import quoted
@@ -178,7 +178,7 @@ def _find(registry: Registry, call: Call) -> Offer[Any]:
         if call.name not in kinds and call.name in registry.index.generators:
             return registry.generator(call.name, call.package)
         others = (offer.name for offer in (*registry.generators, *registry.directions))
-        near = difflib.get_close_matches(call.name, set(others), 3)
+        near = nearest(call.name, set(others), 3)
         if near:
             raise UnknownName(f"{error}; among generators and directions: {', '.join(near)}") from None
         raise

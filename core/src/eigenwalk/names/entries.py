@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+
+from eigenwalk.names.near import nearest
 
 
 def complaints(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
@@ -29,7 +30,7 @@ def _complaint(found: dict[str, Any], model: type[BaseModel]) -> str:
         return f"{where} is missing"
     if found["type"] == "extra_forbidden":
         fields = _table(model, found["loc"]).model_fields
-        near = difflib.get_close_matches(key, fields, 1, 0.5)
+        near = nearest(key, fields, alike=0.5)
         return f"there is no entry {where!r}: " + (
             f"did you mean {near[0]}?" if near else f"it takes {', '.join(fields)}"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.util
 import os.path
@@ -14,6 +13,7 @@ from types import ModuleType
 from typing import Any, Self
 
 from eigenwalk.errors import FileError, InputError, PluginError, UnknownName
+from eigenwalk.names.near import nearest
 
 
 def sha256(path: Path | str) -> str:
@@ -66,7 +66,7 @@ class OwnFile:
             except AttributeError:
                 own = (item for item in vars(found).items() if getattr(item[1], "__module__", "") == loaded.__name__)
                 names = [known for known, value in own if callable(value) and known[0] != "_"]
-                near = difflib.get_close_matches(part, names, 3) or names[:8]
+                near = nearest(part, names, 3) or names[:8]
                 has = f"; it has {', '.join(near)}" if near else ""
                 raise UnknownName(f"{self.path} has no {self.name!r}{has}") from None
         return found

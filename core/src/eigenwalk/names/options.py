@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from eigenwalk.errors import ExpressionError, OptionError
 from eigenwalk.names.expression import Call, Chain, Complement, Value, parse, value_text
+from eigenwalk.names.near import nearest
 from eigenwalk.spec import DirectionSpec, FeatureSpec, GeneratorSpec, Option
 
 Spec = FeatureSpec | GeneratorSpec | DirectionSpec
@@ -85,7 +85,7 @@ def _check_value(option: Option, value: Value, owner: str) -> Value:
     words = converted if isinstance(converted, tuple) else (converted,)
     for word in words if option.choices else ():
         if word not in option.choices:
-            near = difflib.get_close_matches(str(word), option.choices, 1)
+            near = nearest(str(word), option.choices)
             meant = f"; did you mean {near[0]}?" if near else ""
             raise OptionError(
                 f"option {option.name!r} of {owner} is one of {', '.join(option.choices)}, "
@@ -125,7 +125,7 @@ def _as_feature(value: Value) -> Value | None:
 
 
 def _nearest(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, 1)
+    near = nearest(name, names)
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; its options are {', '.join(names)}" if names else "; it takes none"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import os
@@ -22,6 +21,7 @@ from eigenwalk.generator import Generator
 from eigenwalk.names.discovery import CALLED, explain
 from eigenwalk.names.expression import Call, Open
 from eigenwalk.names.files import OwnFile, sha256, where
+from eigenwalk.names.near import nearest
 from eigenwalk.names.options import factory_options
 from eigenwalk.names.registry import Offer
 from eigenwalk.names.resolve import open_checkpoint
@@ -228,7 +228,7 @@ def _mismatch(signature: inspect.Signature, text: str, options: Mapping[str, Any
     takes_all = any(one.kind is one.VAR_KEYWORD for one in own)
     for option in () if takes_all else options:
         if option not in names:
-            near = difflib.get_close_matches(option, names, 1)
+            near = nearest(option, names)
             return f"it has no {option!r}" + (f"; did you mean {near[0]!r}?" if near else "")
     lacks = [one.name for one in named if one.default is one.empty and one.name not in options]
     if not lacks:

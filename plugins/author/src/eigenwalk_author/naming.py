@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 import keyword
 import re
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 
 from eigenwalk.errors import InputError
 from eigenwalk.names.index import normal_name
+from eigenwalk.names.near import nearest
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.schema import NAME, RESERVED
 
@@ -95,5 +95,5 @@ def objections(named: Naming, registry: Registry) -> Iterator[str]:
     known = {normal_name(entry.distribution) for _, entry in registry.index.entries()}
     if named.distribution in known:
         yield f"{named.distribution} is in the index: another package has that name"
-    elif near := difflib.get_close_matches(named.distribution, known, 1, 0.9):
+    elif near := nearest(named.distribution, known, alike=0.9):
         yield f"{named.distribution} can be taken for {near[0]}, which is in the index"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.util
 import json
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 from eigenwalk.errors import CompositionError, InputError
 from eigenwalk.names.expression import parse_generator
+from eigenwalk.names.near import nearest
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.resolve import resolve_generator, resolve_sets
 from eigenwalk.objects.build import Used, provenance
@@ -110,7 +110,7 @@ class Plan:
         for pattern in only:
             if not any(_matches(cell.label, pattern) for cell in self.cells):
                 labels = list(dict.fromkeys(cell.label for cell in self.cells))
-                near = difflib.get_close_matches(pattern, labels, 3, 0.0)
+                near = nearest(pattern, labels, 3, 0.0)
                 raise InputError(f"--only {pattern!r} matches none of {len(labels)} cells, such as {'; '.join(near)}")
         return tuple(cell for cell in self.cells if not only or any(_matches(cell.label, one) for one in only))
 
