@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -79,3 +82,25 @@ def written(name: str, folder: Path) -> Path:
                 made, given, str(path), dynamo=False, input_names=names, dynamic_axes=free, opset_version=13
             )
     return path
+
+
+def change(path: Path, member: str, edit: Callable[[bytes], bytes]) -> Path:
+    """The archive at `path`, the members whose names end in `member` edited."""
+    with zipfile.ZipFile(path) as archive:
+        held = [(one, archive.read(one)) for one in archive.infolist()]
+    assert any(edit(data) != data for one, data in held if one.filename.endswith(member))
+    with zipfile.ZipFile(path, "w") as archive:
+        for one, data in held:
+            archive.writestr(one.filename, edit(data) if one.filename.endswith(member) else data, one.compress_type)
+    return path
+
+
+def in_json(edit: Callable[[dict], None]) -> Callable[[bytes], bytes]:
+    """An edit of a JSON file from one of what it holds."""
+
+    def edited(data: bytes) -> bytes:
+        described = json.loads(data)
+        edit(described)
+        return json.dumps(described).encode()
+
+    return edited

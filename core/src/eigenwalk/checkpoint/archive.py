@@ -33,6 +33,8 @@ class Members(Mapping[str, memoryview]):
             if _directory_size(data) > LARGEST_DIRECTORY:
                 raise FileError(f"{what} was not opened: its table of contents is too long")
             with zipfile.ZipFile(file) as archive:
+                if any(archive.infolist()) and min(one.header_offset for one in archive.infolist()):
+                    raise FileError(f"{what} was not opened: another file stands before the members of its archive")
                 listed = [one for one in archive.infolist() if not one.is_dir()]
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error) as error:
             raise FileError(

@@ -9,19 +9,23 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from eigenwalk.errors import FileError, OptionError
+from eigenwalk.checkpoint import Checkpoint, Kind
+from eigenwalk.errors import EigenwalkError, FileError, OptionError
 from eigenwalk.generator import Generator
-from eigenwalk_module.kinds import ONNX, PROGRAM, SCRIPT, kind
-from eigenwalk_module.opened import Input, Opened
+from eigenwalk_module.bounds import Bounds
+from eigenwalk_module.opened import Input, Opened, Refusal
 
-MANY = 1_000_000
-"""Numbers of images that their range is told from."""
 LATENTS = 8
+"""Random images whose numbers tell the range."""
+MANY = 1_000_000
+"""Numbers of them whose quantiles are taken."""
 RANGES = {"unit": (1.0, 0.0), "tanh": (0.5, 0.5), "bytes": (1 / 255, 0.0)}
-"""What a number is multiplied by, and what is added, to lie in [0, 1]."""
+"""Factor and summand that take a range to [0, 1]."""
 SHOWN = {"unit": "[0, 1]", "tanh": "[-1, 1]", "bytes": "[0, 255]"}
+ROWS = (2, 4, 8, 16)
+"""Rows that a trace may have been made for, which its file does not tell."""
 SAME = 1e-4
-"""Largest difference of an image made alone from one made among others, as a share of the largest number."""
+"""Largest difference between an image made alone and one made among others, as a share of the largest number."""
 
 
 class Exported(Generator):
@@ -33,7 +37,7 @@ class Exported(Generator):
         facts: what the file is and what was found out, in words for people.
     """
 
-    def __init__(self, opened: Opened, shape: tuple[int, ...], extra: Sequence[float], std: float):
+    def __init__(self, opened: Opened, shape: tuple[int, ...], extra: Sequence[float], std: float) -> None:
         self.module, self.inputs, self.extra = opened.module.eval(), opened.inputs, tuple(extra)
         self.shape, self.std = shape, std
         self.latent_dim = math.prod(shape)
@@ -48,11 +52,11 @@ class Exported(Generator):
         return (self.numbers(latents) * self.scale + self.shift).to(latents.dtype)
 
     def numbers(self, latents: Tensor) -> Tensor:
-        """What the network gives ``(batch, 3, height, width)``, in its own range."""
+        """The network's own output ``(batch, 3, height, width)``, in its own range."""
         z = latents.to(self.kept.weight.dtype)
         if self.rows is None:
-            return _channels_first(self._called(z))
-        parts = [self._called(row.expand(self.rows, -1))[:1] for row in z.split(1)]
+            return _channels_first(self._call(z))
+        parts = [self._call(row.expand(self.rows, -1))[:1] for row in z.split(1)]
         return _channels_first(torch.cat(parts))
 
     def sample(self, n: int, seed: int) -> Tensor:
@@ -63,21 +67,21 @@ class Exported(Generator):
         height, width = self.resolution
         return f"<{self.facts.get('format', 'module')}, {width} x {height} pixels, {self.latent_dim} coordinates>"
 
-    def _called(self, z: Tensor) -> Tensor:
+    def _call(self, z: Tensor) -> Tensor:
         given: list[Tensor | float] = []
         numbers = iter(self.extra)
         for i, one in enumerate(self.inputs):
-            given.append(z.unflatten(1, self.shape) if i == _latent(self.inputs) else _constant(one, next(numbers), z))
+            given.append(z.unflatten(1, self.shape) if i == _latent(self.inputs) else _fill(one, next(numbers), z))
         return self.module(*given)
 
 
 def _latent(inputs: Sequence[Input]) -> int:
-    """Which input is the latent: the first of floats with an axis beside the batch."""
+    """Index of the latent: the first input of floats that has an axis beside the batch."""
     return next(i for i, one in enumerate(inputs) if not one.whole and not one.scalar and one.shape != ())
 
 
-def _constant(one: Input, number: float, z: Tensor) -> Tensor | float:
-    """An input beside the latent: `number` in every place, or a one-hot where it takes several floats in a row."""
+def _fill(one: Input, number: float, z: Tensor) -> Tensor | float:
+    """An input beside the latent: `number` in every place, or a one-hot if it takes several floats in a row."""
     if one.scalar:
         return int(number) if one.whole else number
     rows = z.shape[0]
@@ -90,14 +94,14 @@ def _constant(one: Input, number: float, z: Tensor) -> Tensor | float:
 
 
 def _channels_first(images: Tensor) -> Tensor:
-    """Images ``(batch, 3, height, width)`` of such, of grey ones, and of those with channels last."""
+    """Images ``(batch, 3, height, width)`` from such, from grey ones, and from those with channels last."""
     if images.shape[1] not in (1, 3) and images.shape[-1] in (1, 3):
         images = images.movedim(-1, 1)
     return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
 
 
 def module(
-    path: str | Path,
+    path: str | Path | Checkpoint,
     shape: Sequence[float] | None = None,
     range: str | None = None,
     inputs: Sequence[float] | None = None,
@@ -109,22 +113,20 @@ def module(
         FileError: the file is neither, is not opened, or gives no images.
         OptionError: something must be said that the file does not tell; the message names the option.
     """
-    path = Path(path).expanduser()
-    found = _kind(path)
-    if found == PROGRAM:
-        from eigenwalk_module.program import program
-
-        return _made(path, program(path), shape, range, inputs, std)
-    if found == SCRIPT:
-        from eigenwalk_module.script import script
-
-        return _made(path, script(path), shape, range, inputs, std)
-    told = "an ONNX file: write onnx(…)" if found == ONNX else "no file of torch.export or torch.jit.save"
-    raise FileError(f"{path} is {told}")
+    checkpoint = Checkpoint.of(path)
+    if checkpoint.kind is Kind.PROGRAM:
+        from eigenwalk_module.program import program as read
+    elif checkpoint.kind is Kind.SCRIPT:
+        from eigenwalk_module.script import script as read
+    elif checkpoint.kind is Kind.ONNX:
+        raise FileError(f"{checkpoint} is an ONNX file: write onnx(…)")
+    else:
+        raise FileError(f"{checkpoint} is {checkpoint.kind}, and no file of torch.export or torch.jit.save")
+    return _build(checkpoint, read(checkpoint), shape, range, inputs, std)
 
 
 def onnx(
-    path: str | Path,
+    path: str | Path | Checkpoint,
     shape: Sequence[float] | None = None,
     range: str | None = None,
     inputs: Sequence[float] | None = None,
@@ -133,20 +135,14 @@ def onnx(
     """The generator in the ONNX file at `path`; see `Exported`. Raises as `module`."""
     from eigenwalk_module.graph import graph
 
-    path = Path(path).expanduser()
-    if _kind(path) != ONNX:
-        raise FileError(f"{path} is no ONNX file")
-    return _made(path, graph(path), shape, range, inputs, std)
+    checkpoint = Checkpoint.of(path)
+    if checkpoint.kind is not Kind.ONNX:
+        raise FileError(f"{checkpoint} is {checkpoint.kind}, and no ONNX file")
+    return _build(checkpoint, graph(checkpoint), shape, range, inputs, std)
 
 
-def _kind(path: Path) -> str | None:
-    if not path.is_file():
-        raise FileError(f"there is no file {path}")
-    return kind(path)
-
-
-def _made(
-    path: Path,
+def _build(
+    file: Checkpoint,
     opened: Opened,
     shape: Sequence[float] | None,
     range: str | None,
@@ -157,34 +153,36 @@ def _made(
         raise OptionError(f"range must be one of {', '.join(RANGES)}, got {range!r}")
     if not std > 0:
         raise OptionError(f"std must be a positive number, got {std}")
-    taken, extra = _shape(path, opened, shape), _extra(path, opened, inputs)
-    made = Exported(opened, taken, extra, std)
-    latents = made.sample(LATENTS, seed=20)
-    with torch.no_grad():
-        batches = _rows(path, made, opened, latents)
-        numbers = made.numbers(latents)
+    built = Exported(opened, _shape(file, opened, shape), _extra(file, opened, inputs), std)
+    latents = built.sample(LATENTS, seed=20)
+    try:
+        with torch.no_grad():
+            batches = _set_rows(file, built, opened, latents)
+            numbers = torch.cat([built.numbers(row) for row in latents.split(1)])
+    except Refusal as error:
+        raise FileError(f"{file} was not opened: {error}") from None
     if numbers.ndim != 4 or numbers.shape[1] != 3:
-        raise FileError(f"{path} gives {tuple(numbers.shape)}, where images of 3 channels, or 1, were expected")
+        raise FileError(f"{file} gives {tuple(numbers.shape)}, where images of 3 channels, or 1, were expected")
     if not bool(numbers.isfinite().all()):
-        raise FileError(f"{path} gives NaN or infinity on random latents")
-    made.resolution = (numbers.shape[2], numbers.shape[3])
-    chosen, why = (range, "as given") if range else _range(path, opened, numbers)
-    made.scale, made.shift = RANGES[chosen]
-    made.facts = _facts(opened, made, batches, f"{SHOWN[chosen]} ({why})")
-    return made
+        raise FileError(f"{file} gives NaN or infinity on random latents")
+    built.resolution = (numbers.shape[2], numbers.shape[3])
+    chosen, why = (range, "as given") if range else _range(file, opened, numbers)
+    built.scale, built.shift = RANGES[chosen]
+    built.facts = _facts(opened, built, batches, f"{SHOWN[chosen]} ({why})")
+    return built
 
 
-def _shape(path: Path, opened: Opened, shape: Sequence[float] | None) -> tuple[int, ...]:
+def _shape(file: Checkpoint, opened: Opened, shape: Sequence[float] | None) -> tuple[int, ...]:
     """The shape of one latent: the file's own, or as given."""
     try:
         own = opened.inputs[_latent(opened.inputs)].shape
     except StopIteration:
         raise FileError(
-            f"{path} takes no latent: none of its {len(opened.inputs)} inputs is a tensor of floats"
+            f"{file} takes no latent: none of its {len(opened.inputs)} inputs is a tensor of floats"
         ) from None
     if shape is None and own is None:
         raise OptionError(
-            f"shape must be given: {path.name} does not tell how many numbers its latent has; write shape=128, or "
+            f"shape must be given: {file.path.name} does not tell how many numbers its latent has; write shape=128, or "
             f"shape=(100, 1, 1){_hint(opened.module)}"
         )
     given = own if shape is None else tuple(int(side) for side in shape)
@@ -196,13 +194,13 @@ def _shape(path: Path, opened: Opened, shape: Sequence[float] | None) -> tuple[i
 
 def _hint(module: nn.Module) -> str:
     """The first weight of a module, which often shows the latent's width."""
-    first = next((one for one in module.parameters() if one.ndim > 1), None)
+    first = next((one for one in module.buffers() if one.ndim > 1), None)
     return "" if first is None else f"; its first weight has the shape {tuple(first.shape)}"
 
 
-def _extra(path: Path, opened: Opened, inputs: Sequence[float] | None) -> tuple[float, ...]:
+def _extra(file: Checkpoint, opened: Opened, inputs: Sequence[float] | None) -> tuple[float, ...]:
     """A number for each input beside the latent."""
-    latent = _latent(opened.inputs) if opened.inputs else 0
+    latent = _latent(opened.inputs)
     others = [one for i, one in enumerate(opened.inputs) if i != latent]
     given = tuple(inputs or ())
     if len(given) != len(others):
@@ -211,7 +209,7 @@ def _extra(path: Path, opened: Opened, inputs: Sequence[float] | None) -> tuple[
             f"inputs must be {len(others)} numbers, one for each of {wanted}: write "
             f"inputs=({', '.join('0' for _ in others)},)"
             if others
-            else f"inputs must be left out: {path.name} takes the latent alone, got {given}"
+            else f"inputs must be left out: {file.path.name} takes the latent alone, got {given}"
         )
     return given
 
@@ -224,33 +222,37 @@ def _words(one: Input) -> str:
     return "a whole number" if one.whole else "a number"
 
 
-def _rows(path: Path, made: Exported, opened: Opened, latents: Tensor) -> str:
-    """Lets `made` call its module for all rows at once where that gives what each row alone gives; in words."""
+def _set_rows(file: Checkpoint, built: Exported, opened: Opened, latents: Tensor) -> str:
+    """Let `built` call its module for all rows at once if that gives what each row alone gives; say which."""
     first: Exception | None = None
-    for made.rows in dict.fromkeys((1, opened.batch or 1)):
+    for built.rows in dict.fromkeys((1, opened.batch or 1, *ROWS)):
         try:
-            alone = made.numbers(latents[:3])
+            with Bounds(file):
+                built.numbers(latents[:1])
+            alone = built.numbers(latents[:3])
             break
-        except Exception as error:  # whatever the module raises
+        except (EigenwalkError, Refusal):
+            raise
+        except Exception as error:  # whatever its operations raise
             first = first or error
     else:
-        told = str(first).strip().partition("\n")[0]
+        told = " ".join(str(first).split())[:300]
         raise FileError(
-            f"{path} fails on a latent of the shape {made.shape}: {told or repr(first)}; shape=(…) and inputs=(…) say "
-            "what it is given"
+            f"{file} fails on a latent of the shape {built.shape} ({type(first).__name__}: {told}); shape=(…) and "
+            "inputs=(…) say what it is given"
         ) from first
-    one_by_one, made.rows = made.rows, None
+    one_by_one, built.rows = built.rows, None
     try:
-        together = made.numbers(latents[:3])
+        together = built.numbers(latents[:3])
         if together.shape == alone.shape and (together - alone).abs().max() <= SAME * alone.abs().max().clamp_min(1):
             return "any"
     except Exception:  # exported for one row: sizes are part of the graph
         pass
-    made.rows = one_by_one
+    built.rows = one_by_one
     return f"exported for {one_by_one}: called row by row"
 
 
-def _range(path: Path, opened: Opened, numbers: Tensor) -> tuple[str, str]:
+def _range(file: Checkpoint, opened: Opened, numbers: Tensor) -> tuple[str, str]:
     """The range of the images: as the last operation says, else as random images lie."""
     if opened.last in ("tanh", "tanh_"):
         return "tanh", "it ends in tanh"
@@ -267,19 +269,18 @@ def _range(path: Path, opened: Opened, numbers: Tensor) -> tuple[str, str]:
     if low > -20 and 50 < high < 300:
         return "bytes", seen
     raise OptionError(
-        f"range must be given: {path.name} ends in {opened.last or 'an unknown operation'}, and {seen}; write "
+        f"range must be given: {file.path.name} ends in {opened.last or 'an unknown operation'}, and {seen}; write "
         "range=unit ([0, 1]), range=tanh ([-1, 1]) or range=bytes ([0, 255])"
     )
 
 
-def _facts(opened: Opened, made: Exported, batches: str, range: str) -> dict[str, str]:
-    """Labels and words."""
-    tensors = [*made.module.parameters(), *made.module.buffers()]
-    told = {"format": opened.words}
+def _facts(opened: Opened, built: Exported, batches: str, range: str) -> dict[str, str]:
+    """What people are told of the network: labels and words."""
+    facts = {"format": opened.words}
     if opened.operations is not None:
-        told["operations"] = str(opened.operations)
-    told["latent"] = f"{' x '.join(map(str, made.shape))}, normal, standard deviation {made.std:g}"
+        facts["operations"] = str(opened.operations)
+    facts["latent"] = f"{' x '.join(map(str, built.shape))}, normal, standard deviation {built.std:g}"
     others = [one.name for i, one in enumerate(opened.inputs) if i != _latent(opened.inputs)]
-    told |= {f"input {name}": f"{number:g}" for name, number in zip(others, made.extra, strict=True)}
-    told |= {"range": range, "rows at once": batches}
-    return told | {"parameters": f"{sum(one.numel() for one in tensors):,}"}
+    facts |= {f"input {name}": f"{number:g}" for name, number in zip(others, built.extra, strict=True)}
+    facts |= {"range": range, "rows at once": batches}
+    return facts | {"parameters": f"{sum(one.numel() for one in built.module.buffers()):,}"}

@@ -1,106 +1,221 @@
-"""ONNX files, made into a torch module by onnx2torch, so that images have gradients."""
+"""ONNX files, whose graph we carry out ourselves: see `onnx_operations`."""
 
 from __future__ import annotations
 
-import warnings
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from eigenwalk.checkpoint import Checkpoint, LazyTensor
+from eigenwalk.checkpoint.lazy import Storage, contiguous
 from eigenwalk.errors import FileError
-from eigenwalk_module.opened import Input, Opened
+from eigenwalk_module.bounds import NODES
+from eigenwalk_module.onnx_operations import DTYPES, OPERATIONS, RANDOM, Node
+from eigenwalk_module.opened import Input, Loader, Opened, Refusal, image_of
+from eigenwalk_module.protobuf import Message
 
-RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli")
 FLOATS = (1, 10, 11, 16)
-"""ONNX's numbers for float, float16, double and bfloat16."""
+"""ONNX's numbers for float32, float16, float64 and bfloat16."""
+OUTSIDE = 1
+"""Where a tensor's numbers lie: in another file."""
 
 
 class Graph(nn.Module):
-    """A converted graph: its first image-like output."""
+    """A graph: nodes carried out one after another, each value dropped after its last use.
 
-    def __init__(self, module: nn.Module):
+    Tensors of floats are buffers, which `to` moves; whole numbers, which are sizes for the most part, stay on the CPU
+    and follow where they meet a tensor of another device.
+    """
+
+    def __init__(self, nodes: list[Node], tensors: dict[str, Tensor], takes: list[str], gives: list[str]) -> None:
         super().__init__()
-        self.module = module
+        self.nodes, self.takes, self.gives = nodes, takes, gives
+        self.held, self.whole = {}, {}
+        for i, (name, tensor) in enumerate(tensors.items()):
+            if tensor.is_floating_point():
+                self.register_buffer(f"tensor_{i}", tensor)
+                self.held[name] = f"tensor_{i}"
+            else:
+                self.whole[name] = tensor
+        last = {name: i for i, node in enumerate(nodes) for name in (*node.inputs, *node.outputs)}
+        self.last = [[name for name in (*one.inputs, *one.outputs) if last[name] == i] for i, one in enumerate(nodes)]
 
     def forward(self, *given: Tensor) -> Tensor:
-        """What it gives."""
-        result = self.module(*given)
-        results = result if isinstance(result, (tuple, list)) else (result,)
-        return next(one for one in results if isinstance(one, torch.Tensor) and one.ndim == 4)
+        """The graph's first image-like output."""
+        values: dict[str, Tensor] = dict(zip(self.takes, given, strict=True)) | self.whole
+        values |= {name: getattr(self, held) for name, held in self.held.items()}
+        floats = next((one for one in given if one.is_floating_point()), given[0])
+        del given
+        for node, last in zip(self.nodes, self.last, strict=True):
+            node.floats = floats.dtype
+            inputs = [values[name] if name else None for name in node.inputs]
+            if floats.device.type != "cpu" and any(one is not None and one.device == floats.device for one in inputs):
+                inputs = [one if one is None else one.to(floats.device) for one in inputs]
+            result = OPERATIONS[node.kind](node, *inputs)
+            del inputs
+            results = result if isinstance(result, (tuple, list)) else (result,)
+            values |= {name: one for name, one in zip(node.outputs, results, strict=False) if name}
+            del result, results
+            for name in last:
+                if name not in self.gives:
+                    values.pop(name, None)
+        return image_of([values[name] for name in self.gives if name in values])
 
 
-def graph(path: Path) -> Opened:
-    """The ONNX graph in the file at `path` as a module.
+def graph(checkpoint: Checkpoint) -> Opened:
+    """The ONNX graph in the file.
 
     Raises:
-        FileError: onnx and onnx2torch are missing, the file is damaged, keeps tensors in other files, or has an
-            operation that is not converted.
+        FileError: it is damaged, or has an operation that is not on the list.
     """
     try:
-        import onnx as library
-        from onnx2torch import convert
-    except ImportError as error:
-        raise FileError(f'{path} needs onnx and onnx2torch: pip install "eigenwalk-module[onnx]" ({error})') from error
-    try:
-        model = library.load_model_from_string(path.read_bytes())
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # protobuf's own errors have no common class in all its versions
-        raise FileError(f"{path} cannot be opened as ONNX, it is truncated or damaged ({error})") from error
-    _check(path, model)
-    _store_constants(model.graph)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            module = convert(library.shape_inference.infer_shapes(model)).eval().requires_grad_(False)
-    except NotImplementedError as error:
+        return _opened(checkpoint, Message(checkpoint.data))
+    except Refusal as error:
+        raise FileError(f"{checkpoint} was not opened: {error}") from None
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FileError(
-            f"{path} has an operation without a torch counterpart here: {error}. Export the network with torch.export "
-            "instead, or for another opset (13 has the most)"
+            f"{checkpoint} cannot be opened as ONNX, it is truncated or damaged ({type(error).__name__}: {error})"
         ) from error
-    except Exception as error:  # the converter reads attributes as they come
-        raise FileError(f"{path} could not be made into a torch module: {error!r}") from error
-    stored = {one.name for one in model.graph.initializer}
-    taken = [one for one in model.graph.input if one.name not in stored]
-    inputs = tuple(_input(one) for one in taken)
-    batch = _sizes(taken[0])[0] if taken and _sizes(taken[0]) else None
-    last = next((one.op_type for one in model.graph.node if model.graph.output[0].name in one.output), "")
-    return Opened(Graph(module), inputs, "ONNX graph", last.lower(), batch, len(model.graph.node))
 
 
-def _store_constants(graph: Any) -> None:
-    """Puts the graph's Constant nodes among its tensors, where the converter looks for weights."""
-    nodes = [one for one in graph.node if one.op_type == "Constant"]
-    for node in nodes:
-        if [one.name for one in node.attribute] != ["value"]:
-            continue
-        tensor = node.attribute[0].t
-        tensor.name = node.output[0]
-        graph.initializer.append(tensor)
-        graph.node.remove(node)
-
-
-def _check(path: Path, model: Any) -> None:
-    """Raises where tensors lie in other files, numbers are drawn, or there is nothing to run."""
-    if not model.graph.node or not model.graph.output:
-        raise FileError(f"{path} holds an ONNX graph without operations or outputs")
-    if any(one.data_location == 1 for one in model.graph.initializer):
-        raise FileError(
-            f"{path} keeps its tensors in other files, which are not opened: save it as one, "
-            "onnx.save(model, …, save_as_external_data=False)"
-        )
-    drawn = [one.op_type for one in model.graph.node if one.op_type in RANDOM]
+def _opened(checkpoint: Checkpoint, model: Message) -> Opened:
+    whole = model.message(7)
+    if whole is None or 1 not in whole.fields or 12 not in whole.fields:
+        raise Refusal("its graph has no operations or no outputs")
+    opset = next((one.number(2) for one in model.messages(8) if one.text(1) in ("", "ai.onnx")), 0)
+    load = Loader(checkpoint.size)
+    tensors = {one.text(8): _tensor(checkpoint, one, load) for one in whole.messages(5)}
+    if len(whole.fields[1]) > NODES:
+        raise Refusal(f"its graph has more than {NODES:,} operations")
+    nodes = []
+    for message in whole.messages(1):
+        node = read_node(checkpoint, message, opset, load)
+        if node.kind == "Constant":
+            tensors[node.outputs[0]] = _constant(node)
+        else:
+            nodes.append(node)
+    drawn = next((one.kind for one in nodes if one.kind in RANDOM), None)
     if drawn:
-        raise FileError(f"{path} draws random numbers ({drawn[0]}): export it with noise as an input, or as a constant")
+        raise Refusal(f"it draws random numbers ({drawn}): export it with noise as an input, or as a constant")
+    strange = sorted({one.kind for one in nodes} - OPERATIONS.keys())
+    if strange:
+        raise Refusal(
+            f"it uses {', '.join(strange[:5])}, which is not carried out here: torch.export.save writes a file that "
+            "most networks open from"
+        )
+    takes = [one for one in whole.messages(11) if one.text(1) not in tensors]
+    gives = whole.messages(12)
+    sizes = [_sizes(one) for one in takes]
+    inputs = tuple(_input(one, side) for one, side in zip(takes, sizes, strict=True))
+    made = Graph(nodes, tensors, [one.name for one in inputs], [one.text(1) for one in gives])
+    batch = sizes[0][0] if sizes and sizes[0] else None
+    return Opened(made, inputs, "ONNX graph", _last(nodes, made.gives[0]), batch, len(nodes))
 
 
-def _sizes(value: Any) -> list[int | None]:
+def _last(nodes: list[Node], name: str) -> str:
+    """The operation that makes the value `name`; one that only copies is looked through."""
+    made_by = {one: node for node in nodes for one in node.outputs}
+    for _ in range(10):
+        node = made_by.get(name)
+        if node is None or node.kind not in ("Identity", "Cast"):
+            return node.kind.lower() if node else ""
+        name = node.inputs[0]
+    return ""
+
+
+def read_node(checkpoint: Checkpoint, message: Message, opset: int, load: Loader) -> Node:
+    """The node in `message`, its attributes read; `opset` is the version of its operation."""
+    attributes = {one.text(1): _attribute(checkpoint, one, load) for one in message.messages(5)}
+    kind, space = message.text(4), message.text(7)
+    if space not in ("", "ai.onnx"):
+        raise Refusal(f"it uses {space[:40]}::{kind[:40]}: only ONNX's own operations are carried out")
+    return Node(kind, message.texts(1), message.texts(2), attributes, opset)
+
+
+def _attribute(checkpoint: Checkpoint, message: Message, load: Loader) -> Any:
+    """The value of an attribute, by its type (AttributeProto.AttributeType)."""
+    kind = message.number(20)
+    if kind == 1:
+        return message.floats(2)[-1]
+    if kind in (2, 0):
+        return message.number(3)
+    if kind == 3:
+        return message.text(4)
+    if kind == 4:
+        tensor = message.message(5)
+        return None if tensor is None else _tensor(checkpoint, tensor, load)
+    if kind in (6, 7, 8):
+        return message.floats(7) if kind == 6 else message.numbers(8) if kind == 7 else message.texts(9)
+    return None  # graphs within graphs: operations that have them are not on the list
+
+
+def _constant(node: Node) -> Tensor:
+    ((name, value),) = node.attributes.items()
+    if name == "value":
+        return value
+    if name in ("value_int", "value_ints"):
+        return torch.tensor(value, dtype=torch.int64)
+    if name in ("value_float", "value_floats"):
+        return torch.tensor(value, dtype=torch.float32)
+    raise Refusal(f"it has a constant that is a {name[:40]}, which is not known here")
+
+
+def _sizes(value: Message) -> list[int | None]:
     """The sizes of an input; None for one that is free."""
-    return [one.dim_value or None for one in value.type.tensor_type.shape.dim]
+    kind = value.message(2)
+    tensor = kind.message(1) if kind else None
+    shape = tensor.message(2) if tensor else None
+    return [one.number(1) or None for one in shape.messages(1)] if shape else []
 
 
-def _input(value: Any) -> Input:
-    sizes = _sizes(value)
+def _input(value: Message, sizes: list[int | None]) -> Input:
+    kind = value.message(2)
+    tensor = kind.message(1) if kind else None
     shape = None if not sizes or None in sizes[1:] else tuple(size for size in sizes[1:] if size)
-    return Input(value.name, shape, value.type.tensor_type.elem_type not in FLOATS)
+    return Input(value.text(1), shape, tensor is not None and tensor.number(1) not in FLOATS)
+
+
+def _tensor(checkpoint: Checkpoint, message: Message, load: Loader) -> Tensor:
+    """A tensor, whose numbers lie in the file, or in another one beside it."""
+    number, shape = message.number(2), tuple(message.numbers(1))
+    if number not in DTYPES:
+        raise Refusal(f"its tensor {message.text(8)[:80]!r} has numbers of the kind {number}, which is not known here")
+    dtype = str(DTYPES[number]).removeprefix("torch.")
+    if message.number(14) == OUTSIDE:
+        data = _outside(checkpoint, message)
+    elif 9 in message.fields:
+        data = message.content(9)
+    else:
+        return _typed(message, number).reshape(shape)
+    storage = Storage(dtype, len(data) // torch.empty(0, dtype=DTYPES[number]).element_size(), data)
+    return load(LazyTensor(storage, shape, contiguous(shape)))
+
+
+def _typed(message: Message, number: int) -> Tensor:
+    """A tensor whose numbers stand one by one."""
+    if number == 1:
+        return torch.tensor(message.floats(4), dtype=torch.float32)
+    if number == 11:
+        return torch.frombuffer(bytearray(message.content(10)) or bytearray(8), dtype=torch.float64)
+    values = message.numbers(7 if number == 7 else 11 if number in (12, 13) else 5)
+    if number in (10, 16):  # as the bits of whole numbers
+        return torch.tensor(values, dtype=torch.int32).to(torch.int16).view(DTYPES[number])
+    return torch.tensor(values, dtype=DTYPES[number])
+
+
+def _outside(checkpoint: Checkpoint, message: Message) -> memoryview:
+    """The bytes of a tensor in another file, which lies in the same folder."""
+    words = {one.text(1): one.text(2) for one in message.messages(13)}
+    name = words.get("location", "")
+    if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
+        raise Refusal(f"its tensors lie in {name[:80]!r}: only a file beside it is opened")
+    place = checkpoint.path.parent / name
+    if not place.is_file():
+        raise Refusal(f"its tensors lie in {name[:80]}, which is not beside it: copy that file to {place.parent}")
+    data = Checkpoint.of(place).data
+    start = int(words.get("offset", 0))
+    end = start + int(words.get("length", len(data) - start))
+    if not 0 <= start <= end <= len(data):
+        raise Refusal(f"its tensors end after {name[:80]}, which is truncated: copy it again")
+    return data[start:end]

@@ -1,32 +1,20 @@
-"""What every format is read into: a module, what it takes, and what its last operation is."""
+"""What each format is read into: a module, its inputs, and the name of its last operation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-RANDOM = frozenset(
-    {
-        "bernoulli",
-        "dropout",
-        "multinomial",
-        "normal",
-        "poisson",
-        "rand",
-        "rand_like",
-        "randint",
-        "randint_like",
-        "randn",
-        "randn_like",
-        "random",
-        "randperm",
-        "uniform",
-        "rrelu",
-        "native_dropout",
-    }
-)
-"""Operations that draw numbers: an image must depend on its latent alone."""
+from eigenwalk.checkpoint import LazyTensor
+
+EXTRA = 64 << 20
+"""Bytes by which the tensors of a file may be larger than four times the file: several may be views of the same."""
+
+
+class Refusal(Exception):
+    """What a file asks for and does not get; its text goes on from "FILE was not opened: "."""
 
 
 @dataclass(frozen=True)
@@ -56,3 +44,29 @@ class Opened:
     last: str = ""
     batch: int | None = None
     operations: int | None = None
+
+
+class Loader:
+    """Loads the tensors of a file of `size` bytes; the same view of the same numbers once."""
+
+    def __init__(self, size: int) -> None:
+        self.left, self.loaded = 4 * size + EXTRA, {}
+
+    def __call__(self, tensor: LazyTensor) -> Tensor:
+        """The tensor; raises Refusal if many views of a few numbers would take much memory."""
+        key = (id(tensor.storage), tensor.shape, tensor.stride, tensor.offset)
+        if key not in self.loaded:
+            self.left -= tensor.nbytes
+            if self.left < 0:
+                raise Refusal("its tensors would take more than four times the file's size")
+            self.loaded[key] = tensor.load(), tensor.storage  # kept, so that its id is not given to another
+        return self.loaded[key][0]
+
+
+def image_of(result: Any) -> Tensor:
+    """The first of a network's outputs that has four axes."""
+    results = result if isinstance(result, (tuple, list)) else (result,)
+    image = next((one for one in results if isinstance(one, Tensor) and one.ndim == 4), None)
+    if image is None:
+        raise Refusal("it gives no images: none of its outputs is a tensor of four axes")
+    return image

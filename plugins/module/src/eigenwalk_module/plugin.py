@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from eigenwalk.checkpoint import Checkpoint, Kind
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import GeneratorSpec, Option
-from eigenwalk_module.kinds import ONNX, PROGRAM, kind
 
 RANGES = ("unit", "tanh", "bytes")
 OPTIONS = (
@@ -18,14 +18,14 @@ OPTIONS = (
 
 
 @hookimpl
-def eigenwalk_open(path: Path) -> GeneratorSpec | None:
+def eigenwalk_open(path: Path, checkpoint: Checkpoint) -> GeneratorSpec | None:
     """Exported networks: .pt2 of torch.export, TorchScript, ONNX."""
-    found = kind(path)
-    if found is None:
-        return None
-    words = {PROGRAM: "a network that torch.export saved", ONNX: "a network in ONNX"}
-    name = "onnx" if found == ONNX else "module"
-    return _spec(name, words.get(found, "a network in TorchScript"), OPTIONS)
+    names = {
+        Kind.PROGRAM: ("module", "a network that torch.export saved"),
+        Kind.SCRIPT: ("module", "a network in TorchScript"),
+        Kind.ONNX: ("onnx", "a network in ONNX"),
+    }
+    return _spec(*names[checkpoint.kind], OPTIONS) if checkpoint.kind in names else None
 
 
 @hookimpl

@@ -1,104 +1,148 @@
-"""TorchScript files: what their code may do is looked at first, then torch's own reader opens them."""
+"""TorchScript files: their weights and code are read as data, and the code is carried out by `language`.
+
+torch's own reader is not used. It looks at the file in its own way (an archive may be a mobile model to it), runs the
+methods ``__setstate__`` of the file while it reads, and cannot be stopped in a loop that does not end.
+"""
 
 from __future__ import annotations
 
-import io
-import pickletools
-import re
-import warnings
-from pathlib import Path
+import ast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from eigenwalk.checkpoint import Checkpoint, LazyTensor, Record
+from eigenwalk.checkpoint.torchfile import read_archive
 from eigenwalk.errors import FileError
-from eigenwalk_module.archive import members
-from eigenwalk_module.opened import RANDOM, Input, Opened
+from eigenwalk_module.language import Code, Instance
+from eigenwalk_module.opened import Input, Loader, Opened, Refusal, image_of
 
-NAMESPACES = {"aten", "prim"}
-"""Whose operations code may name: those of torch itself, and none that other libraries add."""
-REACHING = re.compile(
-    r"\b(from_file|save|load|open|getattr|__setstate__|__getstate__|rpc_\w+|_?fork|backend\w*|PythonOp)\b|torch\s*\.\s*classes"
-)
-"""Words of code that opens or writes files, runs while the file is read, or calls what is not torch's."""
-PICKLED = re.compile(
-    r"__torch__\.(?!torch\.classes).*|torch\.\w+Storage|torch\._utils\._rebuild_(tensor(_v2)?|parameter)"
-    r"|torch\.jit\._pickle\.\w+|collections\.OrderedDict|torch\.(device|Size|dtype|memory_format)"
-)
-"""What the pickles of such a file name."""
+PICKLED = "torch.jit._pickle."
+"""Functions that mark the type of a list or a dictionary, which is their first argument."""
+DEEPEST = 100
 
 
 class Script(nn.Module):
     """A TorchScript module: the first image-like output of its ``forward``."""
 
-    def __init__(self, module: torch.jit.ScriptModule):
+    def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__()
-        self.module = module
+        members = checkpoint.members
+        self.held: dict[int, str] = {}
+        self.made: dict[int, Any] = {}
+        self.load = Loader(checkpoint.size)
+        root = read_archive(members, str(checkpoint)).tree
+        renamed = {f"data/{name[10:]}": name for name in members if name.startswith("constants/")}
+        constants = {name: members[other] for name, other in renamed.items()} | {"data.pkl": members["constants.pkl"]}
+        values = read_archive(constants, str(checkpoint)).tree
+        texts = {
+            name.removeprefix("code/").removesuffix(".py").replace("/", "."): bytes(members[name])
+            for name in members
+            if name.startswith("code/") and name.endswith(".py")
+        }
+        self.network = self._value(root)
+        if not isinstance(self.network, Instance):
+            raise Refusal("it holds no network")
+        self.code = Code(texts, [_getter(self._value(one)) for one in values])
+        del self.made, self.load  # which would hold all tensors twice, once they are moved
 
-    def forward(self, *given: torch.Tensor) -> torch.Tensor:
-        """What it gives."""
-        result = self.module(*given)
-        results = result if isinstance(result, (tuple, list)) else (result,)
-        return next(one for one in results if isinstance(one, torch.Tensor) and one.ndim == 4)
+    def forward(self, *given: Tensor) -> Tensor:
+        """Its images."""
+        floats = next((one for one in given if isinstance(one, Tensor) and one.is_floating_point()), given[0])
+        self.code.place.device, self.code.place.dtype = floats.device, floats.dtype
+        copies = [one.clone() if isinstance(one, Tensor) else one for one in given]  # the code may change them in place
+        return image_of(self.code.run(self.network, copies))
+
+    def _value(self, value: Any, depth: int = 0) -> Any:
+        """A value of the pickle as the interpreter has it: tensors are buffers of this module, objects `Instance`s."""
+        if depth > DEEPEST:
+            raise Refusal(f"it holds more than {DEEPEST} objects within each other")
+        if not isinstance(value, (LazyTensor, Record, list, tuple, dict)):
+            return value
+        if id(value) not in self.made:  # a value that stands in many places is made once
+            self.made[id(value)] = self._make(value, depth + 1)
+        return self.made[id(value)]
+
+    def _make(self, value: Any, depth: int) -> Any:
+        if isinstance(value, LazyTensor):
+            tensor = self.load(value)
+            name = self.held.setdefault(id(tensor), f"tensor_{len(self.held)}")
+            self.register_buffer(name, tensor)
+            return lambda: getattr(self, name)
+        if isinstance(value, dict):
+            return {key: self._value(one, depth) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)([self._value(one, depth) for one in value])
+        if value.kind.startswith(PICKLED) and value.arguments:
+            return self._value(value.arguments[0], depth)
+        if value.kind == "torch.device":
+            return torch.device("cpu")
+        if not value.kind.startswith("__torch__.") or not isinstance(value.state, dict):
+            raise Refusal(f"it holds a {value.kind[:80]} whose state is none that torch.jit.save writes")
+        return Instance(value.kind, {str(key): self._value(one, depth) for key, one in value.state.items()})
 
 
-def script(path: Path) -> Opened:
-    """The TorchScript module in the file at `path`.
+def script(checkpoint: Checkpoint) -> Opened:
+    """The TorchScript module in the file.
 
     Raises:
-        FileError: its code, or a pickle in it, names what is not read here, or torch cannot open it.
+        FileError: it is damaged, or names what is not carried out here.
     """
-    data, held = members(path)
-    for name, member in held.items():
-        if name.startswith("code/") and name.endswith(".py"):
-            _check_code(path, name, member.decode("utf-8", "replace"))
-        elif name in ("data.pkl", "constants.pkl"):
-            _check_pickle(path, name, member)
     try:
-        with warnings.catch_warnings(action="ignore"):
-            module = torch.jit.load(io.BytesIO(data), map_location="cpu").eval()
-            graph = module.inlined_graph
-    except Exception as error:  # a damaged file makes the reader of archives and pickles raise anything
-        told = str(error).strip().partition("\n")[0]
-        raise FileError(f"{path} cannot be opened as TorchScript ({told})") from error
-    for kind in sorted(RANDOM - {"dropout", "rrelu", "native_dropout"}):
-        if graph.findAllNodes(f"aten::{kind}", True):
-            raise FileError(
-                f"{path} draws random numbers (aten::{kind}): script it with noise as an input, or as a constant"
-            )
-    for parameter in module.parameters():
-        parameter.requires_grad_(False)
-    _, *arguments = module.forward.schema.arguments
-    inputs = tuple(
-        Input(one.name, None, str(one.type) in ("int", "bool"), str(one.type) in ("int", "bool", "float"))
-        for one in arguments
-        if not one.has_default_value()
-    )
-    output = next(graph.outputs()).node().kind()
-    return Opened(Script(module), inputs, "TorchScript module", output.rpartition("::")[2])
+        made = Script(checkpoint)
+        forward = made.code.functions.get(f"{made.network.kind}.forward")
+        if forward is None:
+            raise Refusal("its network has no method forward")
+    except Refusal as error:
+        raise FileError(f"{checkpoint} was not opened: {error}") from None
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise FileError(f"{checkpoint} is no TorchScript, or is damaged ({type(error).__name__}: {error})") from error
+    arguments = forward.node.args
+    required = arguments.args[1 : len(arguments.args) - len(arguments.defaults)]
+    kinds = [(one.arg, ast.unparse(one.annotation) if one.annotation else "Tensor") for one in required]
+    inputs = tuple(Input(name, None, kind in ("int", "bool"), kind in ("int", "bool", "float")) for name, kind in kinds)
+    return Opened(made, inputs, "TorchScript module", _last(forward.node, made))
 
 
-def _check_code(path: Path, name: str, text: str) -> None:
-    """Raises where code names what reaches beyond its tensors."""
-    match = REACHING.search(text)
-    if match is not None:
-        raise FileError(
-            f"{path} was not opened: its code ({name}) has the word {match[0]!r}, which may open files or "
-            "run while it is read. Export the network with torch.export instead"
-        )
-    other = set(re.findall(r"\bops\s*\.\s*(\w+)", text)) - NAMESPACES
-    if other:
-        raise FileError(f"{path} was not opened: its code calls operations that are not torch's own: {sorted(other)}")
+def _getter(value: Any) -> Callable[[], Any]:
+    return value if callable(value) else lambda: value
 
 
-def _check_pickle(path: Path, name: str, data: bytes) -> None:
-    """Raises where a pickle names what no file of TorchScript does."""
-    try:
-        steps = [(code.name, argument) for code, argument, _ in pickletools.genops(data)]
-    except ValueError as error:
-        raise FileError(f"{path} cannot be opened: {name} in it is damaged ({error})") from error
-    named = [str(argument).replace(" ", ".") for code, argument in steps if code == "GLOBAL"]
-    strange = [one for one in named if not PICKLED.fullmatch(one)]
-    if strange or any(code in ("STACK_GLOBAL", "INST") for code, _ in steps):
-        wants = ", ".join(strange[:3]) or "names made on the way"
-        raise FileError(f"{path} was not opened: {name} in it wants {wants}")
+def _last(function: ast.FunctionDef, made: Script) -> str:
+    """The operation that gives the result of a function, where the code ends in one; through calls of its modules."""
+    owner: Any = made.network
+    for _ in range(100):
+        values: Mapping[str, ast.expr] = {
+            one.targets[0].id: one.value
+            for one in function.body
+            if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name)
+        }
+        value = function.body[-1].value if isinstance(function.body[-1], ast.Return) else None
+        while isinstance(value, ast.Name) and value.id in values:
+            value = values[value.id]
+        if not (isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)):
+            return ""
+        if isinstance(value.func.value, ast.Name) and value.func.value.id == "torch":
+            return value.func.attr
+        owner = _owner(value.func.value, values, owner)
+        inner = made.code.functions.get(f"{owner.kind}.{value.func.attr}") if isinstance(owner, Instance) else None
+        if inner is None:
+            return ""
+        function = inner.node
+    return ""
+
+
+def _owner(node: ast.expr, values: Mapping[str, ast.expr], owner: Instance) -> Any:
+    """The module that an expression such as ``self.up`` or ``getattr(self, "3")`` stands for in a method of `owner`."""
+    if isinstance(node, ast.Name):
+        return _owner(values[node.id], values, owner) if node.id in values else owner
+    if isinstance(node, ast.Attribute):
+        within, name = node.value, node.attr
+    elif isinstance(node, ast.Call) and len(node.args) == 2 and isinstance(node.args[1], ast.Constant):
+        within, name = node.args[0], node.args[1].value
+    else:
+        return None
+    inside = _owner(within, values, owner)
+    return inside.attributes.get(name) if isinstance(inside, Instance) else None
