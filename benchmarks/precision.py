@@ -27,8 +27,8 @@ from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import Linearisation, Point
 from eigenwalk.maths.linearise.agreement import agreement
 from eigenwalk.maths.linearise.precision import DTYPES
+from eigenwalk.maths.methods.subspace import RIDGE, gram, ritz
 from eigenwalk.maths.problem import Problem, Scaled
-from eigenwalk.maths.rayleigh.subspace import RIDGE, gram, ritz
 from eigenwalk.maths.typical import typical_distance
 from eigenwalk.path import Role
 from eigenwalk.runs.memory.fitting import measured

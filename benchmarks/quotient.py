@@ -21,10 +21,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eigenwalk.direction import Limits
+from eigenwalk.maths.methods.davidson import Davidson
+from eigenwalk.maths.methods.outward import Outward
+from eigenwalk.maths.methods.plan import plan
+from eigenwalk.maths.methods.subspace import gram, ridge_of, ritz
 from eigenwalk.maths.problem import Problem, Scaled
-from eigenwalk.maths.rayleigh import Davidson, Outward, Solution
-from eigenwalk.maths.rayleigh.subspace import gram, ridge_of, ritz
-from eigenwalk.maths.step import plan
 from eigenwalk.runs.api import start
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.walk import walk
@@ -33,51 +35,49 @@ FACE = "mask(box=(0.2, 0.25, 0.8, 0.8))"
 LOW, HIGH = "fourier.low(cycles=8)", "fourier.high(cycles=8)"
 PAIRS = ((FACE, f"~{FACE}"), (f"~{FACE}", FACE), (HIGH, LOW), (LOW, HIGH))
 
-Found = list[tuple[Tensor, Solution]]
-"""Latents ``(batch, latent)``, and what a solver found there."""
+Found = list[tuple[Tensor, Tensor, Tensor | None]]
+"""Latents and directions ``(batch, latent)``, and the unit vector m of the varied values that counts; None: all do."""
 
 
 @dataclass(frozen=True)
 class RecordedDavidson(Davidson):
-    """Davidson, keeping what it found at every warm waypoint."""
+    """Davidson, keeping the leading eigenvector of every warm waypoint."""
 
     found: Found = field(default_factory=list, compare=False)
 
-    def solve(self, problem: Any, k: int, memory: Any = None, previous: Any = None, gaps: Any = None) -> Solution:
-        """As `Davidson.solve`."""
-        solution = super().solve(problem, k, memory, previous, gaps)
-        if memory is not None:
-            self.found.append((problem.like, solution))
-        return solution
+    def pairs(self, sight: Any, k: int, state: Any = None) -> Any:
+        """As `Davidson.pairs`."""
+        pairs, after = super().pairs(sight, k, state)
+        if state is not None:
+            self.found.append((sight.like, pairs.vectors[:, 0], None))
+        return pairs, after
 
 
 @dataclass(frozen=True)
 class RecordedOutward(Outward):
-    """Outward, keeping what it found at every warm waypoint."""
+    """Outward, keeping the direction of every warm waypoint, as it is far from the edge of the typical region."""
 
     found: Found = field(default_factory=list, compare=False)
 
-    def solve(self, problem: Any, k: int, memory: Any = None, previous: Any = None, gaps: Any = None) -> Solution:
-        """As `Outward.solve`."""
-        solution = super().solve(problem, k, memory, previous, gaps)
-        if solution.aim is not None:
-            self.found.append((problem.like, solution))
-        return solution
+    def subspace(self, sight: Any, state: Any, gaps: Any, limits: Any) -> Any:
+        """As `Outward.subspace`."""
+        space, m, after = super().subspace(sight, state, gaps, limits)
+        anywhere = Limits(0.08, float("inf"), None, limits.radius)
+        self.found.append((sight.like, plan(space, m, gaps, sight.blocks, anywhere).direction, m))
+        return space, m, after
 
 
-def ratios(exact: Problem, solver: RecordedDavidson | RecordedOutward) -> np.ndarray:
+def ratios(exact: Problem, method: RecordedDavidson | RecordedOutward) -> np.ndarray:
     """Quotient of every direction over the largest there is, a number for each row and waypoint."""
     every = []
-    for latents, solution in solver.found:
-        directions = solution.vectors[:, 0] if solution.aim is None else plan(solution, 0.08, float("inf")).direction
+    for latents, directions, m in method.found:
         for row, (z, v) in enumerate(zip(latents.double().split(1), directions.double(), strict=True)):
             C, F = Scaled(exact, exact.linearisation.at(z)).push(torch.eye(z.shape[1], dtype=torch.float64)[None])
-            a = gram(C)
-            if solution.aim is not None:  # one vector of the varied values counts, and no other
-                c = C[0] @ solution.aim.m[row].double()
+            a, b = gram(C), gram(F)
+            if m is not None:
+                c = C[0] @ m[row].double()
                 a = torch.outer(c, c)[None]
-            b = gram(F)
-            ridge = ridge_of(torch.linalg.eigvalsh(b)[:, -1], gram(C), solver.share)
+            ridge = ridge_of(torch.linalg.eigvalsh(b)[:, -1], gram(C), method.share)
             best = ritz(a, b, ridge)[0][0, 0]
             every.append(float((v @ a[0] @ v) / (v @ b[0] @ v + ridge[0] * (v @ v)) / best))
     return np.array(every)
@@ -89,7 +89,7 @@ def measure(generator: str, fix: str, vary: str, seeds: Sequence[int], steps: in
     # A tolerance that never ends a path: the question is the solver's.
     recipe = Recipe.of(**sets, seeds=tuple(seeds), steps=steps, paths=2, tolerance=10.0)
     run = start(recipe)
-    fronts = list(walk(run.problem, recipe.seeds, replace(run.options, solver=solver)))
+    fronts = list(walk(run.problem, recipe.seeds, replace(run.options, method=solver)))
     doubled = start(recipe.model_copy(update={"dtype": "float64"})).problem
     found = ratios(doubled, solver)
     passes = [w.cost.passes for path in fronts[-1].paths for w in path.waypoints[2:]]

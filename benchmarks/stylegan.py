@@ -27,8 +27,9 @@ from eigenwalk import load_feature
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.linearise.agreement import agreeing
 from eigenwalk.maths.linearise.precision import DTYPES, lower
+from eigenwalk.maths.methods.davidson import Davidson
+from eigenwalk.maths.methods.outward import Outward
 from eigenwalk.maths.problem import Problem
-from eigenwalk.maths.rayleigh import Davidson, Outward
 from eigenwalk.maths.typical import latent_scale, typical_region
 from eigenwalk.path import Role
 from eigenwalk.runs.memory.fitting import Fit, first_start, fitted, in_use
@@ -124,8 +125,8 @@ def problem_of(made: StyleGAN, asked: argparse.Namespace, watch: Stopwatch) -> t
 
 def walked(problem: Problem, asked: argparse.Namespace, watch: Stopwatch) -> None:
     """Prints what each waypoint of a walk took."""
-    solver = Outward(lead=Davidson(cold=asked.cold))
-    options = WalkOptions(steps=asked.waypoints, paths=1, solver=solver, batch=1)
+    method = Outward(lead=Davidson(cold=asked.cold))
+    options = WalkOptions(steps=asked.waypoints, paths=1, method=method, batch=1)
     for front in walk(problem, [0], options, watch.device):
         (path,) = front.paths
         cost = path.waypoints[-1].cost

@@ -22,7 +22,6 @@ from eigenwalk.feature import Feature, FunctionFeature
 from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.problem import Problem
-from eigenwalk.maths.rayleigh import Operators
 from eigenwalk.path import Role
 
 Function = Callable[[Tensor], Tensor]
@@ -336,19 +335,59 @@ SINES: dict[str, Function] = {
 }
 
 
-class Tally:
-    """Operators that count the tangents pushed and the cotangents pulled, by row."""
+@dataclass
+class Matrices:
+    """The sight of a linear generator whose Jacobians are C ``(batch, p, dim)`` and F ``(batch, q, dim)``."""
 
-    def __init__(self, inner: Operators):
-        self.inner, self.pushed, self.pulled = inner, 0, 0
-        self.batch, self.dim, self.like = inner.batch, inner.dim, inner.like
+    C: Tensor
+    F: Tensor
+    blocks: tuple[int, ...] = ()
+    generator = Embedding(1)
+    images = torch.zeros(0, 3, 1, 1)
+
+    @property
+    def batch(self) -> int:
+        """Rows."""
+        return self.C.shape[0]
+
+    @property
+    def dim(self) -> int:
+        """Coordinates of one latent."""
+        return self.C.shape[2]
+
+    @property
+    def like(self) -> Tensor:
+        """Latents: the origin."""
+        return self.C.new_zeros(self.batch, self.dim)
 
     def push(self, V: Tensor) -> tuple[Tensor, Tensor]:
-        """The inner pushforward."""
-        self.pushed += V.shape[1]
-        return self.inner.push(V)
+        """``(C V, F V)``."""
+        return V @ self.C.mT, V @ self.F.mT
 
     def pull(self, c: Tensor | None, f: Tensor | None) -> Tensor:
-        """The inner pullback."""
+        """``Cᵀ c + Fᵀ f``."""
+        parts = [(u[:, None] @ J)[:, 0] for u, J in ((c, self.C), (f, self.F)) if u is not None]
+        return sum(parts, self.like)
+
+    def values(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """``(C z, F z)``."""
+        c, f = self.push(latents[:, None])
+        return c[:, 0], f[:, 0]
+
+
+class Tally(Matrices):
+    """Matrices that count the tangents pushed and the cotangents pulled, by row."""
+
+    def __init__(self, inner: Matrices):
+        super().__init__(inner.C, inner.F, inner.blocks)
+        self.pushed = self.pulled = 0
+
+    def push(self, V: Tensor) -> tuple[Tensor, Tensor]:
+        """``(C V, F V)``."""
+        self.pushed += V.shape[1]
+        return super().push(V)
+
+    def pull(self, c: Tensor | None, f: Tensor | None) -> Tensor:
+        """``Cᵀ c + Fᵀ f``."""
         self.pulled += 1
-        return self.inner.pull(c, f)
+        return super().pull(c, f)

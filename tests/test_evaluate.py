@@ -18,7 +18,7 @@ from eigenwalk.maths.problem import Problem
 from eigenwalk.names.registry import Registry
 from eigenwalk.path import Role
 from eigenwalk.runs.recipe import Recipe
-from eigenwalk.walk import Along, WalkOptions, walk
+from eigenwalk.walk import WalkOptions, walk
 from eigenwalk_evaluate.estimate import estimate
 from eigenwalk_evaluate.grid import Grid, merged, seeds
 from eigenwalk_evaluate.judge import Judged, judge, spread
@@ -62,7 +62,7 @@ def slope(v: Tensor) -> float:
 
 def followed(problem: Problem, seeds: tuple[int, ...] = (0, 1), **options) -> Walked:
     """The lines along the axes."""
-    given = {"paths": 4, "steps": 60, "until": 0.55, "solver": Along(Axis()), "batch": 2} | options
+    given = {"paths": 4, "steps": 60, "until": 0.55, "method": Axis(), "batch": 2} | options
     return Walked.of(lines(problem, seeds, WalkOptions(**given), "cpu"), 1.0, (0.3, 0.5))
 
 
@@ -125,7 +125,7 @@ def test_a_line_ends_where_a_feature_has_no_value() -> None:
 
 def test_a_method_that_gives_no_unit_vectors_is_named() -> None:
     with pytest.raises(ContractError, match="unit vectors"):
-        followed(straight(), solver=Along(Axis(2.0)))
+        followed(straight(), method=Axis(2.0))
 
 
 def test_the_circle_is_walked_with_almost_no_drift_and_a_line_off_it_with_the_formula() -> None:
@@ -138,7 +138,7 @@ def test_the_circle_is_walked_with_almost_no_drift_and_a_line_off_it_with_the_fo
         def find(self, sight: Sight, k: int, previous: Tensor | None = None) -> Tensor:
             return torch.stack([-sight.like[:, 1], sight.like[:, 0]], 1)[:, None]
 
-    options = WalkOptions(steps=60, paths=2, until=0.45, stride=0.01, solver=Along(Tangent()))
+    options = WalkOptions(steps=60, paths=2, until=0.45, stride=0.01, method=Tangent())
     off = Walked.of(lines(problem, (0, 1), options, "cpu"), 1.0, (0.4,))
     theta = 2 * math.asin(0.4 / math.sqrt(2))  # a chord of length √2 · 0.4
     assert drift_at(off, 0.4) == pytest.approx([math.tan(theta) ** 2] * 4, rel=0.01)

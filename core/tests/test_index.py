@@ -13,9 +13,9 @@ from pytest_httpserver import HTTPServer
 from eigenwalk.cli import main
 from eigenwalk.errors import FileError
 from eigenwalk.names import index
+from eigenwalk.names.methods import METHODS
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.schema import RESERVED, check_index
-from eigenwalk.runs.recipe import SOLVERS
 
 ROW = {
     "distribution": '"acme-hair"',
@@ -170,7 +170,7 @@ def test_fields_of_a_later_version_are_left_out_and_what_pip_must_not_see_is_ref
 
 
 def test_names_of_the_core_are_reserved():
-    assert set(SOLVERS) <= set(RESERVED)
+    assert set(METHODS) <= set(RESERVED)
 
 
 def test_an_address_is_fetched_by_its_command_alone(httpserver: HTTPServer, cache, monkeypatch, capsys):

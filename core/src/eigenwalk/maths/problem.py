@@ -1,4 +1,4 @@
-"""The walk's problem: named features with their roles, and the scaled Jacobians that the solvers see.
+"""The walk's problem: named features with their roles, and the scaled Jacobians that methods see.
 
 Every feature has its own unit, so none can be added to another as it is. A varied feature is measured in shares of its
 typical distance, times its weight; a fixed one in tolerances:
@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from eigenwalk.direction import Gaps
 from eigenwalk.maths.linearise import Linearisation, Named, Point
-from eigenwalk.maths.rayleigh import Gaps
 from eigenwalk.path import Role
 
 
@@ -28,7 +28,7 @@ class Region:
     radius: float
 
     def away(self, latents: Tensor) -> Tensor:
-        """The way from the mean to `latents` ``(batch, latent)``."""
+        """`latents` ``(batch, latent)`` as seen from the mean."""
         return latents - self.mean.to(latents)
 
 
@@ -67,10 +67,10 @@ class Problem:
 
 
 class Scaled:
-    """The operators of `eigenwalk.maths.rayleigh` at a point, in the units of the roles."""
+    """What a method sees at a point (`eigenwalk.direction.Sight`), in the units of the roles."""
 
     def __init__(self, problem: Problem, point: Point):
-        self._point, self._fixed = point, problem.fixed
+        self.point, self._fixed = point, problem.fixed
         self.batch, self.dim = point.latents.shape
         self.like = point.latents.detach()
         pairs = zip(problem.roles, point.features, point.values, strict=True)
@@ -83,38 +83,38 @@ class Scaled:
         Raises:
             Undefined: a feature has no value at some rows, which it names.
         """
-        values = replace(self._point.owner, differences=1.0).at(latents.to(self.like)).values
+        values = replace(self.point.owner, differences=1.0).at(latents.to(self.like)).values
         flat = [v.reshape(len(v), -1) for v in values]
         none = self.like.new_zeros(len(latents), 0)
         return torch.cat([none, *flat[self._fixed :]], 1), torch.cat([none, *flat[: self._fixed]], 1)
 
     def push(self, V: Tensor) -> tuple[Tensor, Tensor]:
         """``(C V, F V)``: every feature's change along V ``(batch, k, dim)``, scaled and laid side by side."""
-        pushed = self._point.push(V)
+        pushed = self.point.push(V)
         scaled = [p * scale[:, None, None] for p, scale in zip(pushed, self._scales, strict=True)]
         return self._split(scaled, V.shape[1])
 
     def pull(self, c: Tensor | None, f: Tensor | None) -> Tensor:
         """``Cᵀ c + Fᵀ f`` ``(batch, dim)``."""
-        sizes = [values[0].numel() for values in self._point.values]
+        sizes = [values[0].numel() for values in self.point.values]
         fixed = [None] * self._fixed if f is None else list(f.split(sizes[: self._fixed], 1))
         varied = [None] * (len(sizes) - self._fixed) if c is None else list(c.split(sizes[self._fixed :], 1))
         scaled = [
             None if u is None else u * scale[:, None] for u, scale in zip([*fixed, *varied], self._scales, strict=True)
         ]
-        return self._point.pull(scaled)
+        return self.point.pull(scaled)
 
     @property
     def blocks(self) -> tuple[int, ...]:
         """How many values each fixed feature has."""
-        return tuple(values[0].numel() for values in self._point.values[: self._fixed])
+        return tuple(values[0].numel() for values in self.point.values[: self._fixed])
 
-    def gaps(self, start: Sequence[Tensor], radial: Tensor | None = None) -> Gaps:
-        """What varied and what drifted since values `start`, scaled alike."""
-        pairs = zip(self._point.values, start, self._scales, strict=True)
+    def gaps(self, start: Sequence[Tensor], direction: Tensor) -> Gaps:
+        """What varied and what drifted since values `start`, scaled alike; `direction` led here."""
+        pairs = zip(self.point.values, start, self._scales, strict=True)
         scaled = [(value - a).reshape(len(value), 1, -1) * scale[:, None, None] for value, a, scale in pairs]
         c, f = self._split(scaled, 1)
-        return Gaps(c[:, 0], f[:, 0], self.blocks, radial)
+        return Gaps(c[:, 0], f[:, 0], direction)
 
     def _split(self, scaled: list[Tensor], k: int) -> tuple[Tensor, Tensor]:
         none = self.like.new_zeros(self.batch, k, 0)
@@ -122,7 +122,7 @@ class Scaled:
 
 
 def _scale(role: Role, named: Named, values: Tensor) -> Tensor:
-    """What a feature's values are multiplied by, ``(batch,)``."""
+    """The factor ``(batch,)`` by which a feature's values are multiplied."""
     distance = role.tolerance if role.part == "fixed" else role.typical
-    assert distance is not None  # a Role that is fixed has a tolerance: see `roles`
+    assert distance is not None  # a fixed role has a tolerance
     return role.weight / named[1].radius(distance, values)

@@ -19,6 +19,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from eigenwalk.names.index import DISTRIBUTION, OURS, TABLES, Index, normal_name
+from eigenwalk.names.methods import METHODS
 from eigenwalk.names.near import nearest
 from eigenwalk.textfile import parse_toml, read_text
 
@@ -28,7 +29,7 @@ COMMAND = re.compile(r"[a-z][\w-]*( [a-z][\w-]*)?")
 RESERVED: Mapping[str, str] = {
     "file": "file(…) is a function in a file",
     "open": "open(…) is a generator's file",
-    **dict.fromkeys(("outward", "davidson", "dense", "nullspace"), "a solver of the core"),
+    **dict.fromkeys(METHODS, "a solver of the core"),
 }
 """Names that the core itself gives a meaning."""
 UNSAID = ("", "?", "-", "n/a", "none", "tbd", "todo", "unknown", "other", "see website")

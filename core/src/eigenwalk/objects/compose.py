@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eigenwalk.checkpoint import sharing
-from eigenwalk.direction import Directions
+from eigenwalk.direction import Method
 from eigenwalk.errors import ContractError
 from eigenwalk.feature import Feature, FunctionFeature, Projection, chain
 from eigenwalk.generator import Generator
@@ -32,6 +32,7 @@ from eigenwalk.names.expression import (
     bare,
     parse_generator,
 )
+from eigenwalk.names.methods import METHODS
 from eigenwalk.names.options import factory_options
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.resolve import (
@@ -116,13 +117,18 @@ def build_generator(what: Any, registry: Registry) -> tuple[Generator, tuple[Use
     return check_generator(generator, str(node)), (used,)
 
 
-def build_directions(what: Any, registry: Registry) -> tuple[Directions, tuple[Used, ...]]:
-    """Return the directions of `what`, such as ``ganspace(components=20)``; raises as `build_generator`."""
-    node = resolve_directions(as_tree(what), registry)
+def build_method(what: Any, registry: Registry) -> tuple[Method, tuple[Used, ...]]:
+    """Return the method of `what`, such as ``outward`` or ``ganspace(components=20)``; raises as `build_generator`."""
+    node = as_tree(what)
+    if isinstance(node, Call) and node.name in METHODS:
+        return METHODS[node.name].factory()(), ()
+    node = resolve_directions(node, registry)
     if isinstance(node, Instance):
+        if not isinstance(node.object, Method):
+            raise ContractError(f"a solver is a name or an eigenwalk.direction.Method, got {node.object!r}")
         return node.object, ()
-    directions, used = build(node.offer, node, Directions, **factory_options(node.options))
-    return directions, (used,)
+    method, used = build(node.offer, node, Method, **factory_options(node.options))  # type: ignore[type-abstract]
+    return method, (used,)
 
 
 def _build(node: Node, built: Built) -> tuple[Feature, tuple[Used, ...]]:

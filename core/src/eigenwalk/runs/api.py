@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from eigenwalk.checkpoint import sharing
-from eigenwalk.direction import Directions
+from eigenwalk.direction import Method
 from eigenwalk.errors import ContractError, InputError
 from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
@@ -28,23 +28,18 @@ from eigenwalk.maths.linearise.agreement import agreeing
 from eigenwalk.maths.linearise.precision import lower
 from eigenwalk.maths.linearise.slope import slopes
 from eigenwalk.maths.problem import Problem
-from eigenwalk.maths.rayleigh import Davidson, Dense, NullSpace, Outward
 from eigenwalk.maths.typical import latent_scale, typical_distance, typical_region
-from eigenwalk.names.expression import Call, Held, Instance, Weighted, parse
+from eigenwalk.names.expression import Held, Weighted, parse
 from eigenwalk.names.registry import Registry
 from eigenwalk.objects.build import Used, provenance
-from eigenwalk.objects.compose import Composition, Term, build_directions, build_feature, build_generator, compose
+from eigenwalk.objects.compose import Composition, Term, build_feature, build_generator, build_method, compose
 from eigenwalk.path import Path, Role
 from eigenwalk.runs.memory.fitting import first_start, fitted, sampled
 from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.runs.ready import check_device, check_weights
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.runs.typical_cache import remembered
-from eigenwalk.walk import Along, Front, Solver, WalkOptions, walk
-
-SOLVERS: dict[str, Solver] = {"outward": Outward(), "davidson": Davidson(), "dense": Dense(), "nullspace": NullSpace()}
-PUBLISHED_DIFFERENCE = 0.01
-"""Step of the published rule's finite differences, as a share of a latent coordinate's standard deviation."""
+from eigenwalk.walk import Front, WalkOptions, walk
 
 Named = str | Feature | Callable[[torch.Tensor], torch.Tensor]
 """A feature by its expression, as an object, or as a function of images."""
@@ -91,9 +86,9 @@ def start(
         check_weights(recipe)
         composition = compose(recipe.fix, recipe.vary, registry)
         generator, used = build_generator(recipe.generator, registry)
-        solver, brought = _solver(recipe.solver, registry)
+        method, brought = build_method(recipe.solver, registry)
         opened.clear()
-    prepared = _prepare(recipe, device, generator, used, composition, solver, brought, paths[0].roles if paths else ())
+    prepared = _prepare(recipe, device, generator, used, composition, method, brought, paths[0].roles if paths else ())
     if not (paths and arrays):
         return prepared
     return replace(prepared, resume=Front.restore(paths, arrays, recipe.device))
@@ -105,7 +100,7 @@ def run(
     fix: Sequence[Named] = (),
     vary: Sequence[Named],
     seeds: Sequence[int] = (0,),
-    solver: str | Directions = "outward",
+    solver: str | Method = "outward",
     progress: Callable[[Front], object] | None = None,
     registry: Registry | None = None,
     **options: Any,
@@ -116,7 +111,7 @@ def run(
         generator: expression, or a `Generator`.
         fix, vary: expressions, `Feature` objects, or functions from images to values.
         seeds: of the starts.
-        solver: outward, davidson, dense, nullspace, an expression of a plugin's directions, or `Directions`.
+        solver: outward, davidson, dense, nullspace, the expression of a plugin's, or a `Method` such as `Directions`.
         progress: called with the front after every waypoint.
         registry: of plugins; those installed, by default.
         **options: of `eigenwalk.runs.recipe.Recipe`: steps, paths, stride, tolerance, region, batch, device, memory …
@@ -152,13 +147,13 @@ def _prepare(
     generator: Generator,
     used: Sequence[Used],
     composition: Composition,
-    solver: Solver,
+    method: Method,
     brought: Sequence[Used],
     roles: Sequence[Role] = (),
 ) -> Run:
     """Return the run of these objects; typical distances come from `roles` if a walk goes on.
 
-    `used` is what the generator was built from, `brought` the solver.
+    `used` is what the generator was built from, `brought` the method.
     """
     dtype, terms = getattr(torch, recipe.dtype), composition.terms
     generator = generator.to(device, dtype)
@@ -166,7 +161,7 @@ def _prepare(
         term.feature.to(device, dtype)
     budget = None if recipe.memory is None else in_bytes(recipe.memory)
     named, scale = tuple((term.text, term.feature) for term in terms), latent_scale(generator)
-    h = PUBLISHED_DIFFERENCE * scale / math.sqrt(2 * generator.latent_dim) if isinstance(solver, NullSpace) else None
+    h = None if method.differences is None else method.differences * scale / math.sqrt(2 * generator.latent_dim)
     look = Linearisation(generator, named, differences=h, dtype=dtype)
     # Before typical distances take their time: a function or a budget that will not do is told at once.
     first = first_start(look, recipe.seeds, device)
@@ -188,7 +183,7 @@ def _prepare(
         notes.append(agreeing(look, fit.start))
     everything = tuple(dict.fromkeys([*used, *brought, *(one for term in terms for one in term.used)]))
     recipe = recipe.model_copy(update={"batch": fit.batch, **provenance(everything)})
-    return Run(recipe, problem, _options(recipe, solver), tuple(notes))
+    return Run(recipe, problem, _options(recipe, method), tuple(notes))
 
 
 def _flat(look: Linearisation, latents: torch.Tensor) -> list[str]:
@@ -209,20 +204,12 @@ def _flat(look: Linearisation, latents: torch.Tensor) -> list[str]:
     return notes
 
 
-def _solver(node: Call | Instance, registry: Registry) -> tuple[Solver, tuple[Used, ...]]:
-    """Return the solver that `node` names or is, and what was used for it."""
-    if isinstance(node, Call) and node.name in SOLVERS:
-        return SOLVERS[node.name], ()
-    directions, used = build_directions(node, registry)
-    return Along(directions), used
-
-
-def _options(recipe: Recipe, solver: Solver) -> WalkOptions:
+def _options(recipe: Recipe, method: Method) -> WalkOptions:
     return WalkOptions(
         steps=recipe.steps,
         paths=recipe.paths,
         stride=recipe.stride,
-        solver=solver,
+        method=method,
         batch=recipe.batch,
         region=recipe.region or None,
     )

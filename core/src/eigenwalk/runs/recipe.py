@@ -34,6 +34,7 @@ from eigenwalk.errors import FileError, OptionError, RecipeError, UnknownName
 from eigenwalk.names.entries import complaints
 from eigenwalk.names.expression import Call, Expression, Instance, Open, as_tree, parse_generator
 from eigenwalk.names.files import sha256
+from eigenwalk.names.methods import METHODS
 from eigenwalk.names.resolve import is_resolved, resolve_directions, resolve_generator, resolve_sets
 from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.textfile import parse_toml, read_text
@@ -41,8 +42,6 @@ from eigenwalk.textfile import parse_toml, read_text
 if TYPE_CHECKING:
     from eigenwalk.names.registry import Registry
 
-SOLVERS = ("outward", "davidson", "dense", "nullspace")
-"""Solvers of the core; any other name is a plugin's directions."""
 HEAD = "# A walk of eigenwalk; `eigenwalk run` and the name of this file repeat it.\n\n"
 IDENTITY = (
     *("generator", "fix", "vary", "seeds", "steps", "paths"),
@@ -61,7 +60,7 @@ def _directions(what: Any) -> Any:
     node = as_tree(what)
     if isinstance(node, Instance) or (isinstance(node, Call) and node.name != "file"):
         return node
-    raise ValueError(f"should be {_or(SOLVERS)} or the name of a plugin's directions, such as sefa")
+    raise ValueError(f"should be {_or(tuple(METHODS))} or the name of a plugin's directions, such as sefa")
 
 
 def _or(words: tuple[str, ...]) -> str:
@@ -88,7 +87,7 @@ class Recipe(BaseModel):
         steps: waypoints after the start.
         paths: per seed, the two senses of a direction counted apart.
         stride: varied change that a step is to bring, as a share of the typical distance.
-        solver: how directions are found: one of `SOLVERS`, or the expression of a plugin's directions.
+        solver: the method that chooses steps: one of `eigenwalk.names.methods`, or the expression of a plugin's.
         tolerance: of a fixed feature that names none, as a share of its typical distance.
         region: how far from the mean latent a path may go, where 1 is as far as 99 of 100 samples; 0: anywhere.
         batch: rows per generator call; None lets the walk choose.
@@ -222,7 +221,7 @@ class Recipe(BaseModel):
 
     @property
     def _solver_is_resolved(self) -> bool:
-        return isinstance(self.solver, Instance) or bool(self.solver.offer) or self.solver.name in SOLVERS
+        return isinstance(self.solver, Instance) or bool(self.solver.offer) or self.solver.name in METHODS
 
     def check_installed(self, registry: Registry) -> list[str]:
         """Return warnings about versions that differ from those of the run that wrote this recipe.
@@ -277,14 +276,14 @@ class Recipe(BaseModel):
 
 
 def _resolve_solver(node: Call | Instance, registry: Registry) -> Call | Instance:
-    if node.name in SOLVERS and isinstance(node, Call):
+    if node.name in METHODS and isinstance(node, Call):
         if node.args or node.options:
             raise OptionError(f"the solver {node.name} takes no options, got {node}")
         return node
     try:
         return resolve_directions(node, registry)
     except UnknownName as error:
-        raise UnknownName(f"{error}; or one of the solvers {_or(SOLVERS)}") from None
+        raise UnknownName(f"{error}; or one of the solvers {_or(tuple(METHODS))}") from None
 
 
 def _version(distribution: str) -> str | None:

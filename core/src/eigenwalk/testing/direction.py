@@ -1,4 +1,4 @@
-"""Checks of ways to choose directions: what they answer at some latents, and whether a walk can rely on it."""
+"""Checks of the directions that a method gives at some latents: whether a walk can rely on them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eigenwalk.direction import Directions
 from eigenwalk.errors import CompositionError
 from eigenwalk.testing.checks import Inapplicable, fail
 from eigenwalk.testing.sight import DirectionSubject
@@ -25,7 +26,7 @@ def shape(s: DirectionSubject) -> str:
     """Directions are (batch, k, latent): of one latent as of several, one direction as several."""
     d = s.generator.latent_dim
     for rows, k in ((len(s.inputs), s.leading), (1, 1)):
-        V, wanted = s.found(s.inputs[:rows], k), (rows, k, d)
+        V, wanted = s.find(s.inputs[:rows], k), (rows, k, d)
         if not isinstance(V, Tensor) or not V.is_floating_point() or tuple(V.shape) != wanted:
             fail(
                 f"asked for {k} at {rows} latents it gives {what(V)}",
@@ -70,7 +71,7 @@ def many(s: DirectionSubject) -> str:
     """Asked for as many directions as there are coordinates, it gives them or says that it cannot."""
     d = s.generator.latent_dim
     try:
-        V = s.found(s.inputs[:1], d)
+        V = s.find(s.inputs[:1], d)
     except CompositionError as error:
         return f"it declines {d}: {error}"
     if tuple(V.shape) != (1, d, d):
@@ -84,7 +85,7 @@ def many(s: DirectionSubject) -> str:
 def unheld(s: DirectionSubject) -> str:
     """With nothing fixed it answers, or says that it needs something fixed."""
     try:
-        V = s.found(s.inputs, held=False)
+        V = s.find(s.inputs, held=False)
     except CompositionError as error:
         return f"it declines: {error}"
     if tuple(V.shape) != (len(s.inputs), s.leading, s.generator.latent_dim) or not bool(V.isfinite().all()):
@@ -97,7 +98,7 @@ def unheld(s: DirectionSubject) -> str:
 
 def dtype(s: DirectionSubject) -> str:
     """Directions have the dtype of the latents; told is how far both are apart: equal eigenvalues may mix freely."""
-    single = s.found(s.inputs.float())
+    single = s.find(s.inputs.float())
     for V, wanted in ((s.first, torch.float64), (single, torch.float32)):
         if V.dtype != wanted:
             fail(f"{wanted} latents give {V.dtype} directions", "make constants with .to(sight.like)")
@@ -107,7 +108,7 @@ def dtype(s: DirectionSubject) -> str:
 
 def determinism(s: DirectionSubject) -> str:
     """The same latents give the same directions, whatever torch's seed."""
-    first, second = two_seeds(lambda: s.found(s.inputs))
+    first, second = two_seeds(lambda: s.find(s.inputs))
     gap = float((first - second).norm(dim=-1).max())
     if gap > SAME:
         fail(
@@ -119,15 +120,15 @@ def determinism(s: DirectionSubject) -> str:
 
 def order(s: DirectionSubject) -> str:
     """Latents in another order give the same directions in that order."""
-    return _same(s.first, s.found(s.inputs.flip(0)).flip(0), "in another order")
+    return _same(s.first, s.find(s.inputs.flip(0)).flip(0), "in another order")
 
 
 def independence(s: DirectionSubject) -> str:
     """A latent's directions do not depend on the other rows, nor on how many there are."""
     mixed = s.inputs.roll(-1, 0)
     mixed[0] = s.inputs[0]
-    _same(s.first[:1], s.found(mixed)[:1], "with other latents beside it a row's directions")
-    return _same(s.first[:1], s.found(s.inputs[:1]), "alone a row's directions")
+    _same(s.first[:1], s.find(mixed)[:1], "with other latents beside it a row's directions")
+    return _same(s.first[:1], s.find(s.inputs[:1]), "alone a row's directions")
 
 
 def pure(s: DirectionSubject) -> str:
@@ -135,7 +136,7 @@ def pure(s: DirectionSubject) -> str:
     sight = s.sight(s.inputs)
     like, images = sight.like.clone(), sight.images.clone()
     with keeping_state():
-        s.directions.find(sight, s.leading)
+        s.ask(sight, s.leading)
     if not (torch.equal(like, sight.like) and torch.equal(images, sight.images)):
         fail("the latents or images that it sees were changed", "work on a copy: x = x - mean, and never x -= mean")
     return "what it sees, random state, default dtype and gradient mode are as before"
@@ -143,10 +144,12 @@ def pure(s: DirectionSubject) -> str:
 
 def curved(s: DirectionSubject) -> str:
     """A method that says it is curved looks at every latent anew, and goes on along the previous direction."""
-    if not isinstance(s.directions.curved, bool):
-        fail(f"`curved` is {s.directions.curved!r}", "let it be True or False")
+    if not isinstance(s.method, Directions):
+        raise Inapplicable("it owns its step")
+    if not isinstance(s.method.curved, bool):
+        fail(f"`curved` is {s.method.curved!r}", "let it be True or False")
     moved = float(_apart(s.first[:1], s.first[1:2]).max())
-    if not s.directions.curved:
+    if not s.method.curved:
         said = "the same everywhere" if moved < SAME else "of the start"
         return f"straight: directions {said} are followed in a line"
     if moved < SAME:
@@ -162,7 +165,7 @@ def _continuing(s: DirectionSubject) -> str:
     least = 1.0
     for sense in (1, -1):
         previous = sense * s.first[:, 0]
-        V: Any = s.found(s.inputs, 1, previous)
+        V: Any = s.find(s.inputs, 1, previous)
         wanted = (len(s.inputs), 1, s.generator.latent_dim)
         if not isinstance(V, Tensor) or tuple(V.shape) != wanted:
             fail(f"with a previous direction it gives {what(V)}", f"return the one that continues it, {wanted}")

@@ -15,14 +15,14 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from eigenwalk.direction import Directions
+from eigenwalk.direction import Method
 from eigenwalk.errors import InputError
 from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
 from eigenwalk.names.expression import calls, parse, parse_generator
 from eigenwalk.names.registry import Registry
 from eigenwalk.spec import DirectionSpec, FeatureSpec, GeneratorSpec
-from eigenwalk.testing import declared, derivatives, direction, frozen, latent, measure, precision, values
+from eigenwalk.testing import declared, derivatives, direction, frozen, latent, measure, precision, step, values
 from eigenwalk.testing.build import feature_subject, generator_subject, kind_of
 from eigenwalk.testing.case import Case
 from eigenwalk.testing.checks import Check, run_checks
@@ -106,9 +106,12 @@ DIRECTION = (
     Check("order", direction.order, ("determinism",)),
     Check("independence", direction.independence, ("determinism", "order")),
     Check("curved", direction.curved, ("unit", "determinism")),
+    Check("start", step.start, ("unit",)),
+    Check("step", step.step, ("start",)),
+    Check("state", step.state, ("step", "determinism", "independence")),
     Check("golden", golden, ("determinism",)),
 )
-"""The checks of a way to choose directions."""
+"""The checks of a method: of its directions, and, where it owns its step, of the step."""
 CHECKS = {"feature": FEATURE, "generator": GENERATOR, "direction": DIRECTION}
 
 
@@ -158,14 +161,14 @@ def check_generator(
 
 
 def check_direction(
-    directions: str | Case | Directions | DirectionSpec,
+    method: str | Case | Method | DirectionSpec,
     *,
     golden: Path | None = None,
     expected: Mapping[str, str] | None = None,
     registry: Registry | None = None,
 ) -> Report:
-    """Check a way to choose directions; arguments and errors as of `check_feature`."""
-    return _check("direction", directions, golden, expected, registry)
+    """Check a method, be it `Directions` or a whole `Method`; arguments and errors as of `check_feature`."""
+    return _check("direction", method, golden, expected, registry)
 
 
 def check_declarations(registry: Registry | None = None) -> Iterator[Report]:

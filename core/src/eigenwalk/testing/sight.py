@@ -1,4 +1,4 @@
-"""What a way to choose directions is shown where it is checked: a generator, what varies in it, and what holds.
+"""What a method is shown where it is checked: a generator, what varies in it, and what holds.
 
 A generator of the kit's own stands there unless a case brings one: a smooth network of two layers with 12 latent
 coordinates, of whose images the left half is fixed and the right half varies.
@@ -15,16 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eigenwalk.direction import Directions
+from eigenwalk.direction import Directions, Limits, Method
 from eigenwalk.errors import ContractError
 from eigenwalk.feature import FunctionFeature
 from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.problem import Problem, Scaled
-from eigenwalk.maths.typical import typical_distance
+from eigenwalk.maths.typical import latent_scale, typical_distance
 from eigenwalk.names.expression import Call, parse
 from eigenwalk.names.registry import Offer, Registry
-from eigenwalk.objects.compose import Term, build_directions, build_generator, compose
+from eigenwalk.objects.compose import Term, build_generator, build_method, compose
 from eigenwalk.path import Role
 from eigenwalk.spec import DirectionSpec
 from eigenwalk.testing.case import Case
@@ -35,7 +35,9 @@ ROWS = 3
 LEADING = 3
 """Directions that it is asked for."""
 TOLERANCE = 0.35
-"""Of a fixed feature, as a share of its typical distance: what a walk takes where nobody says otherwise."""
+"""Of a fixed feature, as a share of its typical distance: a walk's default."""
+STRIDE, LONGEST = 0.08, 0.15
+"""Of a step, in typical distances of what varies, and of latents: a walk's defaults."""
 NOBODY = "no distribution"
 
 
@@ -71,18 +73,18 @@ def right(images: Tensor) -> Tensor:
 
 @dataclass(kw_only=True)
 class DirectionSubject:
-    """A way to choose directions under examination, and what it is shown.
+    """A method under examination, and what it is shown.
 
     Attributes:
         name: its expression.
-        directions: the object.
+        method: the object.
         generator, fixed, varied: what a walk would hand it.
         offers: of its name; none for an object.
         golden: the file of values that it must give again.
     """
 
     name: str
-    directions: Directions
+    method: Method
     generator: Generator
     fixed: Sequence[Term]
     varied: Sequence[Term]
@@ -97,7 +99,7 @@ class DirectionSubject:
     @cached_property
     def first(self) -> Tensor:
         """The leading directions at `inputs`, computed once."""
-        return self.found(self.inputs)
+        return self.find(self.inputs)
 
     @cached_property
     def reference(self) -> Tensor:
@@ -110,10 +112,19 @@ class DirectionSubject:
         """How many directions are asked for."""
         return min(LEADING, self.generator.latent_dim)
 
-    def found(self, latents: Tensor, k: int | None = None, previous: Tensor | None = None, held: bool = True) -> Any:
-        """What the method returns at `latents`; asked for `leading` directions unless `k` says another number."""
-        k = self.leading if k is None else k
-        return self.directions.find(self.sight(latents, held), k, None if previous is None else previous.clone())
+    def find(self, latents: Tensor, k: int | None = None, previous: Tensor | None = None, held: bool = True) -> Any:
+        """Return the directions that the method gives at `latents`: `leading` of them, unless `k` is another number."""
+        return self.ask(self.sight(latents, held), self.leading if k is None else k, previous)
+
+    def ask(self, sight: Scaled, k: int, previous: Tensor | None = None) -> Any:
+        """Return the k directions that the method gives at a `sight`."""
+        if isinstance(self.method, Directions):
+            return self.method.find(sight, k, None if previous is None else previous.clone())
+        return self.method.start(sight, k, self.limits(sight.like))[0].direction
+
+    def limits(self, latents: Tensor) -> Limits:
+        """Return how far a walk lets a step from `latents` go, in a latent without a typical region."""
+        return Limits(STRIDE, LONGEST * self._latent_scale, None, latents.new_full((len(latents),), float("inf")))
 
     def sight(self, latents: Tensor, held: bool = True) -> Scaled:
         """What a walk shows a method at `latents`, in their dtype; with nothing fixed unless `held`."""
@@ -135,15 +146,19 @@ class DirectionSubject:
         return Role(term.text, part, unit, typical, tolerance if part == "fixed" else None, term.weight)
 
     @cached_property
+    def _latent_scale(self) -> float:
+        return latent_scale(self.generator)
+
+    @cached_property
     def _typical(self) -> dict[tuple[str, torch.dtype], float]:
         """Typical distances, measured once."""
         return {}
 
 
 def direction_subject(
-    what: str | Directions | DirectionSpec, case: Case, registry: Registry | None = None
+    what: str | Method | DirectionSpec, case: Case, registry: Registry | None = None
 ) -> DirectionSubject:
-    """The subject of a way to choose directions, shown what `case` says.
+    """Return the subject of a method, shown what `case` says.
 
     Raises:
         EigenwalkError: as it, the generator or a feature is built.
@@ -152,14 +167,16 @@ def direction_subject(
     if isinstance(what, str):
         node = parse(what)
         assert isinstance(node, Call)  # whoever calls has found it to be a direction's name
-        directions, name = build_directions(what, registry)[0], what
+        method, name = build_method(what, registry)[0], what
         offers = (registry.direction(node.name, node.package),)
     elif isinstance(what, DirectionSpec):
-        directions, name, offers = what.factory()(), what.name, (Offer(what, NOBODY, "", ""),)
+        method, name, offers = what.factory()(), what.name, (Offer(what, NOBODY, "", ""),)
     else:
-        directions, name = what, type(what).__name__
-    if not isinstance(directions, Directions):
-        raise ContractError(f"{name} must be eigenwalk.direction.Directions, got a {type(directions).__name__}")
+        method, name = what, type(what).__name__
+    if not isinstance(method, Method):
+        raise ContractError(
+            f"{name} must be an eigenwalk.direction.Method, such as Directions, got a {type(method).__name__}"
+        )
     generator = Meadow() if case.generator is None else case.generator
     if isinstance(generator, str):
         generator = build_generator(generator, registry)[0]
@@ -169,9 +186,7 @@ def direction_subject(
     if case.vary:
         seen = compose(case.fix, case.vary, registry)
         fixed, varied = seen.fixed, seen.varied
-    return DirectionSubject(
-        name=name, directions=directions, generator=generator, fixed=fixed, varied=varied, offers=offers
-    )
+    return DirectionSubject(name=name, method=method, generator=generator, fixed=fixed, varied=varied, offers=offers)
 
 
 def _term(function: Any) -> Term:

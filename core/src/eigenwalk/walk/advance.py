@@ -5,21 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from eigenwalk.maths.linearise import Point
 from eigenwalk.maths.problem import Problem
-from eigenwalk.maths.rayleigh import Memory
 from eigenwalk.path import Path, Status
 from eigenwalk.walk.arrive import Arrival, arrive
-from eigenwalk.walk.front import Front
+from eigenwalk.walk.front import Front, put
 from eigenwalk.walk.options import WalkOptions
 from eigenwalk.walk.propose import Proposal, propose
 from eigenwalk.walk.rows import groups, status, surviving
 from eigenwalk.walk.start import origin
 
-FAINT = 0.02
-"""Where the longest step allowed varies less than this share of the stride, nothing is left to vary."""
+MIN_VARIED = 0.02
+"""A path ends where the longest step allowed varies less than this share of the stride."""
 
 
 def advance(problem: Problem, front: Front, options: WalkOptions) -> Front:
@@ -35,7 +33,7 @@ def advance(problem: Problem, front: Front, options: WalkOptions) -> Front:
         done, failures = surviving(group, lambda rows: propose(problem, front, rows, options))
         arrivals += [Arrival(row, None, status(error)) for row, error in failures.items()]
         if done is not None:
-            going, ended = _faint(done, options)
+            going, ended = _split(done, options)
             arrivals += ended
             proposals += [going.rows(part) for part in groups(range(len(going.paths)), options.batch)]
     for proposal in proposals:
@@ -54,9 +52,9 @@ def _groups(front: Front, options: WalkOptions) -> list[list[int]]:
     return [[i for i in front.walking if front.paths[i].seed in set(part)] for part in groups(seeds, options.batch)]
 
 
-def _faint(proposal: Proposal, options: WalkOptions) -> tuple[Proposal, list[Arrival]]:
+def _split(proposal: Proposal, options: WalkOptions) -> tuple[Proposal, list[Arrival]]:
     """The rows that have something left to vary, and the end of the others."""
-    varies = (proposal.varied > FAINT * options.stride).tolist()
+    varies = (proposal.step.varied > MIN_VARIED * options.stride).tolist()
     detail = "no step within the longest allowed takes what should vary any further while the rest holds"
     ended = [
         Arrival(i, None, Status("nothing to vary", detail))
@@ -75,22 +73,20 @@ def _gather(
 ) -> Front:
     """The next front, from what every walking path found."""
     paths, latents, directions = list(front.paths), front.latents.clone(), front.directions.clone()
-    memory, memories = front.memory, front.memories
+    state, tracked = dict(front.state), front.tracked
     for proposal in proposals:
-        rows = list(proposal.paths)
-        directions[rows] = proposal.direction
-        memory = _remember(memory, proposal, len(paths))
-        memories = memories or tuple(m.new_zeros(len(paths), *m.shape[1:]) for m in proposal.memories)
-        memories = tuple(
-            old.index_put((torch.tensor(rows),), m) for old, m in zip(memories, proposal.memories, strict=True)
-        )
+        rows, n = list(proposal.paths), len(paths)
+        directions[rows] = proposal.step.direction
+        state = {name: put(state.get(name), rows, tensor, n) for name, tensor in proposal.state.items()}
+        before = tracked or (None,) * len(proposal.tracked)
+        tracked = tuple(put(old, rows, new, n) for old, new in zip(before, proposal.tracked, strict=True))
     for arrival in arrivals:
-        paths[arrival.path] = path = _continued(paths[arrival.path], arrival, options)
+        paths[arrival.path] = path = _extended(paths[arrival.path], arrival, options)
         latents[arrival.path] = torch.from_numpy(path.waypoints[-1].latent).to(latents)
-    return Front(front.index + 1, tuple(paths), latents, directions, memory, front.origin, memories, arrived)
+    return Front(front.index + 1, tuple(paths), latents, directions, state, front.origin, tracked, arrived)
 
 
-def _continued(path: Path, arrival: Arrival, options: WalkOptions) -> Path:
+def _extended(path: Path, arrival: Arrival, options: WalkOptions) -> Path:
     if arrival.waypoint is None:
         return path.end(arrival.status)
     path = path.append(arrival.waypoint)
@@ -99,20 +95,3 @@ def _continued(path: Path, arrival: Arrival, options: WalkOptions) -> Path:
     if arrival.waypoint.index < options.steps:
         return path
     return path.end(Status("length", f"walked the {options.steps} waypoints asked for"))
-
-
-def _remember(memory: Memory | None, proposal: Proposal, n: int) -> Memory:
-    """The memory of all `n` paths with the proposal's rows replaced; a shorter one is filled with zeros."""
-    rows = list(proposal.paths)
-
-    def put(old: Tensor | None, new: Tensor) -> Tensor:
-        wide = max(new.shape[1], 0 if old is None else old.shape[1])
-        merged = new.new_zeros(n, wide, *new.shape[2:])
-        if old is not None:
-            merged[:, : old.shape[1]] = old
-        merged[rows] = 0
-        merged[rows, : new.shape[1]] = new
-        return merged
-
-    fields = vars(proposal.memory)
-    return Memory(**{name: put(memory and getattr(memory, name), new) for name, new in fields.items()})

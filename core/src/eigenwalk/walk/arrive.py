@@ -16,19 +16,17 @@ from eigenwalk.walk.propose import Proposal
 from eigenwalk.walk.rows import status, surviving
 from eigenwalk.walk.start import picture
 
-SHORTENINGS = (1.0, 0.5, 0.25, 0.125)
-"""Shares of a step that are tried in turn, until every fixed feature is within its tolerance and nothing is undone."""
-UNDONE = 0.5
-"""A step that brings a handful of varied numbers nearer to the start by this share of what it promised went over a
-crest."""
-
+SHARES = (1.0, 0.5, 0.25, 0.125)
+"""Shares of a step to try in turn, until every fixed feature is within its tolerance and nothing is undone."""
+MAX_UNDONE = 0.5
+"""Refuse a step that takes back over half of the change it promised, where few values vary: it went over a maximum."""
 ROUNDING = 1e-3
-"""Of the region's radius: a step that was bent to stay inside is outside by its rounding."""
+"""Share of the region's radius by which a step that was bent to stay inside may end outside."""
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """What a path found: a waypoint, or, where that is None, the reason why it ends."""
+    """A path's next waypoint, or, where that is None, the reason why the path ends."""
 
     path: int
     waypoint: Waypoint | None
@@ -38,13 +36,13 @@ class Arrival:
 def arrive(
     problem: Problem, front: Front, proposal: Proposal, bounded: bool = True
 ) -> tuple[list[Arrival], Point | None]:
-    """What every path of the proposal found, and the point itself where all arrived by their whole step.
+    """The arrival of every path of the proposal, and the point itself if all arrived by their whole step.
 
-    Where it is not `bounded`, fixed features may leave their tolerances.
+    Unless `bounded`, fixed features may leave their tolerances.
     """
     found: dict[int, Arrival] = {}
     every, whole = range(len(proposal.paths)), None
-    for attempt, share in enumerate(SHORTENINGS, start=1):
+    for attempt, share in enumerate(SHARES, start=1):
         left = [row for row in every if row not in found or found[row].waypoint is None]
         if not left:
             break
@@ -52,7 +50,7 @@ def arrive(
         found |= {row: Arrival(proposal.paths[row], None, status(error)) for row, error in failures.items()}
         if done is not None:
             rows, point = done
-            found |= _judged(problem, front, proposal, rows, point, share, attempt, bounded)
+            found |= _judge(problem, front, proposal, rows, point, share, attempt, bounded)
             whole = point if attempt == 1 and len(rows) == len(every) else None
     arrivals = [found[row] for row in every]
     return arrivals, whole if all(arrival.waypoint for arrival in arrivals) else None
@@ -60,12 +58,14 @@ def arrive(
 
 def _reach(problem: Problem, proposal: Proposal, rows: list[int], share: float) -> Point:
     """The point after `share` of the step. The pull is kept whole: it is what brings fixed features back."""
-    step = share * proposal.step[rows, None] * proposal.direction[rows]
-    latents = proposal.latents[rows] + step.to(proposal.latents) + proposal.pull[rows]
-    return problem.linearisation.at(latents, memories=tuple(tensor[rows] for tensor in proposal.memories))
+    step = share * proposal.step.size[rows, None] * proposal.step.direction[rows]
+    latents = proposal.latents[rows] + step.to(proposal.latents)
+    if proposal.step.pull is not None:
+        latents = latents + proposal.step.pull[rows]
+    return problem.linearisation.at(latents, tracked=tuple(tensor[rows] for tensor in proposal.tracked))
 
 
-def _judged(
+def _judge(
     problem: Problem,
     front: Front,
     proposal: Proposal,
@@ -75,12 +75,12 @@ def _judged(
     attempt: int,
     bounded: bool,
 ) -> dict[int, Arrival]:
-    """A waypoint for each of `rows` that keeps every tolerance and undoes nothing, else what stands against it."""
-    assert front.origin is not None  # set before a step is tried
+    """A waypoint for each of `rows` that keeps every tolerance and leads on, else the reason against it."""
+    assert front.origin is not None  # measured before the first waypoint
     paths = [proposal.paths[row] for row in rows]
     changes = problem.changes(point, [start[paths] for start in front.origin])
     excess, pictures, names = problem.excess(changes), picture(point.images), [role.name for role in problem.roles]
-    judged = {}
+    judged, step = {}, proposal.step
     for n, (row, path) in enumerate(zip(rows, paths, strict=True)):
         if bounded and problem.fixed and float(excess[n].max()) > 1:
             worst = int(excess[n].argmax())
@@ -93,7 +93,7 @@ def _judged(
                 continue
         before = [front.paths[path].waypoints[-1].changes[name] for name in names]
         undone = _varied(problem, before) - _varied(problem, changes[n].tolist())
-        if proposal.outward and undone > UNDONE * float(proposal.varied[row]):
+        if proposal.outward and undone > MAX_UNDONE * float(step.varied[row]):
             judged[row] = Arrival(path, None, Status("nothing to vary", "any further step would undo what has varied"))
             continue
         waypoint = Waypoint(
@@ -101,9 +101,9 @@ def _judged(
             latent=point.latents[n].detach().cpu().numpy(),
             image=pictures[n],
             changes=dict(zip(names, changes[n].tolist(), strict=True)),
-            direction=proposal.direction[row].cpu().numpy(),
-            step_size=share * float(proposal.step[row]),
-            quotient=float(proposal.quotient[row]),
+            direction=step.direction[row].cpu().numpy(),
+            step_size=share * float(step.size[row]),
+            quotient=float(step.quotient[row]),
             cost=proposal.costs[row] + Cost(forwards=attempt),
         )
         judged[row] = Arrival(path, waypoint)

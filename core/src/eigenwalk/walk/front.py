@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eigenwalk.maths.linearise import Memories, Point
+from eigenwalk.direction import State
+from eigenwalk.maths.linearise import Point, Tracked
 from eigenwalk.maths.problem import Problem
-from eigenwalk.maths.rayleigh import Memory
 from eigenwalk.path import Path
 
 
@@ -26,9 +26,9 @@ class Front:
         paths: as walked so far.
         latents: where each stands, ``(paths, latent)``.
         directions: how each came there, ``(paths, latent)``.
-        memory: what the solver carries; None at the start.
-        origin: every feature's values at the starts, ``(paths, ...)``; None where they are to be found again.
-        memories: what the features remember of the waypoint before, ``(paths, ...)``; none at the starts.
+        state: what the method carries, ``(paths, ...)`` each; empty at the starts.
+        origin: every feature's values at the starts, ``(paths, ...)``; None where they must be measured again.
+        tracked: what the features carry from the waypoint before, ``(paths, ...)``; empty at the starts.
         arrived: paths that still walk and the point where they stand, where that is in memory.
     """
 
@@ -36,9 +36,9 @@ class Front:
     paths: tuple[Path, ...]
     latents: Tensor
     directions: Tensor
-    memory: Memory | None = None
+    state: State = field(default_factory=dict)
     origin: tuple[Tensor, ...] | None = None
-    memories: Memories = ()
+    tracked: Tracked = ()
     arrived: tuple[list[int], Point] | None = field(default=None, repr=False)
 
     @property
@@ -47,12 +47,11 @@ class Front:
         return [i for i, path in enumerate(self.paths) if path.status.reason == "walking"]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What, with the paths, is needed to go on: see `restore`."""
+        """What `restore` needs, with the paths, to go on."""
         saved = {"latents": self.latents, "directions": self.directions}
-        saved |= {f"memories.{i}": tensor for i, tensor in enumerate(self.memories)}
-        if self.memory is not None:
-            saved |= {f"memory.{name}": value for name, value in vars(self.memory).items()}
-        return {name: value.detach().cpu().contiguous().numpy() for name, value in saved.items()}
+        saved |= {f"tracked.{i}": tensor for i, tensor in enumerate(self.tracked)}
+        saved |= {f"state.{name}": tensor for name, tensor in self.state.items()}
+        return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in saved.items()}
 
     @classmethod
     def restore(
@@ -60,14 +59,36 @@ class Front:
     ) -> Front:
         """The front whose `paths` and `arrays` were saved, on `device`."""
         loaded = {name: torch.from_numpy(np.array(value)).to(device) for name, value in arrays.items()}
-        carried = {name.removeprefix("memory."): value for name, value in loaded.items() if name.startswith("memory.")}
-        index = max(path.waypoints[-1].index for path in paths)
-        memory = Memory(**carried) if carried else None
-        count = sum(name.startswith("memories.") for name in loaded)
-        memories = tuple(loaded[f"memories.{i}"] for i in range(count))
-        return cls(index, paths, loaded["latents"], loaded["directions"], memory, memories=memories)
+        # "memory." and "memories." is how folders were written before methods owned their state.
+        state = _under("state.", loaded) | _under("memory.", loaded)
+        tracked = _under("tracked.", loaded) | _under("memories.", loaded)
+        return cls(
+            index=max(path.waypoints[-1].index for path in paths),
+            paths=paths,
+            latents=loaded["latents"],
+            directions=loaded["directions"],
+            state=state,
+            tracked=tuple(tracked[str(i)] for i in range(len(tracked))),
+        )
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def put(whole: Tensor | None, rows: list[int], part: Tensor, n: int) -> Tensor:
+    """`whole` ``(n, ...)`` with `part` put at `rows`; whichever is narrower in axis 1 is filled up with zeros."""
+    shape = list(part.shape[1:])
+    if whole is not None and shape:
+        shape[0] = max(shape[0], whole.shape[1])
+    merged = part.new_zeros(n, *shape)
+    if whole is not None:
+        merged[(slice(None), *map(slice, whole.shape[1:2]))] = whole
+    merged[rows] = 0
+    merged[(rows, *map(slice, part.shape[1:2]))] = part
+    return merged
 
 
 def look(problem: Problem, front: Front, paths: list[int], latents: Tensor) -> Point:
-    """The point at `latents`, where `paths` stand, with what the features remember of the waypoint before."""
-    return problem.linearisation.at(latents, memories=tuple(tensor[paths] for tensor in front.memories))
+    """The point at `latents`, where `paths` stand; features follow what they carry from the waypoint before."""
+    return problem.linearisation.at(latents, tracked=tuple(tensor[paths] for tensor in front.tracked))

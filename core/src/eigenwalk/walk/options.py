@@ -4,36 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from eigenwalk.maths.rayleigh import Davidson, Dense, NullSpace, Outward
-from eigenwalk.maths.rayleigh.along import Along
-
-Solver = Outward | Davidson | Dense | NullSpace | Along
+from eigenwalk.direction import Method
+from eigenwalk.maths.methods.outward import Outward
 
 
 @dataclass(frozen=True)
 class WalkOptions:
-    """How far to walk, in how many directions, and by which solver.
+    """How far to walk, in how many directions, and by which method.
 
     Attributes:
         steps: waypoints after the start.
         paths: paths from each start: the leading directions, each in both senses.
         stride: varied change from one waypoint to the next, to first order, as a share of typical distances.
-        solver: finds the directions.
-        correct: pulls fixed features back with every step; of the solvers `Outward` alone does.
+        method: chooses the steps.
         batch: rows in one generator call; None for all at once.
         longest: no step is longer than this share of the typical distance between two latents.
         until: a path has its full length once what varies has changed by this share of typical distances, the mean of
             all varied features; None for all `steps`.
-        region: no path leaves the latent's typical region, this many times as wide, where the problem tells it; None:
-            the latent may go anywhere. `Outward` bends its steps to stay inside; with other solvers a path ends there.
+        region: no path leaves the latent's typical region, this many times as wide, where the problem has one; None:
+            the latent may go anywhere. `Outward` bends its steps to stay inside; with other methods a path ends there.
         bounded: a path ends where a fixed feature would leave its tolerance. Without, it is only measured.
     """
 
     steps: int = 12
     paths: int = 6
     stride: float = 0.08
-    solver: Solver = field(default_factory=Outward)
-    correct: bool = True
+    method: Method = field(default_factory=Outward)
     batch: int | None = None
     longest: float = 0.15
     until: float | None = None

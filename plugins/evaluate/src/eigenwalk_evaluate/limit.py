@@ -156,7 +156,7 @@ class _Search:
             if done is None:
                 break
             rows, point = done
-            near = replace(look, features=point.features) if not point.memories else look
+            near = replace(look, features=point.features) if not point.tracked else look
             s, d2 = self._told(point, [v[rows] for v in start])
             lam[rows] = (lam[rows] + RHO * (level - s)).clamp_min(0)
             for i, gap, square in zip(rows, (level - s).tolist(), d2.tolist(), strict=True):

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eigenwalk.direction import Limits
 from eigenwalk.maths.problem import Problem, Scaled
 from eigenwalk.path import Cost, Path, Status, Waypoint
-from eigenwalk.walk import Along, Front, WalkOptions
+from eigenwalk.walk import Front, WalkOptions
 from eigenwalk.walk.rows import groups, status, surviving
 from eigenwalk.walk.start import begin, origin, picture
 
@@ -42,7 +43,7 @@ def lines(
     device: torch.device | str,
     progress: Callable[[list[Path]], object] = lambda paths: None,
 ) -> list[Path]:
-    """The leading ``options.paths / 2`` directions of ``options.solver`` (an `Along`) from each seed, in both senses.
+    """The leading ``options.paths / 2`` directions of ``options.method`` from each seed, in both senses.
 
     Every path ends at `options.until`, at twice the typical distance between latents, or after `options.steps` looks.
 
@@ -79,14 +80,14 @@ def _found(
     problem: Problem, front: Front, rows: list[int], options: WalkOptions
 ) -> Iterator[tuple[int, Tensor, Tensor, Cost]]:
     """Each row, and for its seed: directions ``(paths, latent)``, rates ``(paths,)``, and what finding them cost."""
-    assert isinstance(options.solver, Along)  # the plan says so
     point = problem.linearisation.at(front.latents[rows])
-    solution = options.solver.solve(Scaled(problem, point), (options.paths + 1) // 2)
-    both = [tensor.repeat_interleave(2, 1)[:, : options.paths] for tensor in (solution.vectors, solution.CV)]
-    senses = torch.tensor([1.0, -1.0]).repeat(options.paths)[: options.paths].to(both[0])
-    # The norms of C v themselves: the directions of a method need not be orthogonal.
+    anywhere = Limits(options.stride, float("inf"), None, front.latents.new_full((len(rows),), float("inf")))
+    steps, _ = options.method.start(Scaled(problem, point), (options.paths + 1) // 2, anywhere)
+    both = steps.map(lambda tensor: tensor.repeat_interleave(2, 1)[:, : options.paths])
+    senses = torch.tensor([1.0, -1.0]).repeat(options.paths)[: options.paths].to(both.direction)
+    rates = (both.varied / both.size).cpu()
     for n, row in enumerate(rows):
-        yield row, senses[:, None] * both[0][n], both[1][n].norm(dim=-1).cpu(), point.meter.cost
+        yield row, senses[:, None] * both.direction[n], rates[n], point.meter.cost
 
 
 def _look(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from eigenwalk.direction import Directions
 from eigenwalk.errors import InputError, UnknownName
 from eigenwalk.names.expression import Call, parse
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.resolve import resolve_directions
 from eigenwalk.objects.build import Used
-from eigenwalk.objects.compose import build_directions
+from eigenwalk.objects.compose import build_method
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk_evaluate.grid import Grid, MethodEntry
 
@@ -65,8 +66,8 @@ def resolved(entry: MethodEntry, grid: Grid, registry: Registry) -> Method:
         node = resolve_directions(node, registry)
     except UnknownName as error:
         raise UnknownName(f"{error}; or one of the methods {', '.join(SOLVERS)}") from None
-    directions, used = build_directions(node, registry)
+    method, used = build_method(node, registry)
     count = entry.directions or grid.directions
-    kind = "walk" if directions.curved else "lines"
+    kind = "lines" if isinstance(method, Directions) and not method.curved else "walk"
     label = entry.label or entry.method
     return Method(label, str(node), kind, 2 * count, several=count > 1, starts=entry.starts, used=used)

@@ -26,8 +26,8 @@ from eigenwalk_evaluate.method import Method, resolved
 
 ANY = ("maths/linearise", "maths/problem", "maths/typical", "generator", "feature", "objects/compose", "path")
 SOURCES = {
-    "lines": {"eigenwalk": (*ANY, "walk/start", "maths/rayleigh/along"), "eigenwalk_evaluate": ("lines", "walked")},
-    "walk": {"eigenwalk": (*ANY, "walk", "maths/step", "maths/rayleigh"), "eigenwalk_evaluate": ("walked",)},
+    "lines": {"eigenwalk": (*ANY, "direction", "walk/start"), "eigenwalk_evaluate": ("lines", "walked")},
+    "walk": {"eigenwalk": (*ANY, "direction", "walk", "maths/methods"), "eigenwalk_evaluate": ("walked",)},
     "limit": {"eigenwalk": ANY, "eigenwalk_evaluate": ("limit",)},
     "judge": {"eigenwalk": ANY, "eigenwalk_evaluate": ("judge",)},
 }

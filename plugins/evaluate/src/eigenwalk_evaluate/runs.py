@@ -6,10 +6,9 @@ from dataclasses import replace
 
 from eigenwalk.names.expression import Call
 from eigenwalk.names.registry import Registry
-from eigenwalk.objects.compose import build_directions
+from eigenwalk.objects.compose import build_method
 from eigenwalk.runs import api
 from eigenwalk.runs.recipe import Recipe
-from eigenwalk.walk import Along
 from eigenwalk_evaluate.method import SOLVERS
 
 KEPT = 3
@@ -33,13 +32,11 @@ class Runs:
         return self._kept[key]
 
     def by(self, recipe: Recipe, solver: str, paths: int) -> api.Run:
-        """The run of a recipe by another solver, and with so many paths, as far as the latent has directions."""
+        """The run of a recipe by another method, and with so many paths, as far as the latent has directions."""
         if solver == SOLVERS["published"]:
             run = self.of(recipe.model_copy(update={"solver": Call(solver)}))
         else:
             run = self.of(recipe)
-            known = api.SOLVERS.get(solver)
-            found = Along(build_directions(solver, self.registry)[0]) if known is None else known
-            run = replace(run, options=replace(run.options, solver=found))
+            run = replace(run, options=replace(run.options, method=build_method(solver, self.registry)[0]))
         most = 2 * run.problem.linearisation.generator.latent_dim
         return replace(run, options=replace(run.options, paths=min(paths, most)))

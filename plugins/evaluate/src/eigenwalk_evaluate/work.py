@@ -11,7 +11,7 @@ import torch
 
 from eigenwalk.runs import api
 from eigenwalk.runs.recipe import Recipe
-from eigenwalk.walk import Along, walk
+from eigenwalk.walk import walk
 from eigenwalk_evaluate.judge import Judged, judge, spread
 from eigenwalk_evaluate.limit import Limit, limit
 from eigenwalk_evaluate.lines import lines
@@ -52,10 +52,9 @@ def _walk(cell: Cell, runs: Runs, advance: Advance) -> Walked:
     until = levels[-1] * JUST
     options = replace(run.options, until=until)
     if method.plain:
-        options = replace(options, bounded=False, correct=False, region=None)
+        options = replace(options, bounded=False, region=None)
     began, paths = clock(_like(run)), []
     if method.kind == "lines":
-        assert isinstance(options.solver, Along)
         paths = lines(run.problem, cell.seeds, options, run.recipe.device, lambda all_: advance(_share(all_, until)))
     else:
         for front in walk(run.problem, cell.seeds, options, run.recipe.device):

@@ -20,6 +20,6 @@ holds the images `G(z)`, every feature as it stands near them, and its values, a
 from __future__ import annotations
 
 from eigenwalk.maths.linearise.derivative import FEW, UNABLE
-from eigenwalk.maths.linearise.point import Linearisation, Memories, Meter, Named, Point, Record
+from eigenwalk.maths.linearise.point import Linearisation, Meter, Named, Point, Record, Tracked
 
-__all__ = ["FEW", "UNABLE", "Linearisation", "Memories", "Meter", "Named", "Point", "Record"]
+__all__ = ["FEW", "UNABLE", "Linearisation", "Meter", "Named", "Point", "Record", "Tracked"]

@@ -26,8 +26,8 @@ from eigenwalk.shapes import Basis, Images, Latents
 
 Named = tuple[str, Feature]
 """A feature under its canonical expression."""
-Memories = tuple[Tensor, ...]
-"""What all features together remember of a waypoint, in their order: tensors ``(batch, ...)``."""
+Tracked = tuple[Tensor, ...]
+"""What all features together carry from waypoint to waypoint, in their order: tensors ``(batch, ...)``."""
 Record = Literal["twice", "once", "blocks"]
 """What a point keeps for its derivatives: every activation, and those of the gradient itself; every activation; or
 what flows between blocks. Each costs less memory than the one before, and more time."""
@@ -69,10 +69,10 @@ class Linearisation:
     record: Record = "twice"
     blocks: tuple[nn.Module, ...] = ()
 
-    def at(self, latents: Latents, meter: Meter | None = None, memories: Memories = ()) -> Point:
+    def at(self, latents: Latents, meter: Meter | None = None, tracked: Tracked = ()) -> Point:
         """The point at `latents` ``(batch, latent)``: one forward pass.
 
-        `memories` are those of the waypoint before, for features that follow what they found there.
+        `tracked` comes from the waypoint before, for features that follow an object.
 
         Raises:
             Undefined: a feature has no value at some rows.
@@ -90,7 +90,7 @@ class Linearisation:
         meter.add(forwards=1)
         frozen = tuple(
             (name, frozen_near(name, feature, images, own))
-            for (name, feature), own in zip(self.features, self._shared_out(memories), strict=True)
+            for (name, feature), own in zip(self.features, self._by_feature(tracked), strict=True)
         )
         if self.differences is None:
             graph.features = self.recorded_features(frozen, images)
@@ -116,9 +116,9 @@ class Linearisation:
     def _kept(self):
         return recomputed(self.blocks if self.record == "blocks" else ())
 
-    def _shared_out(self, memories: Memories) -> Iterator[Memories]:
-        """Each feature's own part of `memories`; nothing for all where there are none yet."""
-        rest = iter(memories)
+    def _by_feature(self, tracked: Tracked) -> Iterator[Tracked]:
+        """Each feature's own part of `tracked`; empty at a start."""
+        rest = iter(tracked)
         for _, feature in self.features:
             yield tuple(islice(rest, feature.memories))
 
@@ -159,8 +159,8 @@ class Point:
     _graph: Graph = field(default_factory=Graph, repr=False, compare=False)
 
     @property
-    def memories(self) -> Memories:
-        """What the features remember of this waypoint."""
+    def tracked(self) -> Tracked:
+        """What the features carry on from this waypoint."""
         return tuple(tensor.detach() for _, feature in self.features for tensor in feature.remembered)
 
     def forget(self) -> None:

@@ -15,7 +15,6 @@ from eigenwalk.errors import ContractError, OptionError, RecipeError, UnknownNam
 from eigenwalk.names.registry import Offer, Registry
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.spec import DirectionSpec, Option
-from eigenwalk.walk import Along
 from problems import assemble, curved
 from test_walk import walked
 
@@ -47,7 +46,7 @@ def problem():
 
 def test_a_direction_is_followed_straight_and_asked_once() -> None:
     axes = Axis(1)
-    paths = walked(problem(), steps=4, paths=4, solver=Along(axes), correct=False, bounded=False)
+    paths = walked(problem(), steps=4, paths=4, method=axes, bounded=False)
     assert axes.asked == 1
     for path in paths:
         assert path.status.reason == "length"
@@ -61,21 +60,21 @@ def test_a_direction_is_followed_straight_and_asked_once() -> None:
 
 def test_a_curved_method_is_asked_at_every_waypoint() -> None:
     axes = Axis(curved=True)
-    walked(problem(), steps=3, paths=1, solver=Along(axes), correct=False, bounded=False)
+    walked(problem(), steps=3, paths=1, method=axes, bounded=False)
     assert axes.asked == 3
 
 
 def test_tolerances_end_the_path_unless_it_is_unbounded() -> None:
-    (path,) = walked(problem(), steps=8, paths=1, solver=Along(Axis()), correct=False)
+    (path,) = walked(problem(), steps=8, paths=1, method=Axis())
     assert path.status.reason == "tolerance" and path.change(path.fixed[0], relative=False).max() <= 1e-3
-    (path,) = walked(problem(), steps=8, paths=1, solver=Along(Axis()), correct=False, bounded=False)
+    (path,) = walked(problem(), steps=8, paths=1, method=Axis(), bounded=False)
     assert path.status.reason == "length" and path.change(path.fixed[0], relative=False).max() > 1e-3
 
 
 @pytest.mark.parametrize(("axes", "said"), [(Axis(5), "must return directions"), (Axis(length=2.0), "unit vectors")])
 def test_what_breaks_the_contract_is_said(axes: Axis, said: str) -> None:
     with pytest.raises(ContractError, match=said):
-        walked(problem(), steps=2, paths=4, solver=Along(axes))
+        walked(problem(), steps=2, paths=4, method=axes)
 
 
 def test_sight_sees_values_elsewhere() -> None:
@@ -91,11 +90,11 @@ def test_sight_sees_values_elsewhere() -> None:
             assert sight.images.shape[0] == sight.batch
             return super().find(sight, k, previous)
 
-    walked(found, steps=1, paths=1, solver=Along(Looks()))
+    walked(found, steps=1, paths=1, method=Looks())
 
 
 def offering() -> Registry:
-    spec = DirectionSpec("axis", "test_along:Axis", "an axis", (Option("first", "int", 0),))
+    spec = DirectionSpec("axis", f"{__name__}:Axis", "an axis", (Option("first", "int", 0),))
     found = Registry.discover()
     return Registry(found.features, found.generators, (Offer(spec, "made-up", "1", "made"),))
 

@@ -7,11 +7,15 @@ import torch
 from scipy.linalg import eigh
 from torch import Tensor
 
-from eigenwalk.maths.rayleigh import Davidson, Dense, Matrices, NullSpace, Solution
-from eigenwalk.maths.rayleigh.model import LowRank
-from eigenwalk.maths.rayleigh.nullspace import leading
-from eigenwalk.maths.rayleigh.subspace import RIDGE, extend, orthonormal, ridge_of, ritz
-from problems import Tally, normal
+from eigenwalk.direction import Gaps, Limits, Method
+from eigenwalk.maths.methods.davidson import Davidson
+from eigenwalk.maths.methods.dense import Dense
+from eigenwalk.maths.methods.model import LowRank
+from eigenwalk.maths.methods.nullspace import NullSpace, split
+from eigenwalk.maths.methods.outward import Outward
+from eigenwalk.maths.methods.pairs import Pairs
+from eigenwalk.maths.methods.subspace import RIDGE, extend, orthonormal, ridge_of, ritz
+from problems import Matrices, Tally, normal
 from problems import orthonormal as isometry
 
 DTYPES = [torch.float32, torch.float64]
@@ -90,7 +94,7 @@ def quotient(problem: Matrices, v: Tensor, ridge: Tensor) -> Tensor:
     return (problem.C.double() @ v[:, :, None])[:, :, 0].square().sum(1) / held
 
 
-def check(problem: Matrices, solution: Solution, n: int) -> None:
+def check(problem: Matrices, solution: Pairs, n: int) -> None:
     """What holds of every solution: shapes, unit vectors, an orthonormal subspace with its own pushforwards."""
     d, dtype = problem.dim, problem.like.dtype
     close = {"rtol": ROUNDING[dtype], "atol": ROUNDING[dtype]}
@@ -110,7 +114,7 @@ def check(problem: Matrices, solution: Solution, n: int) -> None:
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_dense_is_exact(name, dtype):
     problem = cast(PROBLEMS[name], dtype)
-    solution = Dense().solve(problem, 3)
+    solution = Dense().pairs(problem, 3)
     check(problem, solution, 3)
     want = exact(problem, solution.ridge)[:, : solution.quotients.shape[1]]
     scale = want[:, :1].clamp_min(1e-12)
@@ -128,7 +132,7 @@ def test_dense_is_exact(name, dtype):
 def test_davidson_from_cold(name, k, dtype):
     problem = cast(PROBLEMS[name], dtype)
     tally = Tally(problem)
-    solution = Davidson().solve(tally, k)
+    solution, _ = Davidson().pairs(tally, k)
     check(problem, solution, k)
     assert tally.pushed <= max(4, k) + 16 * k
     assert tally.pulled <= 16 * k
@@ -148,7 +152,7 @@ def test_davidson_from_cold_on_many_coordinates(seed, dtype):
     problem = decaying(seed=seed, dtype=dtype)
     ridge = true_ridge(problem)
     tally = Tally(problem)
-    solution = Davidson().solve(tally, 1)
+    solution, _ = Davidson().pairs(tally, 1)
     check(problem, solution, 1)
     reached = quotient(problem, solution.vectors[:, 0], ridge) / exact(problem, ridge)[:, 0]
     assert (reached <= 1 + ROUNDING[dtype]).all()
@@ -160,35 +164,33 @@ def test_davidson_from_cold_on_many_coordinates(seed, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_davidson_warm_along_a_sequence(seed, dtype):
-    memory = Davidson().solve(decaying(seed=seed, dtype=dtype), 1).memory
+    _, state = Davidson().pairs(decaying(seed=seed, dtype=dtype), 1)
     for waypoint in range(1, 13):
         problem = decaying(seed=seed, dtype=dtype, time=0.04 * waypoint)
         tally, ridge = Tally(problem), true_ridge(problem)
-        solution = Davidson().solve(tally, 1, memory)
+        solution, state = Davidson().pairs(tally, 1, state)
         reached = quotient(problem, solution.vectors[:, 0], ridge) / exact(problem, ridge)[:, 0]
         assert (reached <= 1 + ROUNDING[dtype]).all()
         assert (reached >= 0.98).all(), (waypoint, reached)
         assert tally.pushed <= 4 + 4
         assert tally.pulled <= 4
         check(problem, solution, 1)
-        memory = solution.memory
 
 
 def test_the_sequence_turns():
     """Else a solver that only kept its first answer would pass the test above."""
     first, last = decaying(), decaying(time=0.48)
     ridge = true_ridge(last)
-    stale = quotient(last, Dense().solve(first, 1).vectors[:, 0], ridge) / exact(last, ridge)[:, 0]
+    stale = quotient(last, Dense().pairs(first, 1).vectors[:, 0], ridge) / exact(last, ridge)[:, 0]
     assert (stale < 0.6).all()
 
 
 def worst_of_a_sequence(seed: int) -> float:
     """The least share of the exact quotient along eight waypoints."""
-    memory, worst = Davidson().solve(decaying(seed=seed), 1).memory, 1.0
+    state, worst = Davidson().pairs(decaying(seed=seed), 1)[1], 1.0
     for waypoint in range(1, 9):
         problem = decaying(seed=seed, time=0.04 * waypoint)
-        solution, ridge = Davidson().solve(problem, 1, memory), true_ridge(problem)
-        memory = solution.memory
+        (solution, state), ridge = Davidson().pairs(problem, 1, state), true_ridge(problem)
         worst = min(
             worst, float((quotient(problem, solution.vectors[:, 0], ridge) / exact(problem, ridge)[:, 0]).min())
         )
@@ -203,35 +205,42 @@ def test_the_preconditioner_is_needed(monkeypatch):
 
 def test_a_converged_davidson_spends_no_more():
     problem = decaying()
-    memory = Davidson(keep=8).solve(problem, 1).memory
+    _, state = Davidson(keep=8).pairs(problem, 1)
     for _ in range(4):
-        memory = Davidson(keep=8).solve(problem, 1, memory).memory
+        _, state = Davidson(keep=8).pairs(problem, 1, state)
     tally = Tally(problem)
-    Davidson(keep=8).solve(tally, 1, memory)
+    Davidson(keep=8).pairs(tally, 1, state)
     assert (tally.pushed, tally.pulled) == (10, 1)  # eight kept, two stiff
 
 
 def test_davidson_is_the_same_every_time():
-    a, b = (Davidson().solve(decaying(), 2) for _ in range(2))
+    a, b = (Davidson().pairs(decaying(), 2)[0] for _ in range(2))
     assert torch.equal(a.vectors, b.vectors)
 
 
-@pytest.mark.parametrize("solver", [Dense(), Davidson(), NullSpace()], ids=lambda s: type(s).__name__)
-def test_a_batch_is_its_rows(solver):
+FREE = Limits(0.1, float("inf"), None, torch.full((3,), float("inf")).double())
+
+
+@pytest.mark.parametrize("method", [Dense(), Davidson(), NullSpace(), Outward()], ids=lambda one: type(one).__name__)
+def test_a_batch_is_its_rows(method: Method):
     problem, later = decaying(48, batch=3), decaying(48, batch=3, time=0.1)
     # One row is easy: it stops before the others do.
     easy = torch.tensor([1.0] + [1e-3] * 47).double()
     problem, later = (Matrices(torch.cat([p.C[:2], p.C[2:] * easy]), p.F) for p in (problem, later))
-    together = solver.solve(problem, 2)
-    next_together = solver.solve(later, 1, together.memory)
+    steps, state = method.start(problem, 2, FREE)
+    first = steps.direction[:, 0]
+    C, F = problem.push(0.1 * first[:, None])
+    after, _ = method.step(later, state, Gaps(C[:, 0], F[:, 0], first), FREE)
     for i in range(3):
-        alone = solver.solve(rows(problem, [i]), 2)
-        torch.testing.assert_close(together.quotients[i : i + 1], alone.quotients, rtol=1e-7, atol=1e-9)
-        overlap = (together.vectors[i, :2] * alone.vectors[0, :2]).sum(-1).abs()
+        alone, _ = method.start(rows(problem, [i]), 2, FREE)
+        torch.testing.assert_close(steps.quotient[i : i + 1], alone.quotient, rtol=1e-7, atol=1e-9)
+        torch.testing.assert_close(steps.size[i : i + 1], alone.size, rtol=1e-6, atol=0)
+        overlap = (steps.direction[i] * alone.direction[0]).sum(-1).abs()
         torch.testing.assert_close(overlap, torch.ones(2).double(), rtol=1e-6, atol=0)
-        memory = together.memory.rows(torch.tensor([i]))
-        alone = solver.solve(rows(later, [i]), 1, memory)
-        torch.testing.assert_close(next_together.quotients[i : i + 1], alone.quotients, rtol=1e-7, atol=1e-9)
+        gaps = Gaps(C[i : i + 1, 0], F[i : i + 1, 0], first[i : i + 1])
+        carried = {name: tensor[i : i + 1] for name, tensor in state.items()}
+        on_alone, _ = method.step(rows(later, [i]), carried, gaps, FREE)
+        torch.testing.assert_close(after.quotient[i : i + 1], on_alone.quotient, rtol=1e-6, atol=1e-9)
 
 
 # The published rule
@@ -241,8 +250,7 @@ def test_a_batch_is_its_rows(solver):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_nullspace_is_the_published_rule(seed, dtype):
     problem = cast(decaying(16, seed=seed), dtype)
-    solver = NullSpace()
-    solution = solver.solve(problem, 2)
+    solution = NullSpace().candidates(problem, 2)
     check(problem, solution, 2)
     for i in range(2):
         F, C = problem.F[i].double(), problem.C[i].double()
@@ -261,10 +269,9 @@ def test_nullspace_is_the_published_rule(seed, dtype):
 def test_nullspace_projects_the_previous_direction_on_the_candidates():
     problem = decaying(16)
     previous = torch.nn.functional.normalize(normal(2, 16, seed=4), dim=1)
-    solution = NullSpace().solve(problem, 1, None, previous)
-    assert solution.continued
+    solution = NullSpace().candidates(problem, 1, previous)
     for i in range(2):
-        free = leading(problem.F[i].T @ problem.F[i], 0.99)[1]
+        free = split(problem.F[i].T @ problem.F[i], 0.99)[1]
         assert 0 < len(free) < 16
         inside = free @ problem.C[i].T @ problem.C[i] @ free.T
         s, U = torch.linalg.eigh(inside)
@@ -279,7 +286,7 @@ def test_nullspace_takes_every_candidate_that_counts():
     """A = I inside the free plane: two candidates make up 100 %, one only half."""
     problem = Matrices(torch.eye(3).double()[None], torch.tensor([[[0.0, 0.0, 1.0]]]).double())
     previous = torch.tensor([[0.6, 0.8, 0.0]]).double()
-    solution = NullSpace().solve(problem, 1, None, previous)
+    solution = NullSpace().candidates(problem, 1, previous)
     torch.testing.assert_close(solution.vectors[:, 0], previous)
 
 
@@ -288,9 +295,9 @@ def test_nullspace_takes_every_candidate_that_counts():
 def test_nullspace_always_answers(name, k):
     problem = PROBLEMS[name]
     if k <= problem.dim:
-        check(problem, NullSpace().solve(problem, k), k)
+        check(problem, NullSpace().candidates(problem, k), k)
     previous = torch.nn.functional.normalize(normal(2, problem.dim, seed=4), dim=1)
-    check(problem, NullSpace().solve(problem, 1, None, previous), 1)
+    check(problem, NullSpace().candidates(problem, 1, previous), 1)
 
 
 # Their parts

@@ -12,56 +12,54 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eigenwalk.maths.rayleigh.operators import Operators
-from eigenwalk.maths.rayleigh.subspace import Gaps, Memory, Solution, gram
+from eigenwalk.direction import Gaps, Limits, Method, Sight, State, Step
+from eigenwalk.maths.methods.pairs import Pairs
+from eigenwalk.maths.methods.subspace import gram, identity
 
 
 @dataclass(frozen=True)
-class NullSpace:
-    """The published method's directions from full Jacobians.
+class NullSpace(Method):
+    """The published method's directions from full Jacobians, taken by forward differences as there.
 
     Attributes:
         fixed_share: β_f, the share of B's squared eigenvalues that is forbidden.
         varied_share: β_c, the share of the projected A's squared eigenvalues that candidates make up.
     """
 
+    differences = 0.01
+
     fixed_share: float = 0.99
     varied_share: float = 0.999
 
-    def solve(
-        self,
-        problem: Operators,
-        k: int,
-        memory: Memory | None = None,
-        previous: Tensor | None = None,
-        gaps: Gaps | None = None,
-    ) -> Solution:
-        """k candidates at each row, the largest varied change first.
+    def start(self, sight: Sight, k: int, limits: Limits) -> tuple[Step, State]:
+        """Steps along k candidates, the largest varied change first."""
+        return self.candidates(sight, k).leading(k, limits), {}
 
-        With a `previous` direction the first is that one, projected on the candidates' span. `quotients`
-        holds each one's plain ratio ``vᵀAv / vᵀBv``.
+    def step(self, sight: Sight, state: State, gaps: Gaps, limits: Limits) -> tuple[Step, State]:
+        """The step along the last direction, projected on the candidates' span."""
+        return self.candidates(sight, 1, gaps.direction).leading(1, limits).map(lambda tensor: tensor[:, 0]), {}
+
+    def candidates(self, sight: Sight, k: int, previous: Tensor | None = None) -> Pairs:
+        """k candidates at each row; the first is the projection of `previous` ``(batch, latent)`` where that is given.
+
+        A quotient is the plain ratio ``vᵀAv / vᵀBv``.
         """
-        V = torch.eye(problem.dim).to(problem.like).expand(problem.batch, -1, -1)
-        CV, FV = problem.push(V)
+        V = identity(sight.dim, sight.batch, sight.like)
+        CV, FV = sight.push(V)
         a, b = gram(CV), gram(FV)
         rows = [
-            self._row(a[i], b[i], k, None if previous is None else previous[i].double()) for i in range(problem.batch)
+            self._row(a[i], b[i], k, None if previous is None else previous[i].double()) for i in range(sight.batch)
         ]
         best = torch.stack(rows)
         top = torch.einsum("nkd,nde,nke->nk", best, a, best)
         held = torch.einsum("nkd,nde,nke->nk", best, b, best)
-        best = best.to(V)
-        nothing = Memory(best, best.new_zeros(problem.batch, 0, problem.dim), best.new_zeros(problem.batch, 0))
-        return Solution(
-            top / held.clamp_min(1e-30), best, held.new_zeros(problem.batch), V, CV, FV, nothing, previous is not None
-        )
+        return Pairs(V, CV, FV, held.new_zeros(sight.batch), top / held.clamp_min(1e-30), best.to(V))
 
     def _row(self, a: Tensor, b: Tensor, k: int, previous: Tensor | None) -> Tensor:
-        held, free = leading(b, self.fixed_share)
+        held, free = split(b, self.fixed_share)
         # A B of full rank would forbid every direction: what it holds least stays free.
         free = free if len(free) else held[-1:]
-        inside = free @ a @ free.T
-        top, _ = leading(inside, self.varied_share)
+        top, _ = split(free @ a @ free.T, self.varied_share)
         candidates = top @ free
         if previous is not None:
             along = (candidates @ previous) @ candidates
@@ -73,7 +71,7 @@ class NullSpace:
         return candidates[:k]
 
 
-def leading(M: Tensor, share: float) -> tuple[Tensor, Tensor]:
+def split(M: Tensor, share: float) -> tuple[Tensor, Tensor]:
     """M's eigenvectors (rows, largest first) that make up `share` of its squared eigenvalues, and the others."""
     s, U = torch.linalg.eigh((M + M.T) / 2)
     s, U = s.flip(0).clamp_min(0), U.flip(1).T

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from eigenwalk.direction import Directions, Sight
+from eigenwalk.direction import Directions, Method, Sight
 from eigenwalk.errors import CompositionError, ContractError
+from eigenwalk.maths.methods.dense import Dense
+from eigenwalk.maths.methods.outward import Outward
 from eigenwalk.names.registry import Offer, Registry
 from eigenwalk.spec import DirectionSpec, Option
 from eigenwalk.testing import DIRECTION, Case, check, check_direction, names, save_golden
@@ -123,6 +125,50 @@ class Back(Anew):
         return V if previous is None else -super().turned(V, previous)
 
 
+class Whole(Method):
+    """Keeps the contract: `Outward` by another name, in which one thing can be broken."""
+
+    inner = Outward()
+
+    def start(self, sight, k, limits):
+        return self.inner.start(sight, k, limits)
+
+    def step(self, sight, state, gaps, limits):
+        return self.inner.step(sight, state, gaps, limits)
+
+
+class Flat(Whole):
+    def start(self, sight, k, limits):
+        step, state = super().start(sight, k, limits)
+        return step, {name: tensor[0] for name, tensor in state.items()}
+
+
+class Leap(Whole):
+    def step(self, sight, state, gaps, limits):
+        step, state = super().step(sight, state, gaps, limits)
+        return replace(step, size=2 * limits.longest + step.size), state
+
+
+class Keeper(Whole):
+    """Keeps on itself what it should carry in its state."""
+
+    def start(self, sight, k, limits):
+        self.sense = 1.0
+        return super().start(sight, k, limits)
+
+    def step(self, sight, state, gaps, limits):
+        step, state = super().step(sight, state, gaps, limits)
+        self.sense = -self.sense
+        return replace(step, direction=self.sense * step.direction), state
+
+
+class Spoiler(Whole):
+    def step(self, sight, state, gaps, limits):
+        step = super().step(sight, state, gaps, limits)
+        state["model_values"].mul_(2)
+        return step
+
+
 BAD = [
     ("shape", Transposed()),
     ("finite", Unfinished()),
@@ -137,6 +183,10 @@ BAD = [
     ("independence", Mixed()),
     ("curved", Straight()),
     ("curved", Back()),
+    ("start", Flat()),
+    ("step", Leap()),
+    ("state", Keeper()),
+    ("state", Spoiler()),
 ]
 
 
@@ -148,7 +198,10 @@ def failed(report) -> list[str]:
     return [finding.check for finding in report.failures]
 
 
-@pytest.mark.parametrize("directions", [Steepest(), Anew(), Axes()], ids=["local", "curved", "global"])
+GOOD = [Steepest(), Anew(), Axes(), Whole(), Dense()]
+
+
+@pytest.mark.parametrize("directions", GOOD, ids=lambda one: type(one).__name__)
 def test_directions_that_keep_the_contract_pass(directions):
     report = check_direction(directions)
     report.raise_for_failures()

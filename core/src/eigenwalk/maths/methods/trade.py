@@ -6,8 +6,7 @@ is nearest its tolerance and lower the rest. They are found by multiplicative up
 
     μ_i ← μ_i √(ρ_i / ρ̄)        ρ_i: the share of its tolerance that feature i would use
 
-so that at the end no feature is strained while another has room. A feature never counts for less than `LEAST`: one that
-has room is still not given away.
+so that at the end no feature is strained while another has room.
 """
 
 from __future__ import annotations
@@ -18,14 +17,16 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from eigenwalk.maths.rayleigh.subspace import Solution, gram, ritz
+from eigenwalk.maths.methods.pairs import Pairs
+from eigenwalk.maths.methods.subspace import gram, ritz, without_zeros
 
 ROUNDS = 16
 LEAST = 0.05
+"""Floor on μ_i, whose mean is 1: a feature that has room is still held."""
 
 
 def multipliers(count: int, like: Tensor, strain: Callable[[Tensor], Tensor]) -> Tensor:
-    """μ ``(batch, count)``, of mean 1; `strain` tells, for a μ, each feature's share ρ of its tolerance."""
+    """μ ``(batch, count)``, of mean 1; `strain` maps a μ to each feature's share ρ of its tolerance."""
     mu = like.new_ones(like.shape[0], count)
     for _ in range(ROUNDS if count > 1 else 0):
         rho = strain(mu)
@@ -36,28 +37,26 @@ def multipliers(count: int, like: Tensor, strain: Callable[[Tensor], Tensor]) ->
     return mu
 
 
-def shared_out(X: Tensor, blocks: tuple[int, ...]) -> tuple[Tensor, ...]:
-    """X ``(..., q)`` by fixed feature; one part where the sizes are not told."""
+def by_feature(X: Tensor, blocks: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """X ``(..., q)`` split into one part for each fixed feature; `blocks` are their sizes."""
     return X.split(blocks, -1) if len(blocks) > 1 else (X,)
 
 
-def traded(solution: Solution, blocks: tuple[int, ...]) -> Solution:
-    """The leading pairs of `solution` again, where no feature of `blocks` is strained while another has room."""
+def trade(pairs: Pairs, blocks: tuple[int, ...]) -> Pairs:
+    """The leading pairs again, such that no feature of `blocks` is strained while another has room."""
     if len(blocks) < 2:
-        return solution
-    a = gram(solution.CV)
-    # A zero in place of a vector has no quotient: behind all others with it.
-    a = a - torch.diag_embed((solution.V.square().sum(-1) < 0.5).to(a))
-    b = torch.stack([gram(part) for part in shared_out(solution.FV, blocks)], 1)
+        return pairs
+    a = without_zeros(gram(pairs.CV), pairs.V)
+    b = torch.stack([gram(part) for part in by_feature(pairs.FV, blocks)], 1)
 
-    def pairs(mu: Tensor) -> tuple[Tensor, Tensor]:
-        return ritz(a, torch.einsum("bi,bijk->bjk", mu, b), solution.ridge)
+    def solve(mu: Tensor) -> tuple[Tensor, Tensor]:
+        return ritz(a, torch.einsum("bi,bijk->bjk", mu, b), pairs.ridge)
 
     def strain(mu: Tensor) -> Tensor:
-        x = pairs(mu)[1][:, 0]
+        x = solve(mu)[1][:, 0]
         return torch.einsum("bj,bijk,bk->bi", x, b, x).clamp_min(0).sqrt()
 
-    theta, Y = pairs(multipliers(len(blocks), a, strain))
-    n = solution.vectors.shape[1]
-    X = Y[:, :n].to(solution.V) @ solution.V
-    return replace(solution, quotients=theta[:, :n], vectors=X / X.norm(dim=-1, keepdim=True))
+    theta, Y = solve(multipliers(len(blocks), a, strain))
+    n = pairs.vectors.shape[1]
+    X = Y[:, :n].to(pairs.V) @ pairs.V
+    return replace(pairs, quotients=theta[:, :n], vectors=X / X.norm(dim=-1, keepdim=True))
