@@ -106,7 +106,7 @@ def test_what_a_file_needs_and_how_to_write_it(said, monkeypatch):
     def needy(path: str, space: str = "z", truncation: float = 1) -> None:
         raise OptionError("label must be given")
 
-    monkeypatch.setattr("eigenwalk_miniatures.generator.opened", needy)
+    monkeypatch.setattr("eigenwalk_miniatures.generator.open_trained", needy)
     code, out, err = said("mine.safetensors")
     assert code == 2 and "options" in out
     assert 'label must be given. A file\'s options follow its path: open("mine.safetensors", option=value)' in err

@@ -87,6 +87,9 @@ WRONG = {  # text -> the faulty characters, and a part of the message
     "f(None)": ("None", "a value is"),
     "f((1, (2, 3)))": ("(2, 3)", "several values"),
     "f(1e999)": ("1e999", "finite"),
+    f"f(0x1{'0' * 3900})": (f"0x1{'0' * 3900}", "between -2^63 and 2^63"),
+    f"f(({'1,' * 1000}7))": ("7", "at most 1000 values, got 1001"),
+    "n" * 201: ("n" * 201, "words joined by dots"),
     "3": ("3", "found a number"),
     "'./x.py:fn'": ("'./x.py:fn'", 'file("./x.py:fn")'),
     "é | f(x=1 + 2)": ("1 + 2", "a value is"),
@@ -112,7 +115,7 @@ def test_errors_point_at_the_place(text):
         parse(text)
     error = caught.value
     assert message in error.message
-    assert error.text == text
+    assert error.text == text and max(map(len, str(error).splitlines())) < 320
     assert text[error.start : error.end] == place
 
 

@@ -37,7 +37,7 @@ class EigenwalkError(Exception):
 
 
 class InputError(EigenwalkError):
-    """What the user typed or passed is wrong; the message says what to write instead."""
+    """A mistake in what the user typed or passed; the message says what to write instead."""
 
     exit_code = 2
 
@@ -87,7 +87,7 @@ class RecipeError(InputError):
 
 
 class OutOfMemory(InputError):
-    """What was asked for does not fit into memory; the message says what needs less."""
+    """A walk that does not fit into memory; the message says what needs less."""
 
 
 class PluginError(EigenwalkError):

@@ -1,4 +1,4 @@
-"""What a plugin declares about what it offers: frozen data, and no torch.
+"""The declarations of plugins about what they offer: frozen data, and no torch.
 
 A plugin's entry point names a module that holds these specs and the hooks that return them. Nothing
 heavier is imported until a name is used: then `load`, text of the form ``package.module:factory``, is
@@ -84,7 +84,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class _Spec:
-    """What all specs have.
+    """The fields of all specs.
 
     `api` is the version of the contracts that the plugin was written for: one that says nothing speaks the first.
 
@@ -121,7 +121,7 @@ class _Spec:
                 )
 
     def needed(self, options: Mapping[str, Any]) -> tuple[Weights, ...]:
-        """The files that `options`, by name, need; an option that is not among them has its default.
+        """Return the files that `options`, by name, need; an option that is not among them has its default.
 
         Raises:
             OptionError: as `implied` does, of options that contradict each other.
@@ -133,20 +133,20 @@ class _Spec:
         """
         values = {option.name: option.default for option in self.options} | dict(options)
         if self.implied:
-            values |= _imported(self.implied)(dict(options))
+            values |= _import(self.implied)(dict(options))
         return tuple(one for one in self.weights if one.option is None or values[one.option[0]] == one.option[1])
 
     def factory(self) -> Callable[..., Any]:
-        """The factory that `load` names, imported now.
+        """Import and return the factory that `load` names.
 
         Raises:
             ImportError, AttributeError: as the plugin's module raises them; the registry names the plugin.
         """
-        return _imported(self.load)
+        return _import(self.load)
 
 
-def _imported(text: str) -> Callable[..., Any]:
-    """What ``package.module:attribute`` names."""
+def _import(text: str) -> Callable[..., Any]:
+    """Import what ``package.module:attribute`` names."""
     module, _, attribute = text.partition(":")
     found: Any = importlib.import_module(module)
     for part in attribute.split("."):
@@ -182,12 +182,12 @@ class GeneratorSpec(_Spec):
 
 @dataclass(frozen=True)
 class DirectionSpec(_Spec):
-    """A way to choose directions other than the Rayleigh quotient, offered by name for comparison."""
+    """A way to choose directions other than the Rayleigh quotient, offered by name."""
 
 
 @dataclass(frozen=True)
 class CommandSpec:
-    """A command that a plugin adds: ``eigenwalk NAME``; `load` gives a function or a typer application.
+    """A command that a plugin adds: ``eigenwalk NAME``; `load` names a function or a typer application.
 
     A name of two words, such as ``index check``, joins a group of the core.
     """

@@ -81,7 +81,7 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
     try:
         entries = tomllib.loads(text)
     except RecursionError:
-        raise FileError(f"{source} is not read: nested more than {DEEPEST} deep") from None
+        raise FileError(f"{source} is not read: nested too deep, at most {DEEPEST} levels") from None
     except ValueError as error:
         raise FileError(f"{source} is not TOML: {error}") from None
     _check_depth(entries, source)
@@ -99,7 +99,7 @@ def parse_json(text: str | bytes, source: str, limit: int = LARGEST) -> Any:
     try:
         found = json.loads(text)
     except RecursionError:
-        raise FileError(f"{source} is not read: nested more than {DEEPEST} deep") from None
+        raise FileError(f"{source} is not read: nested too deep, at most {DEEPEST} levels") from None
     except ValueError as error:
         raise FileError(f"{source} is truncated or damaged: no JSON ({error})") from None
     _check_depth(found, source)
@@ -125,4 +125,4 @@ def _check_depth(value: Any, source: str) -> None:
         ]
         if not level:
             return
-    raise FileError(f"{source} is not read: nested more than {DEEPEST} deep")
+    raise FileError(f"{source} is not read: nested too deep, at most {DEEPEST} levels")

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from eigenwalk.checkpoint.archive import Members
-from eigenwalk.checkpoint.jsons import read_json
 from eigenwalk.checkpoint.kinds import ZIP, Kind, kind_of
 from eigenwalk.checkpoint.lazy import LazyTensor
 from eigenwalk.checkpoint.machine import Record
@@ -23,12 +22,14 @@ from eigenwalk.checkpoint.safetensors import read_safetensors
 from eigenwalk.checkpoint.selection import StateDict, copies, flatten, select
 from eigenwalk.checkpoint.torchfile import Pickled, read_archive, read_legacy, read_pickle
 from eigenwalk.errors import FileError
+from eigenwalk.textfile import parse_json
 
 NOT_WEIGHTS = {
     b"version https://git-lfs": "is a Git LFS pointer, not the file itself: run git lfs pull",
     b"<!doctype html": "is a web page, not a checkpoint: the download went to a page instead of the file",
     b"<html": "is a web page, not a checkpoint: the download went to a page instead of the file",
 }
+LARGEST_JSON = 8 << 20
 _SHARED: ContextVar[dict[Path, Checkpoint] | None] = ContextVar("_SHARED", default=None)
 
 
@@ -172,7 +173,7 @@ class Checkpoint(os.PathLike[str]):
 
     def json(self) -> Any:
         """What this JSON file holds; raises FileError where it is too long, too deep, or none."""
-        return read_json(bytes(self.data[: 1 << 24]), str(self))
+        return parse_json(bytes(self.data[: LARGEST_JSON + 1]), str(self), LARGEST_JSON)
 
     @cached_property
     def words(self) -> str:

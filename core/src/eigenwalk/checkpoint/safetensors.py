@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from eigenwalk.checkpoint.jsons import read_json
 from eigenwalk.checkpoint.lazy import LazyTensor, Storage, contiguous
 from eigenwalk.errors import FileError
+from eigenwalk.textfile import parse_json
 
 LARGEST_HEADER = 8 << 20
 """Bytes of a header that are read; 10,000 tensors take about a million."""
@@ -28,7 +28,7 @@ def read_safetensors(data: memoryview, what: str) -> tuple[dict[str, LazyTensor]
         raise FileError(f"{what} cannot be opened as safetensors, it is truncated: its header is longer than the file")
     if size > LARGEST_HEADER:
         raise FileError(f"{what} was not opened: its header has {size} bytes, at most {LARGEST_HEADER} are read")
-    header = read_json(bytes(data[8 : 8 + size]), what)
+    header = parse_json(bytes(data[8 : 8 + size]), what, LARGEST_HEADER)
     numbers = data[8 + size :]
     if not isinstance(header, dict):
         raise FileError(f"{what} cannot be opened as safetensors: its header is no table")

@@ -1,4 +1,4 @@
-"""``eigenwalk describe``: everything that is known about a name, or the canonical form of an expression."""
+"""``eigenwalk describe``: what is known about a name or a file, or the canonical form of an expression."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _call(out: Console, call: Call, registry: Registry, measure: bool | None) ->
         _function(out, call, registry, measure)
         return
     offer = call.offer or _find(registry, call)
-    _offer(out, offer, registry)
+    _offer(out, offer)
     if isinstance(offer.spec, GeneratorSpec):
         given = {name for name, _ in call.options}
         missing = [option.name for option in offer.spec.options if option.required and option.name not in given]
@@ -109,7 +109,7 @@ def _file(out: Console, node: Open, registry: Registry, measure: bool | None) ->
     """Print what is known of a generator's file."""
     with sharing():
         offer = registry.open(open_checkpoint(node))
-        _offer(out, offer, registry)
+        _offer(out, offer)
         try:
             _opened(out, node, registry, offer.spec, measure)
         except OptionError as error:
@@ -135,10 +135,10 @@ def _opened(
 
     with opened.status("opening"):
         generator, used = build_generator(node, registry)
-    rows = opened.known(generator, used, spec)
+    rows = opened.known_facts(generator, used, spec)
     if measure is not False:
         with warnings.catch_warnings(action="ignore"):  # of libraries, about themselves
-            rows += opened.measured(generator, measure is True)
+            rows += opened.measure(generator, measure is True)
     out.print("opened", style="dim")
     facts(out, rows)
 
@@ -184,7 +184,8 @@ def _find(registry: Registry, call: Call) -> Offer[Any]:
         raise
 
 
-def _offer(out: Console, offer: Offer[Any], registry: Registry) -> None:
+def _offer(out: Console, offer: Offer[Any]) -> None:
+    """Print what the spec of an offer says, and how its files of weights are."""
     spec = offer.spec
     kind = type(spec).__name__.removesuffix("Spec").lower()
     if getattr(spec, "kind", "feature") == "projection":

@@ -1,4 +1,4 @@
-"""What can be known of a generator once it is open: its size, its licence, what an image and a waypoint cost."""
+"""What is known of a generator once it is open: its size, its licence, what an image and a waypoint cost."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 Rows = list[tuple[str, str]]
 PATIENCE = 2.0
-"""Seconds that an image may take if a waypoint, some ten times as long, is to be measured unasked."""
+"""Seconds: if an image takes longer, a waypoint, some ten times as long, is measured only with --measure."""
 EXACT = 10_000_000
-"""From so many parameters on, they are told in millions."""
+"""From so many parameters on, their number is given in millions."""
 UNSAID = "the file does not say: ask who published it"
 RECORDED = {
     "twice": "",
@@ -45,8 +45,8 @@ def status(what: str) -> Iterator[None]:
         yield
 
 
-def known(generator: Generator, used: Sequence[Used], spec: GeneratorSpec | None) -> Rows:
-    """What the generator, its files and its spec say."""
+def known_facts(generator: Generator, used: Sequence[Used], spec: GeneratorSpec | None) -> Rows:
+    """Return what the generator, its files and its spec say."""
     rows = [("file", f"{name}, {in_words(_size(name))}") for one in used for name, _ in one.files]
     facts = dict(generator.facts)
     latent, count = facts.pop("latent", ""), facts.pop("parameters", "")
@@ -65,8 +65,8 @@ def known(generator: Generator, used: Sequence[Used], spec: GeneratorSpec | None
     return rows
 
 
-def measured(generator: Generator, always: bool) -> Iterator[tuple[str, str]]:
-    """What an image and a waypoint cost on this machine, measured once; a long waypoint only if `always`."""
+def measure(generator: Generator, always: bool) -> Iterator[tuple[str, str]]:
+    """Yield what an image and a waypoint cost on this machine; a long waypoint is measured only if `always`."""
     device = torch.device("cpu")
     room, latents = free(device), generator.sample(1, 0)
     look = Linearisation(generator, (("its image", FunctionFeature(lambda images: images)),), differences=1.0)
@@ -103,11 +103,11 @@ def _size(name: str) -> int:
     return Path(name).expanduser().stat().st_size
 
 
-def _parameters(generator: Generator, said: str) -> str:
-    """How many there are and in which dtype, of all modules that the generator holds; `said` is its own count."""
+def _parameters(generator: Generator, own_count: str) -> str:
+    """Return how many parameters all modules of the generator have, and their dtype; `own_count` is what it says."""
     found = {id(one): one for module in reachable(generator, nn.Module) for one in module.parameters()}
     count = sum(one.numel() for one in found.values())
     if not count:
-        return said or "none that are seen from outside"
+        return own_count or "none that are seen from outside"
     kinds = " and ".join(sorted({str(one.dtype).removeprefix("torch.") for one in found.values()}))
-    return f"{said or (f'{count / 1e6:,.1f} million' if count >= EXACT else f'{count:,}')}, {kinds}"
+    return f"{own_count or (f'{count / 1e6:,.1f} million' if count >= EXACT else f'{count:,}')}, {kinds}"

@@ -1,4 +1,4 @@
-"""What is installed: plugins found through entry-point group ``eigenwalk``, and the names they offer.
+"""The names that installed plugins offer, found through the entry-point group ``eigenwalk``.
 
     registry = Registry.discover()
     registry.feature("fourier.low")          # an Offer: the spec, and who offers it
@@ -46,7 +46,7 @@ class Offer(Generic[S]):
 
     @property
     def name(self) -> str:
-        """The name that is offered."""
+        """Return the name that is offered."""
         return self.spec.name
 
     def __str__(self) -> str:
@@ -156,7 +156,7 @@ class Registry:
         )
 
     def _readable(self) -> str:
-        """What generators that are known and not installed would read."""
+        """Return which formats known plugins that are not installed would read."""
         here = {normal_name(plugin.source.distribution) for plugin in self.plugins}
         found: dict[str, dict[str, None]] = {}
         for entry in self.index.generators.values():
@@ -239,7 +239,7 @@ class Registry:
 
 
 def _collect(plugins: Iterable[Plugin], hook: str, failures: list[Failure]) -> tuple[Offer[Any], ...]:
-    """The offers of all answers to `hook`, sorted; what is offered twice is added to `failures`."""
+    """Return the offers of all answers to `hook`, sorted; a name offered twice is added to `failures`."""
     offers: dict[tuple[str, str], Offer[Any]] = {}
     for plugin in plugins:
         source = plugin.source

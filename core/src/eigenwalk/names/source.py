@@ -1,4 +1,4 @@
-"""The text of an expression made readable for Python's parser, with every place traced to the user's text.
+"""Rewrite the text of an expression for Python's parser, and trace every place back to the user's text.
 
 Where a name may stand, a path does too: ``./my_feature.py:fn`` becomes ``file("./my_feature.py:fn")``, and
 for a generator ``ffhq.pkl`` becomes ``open("ffhq.pkl")``. Where a value stands, a path becomes a string.
@@ -17,14 +17,14 @@ CHECKPOINTS = (
     *(".pkl", ".pickle", ".pt", ".pt2", ".pth", ".ckpt", ".safetensors"),
     *(".onnx", ".bin", ".npz", ".zip", ".h5", ".tar"),
 )
-"""How files of weights commonly end; other files need a path separator, or to exist."""
+"""Usual endings of files of weights; another file is taken for a path if it has a separator or exists."""
 
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'')
 _FUNCTION = re.compile(
     r"""(?:[A-Za-z]:(?=[\\/]))?[^\s"'()|<>*~,=:\[\]]*\.py(?::(?P<attribute>[^\W\d]\w*(?:\.[^\W\d]\w*)*)|(?!\w))"""
 )
 _PATH = re.compile(r"""(?:\.{0,2}[\\/]|[A-Za-z]:[\\/])[^\s"'()|<>*,=\[\]]*""")
-_OPENED = re.compile(r"""(?P<path>[^"'()|<>*=]*[^"'()|<>*=\s])\s*(?P<call>\(.*)?""", re.DOTALL)
+_FILE = re.compile(r"""(?P<path>[^"'()|<>*=]*[^"'()|<>*=\s])\s*(?P<call>\(.*)?""", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Source:
     ends: tuple[int, ...]
 
     def place(self, start: int, end: int) -> tuple[int, int]:
-        """The place in the user's text of characters `start` to `end` of `python`."""
+        """Return the place in the user's text of characters `start` to `end` of `python`."""
         if start >= len(self.python):
             return len(self.text), len(self.text) + 1
         return self.starts[start], max(self.starts[start] + 1, self.ends[min(end, len(self.python)) - 1])
 
 
 def quoted(text: str) -> str:
-    r"""`text` as a string in double quotes, whatever it holds: ``"``, ``\`` and what cannot be printed escaped."""
+    r"""Return `text` in double quotes; ``"``, ``\`` and what cannot be printed are escaped."""
 
     def escaped(char: str) -> str:
         if char in '"\\':
@@ -61,7 +61,7 @@ def quoted(text: str) -> str:
 
 
 def read(text: str, opens: bool = False, isfile: Callable[[str], bool] = lambda path: False) -> Source:
-    """The `Source` of `text`; with `opens`, the whole text may be a path to a generator's file.
+    """Return the `Source` of `text`; with `opens`, the whole text may be a path to a generator's file.
 
     Raises:
         ExpressionError: empty, longer than `MAX_TEXT`, or with a path that names no function.
@@ -74,13 +74,17 @@ def read(text: str, opens: bool = False, isfile: Callable[[str], bool] = lambda 
         raise ExpressionError(f"longer than {MAX_TEXT} characters ({len(text)})", text[:60] + "…", 60)
     scanner = _Scanner(text)
     if opens:
-        scanner.opened(isfile)
+        scanner.open_path(isfile)
     scanner.scan()
     return scanner.source()
 
 
 class _Scanner:
-    """One pass over the text, outside strings; keeps where every character came from."""
+    """Goes through the text once, and keeps where every character came from.
+
+    `calls` says of every open parenthesis whether it lies inside a call; `before` is the last character that is no
+    space.
+    """
 
     def __init__(self, text: str):
         self.text = text
@@ -96,7 +100,7 @@ class _Scanner:
         return Source(self.text, "".join(self.pieces), tuple(self.starts), tuple(self.ends))
 
     def keep(self, python: str, length: int) -> None:
-        """Write `python` for the next `length` characters of the text."""
+        """Write `python` in place of the next `length` characters of the text."""
         same = len(python) == length
         for i in range(len(python)):
             self.starts.append(self.at + i if same else self.at)
@@ -106,7 +110,7 @@ class _Scanner:
         self.at += length
 
     def scan(self) -> None:
-        """Copy the text to its end; paths become strings, line breaks become spaces."""
+        """Copy the text to its end; paths become strings, line breaks spaces."""
         while self.at < self.stop:
             char = self.text[self.at]
             if char in "\"'":
@@ -134,7 +138,7 @@ class _Scanner:
         self.keep(match[0], len(match[0]))
 
     def path(self) -> bool:
-        """Rewrite a path that begins here; False where none does."""
+        """Rewrite a path that begins here; False if none does."""
         if any(self.calls):
             return self.before in ("=", ",", "(") and self.path_value()
         if self.before not in ("", "|", "~", "*", "("):
@@ -154,7 +158,7 @@ class _Scanner:
         return True
 
     def path_value(self) -> bool:
-        """Put a path that stands as an option's value into quotes; False where none does."""
+        """Quote a path that stands as an option's value; False if none does."""
         match = _PATH.match(self.text, self.at, self.stop) or _FUNCTION.match(self.text, self.at, self.stop)
         if match is None or not (match.re is _PATH or match["attribute"]):
             return False
@@ -162,7 +166,7 @@ class _Scanner:
         return True
 
     def replace(self, name: str, path: str, end: int) -> None:
-        """Write ``name("path")``, open for options where ``(`` follows."""
+        """Write ``name("path")``, left open for options if ``(`` follows."""
         rest = self.text[end : self.stop]
         if rest.lstrip().startswith("("):
             end += len(rest) - len(rest.lstrip()) + 1
@@ -173,15 +177,15 @@ class _Scanner:
         else:
             self.keep(f"{name}({quoted(path)})", end - self.at)
 
-    def opened(self, isfile: Callable[[str], bool]) -> None:
-        """Rewrite the whole text where it is a path to a generator's file, with or without options."""
+    def open_path(self, isfile: Callable[[str], bool]) -> None:
+        """Rewrite the whole text if it is a path to a generator's file, with or without options."""
         whole = self.text[self.at : self.stop]
         if _FUNCTION.match(whole) or whole.isidentifier():
             return
         if isfile(whole):
             self.replace("open", whole, self.stop)
             return
-        match = _OPENED.fullmatch(whole)
+        match = _FILE.fullmatch(whole)
         if match is None:
             return
         path = match["path"]

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Used:
-    """What one name stood for, so that a run can be repeated.
+    """The plugin, weights and files behind one name, so that a run can be repeated.
 
     `weights` are the files that its factory opened, from the store or from inside its package, and `files` the
     user's own, each with its SHA-256. A function in a user's file has no distribution and no version.

@@ -38,7 +38,7 @@ from eigenwalk.runs.memory.fitting import first_start, fitted, sampled
 from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.runs.ready import check_device, check_weights
 from eigenwalk.runs.recipe import Recipe
-from eigenwalk.runs.typical_cache import remembered
+from eigenwalk.runs.typical_cache import cached_typical
 from eigenwalk.walk import Front, WalkOptions, walk
 
 Named = str | Feature | Callable[[torch.Tensor], torch.Tensor]
@@ -163,7 +163,7 @@ def _prepare(
     named, scale = tuple((term.text, term.feature) for term in terms), latent_scale(generator)
     h = None if method.differences is None else method.differences * scale / math.sqrt(2 * generator.latent_dim)
     look = Linearisation(generator, named, differences=h, dtype=dtype)
-    # Before typical distances take their time: a function or a budget that will not do is told at once.
+    # First, since typical distances take their time: a function or a budget that will not do is refused at once.
     first = first_start(look, recipe.seeds, device)
     notes = [*generator.notes, *_flat(look, first)]
     fit = fitted(look, first, len(recipe.seeds) * recipe.paths, budget, recipe.batch)
@@ -240,7 +240,7 @@ def _typical(
     # An object that no name leads to may be another one next time: nothing says what it depends on.
     if not used or not term.used:
         return measure()
-    return remembered(term.text, (*used, *term.used), measure)
+    return cached_typical(term.text, (*used, *term.used), measure)
 
 
 def _device(text: str) -> torch.device:

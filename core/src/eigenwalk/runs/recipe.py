@@ -47,7 +47,7 @@ IDENTITY = (
     *("generator", "fix", "vary", "seeds", "steps", "paths"),
     *("stride", "solver", "tolerance", "region", "dtype", "precision"),
 )
-"""The entries that decide where a walk goes; the others say how it is computed, or with what it was."""
+"""The entries that decide where a walk goes; the others say how it is computed, or record what it was made with."""
 EXAMPLES = {"generator": 'generator = "rooms"', "vary": 'vary = ["pixels"]'}
 
 

@@ -1,4 +1,4 @@
-"""Typical distances, measured once: kept in the user's cache under everything that they depend on."""
+"""Typical distances, kept in the user's cache under everything that they depend on."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 
+from eigenwalk.errors import FileError
 from eigenwalk.maths.typical import SAMPLES, SEED
 from eigenwalk.objects.build import Used
 from eigenwalk.store import cache_folder, write_whole
+from eigenwalk.textfile import read_json
 
 
-def remembered(text: str, used: Sequence[Used], measure: Callable[[], float]) -> float:
-    """The number measured before for `text` with exactly these distributions, weights and files, else a new one.
+def cached_typical(text: str, used: Sequence[Used], measure: Callable[[], float]) -> float:
+    """Return what was measured before for `text` with exactly these distributions, weights and files, or measure it.
 
     A cache that cannot be read or written costs only time.
     """
     key = json.dumps([text, SAMPLES, SEED, version("eigenwalk"), [asdict(one) for one in used]], sort_keys=True)
     file = cache_folder() / "typical" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return float(json.loads(file.read_text(encoding="utf-8"))["typical"])
+    with suppress(FileError, ValueError, KeyError, TypeError):
+        return float(read_json(file)["typical"])
     value = measure()
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)

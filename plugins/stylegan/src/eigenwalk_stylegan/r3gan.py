@@ -83,7 +83,7 @@ class Network(nn.Module):
             nn.Identity() if a == b else nn.Conv2d(a, b, 1, bias=False) for a, b in itertools.pairwise(widths)
         )
         self.rgb = nn.Conv2d(widths[-1], 3, 1, bias=False)
-        taps = torch.tensor(sizes.filter)
+        taps = torch.tensor(sizes.filter, device="cpu")  # on the meta device, "/" would load torch._dynamo
         self.taps: Tensor
         self.register_buffer("taps", taps / taps.sum(), persistent=False)
 

@@ -101,7 +101,7 @@ class Network(nn.Module):
         self.shortcuts = nn.ModuleList(
             Shortcut(a, b) for a, b in (pairs(sizes) if sizes.architecture == "resnet" else ())
         )
-        taps = torch.tensor(sizes.filter)
+        taps = torch.tensor(sizes.filter, device="cpu")  # on the meta device, "/" would load torch._dynamo
         self.taps: Tensor
         self.register_buffer("taps", taps / taps.sum(), persistent=False)
 
