@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from eigenwalk_dcgan.evidence import Found
-from eigenwalk_dcgan.geometry import Geometry
+from eigenwalk_dcgan.evidence import Evidence
 from eigenwalk_dcgan.layout import Layer, Layout
 
 KINDS = {
@@ -27,9 +26,10 @@ ENDS = {
 
 def facts(
     layout: Layout,
-    sizes: Geometry,
-    found: Found,
+    sides: Sequence[tuple[int, int]],
+    found: Evidence,
     given: frozenset[str],
+    sized: bool,
     output: tuple[str, str],
     latent: tuple[int, Tensor],
     prefix: str,
@@ -41,15 +41,15 @@ def facts(
     def origin(name: str) -> str:
         if name in given:
             return "as given"
-        return "inferred from running statistics" if name in found.told else "assumed"
+        return "inferred from running statistics" if name in found.inferred else "assumed"
 
     dim, one_hot = latent
     names = [layer.module.name for layer in layout.layers]
     parameters = sum(state[f"{layer.module.name}.{part}".lstrip(".")].numel() for layer, part in _parameters(layout))
     told = {
         "architecture": f"{_layers(layout)}; {names[0]} … {names[-1]}" + (f" under {prefix}" if prefix else ""),
-        "sizes": f"{_sizes(sizes)} ({sizes.told})",
-        "activation": f"{choices.words} ({origin('activation')})",
+        "sizes": f"{' → '.join(f'{width} x {height}' for height, width in sides)} ({_sized(layout, found, sized)})",
+        "activation": f"{choices} ({origin('activation')})",
         "range": f"{ENDS[output[0]]} ({output[1]})",
         "latent": f"{dim} coordinates, {choices.latent} ({origin('latent')})",
     }
@@ -70,13 +70,14 @@ def _layers(layout: Layout) -> str:
     return ", ".join(f"{kinds.count(kind)} {word}" for kind, word in KINDS.items() if kind in kinds)
 
 
-def _sizes(sizes: Geometry) -> str:
-    height, width = sizes.start
-    told = [f"{width} x {height}"]
-    for scale in sizes.scales:
-        height, width = height * scale, width * scale
-        told.append(f"{width} x {height}")
-    return " → ".join(told)
+def _sized(layout: Layout, found: Evidence, given: bool) -> str:
+    """Where the sizes come from."""
+    assumed = [layout.layers[at].module.name for at in found.open if at not in found.proven]
+    if given:
+        return "as given"
+    if not assumed:
+        return "inferred from running statistics"
+    return f"{'inferred from running statistics, ' if found.proven else ''}assumed from the kernel of {', '.join(assumed)}"
 
 
 def _order(layout: Layout, origin: str) -> str:

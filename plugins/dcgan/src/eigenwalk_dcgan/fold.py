@@ -13,7 +13,7 @@ from eigenwalk_dcgan.layout import Layer
 KEPT = ("weight", "bias", "running_mean", "running_var")
 
 
-def folded(layer: Layer, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def fold(layer: Layer, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weight, bias and running statistics of `layer`, float32.
 
     Spectral norm (Miyato et al. 2018, arXiv 1802.05957): W / σ with σ = uᵀ W v and the vectors that the file keeps; the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from eigenwalk.errors import FileError, OptionError
 from eigenwalk.generator import Generator
 from eigenwalk_dcgan import evidence, names
 from eigenwalk_dcgan.facts import facts
-from eigenwalk_dcgan.geometry import Geometry, epsilon, geometry
-from eigenwalk_dcgan.layout import Layout, Unlike, layout
-from eigenwalk_dcgan.network import Choices, Decoder, decoder, pixels
+from eigenwalk_dcgan.evidence import Evidence
+from eigenwalk_dcgan.geometry import Sizing, Wanted, image_size, readings, settle, start_side
+from eigenwalk_dcgan.layout import Layout, UnknownNetwork, read_layout
+from eigenwalk_dcgan.network import Blueprint, Choices, Decoder, pixels
 from eigenwalk_dcgan.plugin import ACTIVATIONS, LATENTS, ORDERS, RANGES
 
 
@@ -50,7 +51,7 @@ class DCGAN(Generator):
     def sample(self, n: int, seed: int) -> Tensor:
         """`n` latents ``(n, latent_dim)`` of the distribution that the network was trained on."""
         return (
-            super().sample(n, seed) if self.latent == "normal" else evidence.drawn(n, seed, self.latent_dim, "uniform")
+            super().sample(n, seed) if self.latent == "normal" else evidence.draw(n, seed, self.latent_dim, "uniform")
         )
 
     def __repr__(self) -> str:
@@ -68,6 +69,7 @@ def dcgan(
     after_linear: bool | None = None,
     resolution: int | None = None,
     scales: Sequence[float] | None = None,
+    sizes: Sequence[float] | None = None,
     start: Sequence[float] | None = None,
     upsample: str = "nearest",
     padding: str | None = None,
@@ -86,38 +88,47 @@ def dcgan(
     """
     path = Path(path).expanduser()
     state, prefix = _state(path, key)
-    layers = _layout(path, state)
+    layout = _layout(path, state)
     wanted = {
         "activation": activation or ("leaky" if slope is not None else None), "slope": slope, "order": order,
         "after_linear": after_linear, "eps": eps, "latent": latent,
     }  # fmt: skip
     _check(wanted, range)
     given = {name: value for name, value in wanted.items() if value is not None}
-    first = Choices(norm=norm, groups=groups, upsample=upsample, eps=epsilon(layers))
-    first = replace(first, **given)
-    dim, one_hot = _conditional(layers, latent_dim, label)
-    sizes = geometry(layers, resolution, scales, start, padding)
-
-    def build(choices: Choices, sizes: Geometry = sizes) -> Decoder:
-        return decoder(layers, sizes, choices, state, one_hot)
-
-    found = evidence.found(build, first, frozenset(given), dim, evidence.many(sizes.resolution))
-    latents = evidence.drawn(evidence.LATENTS, evidence.SEED, dim, found.choices.latent)
-    if resolution is None and scales is None:
-        sizes = _last(layers, sizes, lambda tried: evidence.roughness(build(found.choices, tried), latents))
-    network = build(found.choices, sizes)
-    output, why = (range, "as given") if range else evidence.output(network, latents)
+    keras = padding == "keras" or (padding is None and layout.from_keras)
+    choices = Choices(norm=norm, groups=groups, upsample=upsample, eps=1e-3 if layout.from_keras else 1e-5)
+    sizes = Wanted(resolution, scales, sizes)
+    first = start_side(layout, start)
+    net = Blueprint(layout, first, "keras" if keras else "torch", state)
+    dim, one_hot = _latent(path, layout, net.tensors[0]["weight"], latent_dim, label)
+    open_ = readings(layout, sizes, keras)
+    found = evidence.weigh(net, layout, open_, replace(choices, **given), frozenset(given), (dim, len(one_hot)))
+    if found.mismatch is not None and found.mismatch > evidence.FITS and activation is None:
+        raise _misfit(path, found)
+    sizings = settle(layout, found.open, found.proven, first, sizes)
+    latents = evidence.draw(evidence.LATENTS[0], evidence.SEED, dim, found.choices.latent)
+    if not sizes:
+        sizings = _last(layout, sizings, keras, lambda way: net.decoder(found.choices, way, one_hot)(latents))
+    network = net.decoder(found.choices, sizings, one_hot)
+    sides = image_size(layout, first, sizings)
+    output, why = (range, "as given") if range else evidence.output_range(network(latents), net.spatial)
     if output is None:
-        raise _unclear(path, why, _summary(layers, sizes, found.choices))
-    told = facts(layers, sizes, found, frozenset(given), (output, why), (dim, one_hot), prefix, state)
-    return DCGAN(network, dim, sizes.resolution, output, found.choices.latent, told)
+        raise OptionError(
+            f"range must be given: {path.name} does not tell what its last layer's numbers go through, and {why}; "
+            "write range=tanh (most GANs), range=sigmoid (most VAEs), range=unit (pixels in [0, 1] as they come) or "
+            f"range=symmetric (in [-1, 1]). Inferred: {len(layout.layers)} layers, {sides[-1][1]} x {sides[-1][0]} "
+            f"pixels, {found.choices}"
+        )
+    told = facts(layout, sides, found, frozenset(given), bool(sizes), (output, why), (dim, one_hot), prefix, state)
+    return DCGAN(network, dim, sides[-1], output, found.choices.latent, told)
 
 
-def _unclear(path: Path, why: str, inferred: str) -> OptionError:
+def _misfit(path: Path, found: Evidence) -> OptionError:
     return OptionError(
-        f"range must be given: {path.name} does not tell what its last layer's numbers go through, and {why}; "
-        "write range=tanh (most GANs), range=sigmoid (most VAEs), range=unit (pixels in [0, 1] as they come) or "
-        f"range=symmetric (in [-1, 1]). Inferred: {inferred}"
+        f"activation must be given: the running statistics in {path.name} fit no network that was tried, the best "
+        f"({found.choices}, {found.choices.order}) is {found.mismatch:.2f} standard deviations off. If it is a plain "
+        "stack of layers, write activation=, slope=, order=, eps= and sizes= as its code has them, and what is given is "
+        "taken as it is; else write a function that builds it: ./my_generator.py:build"
     )
 
 
@@ -166,19 +177,21 @@ def _opened(path: Path) -> dict[str, Any]:
 
 def _layout(path: Path, state: Mapping[str, Tensor]) -> Layout:
     try:
-        return layout({name: tuple(one.shape) for name, one in state.items()}, path.suffix == ".safetensors")
-    except Unlike as error:
+        return read_layout({name: tuple(one.shape) for name, one in state.items()}, path.suffix == ".safetensors")
+    except UnknownNetwork as error:
         raise FileError(
             f"{path} is no DCGAN or decoder that is known here: {error}. Where a checkpoint holds several networks, "
             "key=netG picks one; for another architecture write a function that builds it: ./my_generator.py:build"
         ) from None
 
 
-def _conditional(layers: Layout, latent_dim: int | None, label: int) -> tuple[int, Tensor]:
+def _latent(path: Path, layout: Layout, weight: Tensor, latent_dim: int | None, label: int) -> tuple[int, Tensor]:
     """Coordinates of the latent, and the one-hot that follows it (empty for most)."""
-    width = layers.layers[0].inputs
-    encoded = layers.encoded if layers.encoded and layers.encoded < width else width
-    dim = encoded if latent_dim is None else latent_dim
+    width = layout.layers[0].inputs
+    shown = layout.encoded if layout.encoded and layout.encoded < width else width
+    if shown == width:
+        shown -= evidence.class_inputs(layout.layers[0], weight)
+    dim = shown if latent_dim is None else latent_dim
     if not 0 < dim <= width:
         raise OptionError(f"latent_dim must be from 1 to {width}, the width of the first layer, got {latent_dim}")
     classes = width - dim
@@ -186,8 +199,8 @@ def _conditional(layers: Layout, latent_dim: int | None, label: int) -> tuple[in
         raise OptionError(f"label must be from 0 to {classes - 1}: {classes} numbers follow the latent, got {label}")
     if not classes and label:
         raise OptionError(
-            f"label={label} was given, and all {width} inputs are the latent: write latent_dim=… where classes "
-            "follow it"
+            f"label={label} was given, and all {width} inputs of {path.name} are the latent: write latent_dim=… if "
+            "classes follow it"
         )
     one_hot = torch.zeros(classes)
     if classes:
@@ -195,20 +208,16 @@ def _conditional(layers: Layout, latent_dim: int | None, label: int) -> tuple[in
     return dim, one_hot
 
 
-def _last(layers: Layout, sizes: Geometry, rough: Any) -> Geometry:
-    """`sizes`, where the last layer leaves the image's size if it is named apart and would else make it rough."""
-    convolutions = [layer for layer in layers.layers if layer.kind in ("conv", "deconv")]
-    others = {layer.module.stem for layer in convolutions[:-1]}
-    last = convolutions[-1]
-    if len(convolutions) < 3 or len(others) > 1 or last.module.stem in others or last.kind != "deconv":
-        return sizes
-    if sizes.scales[-1] != 2 or last.kernel == 2:
-        return sizes
-    told = f"from kernels; {last.module.name}, named apart, leaves the size: it would make a checkerboard else"
-    same = replace(sizes, scales=(*sizes.scales[:-1], 1), told=told)
-    return same if 1.25 * rough(same) < rough(sizes) else sizes
+def _last(
+    layout: Layout, sizings: dict[int, Sizing], keras: bool, draw: Callable[[dict[int, Sizing]], Tensor]
+) -> dict[int, Sizing]:
+    """`sizings`, but the last layer leaves the size if it is named apart and would otherwise make a checkerboard.
 
-
-def _summary(layers: Layout, sizes: Geometry, choices: Choices) -> str:
-    height, width = sizes.resolution
-    return f"{len(layers.layers)} layers, {width} x {height} pixels, {choices.words}"
+    Only Keras pads a transposed convolution of even width so that it leaves the size.
+    """
+    at = layout.convolutions[-1]
+    last, others = layout.layers[at], {layout.layers[i].module.stem for i in layout.convolutions[:-1]}
+    if not keras or len(others) != 1 or last.module.stem in others or sizings[at].stride != 2 or last.kernel == 2:
+        return sizings
+    same = sizings | {at: Sizing("deconv", 1, last.kernel - 1)}
+    return same if 1.25 * evidence.roughness(draw(same)) < evidence.roughness(draw(sizings)) else sizings

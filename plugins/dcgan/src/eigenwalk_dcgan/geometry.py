@@ -1,191 +1,299 @@
-"""How large the image is after each layer: what kernels imply, what names show, and what must be asked."""
+"""How large the image is after each layer: what kernels, names and statistics allow, and what must be asked."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from eigenwalk.errors import OptionError
 from eigenwalk_dcgan.layout import Layer, Layout
 
-CONVOLUTIONS = ("conv", "deconv")
+FIRM = (2, 4, 8, 16)
+"""Kernels of transposed convolutions for which nearly all code has one stride and padding: they double, or more."""
+WAYS = 50_000
+"""Combinations of strides and paddings that are compared at most."""
 
 
 @dataclass(frozen=True)
-class Geometry:
-    """Sizes of a stack of layers.
+class Sizing:
+    """How a convolution changes the side of an image of n pixels.
 
-    Attributes:
-        start: (height, width) of the first image of channels.
-        scales: how many times larger each convolution makes it, without one that takes the latent itself.
-        padding: ``torch`` or ``keras``: which side an odd row is cut off.
-        told: what was read off where, in words.
+    A transposed one makes ``(n - 1) * stride + kernel - excess``: the excess is twice its padding, less the output
+    padding. A plain one makes ``n * stride - excess``, with an upsampling by `stride` before it.
     """
 
-    start: tuple[int, int]
-    scales: tuple[int, ...]
-    padding: str
-    told: str
+    kind: str
+    stride: int
+    excess: int
 
     @property
-    def resolution(self) -> tuple[int, int]:
-        """(height, width) of the images."""
-        factor = math.prod(self.scales)
-        return self.start[0] * factor, self.start[1] * factor
+    def upsamples(self) -> bool:
+        """Whether an upsampling, or a pixel shuffle, makes the image larger, and not the kernel."""
+        return self.kind == "conv" and self.stride > 1
+
+    def side(self, n: int, kernel: int) -> int:
+        """Pixels that it makes of `n`."""
+        return n * self.stride - self.excess + (kernel - self.stride if self.kind == "deconv" else 0)
 
 
-def geometry(
-    layout: Layout,
-    resolution: int | None = None,
-    scales: Sequence[float] | None = None,
-    start: Sequence[float] | None = None,
-    padding: str | None = None,
-) -> Geometry:
-    """The sizes of `layout`; options that are given decide what kernels and names leave open.
+@dataclass(frozen=True)
+class Wanted:
+    """The options about sizes that a user gave."""
+
+    resolution: int | None = None
+    scales: Sequence[float] | None = None
+    sizes: Sequence[float] | None = None
+
+    def __bool__(self) -> bool:
+        return not self.resolution is self.scales is self.sizes is None
+
+
+def start_side(layout: Layout, start: Sequence[float] | None = None) -> tuple[int, int]:
+    """(height, width) of the first image of channels.
 
     Raises:
-        OptionError: they leave something open, or an option contradicts the tensors; it names the option to write.
+        OptionError: the numbers of a linear layer make no square, or `start` contradicts the tensors.
     """
-    first = _start(layout, start)
-    growing = _growing(layout)
-    if scales is not None:
-        found, told = _given(scales, growing), "as given"
-    else:
-        found, told = _scales(layout, growing, first, resolution)
-    keras = _from_keras(layout)
-    chosen = padding or ("keras" if keras else "torch")
-    made = Geometry(first, found, chosen, told)
-    if resolution is not None and resolution != made.resolution[0]:
-        raise OptionError(
-            f"resolution={resolution} does not fit: from {first[0]} x {first[1]}, scales {_shown(found)} ({told}) give "
-            f"{made.resolution[0]} x {made.resolution[1]}; write scales=(…), how many times larger each of the "
-            f"{len(growing)} convolutions makes the image"
-        )
-    return made
-
-
-def _from_keras(layout: Layout) -> bool:
-    """Whether running statistics stand without torch's count of batches, as weights that came from Keras do."""
-    norms = [layer.module.parts for layer in layout.layers if layer.kind == "norm"]
-    return any("running_mean" in one for one in norms) and not any("num_batches_tracked" in one for one in norms)
-
-
-def epsilon(layout: Layout) -> float:
-    """What a batch norm adds to the variance where nothing else tells: 1e-3 in Keras, 1e-5 in torch."""
-    return 1e-3 if _from_keras(layout) else 1e-5
-
-
-def _start(layout: Layout, start: Sequence[float] | None) -> tuple[int, int]:
     first = layout.layers[0]
     if first.kind == "deconv":
         if start is not None and tuple(start) != (first.kernel, first.kernel):
             raise OptionError(f"start must be left out: {first.module.name} makes {first.kernel} x {first.kernel}")
         return first.kernel, first.kernel
-    convolution = next(layer for layer in layout.layers if layer.kind in CONVOLUTIONS)
+    convolution = next(layer for layer in layout.layers if layer.is_convolution)
     linear = [layer for layer in layout.layers if layer.kind == "linear"][-1]
     area = linear.outputs // convolution.inputs
+    channels = f"{linear.module.name} makes {linear.outputs} numbers, {convolution.inputs} channels of {area}"
     if start is None:
         side = math.isqrt(area)
         if side * side != area:
             raise OptionError(
-                f"start must be given: {linear.module.name} makes {linear.outputs} numbers, {convolution.inputs} "
-                f"channels of {area}, which is no square; write start=(height, width) with height · width = {area}"
+                f"start must be given: {channels}, which is no square; write start=(height, width) with "
+                f"height · width = {area}"
             )
         return side, side
     sides = tuple(int(side) for side in start)
     if len(sides) != 2 or sides != tuple(start) or math.prod(sides) != area:
-        raise OptionError(
-            f"start must be (height, width) with height · width = {area} ({linear.outputs} numbers of "
-            f"{linear.module.name} in {convolution.inputs} channels), got {_shown(start)}"
-        )
+        raise OptionError(f"start must be (height, width) with height · width = {area}: {channels}; got {show(start)}")
     return sides[0], sides[1]
 
 
-def _growing(layout: Layout) -> list[Layer]:
-    """The convolutions that may make the image larger: all but one that takes the latent."""
-    return [layer for layer in layout.layers[1:] if layer.kind in CONVOLUTIONS]
+def readings(layout: Layout, wanted: Wanted, keras: bool) -> dict[int, list[Sizing]]:
+    """Every sizing that each convolution, by its index, may have, the usual one first; fewer if `wanted` says.
 
-
-def _given(scales: Sequence[float], growing: Sequence[Layer]) -> tuple[int, ...]:
-    found = tuple(int(scale) for scale in scales)
-    if len(found) != len(growing) or found != tuple(scales) or min(found, default=1) < 1:
-        names = ", ".join(layer.module.name for layer in growing)
-        raise OptionError(
-            f"scales must be {len(growing)} whole numbers, one for each of {names}: how many times larger it makes the "
-            f"image; got {_shown(scales)}"
-        )
-    for scale, layer in zip(found, growing, strict=True):
-        if layer.shuffled and scale != 2:
-            raise OptionError(
-                f"scales must have 2 for {layer.module.name}, whose channels become pixels (pixel shuffle)"
-            )
-    return found
-
-
-def _scales(
-    layout: Layout, growing: Sequence[Layer], start: tuple[int, int], resolution: int | None
-) -> tuple[tuple[int, ...], str]:
-    """The scales that kernels and names imply, or that lead to `resolution`."""
-    transposed = any(layer.kind == "deconv" for layer in growing) or layout.layers[0].kind == "deconv"
-    found: list[int | None] = []
-    for layer in growing:
-        if layer.kind == "deconv":
-            found.append(_stride(layer.kernel))
-        elif layer.shuffled:
-            found.append(2)
-        elif transposed:
-            found.append(1)
-        else:
-            found.append(_upsampled(layout.layers, layout.layers.index(layer)))
-    wanted = None if resolution is None else resolution / start[0]
-    if None not in found:
-        scales = tuple(scale for scale in found if scale)
-        if wanted in (None, math.prod(scales)):
-            return scales, "from kernels" if transposed else "from the gaps between names"
-    if wanted is None:
-        raise OptionError(
-            f"resolution must be given: {len(growing)} convolutions follow {start[0]} x {start[1]}, and the file does "
-            "not tell which of them come after an upsampling; write resolution=64 (the images' side), or "
-            "scales=(2, 2, 1), how many times larger each makes the image"
-        )
-    return _towards(wanted, found, growing, start, resolution)
-
-
-def _towards(
-    wanted: float, found: Sequence[int | None], growing: Sequence[Layer], start: tuple[int, int], resolution: int | None
-) -> tuple[tuple[int, ...], str]:
-    """The scales that make the image `wanted` times larger: the last layers alone may leave its size."""
-    for kept in range(len(growing) + 1):
-        leave = len(growing) - kept
-        tried = tuple((scale or 2) if i < leave or growing[i].shuffled else 1 for i, scale in enumerate(found))
-        if math.prod(tried) == wanted:
-            return tried, f"from resolution={resolution}"
-    raise OptionError(
-        f"scales must be given: no way was found from {start[0]} x {start[1]} to {resolution} in {len(growing)} layers "
-        f"({', '.join(layer.module.name for layer in growing)}); write how many times larger each makes the image, "
-        f"such as scales={_shown([2] * len(growing))}"
-    )
-
-
-def _stride(kernel: int) -> int:
-    """The usual stride of a transposed convolution: half of an even kernel up to 4, 2 for 3, 5 and 6."""
-    if kernel in (1, 7, 9):
-        return 1
-    return kernel // 2 if kernel in (8, 16) else 2
-
-
-def _upsampled(layers: Sequence[Layer], at: int) -> int | None:
-    """Whether a convolution comes after an upsampling: 2 where the names leave room for it and an activation.
-
-    Behind the norm of what a linear layer made, one module may be either.
+    Raises:
+        OptionError: `wanted` does not fit the layers.
     """
-    before = layers[at - 1]
-    first = before.kind == "linear" or (before.kind == "norm" and layers[at - 2].kind == "linear")
-    if before.gap is None or (first and before.gap == 1):
+    convolutions = layout.convolutions
+    scales, sizes = _per_layer("scales", wanted.scales, layout), _per_layer("sizes", wanted.sizes, layout)
+    result = {}
+    before: int | None = None if sizes is None else start_side(layout)[0]
+    for order, at in enumerate(convolutions):
+        layer = layout.layers[at]
+        options = _transposed(layer, keras) if layer.kind == "deconv" else _plain(layout, at)
+        if layer.either:
+            options += _plain(layout, at) if layer.kind == "deconv" else _transposed(layer, keras)
+        if scales is not None:
+            options = _scaled(layer, options, scales[order], exact=not (wanted.resolution or sizes))
+        if sizes is not None and before is not None:
+            options = _sized(layer, options, before, sizes[order])
+            before = sizes[order]
+        result[at] = options
+    return result
+
+
+def _per_layer(name: str, values: Sequence[float] | None, layout: Layout) -> list[int] | None:
+    """`values` as whole numbers, one for each convolution."""
+    if values is None:
         return None
-    return 2 if before.gap >= 2 else 1
+    numbers = [int(value) for value in values]
+    names = [layout.layers[at].module.name for at in layout.convolutions]
+    if len(numbers) != len(names) or numbers != list(values) or min(numbers, default=1) < 1:
+        meaning = "how many times larger it makes the image" if name == "scales" else "the side of the image after it"
+        raise OptionError(
+            f"{name} must be {len(names)} whole numbers, one for each of {', '.join(names)}: {meaning}; got "
+            f"{show(values)}"
+        )
+    return numbers
 
 
-def _shown(numbers: Sequence[float]) -> str:
-    return f"({', '.join(f'{number:g}' for number in numbers)})"
+def _transposed(layer: Layer, keras: bool) -> list[Sizing]:
+    kernel = layer.kernel
+    usual = 1 if kernel in (1, 7, 9) else kernel // 2 if kernel in (8, 16) else 2
+    result = []
+    for stride in dict.fromkeys((usual, 2, 1)):
+        same = kernel - stride
+        if same < 0:
+            continue
+        excesses = [same] if stride > 1 or same % 2 == 0 or keras else []
+        excesses += [same + 1] if stride > 1 and same % 2 else []  # the padding of `same`, without an output padding
+        excesses += [0, *range(2, same, 2), *([2, 4] if kernel == 1 else [])]
+        result += [Sizing("deconv", stride, excess) for excess in dict.fromkeys(excesses)]
+    return result
+
+
+def _plain(layout: Layout, at: int) -> list[Sizing]:
+    layer, gap = layout.layers[at], layout.layers[at - 1].gap
+    if layer.shuffled:
+        return [Sizing("conv", 2, 0)]
+    kernel = layer.kernel
+    scales = (1,) if gap == 0 else (2, 1) if gap is not None and gap > 1 and not _has_deconv(layout) else (1, 2)
+    same = (0,) if kernel % 2 else (1, -1)
+    return [Sizing("conv", scale, excess) for excess in (*same, *([kernel - 1] if kernel > 2 else [])) for scale in scales]
+
+
+def _has_deconv(layout: Layout) -> bool:
+    return any(layer.kind == "deconv" and not layer.either for layer in layout.layers)
+
+
+def _scaled(layer: Layer, options: list[Sizing], scale: int, exact: bool) -> list[Sizing]:
+    if layer.shuffled and scale != 2:
+        raise OptionError(f"scales must have 2 for {layer.module.name}, whose channels become pixels (pixel shuffle)")
+    kinds = list(dict.fromkeys(one.kind for one in options))
+    times = [Sizing(kind, scale, layer.kernel - scale if kind == "deconv" else 0) for kind in kinds]
+    return times if exact else [*times, *(one for one in options if one.stride == scale and one not in times)]
+
+
+def _sized(layer: Layer, options: list[Sizing], before: int, after: int) -> list[Sizing]:
+    fitting = [one for one in options if one.side(before, layer.kernel) == after]
+    if fitting:
+        return fitting
+    # Any crop or padding that PyTorch allows, under the strides that are usual.
+    cropped = [Sizing(one.kind, one.stride, one.excess + one.side(before, layer.kernel) - after) for one in options]
+    cropped = [one for one in cropped if -one.stride < one.excess <= max(2 * layer.kernel, 6)]
+    if not cropped:
+        raise OptionError(f"sizes must fit: {layer.module.name} cannot make {after} x {after} of {before} x {before}")
+    return list(dict.fromkeys(cropped))
+
+
+def settle(
+    layout: Layout, open_: Mapping[int, list[Sizing]], proven: frozenset[int], start: tuple[int, int], wanted: Wanted
+) -> dict[int, Sizing]:
+    """One sizing for each convolution, out of those `open_`; `proven` are those that running statistics speak of.
+
+    Convolutions with one kernel have one stride and padding, the last one apart and those that are `proven`.
+
+    Raises:
+        OptionError: more than one size of the image is possible, or none; it names the option to write.
+    """
+    choices = {at: list(options) for at, options in open_.items()}
+    if not wanted:
+        for at in choices:
+            choices[at] = _conventional(layout, at, choices, proven)
+    ways = _ways(layout, choices, proven, start)
+    if wanted.resolution is not None:
+        ways = [way for way in ways if way[0] == wanted.resolution] or _cropped(layout, ways, wanted.resolution)
+    if not ways:
+        names = [layout.layers[at].module.name for at in choices]
+        raise OptionError(
+            f"scales must be given: no way was found from {start[0]} x {start[1]} to {wanted.resolution} in "
+            f"{len(names)} layers ({', '.join(names)}); write how many times larger each makes the image, such as "
+            f"scales={show([2] * len(names))}, or the side after each, sizes={show(_sides(layout, start, {}))}"
+        )
+    sides = sorted({side for side, _, _ in ways})
+    side, cost, best = min(ways, key=lambda way: way[1])
+    if len(sides) > 1:
+        loose = [layout.layers[at].module.name for at, options in choices.items() if len(options) > 1]
+        raise OptionError(
+            f"resolution must be given: {len(choices)} convolutions follow {start[0]} x {start[1]}, and the file does "
+            f"not tell the stride, padding or upsampling of {', '.join(loose[:6])}: its images may have "
+            f"{_listed(sides)} pixels; write resolution=… (the images' side), or sizes=… (the side after each "
+            f"convolution) and scales=… (how many times larger each makes it), as in resolution={side}, "
+            f"sizes={show(_sides(layout, start, best))}, scales={show([one.stride for one in best.values()])}"
+        )
+    others = [way for way in ways if way[1] == cost and way[2] != best]
+    if others:
+        shown = " or ".join(
+            f"sizes={show(_sides(layout, start, way))} and scales={show([one.stride for one in way.values()])}"
+            for way in (best, others[0][2])
+        )
+        raise OptionError(f"scales must be given: several ways lead to {side} x {side}; write {shown}")
+    return best
+
+
+def _conventional(
+    layout: Layout, at: int, choices: Mapping[int, list[Sizing]], proven: frozenset[int]
+) -> list[Sizing]:
+    """Of what is open for the convolution `at`, what convention leaves where it is firm."""
+    layer, options = layout.layers[at], choices[at]
+    alike = [choices[i] for i in proven if layout.layers[i].kernel == layer.kernel and len(choices[i]) == 1]
+    shown = list(dict.fromkeys(one for each in alike for one in each if one in options))
+    usual = options[0]
+    if at in proven:
+        doubling = _transposed(layer, keras=False)[0]
+        return [doubling] if doubling in options and layer.kernel in FIRM else options
+    if usual.kind == "conv":
+        gap, before = layout.layers[at - 1].gap, layout.layers[at - 1 : at]
+        first = before[0].kind == "linear" or (before[0].kind == "norm" and layout.layers[at - 2].kind == "linear")
+        odd = layer.kernel % 2 == 1
+        firm = odd and (_has_deconv(layout) or (gap is not None and not (first and gap == 1)))
+        return [usual] if firm or layer.shuffled else [one for one in options if one.excess in (0, 1, -1)]
+    if layer.kernel in FIRM and (not shown or shown == [usual]):
+        return [usual]
+    if shown and layer.kernel % 2 == 0:
+        return shown if len(shown) == 1 and layer.kernel not in FIRM else options
+    return shown if len(shown) == 1 and at != layout.convolutions[-1] else options
+
+
+def _ways(
+    layout: Layout, choices: Mapping[int, list[Sizing]], proven: frozenset[int], start: tuple[int, int]
+) -> list[tuple[int, int, dict[int, Sizing]]]:
+    """(side, cost, sizings) of all combinations; what is usual costs least."""
+    groups: dict[object, list[int]] = {}
+    for at, options in choices.items():
+        own = at in proven or at == layout.convolutions[-1]
+        groups.setdefault(at if own else (layout.layers[at].kernel, *options), []).append(at)
+    ranked = [list(enumerate(choices[group[0]])) for group in groups.values()]
+    while math.prod(len(one) for one in ranked) > WAYS:
+        ranked = [one[: max(1, len(one) - 1)] for one in ranked]
+    ways = []
+    for combination in product(*ranked):
+        chosen = {
+            at: sizing for group, (_, sizing) in zip(groups.values(), combination, strict=True) for at in group
+        }
+        way = {at: chosen[at] for at in choices}
+        side = _sides(layout, start, way)[-1] if way else start[0]
+        if side >= 2:
+            ways.append((side, sum(rank for rank, _ in combination), way))
+    return ways
+
+
+def _cropped(
+    layout: Layout, ways: Sequence[tuple[int, int, dict[int, Sizing]]], resolution: int
+) -> list[tuple[int, int, dict[int, Sizing]]]:
+    """The usual `ways` whose last transposed convolution cuts a frame off, by a larger padding, to `resolution`."""
+    result = []
+    for side, cost, way in ways:
+        at, last = list(way.items())[-1]
+        excess = last.excess + side - resolution
+        if last.kind == "deconv" and cost == 0 and 0 < excess <= 2 * layout.layers[at].kernel:
+            result.append((resolution, cost, way | {at: Sizing("deconv", last.stride, excess)}))
+    return result
+
+
+def image_size(layout: Layout, start: tuple[int, int], sizings: Mapping[int, Sizing]) -> list[tuple[int, int]]:
+    """(height, width) of the first image and after each convolution."""
+    result = [start]
+    for at, sizing in sizings.items():
+        height, width = (sizing.side(side, layout.layers[at].kernel) for side in result[-1])
+        result.append((height, width))
+    return result
+
+
+def _sides(layout: Layout, start: tuple[int, int], sizings: Mapping[int, Sizing]) -> list[int]:
+    sides = [height for height, _ in image_size(layout, start, sizings)[1:]]
+    return sides or [start[0] * 2 ** (i + 1) for i in range(len(layout.convolutions))]
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    shown = [str(number) for number in numbers]
+    if len(shown) > 8:
+        shown = [*shown[:3], "…", *shown[-3:]]
+    return f"{', '.join(shown[:-1])} or {shown[-1]}"
+
+
+def show(numbers: Sequence[float]) -> str:
+    """Numbers as an option is written: ``(2, 2, 1)``."""
+    inside = ", ".join(f"{number:g}" for number in numbers)
+    return f"({inside},)" if len(numbers) == 1 else f"({inside})"

@@ -1,19 +1,22 @@
-"""The network that a layout, its sizes and the choices that tensors do not show describe."""
+"""The network that layers, their sizes and the choices that tensors do not show describe."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from eigenwalk.errors import FileError, OptionError
-from eigenwalk_dcgan.fold import folded
-from eigenwalk_dcgan.geometry import CONVOLUTIONS, Geometry
+from eigenwalk_dcgan.fold import fold
+from eigenwalk_dcgan.geometry import Sizing
 from eigenwalk_dcgan.layout import Layer, Layout
 
-ACTIVATIONS = ("relu", "leaky", "elu", "silu", "gelu", "selu", "tanh", "sigmoid", "softplus")
+ACTIVATIONS = {
+    "relu": nn.ReLU, "leaky": nn.LeakyReLU, "elu": nn.ELU, "silu": nn.SiLU, "gelu": nn.GELU, "selu": nn.SELU,
+    "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "softplus": nn.Softplus,
+}  # fmt: skip
 LARGE = 0.1
 """An eps beyond this is a slip, ``BatchNorm2d(128, 0.8)``, of a code that very many copied; its first norm lacks it."""
 ORDERS = ("norm-activation", "activation-norm")
@@ -26,7 +29,7 @@ class Choices:
     Attributes:
         activation: one of `ACTIVATIONS`.
         slope: of a leaky one, below zero.
-        order: of the norm and the activation behind a convolution, where names do not tell.
+        order: of the norm and the activation behind a convolution, if names do not show it.
         after_linear: whether an activation stands behind a linear layer that has no norm.
         eps: what a norm adds to the variance.
         latent: ``normal`` or ``uniform`` in [-1, 1].
@@ -45,29 +48,25 @@ class Choices:
     groups: int | None = None
     upsample: str = "nearest"
 
-    @property
-    def words(self) -> str:
-        """The activation for people."""
+    def __str__(self) -> str:
         return f"leaky ReLU, slope {self.slope:g}" if self.activation == "leaky" else self.activation
 
 
 class Transposed(nn.ConvTranspose2d):
-    """A transposed convolution that makes the image exactly `scale` times larger, or k x k from 1 x 1.
+    """A transposed convolution whose image is `sizing.excess` rows and columns smaller than without padding.
 
-    A kernel that is too wide by an even number of pixels is padded on both sides alike. By an odd number, torch's
-    idiom pads one more and adds a row below (``output_padding=1``); Keras's ``same`` cuts the larger half off below.
+    An even number is cut off on both sides alike. Of an odd one, torch's idiom pads one more and adds a row below
+    (``output_padding=1``); Keras's ``same`` cuts the larger half off below.
     """
 
-    def __init__(self, layer: Layer, scale: int, padding: str, bias: bool):
-        excess = 0 if scale == 0 else layer.kernel - scale
-        below = max(-excess, 0)
-        pad, self.cut = max(excess, 0) // 2, 0
-        if excess > 0 and excess % 2:
-            if padding == "torch" and scale > 1:
-                pad, below = pad + 1, 1
-            else:
-                self.cut = 1
-        super().__init__(layer.inputs, layer.outputs, layer.kernel, max(scale, 1), pad, below, bias=bias)
+    def __init__(self, layer: Layer, sizing: Sizing, padding: str, bias: bool):
+        excess, below = max(sizing.excess, 0), max(-sizing.excess, 0)
+        pad, self.cut = excess // 2, 0
+        if excess % 2 and padding == "torch" and sizing.stride > 1:
+            pad, below = pad + 1, 1
+        elif excess % 2:
+            self.cut = 1
+        super().__init__(layer.inputs, layer.outputs, layer.kernel, sizing.stride, pad, below, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """`x`, larger."""
@@ -83,150 +82,124 @@ class Decoder(nn.Module):
 
     one_hot: Tensor
 
-    def __init__(self, steps: list[nn.Module], one_hot: Tensor, spatial: bool):
+    def __init__(self, steps: Sequence[nn.Module], one_hot: Tensor, spatial: bool):
         super().__init__()
         self.steps = nn.Sequential(*steps)
         self.spatial = spatial
         self.register_buffer("one_hot", one_hot)
+        self.eval().requires_grad_(False)
 
     def forward(self, z: Tensor) -> Tensor:
         """Numbers before the output's own activation."""
-        return self.steps(self.entered(z))
-
-    def entered(self, z: Tensor) -> Tensor:
-        """What the first layer is given."""
         if len(self.one_hot):
             z = torch.cat([z, self.one_hot.to(z.dtype).expand(len(z), -1)], 1)
-        return z[:, :, None, None] if self.spatial else z
-
-    def normed(self, z: Tensor) -> Iterator[tuple[nn.Module, Tensor]]:
-        """Every batch norm with what it is given."""
-        x = self.entered(z)
-        for step in self.steps:
-            if isinstance(step, (nn.BatchNorm1d, nn.BatchNorm2d)):
-                yield step, x
-            x = step(x)
+        return self.steps(z[:, :, None, None] if self.spatial else z)
 
 
-def decoder(layout: Layout, sizes: Geometry, choices: Choices, state: Mapping[str, Tensor], one_hot: Tensor) -> Decoder:
-    """The network with its tensors, float32, in eval mode, frozen.
+class Blueprint:
+    """Layers with their tensors, of which modules are made under any choices and sizes.
 
     Raises:
-        OptionError: what a norm is must be said.
-        FileError: a tensor is NaN or infinite.
+        FileError: a tensor is NaN or infinite, or one that weights are folded with is missing.
     """
-    steps = list(_steps(layout, sizes, choices, state))
-    return Decoder(steps, one_hot, layout.layers[0].kind == "deconv").eval().requires_grad_(False)
 
+    def __init__(self, layout: Layout, start: tuple[int, int], padding: str, state: Mapping[str, Tensor]):
+        self.layers, self.start, self.padding, self.state = layout.layers, start, padding, state
+        self.spatial = self.layers[0].kind == "deconv"
+        self.tensors = [fold(layer, state) for layer in self.layers]
+        for layer, tensors in zip(self.layers, self.tensors, strict=True):
+            broken = next((name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())), None)
+            if broken:
+                raise FileError(
+                    f"{layer.module.name}.{broken} holds NaN or infinity: the network was saved after it diverged"
+                )
 
-def _steps(layout: Layout, sizes: Geometry, choices: Choices, state: Mapping[str, Tensor]) -> Iterator[nn.Module]:
-    layers, scales = layout.layers, iter(sizes.scales)
-    scale = dict.fromkeys(range(len(layers)), 0)
-    scale |= {i: next(scales) for i, layer in enumerate(layers) if i and layer.kind in CONVOLUTIONS}
-    flat, activated = layers[0].kind == "linear", False
-    for i, layer in enumerate(layers):
-        following = layers[i + 1] if i + 1 < len(layers) else None
-        if layer.kind in CONVOLUTIONS and flat:
-            yield nn.Unflatten(1, (layer.inputs, *sizes.start))
-            flat = False
-        if layer.kind == "norm" and flat and not _wide(layers, i):
-            yield nn.Unflatten(1, (layer.inputs, *sizes.start))
-            flat = False
-        if layer.kind == "conv" and not layer.shuffled and scale[i] > 1:
-            yield _upsampling(scale[i], choices.upsample)
-        own = choices
-        if layer.kind == "norm" and layers[i - 1].kind == "linear" and choices.eps > LARGE:
-            own = replace(choices, eps=1e-5)
-        yield _filled(_module(layer, scale[i], sizes.padding, own, flat), layer, state)
+    def decoder(self, choices: Choices, sizings: Mapping[int, Sizing], one_hot: Tensor) -> Decoder:
+        """The network, float32, in eval mode, frozen; `sizings` has the convolutions by their index."""
+        steps = [module for i in range(len(self.layers)) for module in self.modules(i, choices, sizings)]
+        return Decoder(steps, one_hot, self.spatial)
+
+    def modules(self, at: int, choices: Choices, sizings: Mapping[int, Sizing]) -> list[nn.Module]:
+        """What stands between layer ``at - 1`` and layer `at`, and layer `at` itself.
+
+        Raises:
+            OptionError: what a norm is must be said.
+        """
+        layer, sizing, made = self.layers[at], sizings.get(at), []
+        if self.is_activated(at, choices, sizings):
+            slope = (choices.slope,) if choices.activation == "leaky" else ()
+            made.append(ACTIVATIONS[choices.activation](*slope))
+        if at == self._unflattened:
+            made.append(nn.Unflatten(1, (layer.inputs, *self.start)))
+        if sizing and sizing.upsamples and not layer.shuffled:
+            corners = False if choices.upsample == "bilinear" else None
+            made.append(nn.Upsample(scale_factor=sizing.stride, mode=choices.upsample, align_corners=corners))
+        tensors = self.tensors[at]
+        if sizing and sizing.kind != layer.kind:
+            tensors = fold(replace(layer, kind=sizing.kind), self.state)
+        with torch.device("meta"):  # neither memory nor random numbers for weights that are replaced
+            module = self._module(at, choices, sizing or Sizing(layer.kind, 1, 0))
+        counted = {"num_batches_tracked": torch.tensor(0)} if "running_mean" in tensors else {}
+        module.load_state_dict(tensors | counted, strict=False, assign=True)
+        made.append(module)
         if layer.shuffled:
-            yield nn.PixelShuffle(2)
-        if layer.kind not in ("norm", "prelu"):
-            activated = False
-        between = 0 if following is None else int(_grows(following, scale[i + 1])) + int(layer.shuffled)
-        if following is not None and _acts(layer, following, layers[i - 1], between, activated, choices):
-            yield activation(choices)
-            activated = True
+            made.append(nn.PixelShuffle(2))
+        return [one.eval().requires_grad_(False) for one in made]
 
+    @property
+    def _unflattened(self) -> int | None:
+        """The index of the layer before which a linear layer's numbers become channels."""
+        if self.spatial:
+            return None
+        first = next(i for i, layer in enumerate(self.layers) if layer.is_convolution)
+        while self.layers[first - 1].kind != "linear" and self.layers[first - 1].outputs == self.layers[first].inputs:
+            first -= 1
+        return first
 
-def _wide(layers: tuple[Layer, ...], at: int) -> bool:
-    """Whether the norm at `at` belongs to a linear layer's numbers, before they become channels."""
-    following = next(layer for layer in layers[at:] if layer.kind not in ("norm", "prelu"))
-    return following.kind == "linear" or following.inputs != layers[at].outputs
+    def is_activated(self, at: int, choices: Choices, sizings: Mapping[int, Sizing]) -> bool:
+        """Whether an activation stands before layer `at`: as the gap in the numbers shows, else by convention."""
+        if at == 0 or "prelu" in (self.layers[at - 1].kind, self.layers[at].kind):
+            return False
+        before, layer = self.layers[at - 1], self.layers[at]
+        if before.gap is not None:
+            upsampled = at in sizings and sizings[at].upsamples and not layer.shuffled
+            return before.gap - upsampled - before.shuffled >= 1
+        if before.kind == "norm":
+            known = at > 1 and self.layers[at - 2].gap is not None
+            return not self.is_activated(at - 1, choices, sizings) and (choices.order == ORDERS[0] or known)
+        if layer.kind == "norm":
+            return choices.order == ORDERS[1]
+        return choices.after_linear if before.kind == "linear" else True
 
+    def _module(self, at: int, choices: Choices, sizing: Sizing) -> nn.Module:
+        layer = self.layers[at]
+        bias = "bias" in layer.module.parts
+        if layer.kind == "linear":
+            return nn.Linear(layer.inputs, layer.outputs, bias)
+        if layer.kind == "prelu":
+            return nn.PReLU(layer.module.weight[0])
+        if layer.kind == "norm":
+            return self._norm(at, choices)
+        if sizing.kind == "deconv":
+            return Transposed(layer, sizing, self.padding, bias)
+        pad = (layer.kernel - 1 - sizing.excess) // 2
+        return nn.Conv2d(layer.inputs, layer.outputs, layer.kernel, 1, pad, bias=bias)
 
-def _grows(layer: Layer, scale: int) -> bool:
-    return layer.kind == "conv" and not layer.shuffled and scale > 1
-
-
-def _acts(layer: Layer, following: Layer, before: Layer, between: int, activated: bool, choices: Choices) -> bool:
-    """Whether an activation stands between two layers: as the gap in their numbers tells, else by convention."""
-    if following.kind == "prelu" or layer.kind == "prelu":
-        return False
-    if layer.gap is not None:
-        return layer.gap - between >= 1
-    if layer.kind == "norm":
-        return not activated and (choices.order == ORDERS[0] or before.gap is not None)
-    if following.kind == "norm":
-        return choices.order == ORDERS[1]
-    return choices.after_linear if layer.kind == "linear" else True
-
-
-def _module(layer: Layer, scale: int, padding: str, choices: Choices, flat: bool) -> nn.Module:
-    bias = "bias" in layer.module.parts
-    if layer.kind == "linear":
-        return nn.Linear(layer.inputs, layer.outputs, bias)
-    if layer.kind == "prelu":
-        return nn.PReLU(layer.module.weight[0])
-    if layer.kind == "norm":
-        return _norm(layer, choices, flat)
-    if layer.kind == "deconv":
-        return Transposed(layer, scale, padding, bias)
-    if layer.kernel % 2 == 0:
+    def _norm(self, at: int, choices: Choices) -> nn.Module:
+        layer, flat = self.layers[at], self._unflattened is not None and at < self._unflattened
+        parts, size, eps = layer.module.parts, layer.outputs, choices.eps
+        if self.layers[at - 1].kind == "linear" and eps > LARGE:
+            eps = 1e-5
+        if "running_mean" in parts:
+            return (nn.BatchNorm1d if flat else nn.BatchNorm2d)(size, eps, affine="weight" in parts)
+        if choices.norm == "instance" and not flat:
+            return nn.InstanceNorm2d(size, eps, affine=True)
+        if choices.norm == "group" and choices.groups and size % choices.groups == 0:
+            return nn.GroupNorm(choices.groups, size, eps)
         raise OptionError(
-            f"{layer.module.name} is a convolution with a kernel of {layer.kernel}, whose padding is not known here: "
-            "only odd kernels keep an image's size; write a function that builds the network instead"
+            f"norm must be given: {layer.module.name} has {size} weights and no running statistics; write "
+            f"norm=instance, or norm=group with groups=…, a divisor of {size} (1 for a layer norm)"
         )
-    return nn.Conv2d(layer.inputs, layer.outputs, layer.kernel, 1, layer.kernel // 2, bias=bias)
-
-
-def _norm(layer: Layer, choices: Choices, flat: bool) -> nn.Module:
-    parts, size = layer.module.parts, layer.outputs
-    if "running_mean" in parts:
-        return (nn.BatchNorm1d if flat else nn.BatchNorm2d)(size, choices.eps, affine="weight" in parts)
-    if choices.norm == "instance" and not flat:
-        return nn.InstanceNorm2d(size, choices.eps, affine=True)
-    if choices.norm == "group" and choices.groups and size % choices.groups == 0:
-        return nn.GroupNorm(choices.groups, size, choices.eps)
-    raise OptionError(
-        f"norm must be given: {layer.module.name} has {size} weights and no running statistics; write "
-        "norm=instance, or "
-        f"norm=group with groups=…, a divisor of {size} (1 for a layer norm)"
-    )
-
-
-def _upsampling(scale: int, mode: str) -> nn.Module:
-    return nn.Upsample(scale_factor=scale, mode=mode, align_corners=False if mode == "bilinear" else None)
-
-
-def _filled(made: nn.Module, layer: Layer, state: Mapping[str, Tensor]) -> nn.Module:
-    """`made` with the tensors of its layer, weights folded."""
-    tensors = folded(layer, state)
-    for name, tensor in tensors.items():
-        if not bool(tensor.isfinite().all()):
-            raise FileError(
-                f"{layer.module.name}.{name} holds NaN or infinity: the network was saved after it diverged"
-            )
-    made.load_state_dict(tensors, strict=False)
-    return made.float()
-
-
-def activation(choices: Choices) -> nn.Module:
-    """The activation between layers."""
-    made = {
-        "relu": nn.ReLU, "elu": nn.ELU, "silu": nn.SiLU, "gelu": nn.GELU, "selu": nn.SELU, "tanh": nn.Tanh,
-        "sigmoid": nn.Sigmoid, "softplus": nn.Softplus,
-    }  # fmt: skip
-    return nn.LeakyReLU(choices.slope) if choices.activation == "leaky" else made[choices.activation]()
 
 
 def pixels(numbers: Tensor, output: str) -> Tensor:

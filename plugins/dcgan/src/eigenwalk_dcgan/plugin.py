@@ -23,6 +23,7 @@ OPTIONS = (
     Option("after_linear", "bool", None, "whether an activation stands behind a linear layer that has no norm"),
     Option("resolution", "int", None, "side of the images, where layers do not tell"),
     Option("scales", "numbers", None, "how many times larger each convolution makes the image"),
+    Option("sizes", "numbers", None, "side of the image after each convolution, such as (7, 14, 28)"),
     Option("start", "numbers", None, "(height, width) of the channels that a linear layer makes"),
     Option("upsample", "str", "nearest", "how images are enlarged before convolutions", ("nearest", "bilinear")),
     Option("padding", "str", None, "side on which an odd row is cut off", ("torch", "keras")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from eigenwalk_dcgan import heads, names
-from eigenwalk_dcgan.layout import Unlike, layout
+from eigenwalk_dcgan.layout import UnknownNetwork, read_layout
 
 
 def recognised(path: Path) -> str | None:
@@ -15,7 +15,7 @@ def recognised(path: Path) -> str | None:
         return None
     tensors, _ = names.chosen(names.flat(tree, lambda one: one if isinstance(one, heads.Shape) else None))
     try:
-        found = layout(tensors, sorted_names=path.suffix == ".safetensors")
-    except Unlike:
+        found = read_layout(tensors, sorted_names=path.suffix == ".safetensors")
+    except UnknownNetwork:
         return None
     return "a decoder, its encoder beside it" if found.encoded else "a DCGAN or a decoder"
