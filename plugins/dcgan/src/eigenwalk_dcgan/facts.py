@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor
 
+from eigenwalk.checkpoint import StateDict
 from eigenwalk_dcgan.evidence import Evidence
 from eigenwalk_dcgan.layout import Layer, Layout
 
@@ -32,8 +33,7 @@ def facts(
     sized: bool,
     output: tuple[str, str],
     latent: tuple[int, Tensor],
-    prefix: str,
-    state: Mapping[str, Tensor],
+    state: StateDict,
 ) -> dict[str, str]:
     """Labels and words: the architecture, what the tensors do not show and where it was taken from, parameters."""
     choices = found.choices
@@ -45,9 +45,9 @@ def facts(
 
     dim, one_hot = latent
     names = [layer.module.name for layer in layout.layers]
-    parameters = sum(state[f"{layer.module.name}.{part}".lstrip(".")].numel() for layer, part in _parameters(layout))
+    parameters = sum(state[f"{layer.module.name}.{part}".lstrip(".")].numel for layer, part in _parameters(layout))
     told = {
-        "architecture": f"{_layers(layout)}; {names[0]} … {names[-1]}" + (f" under {prefix}" if prefix else ""),
+        "architecture": f"{_layers(layout)}; {names[0]} … {names[-1]}" + (f" under {state.key}" if state.key else ""),
         "sizes": f"{' → '.join(f'{width} x {height}' for height, width in sides)} ({_sized(layout, found, sized)})",
         "activation": f"{choices} ({origin('activation')})",
         "range": f"{ENDS[output[0]]} ({output[1]})",
@@ -62,6 +62,8 @@ def facts(
         told["label"] = f"{int(one_hot.argmax())} of {len(one_hot)} classes, a one-hot behind the latent"
     if found.mismatch is not None:
         told["running statistics"] = f"met to {found.mismatch:.2f} standard deviations on random latents"
+    if state.choice:
+        told["copy"] = state.choice
     return told | {"parameters": f"{parameters:,}"}
 
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import pickle
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from eigenwalk import checkpoint
-from eigenwalk.errors import FileError, OptionError
+from eigenwalk.checkpoint import Checkpoint
+from eigenwalk.errors import OptionError
 from eigenwalk.generator import Generator
-from eigenwalk_dcgan import evidence, names
+from eigenwalk_dcgan import evidence
 from eigenwalk_dcgan.facts import facts
 from eigenwalk_dcgan.evidence import Evidence
 from eigenwalk_dcgan.geometry import Sizing, Wanted, image_size, readings, settle, start_side
-from eigenwalk_dcgan.layout import Layout, UnknownNetwork, read_layout
+from eigenwalk_dcgan.layout import Layout
 from eigenwalk_dcgan.network import Blueprint, Choices, Decoder, pixels
 from eigenwalk_dcgan.plugin import ACTIVATIONS, LATENTS, ORDERS, RANGES
+from eigenwalk_dcgan.rebuild import SEED, draw
+from eigenwalk_dcgan.recognise import recognise
 
 
 class DCGAN(Generator):
@@ -51,7 +51,7 @@ class DCGAN(Generator):
     def sample(self, n: int, seed: int) -> Tensor:
         """`n` latents ``(n, latent_dim)`` of the distribution that the network was trained on."""
         return (
-            super().sample(n, seed) if self.latent == "normal" else evidence.draw(n, seed, self.latent_dim, "uniform")
+            super().sample(n, seed) if self.latent == "normal" else draw(n, seed, self.latent_dim, "uniform")
         )
 
     def __repr__(self) -> str:
@@ -60,7 +60,7 @@ class DCGAN(Generator):
 
 
 def dcgan(
-    path: str | Path,
+    path: str | PathLike[str],
     key: str | None = None,
     range: str | None = None,
     activation: str | None = None,
@@ -70,6 +70,7 @@ def dcgan(
     resolution: int | None = None,
     scales: Sequence[float] | None = None,
     sizes: Sequence[float] | None = None,
+    square: str | None = None,
     start: Sequence[float] | None = None,
     upsample: str = "nearest",
     padding: str | None = None,
@@ -86,9 +87,9 @@ def dcgan(
         FileError: the file cannot be opened, or its tensors are no stack of layers that makes images.
         OptionError: something must be said that the tensors do not show; the message names the option.
     """
-    path = Path(path).expanduser()
-    state, prefix = _state(path, key)
-    layout = _layout(path, state)
+    checkpoint = Checkpoint.of(path)
+    copy, layout = recognise(checkpoint, key)
+    state = copy.load()
     wanted = {
         "activation": activation or ("leaky" if slope is not None else None), "slope": slope, "order": order,
         "after_linear": after_linear, "eps": eps, "latent": latent,
@@ -97,35 +98,40 @@ def dcgan(
     given = {name: value for name, value in wanted.items() if value is not None}
     keras = padding == "keras" or (padding is None and layout.from_keras)
     choices = Choices(norm=norm, groups=groups, upsample=upsample, eps=1e-3 if layout.from_keras else 1e-5)
-    sizes = Wanted(resolution, scales, sizes)
+    wanted_sizes = Wanted(resolution, scales, sizes, square)
     first = start_side(layout, start)
     net = Blueprint(layout, first, "keras" if keras else "torch", state)
-    dim, one_hot = _latent(path, layout, net.tensors[0]["weight"], latent_dim, label)
-    open_ = readings(layout, sizes, keras)
+    dim, one_hot = _latent(checkpoint, layout, net.tensors[0]["weight"], latent_dim, label)
+    open_ = readings(layout, wanted_sizes, keras)
     found = evidence.weigh(net, layout, open_, replace(choices, **given), frozenset(given), (dim, len(one_hot)))
     if found.mismatch is not None and found.mismatch > evidence.FITS and activation is None:
-        raise _misfit(path, found)
-    sizings = settle(layout, found.open, found.proven, first, sizes)
-    latents = evidence.draw(evidence.LATENTS[0], evidence.SEED, dim, found.choices.latent)
-    if not sizes:
+        raise _misfit(checkpoint, found)
+    if layout.encoded and found.mismatch is not None and len(found.fitting) > 1:
+        raise OptionError(
+            f"activation must be given: the running statistics in {checkpoint.path.name} fit {' and '.join(found.fitting)} "
+            "alike; write activation=relu, or activation=leaky and slope=0.01 (which PyTorch's LeakyReLU() has)"
+        )
+    sizings = settle(layout, found.open, found.proven, first, wanted_sizes)
+    latents = draw(evidence.LATENTS[0], SEED, dim, found.choices.latent)
+    if not wanted_sizes:
         sizings = _last(layout, sizings, keras, lambda way: net.decoder(found.choices, way, one_hot)(latents))
     network = net.decoder(found.choices, sizings, one_hot)
     sides = image_size(layout, first, sizings)
     output, why = (range, "as given") if range else evidence.output_range(network(latents), net.spatial)
     if output is None:
         raise OptionError(
-            f"range must be given: {path.name} does not tell what its last layer's numbers go through, and {why}; "
+            f"range must be given: {checkpoint.path.name} does not tell what its last layer's numbers go through, and {why}; "
             "write range=tanh (most GANs), range=sigmoid (most VAEs), range=unit (pixels in [0, 1] as they come) or "
             f"range=symmetric (in [-1, 1]). Inferred: {len(layout.layers)} layers, {sides[-1][1]} x {sides[-1][0]} "
             f"pixels, {found.choices}"
         )
-    told = facts(layout, sides, found, frozenset(given), bool(sizes), (output, why), (dim, one_hot), prefix, state)
+    told = facts(layout, sides, found, frozenset(given), bool(wanted_sizes), (output, why), (dim, one_hot), copy)
     return DCGAN(network, dim, sides[-1], output, found.choices.latent, told)
 
 
-def _misfit(path: Path, found: Evidence) -> OptionError:
+def _misfit(checkpoint: Checkpoint, found: Evidence) -> OptionError:
     return OptionError(
-        f"activation must be given: the running statistics in {path.name} fit no network that was tried, the best "
+        f"activation must be given: the running statistics in {checkpoint.path.name} fit no network that was tried, the best "
         f"({found.choices}, {found.choices.order}) is {found.mismatch:.2f} standard deviations off. If it is a plain "
         "stack of layers, write activation=, slope=, order=, eps= and sizes= as its code has them, and what is given is "
         "taken as it is; else write a function that builds it: ./my_generator.py:build"
@@ -147,45 +153,9 @@ def _check(wanted: Mapping[str, Any], range: str | None) -> None:
         raise OptionError(f"slope belongs to activation=leaky, got activation={wanted['activation']}")
 
 
-def _state(path: Path, key: str | None) -> tuple[dict[str, Tensor], str]:
-    """The generator's tensors by name, and the prefix under which they stood."""
-    tensors = names.flat(_opened(path), lambda one: one if isinstance(one, Tensor) else None)
-    try:
-        return names.chosen(tensors, key)
-    except LookupError as error:
-        raise OptionError(f"key={key} stands for nothing in {path}: it holds {error}") from None
-
-
-def _opened(path: Path) -> dict[str, Any]:
-    """The dictionaries in the file at `path`; nothing of it is run."""
-    if path.suffix == ".safetensors":
-        return dict(checkpoint.state_dict(path))
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        return dict(checkpoint.state_dict(path))  # it says what the file wants, and how to save it
-    except Exception as error:  # a damaged file makes the readers of archives and pickles raise anything
-        if not path.is_file():
-            raise FileError(f"there is no file {path}") from None
-        told = str(error).partition("\n")[0]
-        raise FileError(f"{path} cannot be opened as weights, it is truncated or no PyTorch file ({told})") from error
-    if not isinstance(found, dict):
-        raise FileError(f"{path} holds a {type(found).__name__}, where tensors by name were expected")
-    return found
-
-
-def _layout(path: Path, state: Mapping[str, Tensor]) -> Layout:
-    try:
-        return read_layout({name: tuple(one.shape) for name, one in state.items()}, path.suffix == ".safetensors")
-    except UnknownNetwork as error:
-        raise FileError(
-            f"{path} is no DCGAN or decoder that is known here: {error}. Where a checkpoint holds several networks, "
-            "key=netG picks one; for another architecture write a function that builds it: ./my_generator.py:build"
-        ) from None
-
-
-def _latent(path: Path, layout: Layout, weight: Tensor, latent_dim: int | None, label: int) -> tuple[int, Tensor]:
+def _latent(
+    checkpoint: Checkpoint, layout: Layout, weight: Tensor, latent_dim: int | None, label: int
+) -> tuple[int, Tensor]:
     """Coordinates of the latent, and the one-hot that follows it (empty for most)."""
     width = layout.layers[0].inputs
     shown = layout.encoded if layout.encoded and layout.encoded < width else width
@@ -199,7 +169,7 @@ def _latent(path: Path, layout: Layout, weight: Tensor, latent_dim: int | None, 
         raise OptionError(f"label must be from 0 to {classes - 1}: {classes} numbers follow the latent, got {label}")
     if not classes and label:
         raise OptionError(
-            f"label={label} was given, and all {width} inputs of {path.name} are the latent: write latent_dim=… if "
+            f"label={label} was given, and all {width} inputs of {checkpoint.path.name} are the latent: write latent_dim=… if "
             "classes follow it"
         )
     one_hot = torch.zeros(classes)

@@ -45,8 +45,10 @@ class Wanted:
     resolution: int | None = None
     scales: Sequence[float] | None = None
     sizes: Sequence[float] | None = None
+    square: str | None = None
 
     def __bool__(self) -> bool:
+        """Whether sizes were given."""
         return not self.resolution is self.scales is self.sizes is None
 
 
@@ -91,9 +93,9 @@ def readings(layout: Layout, wanted: Wanted, keras: bool) -> dict[int, list[Sizi
     before: int | None = None if sizes is None else start_side(layout)[0]
     for order, at in enumerate(convolutions):
         layer = layout.layers[at]
-        options = _transposed(layer, keras) if layer.kind == "deconv" else _plain(layout, at)
-        if layer.either:
-            options += _plain(layout, at) if layer.kind == "deconv" else _transposed(layer, keras)
+        options = []
+        for kind in _kinds(layout, at, wanted.square):
+            options += _transposed(layer, keras) if kind == "deconv" else _plain(layout, at)
         if scales is not None:
             options = _scaled(layer, options, scales[order], exact=not (wanted.resolution or sizes))
         if sizes is not None and before is not None:
@@ -101,6 +103,20 @@ def readings(layout: Layout, wanted: Wanted, keras: bool) -> dict[int, list[Sizi
             before = sizes[order]
         result[at] = options
     return result
+
+
+def _kinds(layout: Layout, at: int, square: str | None) -> list[str]:
+    """What the convolution `at` may be, the likelier kind first: layers with its name and other numbers are like it."""
+    layer = layout.layers[at]
+    if not layer.either:
+        return [layer.kind]
+    if square is not None:
+        return ["deconv" if square == "transposed" else "conv"]
+    others = (one for one in layout.layers if one.is_convolution and not one.either)
+    alike = next((one.kind for one in others if one.module.stem == layer.module.stem), None)
+    if alike or layer.kernel % 2 == 0:
+        return [alike or "deconv"]
+    return [layer.kind, "conv" if layer.kind == "deconv" else "deconv"]
 
 
 def _per_layer(name: str, values: Sequence[float] | None, layout: Layout) -> list[int] | None:
@@ -178,10 +194,19 @@ def settle(
         OptionError: more than one size of the image is possible, or none; it names the option to write.
     """
     choices = {at: list(options) for at, options in open_.items()}
+    unclear = [at for at, options in choices.items() if len({one.kind for one in options}) > 1]
+    if unclear:
+        names = ", ".join(layout.layers[at].module.name for at in unclear)
+        raise OptionError(
+            f"square must be given: the kernels of {names} have as many inputs as outputs, and nothing shows whether "
+            "they are those of transposed convolutions; write square=transposed or square=plain"
+        )
     if not wanted:
         for at in choices:
             choices[at] = _conventional(layout, at, choices, proven)
     ways = _ways(layout, choices, proven, start)
+    if not wanted and [way[0] for way in ways] == [32] and layout.layers[-1].outputs == 1:
+        ways += _cropped(layout, ways, 28)  # digits of 28 pixels come out of networks for 32
     if wanted.resolution is not None:
         ways = [way for way in ways if way[0] == wanted.resolution] or _cropped(layout, ways, wanted.resolution)
     if not ways:
@@ -194,7 +219,7 @@ def settle(
     sides = sorted({side for side, _, _ in ways})
     side, cost, best = min(ways, key=lambda way: way[1])
     if len(sides) > 1:
-        loose = [layout.layers[at].module.name for at, options in choices.items() if len(options) > 1]
+        loose = [layout.layers[at].module.name for at in choices if len({way[at] for _, _, way in ways}) > 1]
         raise OptionError(
             f"resolution must be given: {len(choices)} convolutions follow {start[0]} x {start[1]}, and the file does "
             f"not tell the stride, padding or upsampling of {', '.join(loose[:6])}: its images may have "

@@ -271,7 +271,7 @@ def _check_start(chain: Sequence[Layer]) -> None:
     first = chain[0]
     if len(chain) < 2:
         raise UnknownNetwork("a single layer leads to its images: the layers before it do not give what it takes")
-    if first.kind == "conv" or (first.kind == "deconv" and first.kernel < 3):
+    if first.kind == "conv" or (first.kind == "deconv" and (first.kernel == 2 or (first.kernel == 1 and first.either))):
         raise UnknownNetwork(
             f"its first layer {first.module.name} is a convolution of {first.inputs} channels, where a linear layer or "
             "a transposed convolution takes a latent: it makes images of images, or has branches"
@@ -300,6 +300,11 @@ def _without_encoder(chain: list[Layer], stack: Sequence[Module]) -> tuple[list[
         return chain, None, not left
     # The linear layers of an encoder lead to the latent, so it stands where they are narrowest.
     linear = [i for i, layer in enumerate(chain) if layer.kind == "linear"]
+    if not linear and not any(len(one.weight) == 2 for one in left):
+        raise UnknownNetwork(
+            f"its encoder has convolutions alone, so that {chain[0].module.name} may take an image of channels instead "
+            "of a latent: key=decoder takes the decoder for itself"
+        )
     chain = chain[min(linear, key=lambda i: chain[i].inputs) :] if linear else chain
     encoded = next((one.weight[0] for one in left if MEAN.search(one.name) and len(one.weight) == 2), None)
     return chain, encoded, False

@@ -1,12 +1,11 @@
-"""What this package offers to eigenwalk: names and options alone, no torch."""
+"""The names and options that this package offers to eigenwalk; no torch."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import GeneratorSpec, Option
-from eigenwalk_dcgan.recognise import recognised
+from eigenwalk_dcgan.recognise import summarise
 
 RANGES = ("tanh", "sigmoid", "unit", "symmetric")
 ACTIVATIONS = ("relu", "leaky", "elu", "silu", "gelu", "selu", "tanh", "sigmoid", "softplus")
@@ -24,6 +23,7 @@ OPTIONS = (
     Option("resolution", "int", None, "side of the images, where layers do not tell"),
     Option("scales", "numbers", None, "how many times larger each convolution makes the image"),
     Option("sizes", "numbers", None, "side of the image after each convolution, such as (7, 14, 28)"),
+    Option("square", "str", None, "what kernels with as many inputs as outputs are", ("transposed", "plain")),
     Option("start", "numbers", None, "(height, width) of the channels that a linear layer makes"),
     Option("upsample", "str", "nearest", "how images are enlarged before convolutions", ("nearest", "bilinear")),
     Option("padding", "str", None, "side on which an odd row is cut off", ("torch", "keras")),
@@ -43,9 +43,9 @@ OPTIONS = (
 
 
 @hookimpl
-def eigenwalk_open(path: Path) -> GeneratorSpec | None:
+def eigenwalk_open(checkpoint: Checkpoint) -> GeneratorSpec | None:
     """DCGANs and decoders: .pt, .pth, .ckpt and .safetensors of state dicts whose layers follow from one another."""
-    words = recognised(path)
+    words = summarise(checkpoint)
     return None if words is None else _spec(words, OPTIONS)
 
 

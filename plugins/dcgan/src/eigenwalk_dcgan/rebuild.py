@@ -1,0 +1,165 @@
+"""Rebuild a network norm by norm, and measure how far each norm is from the statistics that it kept in training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from eigenwalk_dcgan.geometry import Sizing
+from eigenwalk_dcgan.network import Blueprint, Choices
+
+SEED = 20
+NATS = 12.0
+"""A reading that is less likely than another by so many nats is not chosen in its place."""
+COMBINATIONS = 64
+"""Sizings of the convolutions before one norm that are tried at most."""
+CLAMP = 3.0
+ROUNDING = 1e-6
+"""Added to mean squares: differences of a thousandth of a standard deviation mean nothing."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A network that is rebuilt up to some norm.
+
+    Attributes:
+        choices, sizings: how it is built.
+        x: what the last norm gives.
+        open: the sizings of each convolution that are not ruled out under these choices.
+        residuals: for each norm, deviations ``(2, channels)``: of means in σ, and half the logarithm of variances.
+    """
+
+    choices: Choices
+    x: Tensor
+    sizings: Mapping[int, Sizing] = field(default_factory=dict)
+    open: Mapping[int, list[Sizing]] = field(default_factory=dict)
+    residuals: tuple[Tensor, ...] = ()
+
+    @property
+    def numbers(self) -> int:
+        """How many means and variances were compared."""
+        return sum(one.numel() for one in self.residuals)
+
+    @property
+    def mismatch(self) -> float:
+        """Mean of all deviations, in standard deviations."""
+        return sum(float(one.abs().sum()) for one in self.residuals) / max(self.numbers, 1)
+
+    def nats(self, other: Trial) -> float:
+        """How much likelier this network is than `other`, if deviations are normal: half of N ln of their squares' ratio."""
+        own, its = (sum(float(one.square().sum()) for one in each.residuals) for each in (self, other))
+        numbers = max(self.numbers, 1)
+        return numbers / 2 * math.log((its / numbers + ROUNDING) / (own / numbers + ROUNDING))
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass over all norms of `net` that have statistics, on `n` latents.
+
+    Networks are normalised by their own batch, as in training, so that every norm is judged by itself. A reading is ruled
+    out if its deviations are more than `floor` times those of the best, `noise` added to both, and by more than chance.
+
+    Attributes:
+        widths: coordinates of the latent, and of the one-hot behind it.
+    """
+
+    net: Blueprint
+    n: int
+    widths: tuple[int, int]
+    floor: float
+    noise: float
+
+    @torch.no_grad()
+    def search(self, open_: Mapping[int, list[Sizing]], variants: Sequence[Choices]) -> list[Trial]:
+        """The rebuildings that are not ruled out, in the order of `variants`."""
+        entered = {kind: self._entered(kind) for kind in ("normal", "uniform")}
+        trials = [Trial(one, entered[one.latent]) for one in variants]
+        for segment in segments(self.net):
+            known: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
+            trials = [self._advance(segment, open_, one, known) for one in trials]
+            best = min(trials, key=lambda one: one.mismatch)
+            trials = [one for one in trials if one is best or not self.rules_out(best, one)]
+        return trials
+
+    def rules_out(self, best: Trial, other: Trial) -> bool:
+        """Whether `other` deviates more than `best`, clearly and by more than chance (Laplace's likelihood)."""
+        ratio = (other.mismatch + self.noise) / (best.mismatch + self.noise)
+        return ratio > max(self.floor, math.exp(NATS / max(best.numbers, 1)))
+
+    def _advance(
+        self, segment: range, open_: Mapping[int, list[Sizing]], trial: Trial,
+        known: dict[tuple[object, ...], tuple[Tensor, Tensor]],
+    ) -> Trial:  # fmt: skip
+        """`trial` up to the norm that ends `segment`, under the first sizings that are not ruled out."""
+        convolutions = [at for at in segment if at in open_]
+        options = [open_[at] for at in convolutions]
+        while math.prod(len(one) for one in options) > COMBINATIONS:
+            options = [one[: max(1, len(one) - 1)] for one in options]
+        reached = []
+        for combination in product(*options):
+            sizings = {**trial.sizings, **dict(zip(convolutions, combination, strict=True))}
+            modules = [module for at in segment for module in self.net.modules(at, trial.choices, sizings)]
+            key = (id(trial.x), *(f"{module}{getattr(module, 'cut', '')}" for module in modules))
+            if key not in known:  # many choices do not matter here
+                known[key] = self._measure(trial.x, modules, self.net.tensors[segment[-1]])
+            x, residuals = known[key]
+            reached.append(replace(trial, x=x, sizings=sizings, residuals=(residuals,)))
+        best = min(reached, key=lambda one: one.mismatch)
+        left = [one for one in reached if not self.rules_out(best, one)]
+        kept = {at: list(dict.fromkeys(one.sizings[at] for one in left)) for at in convolutions}
+        return replace(left[0], open={**trial.open, **kept}, residuals=(*trial.residuals, *left[0].residuals))
+
+    def _measure(
+        self, x: Tensor, modules: Sequence[nn.Module], tensors: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """What the norm at the end of `modules` gives, and the deviations of what it is given."""
+        *before, norm = modules
+        assert isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d))
+        mean, variance = tensors["running_mean"], tensors["running_var"].clamp_min(1e-12)
+        alive = variance > 1e-3 * variance.mean()
+        try:
+            for module in before:
+                x = module(x)
+        except RuntimeError:  # nothing is left of so small an image
+            return x, torch.full((2, int(alive.sum())), CLAMP)
+        axes = [axis for axis in range(x.ndim) if axis != 1]
+        off = (x.mean(axes) - mean) / variance.sqrt()
+        ratio = (x.var(axes).clamp_min(1e-12) / variance).log() / 2
+        residuals = torch.stack([off, ratio])[:, alive].nan_to_num(CLAMP).clamp(-CLAMP, CLAMP)
+        return F.batch_norm(x, None, None, norm.weight, norm.bias, training=True, eps=norm.eps), residuals
+
+    def _entered(self, kind: str) -> Tensor:
+        """What the first layer was given in training: latents, with classes at random behind them."""
+        dim, classes = self.widths
+        z = draw(self.n, SEED, dim, kind)
+        if classes:
+            labels = torch.randint(classes, (self.n,), generator=torch.Generator().manual_seed(SEED))
+            z = torch.cat([z, F.one_hot(labels, classes).to(z.dtype)], 1)
+        return z[:, :, None, None] if self.net.spatial else z
+
+
+def segments(net: Blueprint) -> list[range]:
+    """The indices of layers up to each norm that has statistics of its own, and not those of before training."""
+    ends = [
+        i
+        for i, tensors in enumerate(net.tensors)
+        if "running_var" in tensors and not bool((tensors["running_var"] == 1).all())
+    ]
+    starts: Iterable[int] = (0, *(end + 1 for end in ends))
+    return [range(first, end + 1) for first, end in zip(starts, ends, strict=False)]
+
+
+def draw(n: int, seed: int, latent_dim: int, kind: str) -> Tensor:
+    """`n` latents, standard normal or uniform in [-1, 1], drawn row by row."""
+    random = torch.Generator().manual_seed(seed)
+    if kind == "uniform":
+        rows = [torch.rand(latent_dim, generator=random) * 2 - 1 for _ in range(n)]
+    else:
+        rows = [torch.randn(latent_dim, generator=random) for _ in range(n)]
+    return torch.stack(rows) if rows else torch.empty(0, latent_dim)
