@@ -10,7 +10,7 @@ from eigenwalk.testing import Case
 
 
 def small(name: str) -> Callable[[Path], None]:
-    """Writes the state dict of a network that `networks` has into a folder."""
+    """A function that writes the state dict of one of `networks` into a folder."""
 
     def write(folder: Path) -> None:
         spec = importlib.util.spec_from_file_location("dcgan_networks", Path(__file__).with_name("networks.py"))
@@ -18,7 +18,7 @@ def small(name: str) -> Callable[[Path], None]:
         assert spec.loader is not None
         networks = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(networks)
-        networks.written(name, folder)
+        networks.write(name, folder)
 
     return write
 

@@ -29,12 +29,16 @@ WRAPPERS = (
     *("state_dict", "model_state_dict", "model", "models", "model_state", "params", "net", "network", "weights"),
     "module",
 )
+MODULES = ("model", "net", "network", "module")
+"""Those of the wrappers under which a part of a network may stand as well, its other layers beside it."""
 OTHERS = re.compile(
     r"(net_?)?D(_.*)?|d|disc\w*|[Dd]iscriminator\w*|critic\w*|optim\w*|opt\w*|.*scheduler\w*|.*optimizer\w*"
 )
 """What stands beside a generator and is none of it."""
 WRAPPED = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 """Names that torch.compile and FSDP add wherever they wrap a module; no module is called so."""
+MEMBERS = 8
+"""Tensors by whose names another copy of the same network is found."""
 LARGEST_TREE = 200_000
 DEEPEST = 32
 
@@ -151,7 +155,9 @@ def select(
         raise OptionError(f"key={key} stands for nothing in {what}: it holds {', '.join(tops[:12])}")
     if not has:
         prefix = _by_words(tensors, key)
-        return _state(tensors, prefix, [prefix], what, size, without=OTHERS)
+        held = [name[len(prefix) :] for name in tensors if name.startswith(prefix)]
+        alike = copies(tensors, tuple(held[:MEMBERS])) if prefix and held and not key else [prefix]
+        return _state(tensors, prefix, alike, what, size, without=OTHERS)
     prefixes = [one for one in copies(tensors, has) if not key or _under(one, key)]
     if not prefixes:
         return None
@@ -225,7 +231,7 @@ def _by_words(tensors: Mapping[str, LazyTensor], key: str | None) -> str:
         averaged.sort(key=lambda one: not re.match(r"[gG]|net_?[gG]", one))
         named = (one for one in (*averaged, *GENERATOR, *DECODER, *WRAPPERS) if one in tops and _holds(here, one))
         word = next(named, None)
-        if word is None or (word in DECODER and not _is_whole(here, word)):
+        if word is None or (word in (*DECODER, *MODULES) and not _is_whole(here, word)):
             return prefix
         prefix += f"{word}."
 
@@ -243,6 +249,6 @@ def _holds(names: list[str], word: str) -> bool:
 
 
 def _is_whole(names: list[str], word: str) -> bool:
-    """Whether a decoder stands under `word` with its first layer, and not beside it (``decoder_input``, ``fc``)."""
-    outside = {name.split(".")[0] for name in names} - {word}
-    return all(re.match(r"enc|Enc|disc|Disc", name) for name in outside)
+    """Whether a whole network stands under `word`, and not a part of it with its first layer beside it (``fc``)."""
+    outside = {name.split(".")[0] for name in names if name.endswith(".weight")} - {word}
+    return all(re.match(r"enc|Enc|disc|Disc", name) or OTHERS.fullmatch(name) for name in outside)

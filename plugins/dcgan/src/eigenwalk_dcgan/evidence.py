@@ -1,9 +1,9 @@
 """What the tensors do not show and yet betray: how the network was built that was trained.
 
-A batch norm keeps the mean and variance of what it was given in training. A network that is rebuilt as it was, and
-normalised by its own batch as in training, gives its norms just that; under another activation, order, stride or latent
-it does not. And photographs differ from each other and within by about 0.28 of their range, whatever they show, which tells
-a tanh from a sigmoid: the tanh of the same numbers has twice the contrast where they are small.
+A batch norm keeps the mean and variance of what it was given in training. A network that is rebuilt as it was gives its
+norms just that; under another activation, order, stride or latent it does not. And photographs differ from each other
+and within by about 0.28 of their range, whatever they show, which tells a tanh from a sigmoid: the tanh of the same
+numbers has twice the contrast where they are small.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from eigenwalk_dcgan.layout import Layer, Layout
 from eigenwalk_dcgan.network import LARGE, ORDERS, Blueprint, Choices, pixels
 from eigenwalk_dcgan.rebuild import NATS, Pass, Trial, segments
 
-WORK = 3e9
+WORK = 2e9
 """Multiplications of one pass over the latents on which statistics are met."""
-LATENTS = (16, 128)
+LATENTS = (16, 64)
 ROUGH = (8, 2.0, 0.1)
 """Latents of a first, rough pass, and its `floor` and `noise` (see `Pass`): few latents differ from many by chance."""
 FINE = (1.15, 0.005)
@@ -32,7 +32,7 @@ CONTRAST = 0.28
 """Standard deviation of the pixels of photographs, as a share of the range; CelebA has 0.30, CIFAR-10 0.25."""
 ORIGINS: tuple[dict[str, Any], ...] = (
     {"activation": "relu"}, *({"activation": "leaky", "slope": slope} for slope in (0.2, 0.01, 0.1, 0.3)),
-    {"activation": "elu"}, {"activation": "silu"}, {"activation": "gelu"}, {"activation": "selu"}, {"activation": "tanh"},
+    *({"activation": word} for word in ("elu", "silu", "gelu", "selu", "tanh")),
 )  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def _choose(trials: Sequence[Trial], fine: Pass) -> Trial:
         one
         for one in trials
         if nearest.nats(one) < NATS
-        or not (fine.rules_out(nearest, one) or _is_relu(nearest.choices) and _is_relu(one.choices))
+        or not (fine.rules_out(nearest, one) or (_is_relu(nearest.choices) and _is_relu(one.choices)))
     )
 
 
@@ -121,14 +121,16 @@ def _variants(layout: Layout, start: Choices, given: frozenset[str]) -> list[Cho
     origins: Sequence[dict[str, Any]] = [one for one in ORIGINS if "slope" not in given or "slope" not in one]
     linear = any(layer.kind == "linear" for layer in layout.layers)
     orders = [{"order": one} for one in ORDERS]
-    slip = linear and "eps" not in given and not any(layer.kind == "deconv" for layer in layout.layers)
+    plain = any(layer.kind == "conv" for layer in layout.layers)
+    slip = plain and linear and "eps" not in given and not any(layer.kind == "deconv" for layer in layout.layers)
     return [
-        replace(start, **{name: value for name, value in (a | b | c | d | e).items() if name not in given})
+        replace(start, **{name: value for name, value in (a | b | c | d | e | f).items() if name not in given})
         for a in ([{}] if "activation" in given else origins)
         for b in ([{}] if "order" in given or numbered else orders)
         for c in ([{}] if "after_linear" in given or not linear else [{"after_linear": one} for one in (True, False)])
         for d in ([{}] if "latent" in given else [{"latent": one} for one in ("normal", "uniform")])
         for e in ([{}, {"eps": 0.8}] if slip else [{}])
+        for f in ([{}] if "upsample" in given or not plain else [{"upsample": one} for one in ("nearest", "bilinear")])
     ]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from eigenwalk.checkpoint import StateDict
 from eigenwalk_dcgan.evidence import Evidence
-from eigenwalk_dcgan.layout import Layer, Layout
+from eigenwalk_dcgan.layout import Layout
 
 KINDS = {
     "linear": "linear",
@@ -34,6 +34,7 @@ def facts(
     output: tuple[str, str],
     latent: tuple[int, Tensor],
     state: StateDict,
+    network: nn.Module,
 ) -> dict[str, str]:
     """Labels and words: the architecture, what the tensors do not show and where it was taken from, parameters."""
     choices = found.choices
@@ -45,7 +46,6 @@ def facts(
 
     dim, one_hot = latent
     names = [layer.module.name for layer in layout.layers]
-    parameters = sum(state[f"{layer.module.name}.{part}".lstrip(".")].numel for layer, part in _parameters(layout))
     told = {
         "architecture": f"{_layers(layout)}; {names[0]} … {names[-1]}" + (f" under {state.key}" if state.key else ""),
         "sizes": f"{' → '.join(f'{width} x {height}' for height, width in sides)} ({_sized(layout, found, sized)})",
@@ -55,7 +55,8 @@ def facts(
     }
     if any(layer.kind == "norm" for layer in layout.layers):
         told["norm"] = f"{choices.order} ({_order(layout, origin('order'))}), eps {choices.eps:g} ({origin('eps')})"
-    if any(layer.kind == "linear" for layer in layout.layers):
+    pairs = zip(layout.layers, layout.layers[1:], strict=False)
+    if any(one.kind == "linear" and one.gap is None and after.kind != "norm" for one, after in pairs):
         behind = "with" if choices.after_linear else "without"
         told["linear layers"] = f"{behind} an activation behind the last ({origin('after_linear')})"
     if len(one_hot):
@@ -64,7 +65,7 @@ def facts(
         told["running statistics"] = f"met to {found.mismatch:.2f} standard deviations on random latents"
     if state.choice:
         told["copy"] = state.choice
-    return told | {"parameters": f"{parameters:,}"}
+    return told | {"parameters": f"{sum(one.numel() for one in network.parameters()):,}"}
 
 
 def _layers(layout: Layout) -> str:
@@ -79,23 +80,12 @@ def _sized(layout: Layout, found: Evidence, given: bool) -> str:
         return "as given"
     if not assumed:
         return "inferred from running statistics"
-    return f"{'inferred from running statistics, ' if found.proven else ''}assumed from the kernel of {', '.join(assumed)}"
+    return (
+        f"{'inferred from running statistics, ' if found.proven else ''}assumed from the kernel of {', '.join(assumed)}"
+    )
 
 
 def _order(layout: Layout, origin: str) -> str:
     """Where the order of norm and activation comes from: names tell it where layers are numbered in a Sequential."""
     gaps = [layer.gap for layer, after in zip(layout.layers, layout.layers[1:], strict=False) if after.kind == "norm"]
     return "from the layers' numbers" if None not in gaps else origin
-
-
-def _parameters(layout: Layout) -> list[tuple[Layer, str]]:
-    """The trained tensors of every layer; weights under a norm of theirs count once."""
-    counted = ("weight", "bias", "weight_orig", "weight_v", "weight_g")
-    counted += ("parametrizations.weight.original", "parametrizations.weight.original0")
-    counted += ("parametrizations.weight.original1",)
-    return [
-        (layer, part)
-        for layer in layout.layers
-        for part in layer.module.parts
-        if part in counted and not (part == "weight_v" and "weight_orig" in layer.module.parts)
-    ]

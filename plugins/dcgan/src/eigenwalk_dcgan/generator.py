@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from typing import Any
@@ -14,14 +15,16 @@ from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import OptionError
 from eigenwalk.generator import Generator
 from eigenwalk_dcgan import evidence
-from eigenwalk_dcgan.facts import facts
 from eigenwalk_dcgan.evidence import Evidence
+from eigenwalk_dcgan.facts import facts
 from eigenwalk_dcgan.geometry import Sizing, Wanted, image_size, readings, settle, start_side
 from eigenwalk_dcgan.layout import Layout
 from eigenwalk_dcgan.network import Blueprint, Choices, Decoder, pixels
-from eigenwalk_dcgan.plugin import ACTIVATIONS, LATENTS, ORDERS, RANGES
+from eigenwalk_dcgan.plugin import ACTIVATIONS, LATENTS, ORDERS, RANGES, SQUARES, UPSAMPLINGS
 from eigenwalk_dcgan.rebuild import SEED, draw
 from eigenwalk_dcgan.recognise import recognise
+
+LOG = logging.getLogger(__name__)
 
 
 class DCGAN(Generator):
@@ -50,9 +53,7 @@ class DCGAN(Generator):
 
     def sample(self, n: int, seed: int) -> Tensor:
         """`n` latents ``(n, latent_dim)`` of the distribution that the network was trained on."""
-        return (
-            super().sample(n, seed) if self.latent == "normal" else draw(n, seed, self.latent_dim, "uniform")
-        )
+        return super().sample(n, seed) if self.latent == "normal" else draw(n, seed, self.latent_dim, "uniform")
 
     def __repr__(self) -> str:
         height, width = self.resolution
@@ -72,7 +73,7 @@ def dcgan(
     sizes: Sequence[float] | None = None,
     square: str | None = None,
     start: Sequence[float] | None = None,
-    upsample: str = "nearest",
+    upsample: str | None = None,
     padding: str | None = None,
     norm: str | None = None,
     groups: int | None = None,
@@ -89,59 +90,74 @@ def dcgan(
     """
     checkpoint = Checkpoint.of(path)
     copy, layout = recognise(checkpoint, key)
-    state = copy.load()
     wanted = {
         "activation": activation or ("leaky" if slope is not None else None), "slope": slope, "order": order,
-        "after_linear": after_linear, "eps": eps, "latent": latent,
+        "after_linear": after_linear, "eps": eps, "latent": latent, "upsample": upsample,
     }  # fmt: skip
-    _check(wanted, range)
+    _check(wanted, range, square)
     given = {name: value for name, value in wanted.items() if value is not None}
     keras = padding == "keras" or (padding is None and layout.from_keras)
-    choices = Choices(norm=norm, groups=groups, upsample=upsample, eps=1e-3 if layout.from_keras else 1e-5)
-    wanted_sizes = Wanted(resolution, scales, sizes, square)
-    first = start_side(layout, start)
-    net = Blueprint(layout, first, "keras" if keras else "torch", state)
-    dim, one_hot = _latent(checkpoint, layout, net.tensors[0]["weight"], latent_dim, label)
-    open_ = readings(layout, wanted_sizes, keras)
-    found = evidence.weigh(net, layout, open_, replace(choices, **given), frozenset(given), (dim, len(one_hot)))
-    if found.mismatch is not None and found.mismatch > evidence.FITS and activation is None:
-        raise _misfit(checkpoint, found)
-    if layout.encoded and found.mismatch is not None and len(found.fitting) > 1:
-        raise OptionError(
-            f"activation must be given: the running statistics in {checkpoint.path.name} fit {' and '.join(found.fitting)} "
-            "alike; write activation=relu, or activation=leaky and slope=0.01 (which PyTorch's LeakyReLU() has)"
-        )
-    sizings = settle(layout, found.open, found.proven, first, wanted_sizes)
+    choices = Choices(norm=norm, groups=groups, eps=1e-3 if layout.from_keras else 1e-5)
+    shape, first = Wanted(resolution, scales, sizes, square), start_side(layout, start)
+    net = Blueprint(layout, first, "keras" if keras else "torch", copy.load())
+    dim, one_hot = _latent(layout, net.tensors[0]["weight"], latent_dim, label)
+    options = readings(layout, shape, keras)
+    found = evidence.weigh(net, layout, options, replace(choices, **given), frozenset(given), (dim, len(one_hot)))
+    questions = [] if activation else list(_about_activation(checkpoint, layout, found))
+    try:
+        sizings = settle(layout, found.open, found.proven, first, shape)
+    except OptionError as error:
+        questions.append(str(error))
+    if questions:
+        raise OptionError("\n".join(questions))
     latents = draw(evidence.LATENTS[0], SEED, dim, found.choices.latent)
-    if not wanted_sizes:
+    if not shape:
         sizings = _last(layout, sizings, keras, lambda way: net.decoder(found.choices, way, one_hot)(latents))
-    network = net.decoder(found.choices, sizings, one_hot)
-    sides = image_size(layout, first, sizings)
+    network, sides = net.decoder(found.choices, sizings, one_hot), image_size(layout, first, sizings)
     output, why = (range, "as given") if range else evidence.output_range(network(latents), net.spatial)
     if output is None:
         raise OptionError(
-            f"range must be given: {checkpoint.path.name} does not tell what its last layer's numbers go through, and {why}; "
-            "write range=tanh (most GANs), range=sigmoid (most VAEs), range=unit (pixels in [0, 1] as they come) or "
-            f"range=symmetric (in [-1, 1]). Inferred: {len(layout.layers)} layers, {sides[-1][1]} x {sides[-1][0]} "
-            f"pixels, {found.choices}"
+            f"range must be given: {checkpoint.path.name} does not tell what its last layer's numbers go through, "
+            f"and {why}; write range=tanh (most GANs), range=sigmoid (most VAEs), range=unit (pixels in [0, 1] as "
+            f"they come) or range=symmetric (in [-1, 1]). Inferred: {len(layout.layers)} layers, "
+            f"{sides[-1][1]} x {sides[-1][0]} pixels, {found.choices}"
         )
-    told = facts(layout, sides, found, frozenset(given), bool(wanted_sizes), (output, why), (dim, one_hot), copy)
-    return DCGAN(network, dim, sides[-1], output, found.choices.latent, told)
+    known = facts(layout, sides, found, frozenset(given), bool(shape), (output, why), (dim, one_hot), copy, network)
+    _mention(checkpoint, known)
+    return DCGAN(network, dim, sides[-1], output, found.choices.latent, known)
 
 
-def _misfit(checkpoint: Checkpoint, found: Evidence) -> OptionError:
-    return OptionError(
-        f"activation must be given: the running statistics in {checkpoint.path.name} fit no network that was tried, the best "
-        f"({found.choices}, {found.choices.order}) is {found.mismatch:.2f} standard deviations off. If it is a plain "
-        "stack of layers, write activation=, slope=, order=, eps= and sizes= as its code has them, and what is given is "
-        "taken as it is; else write a function that builds it: ./my_generator.py:build"
-    )
+def _about_activation(checkpoint: Checkpoint, layout: Layout, found: Evidence) -> Iterator[str]:
+    """What must be asked if no network fits the statistics, or several do."""
+    name = checkpoint.path.name
+    if found.mismatch is not None and found.mismatch > evidence.FITS:
+        yield (
+            f"activation must be given: the running statistics in {name} fit no network that was tried, the best "
+            f"({found.choices}, {found.choices.order}) is {found.mismatch:.2f} standard deviations off. If it is a "
+            "plain stack of layers, write activation=, slope=, order=, eps= and sizes= as its code has them, and what "
+            "is given is taken as it is; else write a function that builds it: ./my_generator.py:build"
+        )
+    elif layout.encoded and found.mismatch is not None and len(found.fitting) > 1:
+        yield (
+            f"activation must be given: the running statistics in {name} fit {' and '.join(found.fitting)} alike; "
+            "write activation=relu, or activation=leaky and slope=0.01 (which PyTorch's LeakyReLU() has)"
+        )
 
 
-def _check(wanted: Mapping[str, Any], range: str | None) -> None:
-    """Raises where a word is none of its option's, as `eigenwalk` itself does for what is typed."""
+def _mention(checkpoint: Checkpoint, known: Mapping[str, str]) -> None:
+    """Log which copy of the weights was taken, and what is assumed of the network because no tensor shows it."""
+    lines = [f"weights: {known['copy']}"] if "copy" in known else []
+    lines += [f"{label}: {words}" for label, words in known.items() if words.partition(",")[0].endswith("(assumed)")]
+    if lines:
+        LOG.warning("%s: %s", checkpoint.path.name, "; ".join(lines))
+
+
+def _check(wanted: Mapping[str, Any], range: str | None, square: str | None) -> None:
+    """Raise OptionError for a word that its option does not have, as eigenwalk itself does for what is typed."""
     words = {
         "range": (range, RANGES),
+        "square": (square, SQUARES),
+        "upsample": (wanted["upsample"], UPSAMPLINGS),
         "activation": (wanted["activation"], ACTIVATIONS),
         "order": (wanted["order"], ORDERS),
         "latent": (wanted["latent"], LATENTS),
@@ -153,9 +169,7 @@ def _check(wanted: Mapping[str, Any], range: str | None) -> None:
         raise OptionError(f"slope belongs to activation=leaky, got activation={wanted['activation']}")
 
 
-def _latent(
-    checkpoint: Checkpoint, layout: Layout, weight: Tensor, latent_dim: int | None, label: int
-) -> tuple[int, Tensor]:
+def _latent(layout: Layout, weight: Tensor, latent_dim: int | None, label: int) -> tuple[int, Tensor]:
     """Coordinates of the latent, and the one-hot that follows it (empty for most)."""
     width = layout.layers[0].inputs
     shown = layout.encoded if layout.encoded and layout.encoded < width else width
@@ -169,8 +183,7 @@ def _latent(
         raise OptionError(f"label must be from 0 to {classes - 1}: {classes} numbers follow the latent, got {label}")
     if not classes and label:
         raise OptionError(
-            f"label={label} was given, and all {width} inputs of {checkpoint.path.name} are the latent: write latent_dim=… if "
-            "classes follow it"
+            f"label={label} was given, and all {width} inputs are the latent: write latent_dim=… if classes follow it"
         )
     one_hot = torch.zeros(classes)
     if classes:

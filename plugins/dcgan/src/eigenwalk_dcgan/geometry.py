@@ -106,17 +106,23 @@ def readings(layout: Layout, wanted: Wanted, keras: bool) -> dict[int, list[Sizi
 
 
 def _kinds(layout: Layout, at: int, square: str | None) -> list[str]:
-    """What the convolution `at` may be, the likelier kind first: layers with its name and other numbers are like it."""
+    """What the convolution `at` may be, the likelier kind first."""
     layer = layout.layers[at]
     if not layer.either:
         return [layer.kind]
     if square is not None:
         return ["deconv" if square == "transposed" else "conv"]
-    others = (one for one in layout.layers if one.is_convolution and not one.either)
-    alike = next((one.kind for one in others if one.module.stem == layer.module.stem), None)
-    if alike or layer.kernel % 2 == 0:
-        return [alike or "deconv"]
+    if layer.kernel % 2 == 0:
+        return ["deconv"]
     return [layer.kind, "conv" if layer.kind == "deconv" else "deconv"]
+
+
+def _kind_by_name(layout: Layout, at: int) -> str | None:
+    """The one kind of all layers before the last that share the name of layer `at`, numbers apart."""
+    stem = layout.layers[at].module.stem
+    others = (one for one in layout.layers[:-1] if one.is_convolution and not one.either)
+    kinds = {one.kind for one in others if one.module.stem == stem}
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def _per_layer(name: str, values: Sequence[float] | None, layout: Layout) -> list[int] | None:
@@ -156,7 +162,9 @@ def _plain(layout: Layout, at: int) -> list[Sizing]:
     kernel = layer.kernel
     scales = (1,) if gap == 0 else (2, 1) if gap is not None and gap > 1 and not _has_deconv(layout) else (1, 2)
     same = (0,) if kernel % 2 else (1, -1)
-    return [Sizing("conv", scale, excess) for excess in (*same, *([kernel - 1] if kernel > 2 else [])) for scale in scales]
+    return [
+        Sizing("conv", scale, excess) for excess in (*same, *([kernel - 1] if kernel > 2 else [])) for scale in scales
+    ]
 
 
 def _has_deconv(layout: Layout) -> bool:
@@ -194,6 +202,9 @@ def settle(
         OptionError: more than one size of the image is possible, or none; it names the option to write.
     """
     choices = {at: list(options) for at, options in open_.items()}
+    for at, options in choices.items():
+        kind = _kind_by_name(layout, at) if at not in proven else None
+        choices[at] = [one for one in options if one.kind == kind] or options
     unclear = [at for at, options in choices.items() if len({one.kind for one in options}) > 1]
     if unclear:
         names = ", ".join(layout.layers[at].module.name for at in unclear)
@@ -237,9 +248,7 @@ def settle(
     return best
 
 
-def _conventional(
-    layout: Layout, at: int, choices: Mapping[int, list[Sizing]], proven: frozenset[int]
-) -> list[Sizing]:
+def _conventional(layout: Layout, at: int, choices: Mapping[int, list[Sizing]], proven: frozenset[int]) -> list[Sizing]:
     """Of what is open for the convolution `at`, what convention leaves where it is firm."""
     layer, options = layout.layers[at], choices[at]
     alike = [choices[i] for i in proven if layout.layers[i].kernel == layer.kernel and len(choices[i]) == 1]
@@ -274,9 +283,7 @@ def _ways(
         ranked = [one[: max(1, len(one) - 1)] for one in ranked]
     ways = []
     for combination in product(*ranked):
-        chosen = {
-            at: sizing for group, (_, sizing) in zip(groups.values(), combination, strict=True) for at in group
-        }
+        chosen = {at: sizing for group, (_, sizing) in zip(groups.values(), combination, strict=True) for at in group}
         way = {at: chosen[at] for at in choices}
         side = _sides(layout, start, way)[-1] if way else start[0]
         if side >= 2:

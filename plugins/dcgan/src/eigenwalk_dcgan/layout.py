@@ -1,8 +1,8 @@
 """Read the layers of a generator, in the order of computation, off names and shapes alone. No torch here.
 
 Every layer takes as many channels as the one before it gives, so the last layer, which gives 3 channels (or 1), leads
-back to the first, which takes the latent. The file's own order is tried first (`torch.save` keeps that of the code), then
-the names' natural one, then any that the channels allow. The work is bounded, whatever the file holds.
+back to the first, which takes the latent. The file's own order is tried first (`torch.save` keeps that of the code),
+then the names' natural one, then any that the channels allow. The work is bounded, whatever the file holds.
 """
 
 from __future__ import annotations
@@ -25,12 +25,22 @@ ENCODER = re.compile(
 """Names of what stands beside the decoder in the file of an autoencoder."""
 MEAN = re.compile(r"(^|[._])(fc_?|to_?|latent_?)?(mu|mean|mean_layer)([._]|$)")
 TRANSPOSED = re.compile(r"deconv|tconv|trans|conv_?t|(^|[._])up", re.IGNORECASE)
-BRANCHES = re.compile(r"(^|[._])(shortcut|skip\w*|conv_sc|c_sc|res(\d*|_?blocks?\d*|idual\w*)|att(n|ention)\w*)([._]|$)")
+BRANCHES = re.compile(
+    r"(^|[._])(shortcut|skip\w*|conv_sc|c_sc|res(\d*|_?blocks?\d*|idual\w*)|att(n|ention)\w*)([._]|$)"
+)
 """Names of what does not stand in a plain stack, although channels may follow from one another."""
 MODULES = 400
 """A plain stack and its encoder have some dozens of modules; larger files are other networks."""
+LAYERS = 40
+"""Most layers with weights, norms apart, of a plain generator."""
 TRIES = 2_000
 """Layers that are tried while an order is sought by channels."""
+
+
+IMAGE_CODE = (
+    "its encoder has convolutions alone, so that its code may be an image of channels and no latent: if it is a "
+    "latent, key=decoder takes the decoder for itself"
+)
 
 
 class UnknownNetwork(ValueError):
@@ -269,6 +279,8 @@ def _assemble(stack: Sequence[Module], end: int, last: Layer) -> list[Layer]:
 
 def _check_start(chain: Sequence[Layer]) -> None:
     first = chain[0]
+    if len(chain) > LAYERS:
+        raise UnknownNetwork(f"{len(chain)} layers follow from one another, and a plain generator has some ten")
     if len(chain) < 2:
         raise UnknownNetwork("a single layer leads to its images: the layers before it do not give what it takes")
     if first.kind == "conv" or (first.kind == "deconv" and (first.kernel == 2 or (first.kernel == 1 and first.either))):
@@ -301,10 +313,7 @@ def _without_encoder(chain: list[Layer], stack: Sequence[Module]) -> tuple[list[
     # The linear layers of an encoder lead to the latent, so it stands where they are narrowest.
     linear = [i for i, layer in enumerate(chain) if layer.kind == "linear"]
     if not linear and not any(len(one.weight) == 2 for one in left):
-        raise UnknownNetwork(
-            f"its encoder has convolutions alone, so that {chain[0].module.name} may take an image of channels instead "
-            "of a latent: key=decoder takes the decoder for itself"
-        )
+        raise UnknownNetwork(IMAGE_CODE)
     chain = chain[min(linear, key=lambda i: chain[i].inputs) :] if linear else chain
     encoded = next((one.weight[0] for one in left if MEAN.search(one.name) and len(one.weight) == 2), None)
     return chain, encoded, False

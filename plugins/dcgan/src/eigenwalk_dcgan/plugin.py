@@ -10,6 +10,8 @@ from eigenwalk_dcgan.recognise import summarise
 RANGES = ("tanh", "sigmoid", "unit", "symmetric")
 ACTIVATIONS = ("relu", "leaky", "elu", "silu", "gelu", "selu", "tanh", "sigmoid", "softplus")
 LATENTS = ("normal", "uniform")
+SQUARES = ("transposed", "plain")
+UPSAMPLINGS = ("nearest", "bilinear")
 ORDERS = ("norm-activation", "activation-norm")
 OPTIONS = (
     Option("key", "str", None, "name under which a checkpoint keeps the generator, such as netG"),
@@ -23,20 +25,14 @@ OPTIONS = (
     Option("resolution", "int", None, "side of the images, where layers do not tell"),
     Option("scales", "numbers", None, "how many times larger each convolution makes the image"),
     Option("sizes", "numbers", None, "side of the image after each convolution, such as (7, 14, 28)"),
-    Option("square", "str", None, "what kernels with as many inputs as outputs are", ("transposed", "plain")),
+    Option("square", "str", None, "what kernels with as many inputs as outputs are", SQUARES),
     Option("start", "numbers", None, "(height, width) of the channels that a linear layer makes"),
-    Option("upsample", "str", "nearest", "how images are enlarged before convolutions", ("nearest", "bilinear")),
+    Option("upsample", "str", None, "how images are enlarged before convolutions", UPSAMPLINGS),
     Option("padding", "str", None, "side on which an odd row is cut off", ("torch", "keras")),
     Option("norm", "str", None, "what a norm without running statistics is", ("group", "instance")),
     Option("groups", "int", None, "of group norms"),
     Option("eps", "float", None, "what norms add to the variance"),
-    Option(
-        "latent",
-        "str",
-        None,
-        "what the network was trained on: standard normal, or uniform in [-1, 1]",
-        ("normal", "uniform"),
-    ),
+    Option("latent", "str", None, "what the network was trained on: standard normal, or uniform in [-1, 1]", LATENTS),
     Option("latent_dim", "int", None, "coordinates of the latent, where a one-hot class follows it"),
     Option("label", "int", 0, "class of a conditional network, from 0"),
 )

@@ -52,7 +52,7 @@ class Trial:
         return sum(float(one.abs().sum()) for one in self.residuals) / max(self.numbers, 1)
 
     def nats(self, other: Trial) -> float:
-        """How much likelier this network is than `other`, if deviations are normal: half of N ln of their squares' ratio."""
+        """How much likelier this is than `other` if deviations are normal: half of N ln of their squares' ratio."""
         own, its = (sum(float(one.square().sum()) for one in each.residuals) for each in (self, other))
         numbers = max(self.numbers, 1)
         return numbers / 2 * math.log((its / numbers + ROUNDING) / (own / numbers + ROUNDING))
@@ -62,8 +62,8 @@ class Trial:
 class Pass:
     """One pass over all norms of `net` that have statistics, on `n` latents.
 
-    Networks are normalised by their own batch, as in training, so that every norm is judged by itself. A reading is ruled
-    out if its deviations are more than `floor` times those of the best, `noise` added to both, and by more than chance.
+    Networks are normalised by their own batch, as in training, so that every norm is judged by itself. A reading
+    is ruled out if it deviates more than `floor` times as much as the best, `noise` added to both, and not by chance.
 
     Attributes:
         widths: coordinates of the latent, and of the one-hot behind it.
@@ -115,9 +115,7 @@ class Pass:
         kept = {at: list(dict.fromkeys(one.sizings[at] for one in left)) for at in convolutions}
         return replace(left[0], open={**trial.open, **kept}, residuals=(*trial.residuals, *left[0].residuals))
 
-    def _measure(
-        self, x: Tensor, modules: Sequence[nn.Module], tensors: Mapping[str, Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def _measure(self, x: Tensor, modules: Sequence[nn.Module], tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """What the norm at the end of `modules` gives, and the deviations of what it is given."""
         *before, norm = modules
         assert isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d))

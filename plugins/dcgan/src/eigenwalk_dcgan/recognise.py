@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from eigenwalk.checkpoint import Checkpoint, Kind, StateDict
+import re
+from collections.abc import Mapping
+
+from eigenwalk.checkpoint import Checkpoint, Kind, LazyTensor, StateDict
 from eigenwalk.errors import FileError
-from eigenwalk_dcgan.layout import Layout, UnknownNetwork, read_layout
+from eigenwalk_dcgan.layout import IMAGE_CODE, Layout, UnknownNetwork, read_layout
 
 
 def recognise(checkpoint: Checkpoint, key: str | None = None) -> tuple[StateDict, Layout]:
@@ -18,7 +21,11 @@ def recognise(checkpoint: Checkpoint, key: str | None = None) -> tuple[StateDict
     assert state is not None  # without names of tensors, there always is one
     shapes = {name: one.shape for name, one in state.items()}
     try:
-        return state, read_layout(shapes, sorted_names=checkpoint.kind is Kind.SAFETENSORS)
+        layout = read_layout(shapes, sorted_names=checkpoint.kind is Kind.SAFETENSORS)
+        beside = {name: one for name, one in checkpoint.tensors.items() if re.search(r"(^|[._])enc", name)}
+        if layout.layers[0].kind == "deconv" and not (key or checkpoint.key) and _is_convolutional(beside):
+            raise UnknownNetwork(IMAGE_CODE)
+        return state, layout
     except UnknownNetwork as error:
         raise FileError(
             f"{checkpoint} is no DCGAN or decoder that is known here: {error}. If it holds several networks, key=netG "
@@ -41,3 +48,9 @@ def summarise(checkpoint: Checkpoint) -> str | None:
         return None
     _, layout = recognise(checkpoint)
     return "a decoder, its encoder beside it" if layout.encoded else "a DCGAN or a decoder"
+
+
+def _is_convolutional(tensors: Mapping[str, LazyTensor]) -> bool:
+    """Whether these have kernels, and no matrix."""
+    ranks = {len(one.shape) for one in tensors.values()}
+    return 4 in ranks and 2 not in ranks
