@@ -109,9 +109,9 @@ def test_what_nothing_tells_is_asked_and_can_be_answered(networks, tmp_path, nam
     assert_same(dcgan(path, range="unit", **answer), networks.network(name))
 
 
-def test_what_is_assumed_is_said(networks, tmp_path, caplog):
+def test_what_is_assumed_is_said(networks, tmp_path):
     generator = dcgan(networks.write("classes", tmp_path), range="unit")
-    assert "classes.pt: activation: relu (assumed)" in caplog.text
+    assert generator.notes[0].startswith("activation: relu (assumed)")
     assert_same(generator, networks.network("classes"))
 
 
@@ -169,7 +169,7 @@ def test_checkpoints_are_unwrapped(networks, tmp_path, wrap):
     path = networks.write("main", tmp_path, wrap)
     assert eigenwalk_open(Checkpoint(path)) is not None
     generator = dcgan(path, range="tanh")
-    assert ("averaged weights" in generator.facts.get("copy", "")) == ("g_ema" in Checkpoint(path).tree)
+    assert ("averaged weights" in "".join(generator.notes)) == ("g_ema" in Checkpoint(path).tree)
     assert_same(generator, networks.network("main"), lambda x: (x.tanh() + 1) / 2)
 
 

@@ -63,8 +63,6 @@ def facts(
         told["label"] = f"{int(one_hot.argmax())} of {len(one_hot)} classes, a one-hot behind the latent"
     if found.mismatch is not None:
         told["running statistics"] = f"met to {found.mismatch:.2f} standard deviations on random latents"
-    if state.choice:
-        told["copy"] = state.choice
     return told | {"parameters": f"{sum(one.numel() for one in network.parameters()):,}"}
 
 

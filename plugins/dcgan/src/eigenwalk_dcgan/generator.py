@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eigenwalk.checkpoint import Checkpoint
+from eigenwalk.checkpoint import Checkpoint, StateDict
 from eigenwalk.errors import OptionError
 from eigenwalk.generator import Generator
 from eigenwalk_dcgan import evidence
@@ -24,14 +23,13 @@ from eigenwalk_dcgan.plugin import ACTIVATIONS, LATENTS, ORDERS, RANGES, SQUARES
 from eigenwalk_dcgan.rebuild import SEED, draw
 from eigenwalk_dcgan.recognise import recognise
 
-LOG = logging.getLogger(__name__)
-
 
 class DCGAN(Generator):
     """Latents ``(batch, latent_dim)`` to images ``(batch, 3, height, width)``, nominally in [0, 1], not clipped.
 
     Attributes:
         facts: what the network was found to be, and from what, in words for people.
+        notes: which copy of the weights was taken, and what is assumed.
     """
 
     def __init__(
@@ -42,9 +40,10 @@ class DCGAN(Generator):
         output: str,
         latent: str = "normal",
         facts: Mapping[str, str] | None = None,
+        notes: tuple[str, ...] = (),
     ):
         self.network, self.latent_dim, self.resolution = network, latent_dim, resolution
-        self.output, self.latent, self.facts = output, latent, dict(facts or {})
+        self.output, self.latent, self.facts, self.notes = output, latent, dict(facts or {}), notes
 
     def __call__(self, latents: Tensor) -> Tensor:
         """Images in the latents' dtype; they are computed in the network's, which `to` sets."""
@@ -123,8 +122,7 @@ def dcgan(
             f"{sides[-1][1]} x {sides[-1][0]} pixels, {found.choices}"
         )
     known = facts(layout, sides, found, frozenset(given), bool(shape), (output, why), (dim, one_hot), copy, network)
-    _mention(checkpoint, known)
-    return DCGAN(network, dim, sides[-1], output, found.choices.latent, known)
+    return DCGAN(network, dim, sides[-1], output, found.choices.latent, known, _notes(copy, known))
 
 
 def _about_activation(checkpoint: Checkpoint, layout: Layout, found: Evidence) -> Iterator[str]:
@@ -144,12 +142,10 @@ def _about_activation(checkpoint: Checkpoint, layout: Layout, found: Evidence) -
         )
 
 
-def _mention(checkpoint: Checkpoint, known: Mapping[str, str]) -> None:
-    """Log which copy of the weights was taken, and what is assumed of the network because no tensor shows it."""
-    lines = [f"weights: {known['copy']}"] if "copy" in known else []
-    lines += [f"{label}: {words}" for label, words in known.items() if words.partition(",")[0].endswith("(assumed)")]
-    if lines:
-        LOG.warning("%s: %s", checkpoint.path.name, "; ".join(lines))
+def _notes(copy: StateDict, known: Mapping[str, str]) -> tuple[str, ...]:
+    """Which copy of the weights was taken, and what is assumed of the network because no tensor shows it."""
+    assumed = [f"{label}: {words}" for label, words in known.items() if words.partition(",")[0].endswith("(assumed)")]
+    return tuple(note for note in (copy.note, "; ".join(assumed)) if note)
 
 
 def _check(wanted: Mapping[str, Any], range: str | None, square: str | None) -> None:
