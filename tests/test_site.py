@@ -121,9 +121,9 @@ def test_every_row_of_the_index_has_a_card_with_a_picture_or_why_not(site, pages
     examples = tool("website.examples").examples()
     text = (site / "catalogue.html").read_text(encoding="utf-8")
     cards = dict(re.findall(r'<article class="ew-card" id="([^"]+)"(.*?)</article>', text, re.S))
-    names = {entry.name for _, entry in shipped_index().entries()}
-    assert set(cards) == names == set(examples)
-    for _, entry in shipped_index().entries():
+    entries = [entry for kind, entry in shipped_index().entries() if kind != "command"]
+    assert set(cards) == {entry.name for entry in entries} == set(examples)
+    for entry in entries:
         card = cards[entry.name]
         for said in (entry.distribution, entry.licence, entry.weights_licence, entry.unit, "not audited"):
             assert said.replace("'", "&#x27;") in card or said in card, (entry.name, said)

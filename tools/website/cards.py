@@ -27,7 +27,7 @@ HEADS = {
 def written(index: Index | None = None) -> str:
     """The catalogue in HTML: what filters it, then a section of cards for features, generators and directions."""
     entries = (index or shipped_index()).entries()
-    cards = [(kind, _Card(kind, entry)) for kind, entry in entries]
+    cards = [(kind, _Card(kind, entry)) for kind, entry in entries if kind in HEADS]
     parts = [_filters([card for _, card in cards])]
     for kind, (anchor, title, text) in HEADS.items():
         inside = "\n".join(card.html() for of, card in cards if of == kind)

@@ -15,7 +15,7 @@ import typer
 from rich.text import Text
 
 from eigenwalk.checkpoint import sharing
-from eigenwalk.cli.app import INTERRUPTED
+from eigenwalk.cli import INTERRUPTED
 from eigenwalk.cli.errors import console, warn
 from eigenwalk.cli.progress import Progress, path_lines, path_table, progress
 from eigenwalk.errors import InputError, RecipeError, WalkError

@@ -131,7 +131,8 @@ class Index:
         from eigenwalk.textfile import parse_toml
 
         tables = parse_toml(text, source)
-        return cls(*(MappingProxyType(_entries(source, one, tables.get(one, {}), listed_in)) for one in TABLES))
+        read: dict[str, Any] = {one: _entries(source, one, tables.get(one, {}), listed_in) for one in TABLES}
+        return cls(**read)
 
     def entries(self) -> tuple[tuple[str, Entry], ...]:
         """Return every entry with the word for what it is: feature, generator, direction, command."""
@@ -143,7 +144,7 @@ class Index:
         return tuple(sorted({entry.name for _, entry in self.entries() if normal_name(entry.distribution) == wanted}))
 
 
-def _entries(source: str, table: str, rows: Any, listed_in: str) -> dict[str, Entry]:
+def _entries(source: str, table: str, rows: Any, listed_in: str) -> Mapping[str, Entry]:
     entries = {}
     for name, row in rows.items() if isinstance(rows, dict) else ():
         given: dict[str, Any] = {key: row[key] for key in _FIELDS if key in row} if isinstance(row, dict) else {}
@@ -158,7 +159,7 @@ def _entries(source: str, table: str, rows: Any, listed_in: str) -> dict[str, En
             )
         given |= {key: tuple(map(str, value)) for key, value in given.items() if isinstance(value, list)}
         entries[name] = Entry(name=name, listed_in=listed_in, **given)
-    return entries
+    return MappingProxyType(entries)
 
 
 @cache
@@ -181,11 +182,11 @@ def known_index() -> Index:
 
 def merge(indexes: Iterable[Index]) -> Index:
     """Return one index of all; where several list a name, the first counts."""
-    tables: dict[str, dict[str, Entry]] = {table: {} for table in TABLES}
+    tables: dict[str, Any] = {table: {} for table in TABLES}
     for index in reversed(list(indexes)):
         for table, entries in tables.items():
             entries |= getattr(index, table)
-    return Index(**{table: MappingProxyType(entries) for table, entries in tables.items()})
+    return Index(**tables)
 
 
 def places(text: str) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ class Registry:
     ) -> Registry:
         """Return the registry of these `plugins`, with the `failures` that were met."""
         failures = list(failures)
-        offers = [_collect(plugins, f"eigenwalk_{kind}", failures) for kind in TABLES]
+        offers: list[Any] = [_collect(plugins, f"eigenwalk_{kind}", failures) for kind in TABLES]
         made = cls(*offers, plugins=tuple(plugins), left_out=tuple(left_out), listing=index)
         have = {(offer.distribution, offer.name) for table in offers for offer in table}
         return replace(made, failures=tuple(replace(one, names=_lost(one, made, have)) for one in failures))

@@ -42,8 +42,10 @@ def kind_of(text: str, registry: Registry) -> Kind:
         return "generator"
     if node.name != "file":
         kinds: tuple[Kind, ...] = ("feature", "direction", "generator")
-        offering = (kind for kind in kinds if node.name in {one.name for one in getattr(registry, f"{kind}s")})
-        return next(offering, "feature")
+        for kind in kinds:
+            if any(offer.name == node.name for offer in getattr(registry, f"{kind}s")):
+                return kind
+        return "feature"
     found = OwnFile.of(str(node.args[0])).load()
     if inspect.isclass(found) or isinstance(found, (Feature, Generator)):
         return "generator" if issubclass(found if inspect.isclass(found) else type(found), Generator) else "feature"

@@ -121,7 +121,8 @@ def declared(s: Subject) -> str:
 def light(s: Subject | DirectionSubject | Declaration) -> str:
     """The module that the entry point names imports nothing heavy."""
     told = []
-    for source in sorted({_source(offer) for offer in _offers(s)} - {None}, key=str):
+    sources = {source for offer in _offers(s) if (source := _source(offer))}
+    for source in sorted(sources, key=str):
         probe = _probe(source)
         if probe.plugin is None:
             fail(f"{source.value} cannot be imported: {probe.failures[0].error}", "import it in a fresh Python")

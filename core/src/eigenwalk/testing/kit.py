@@ -112,7 +112,7 @@ DIRECTION = (
     Check("golden", golden, ("determinism",)),
 )
 """The checks of a method: of its directions, and, where it owns its step, of the step."""
-CHECKS = {"feature": FEATURE, "generator": GENERATOR, "direction": DIRECTION}
+CHECKS: Mapping[Kind, tuple[Check, ...]] = {"feature": FEATURE, "generator": GENERATOR, "direction": DIRECTION}
 
 
 def check(case: Case, registry: Registry | None = None) -> Report:

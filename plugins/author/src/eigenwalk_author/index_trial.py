@@ -137,7 +137,6 @@ def _compared(told: Mapping[str, Any], rows: Sequence[tuple[str, Entry]]) -> Ite
         (hook.removeprefix("eigenwalk_").removesuffix("s"), spec.name): spec
         for hook, specs in told["specs"].items()
         for spec in map(coding.decode, specs)
-        if hook != "eigenwalk_commands"
     }
     for kind, entry in rows:
         spec = offered.pop((kind, entry.name), None)
@@ -145,7 +144,8 @@ def _compared(told: Mapping[str, Any], rows: Sequence[tuple[str, Entry]]) -> Ite
             yield f"it offers no {kind} {entry.name}"
             continue
         for field in ("summary", "kind", "unit", "api"):
-            said, listed = getattr(spec, field, ""), getattr(entry, field)
+            listed = getattr(entry, field)
+            said = getattr(spec, field, listed if field == "api" else "")  # a command's spec has no version
             if said != listed:
                 yield f"{field} of {kind} {entry.name} is {said!r}, the index says {listed!r}"
     for kind, name in offered:

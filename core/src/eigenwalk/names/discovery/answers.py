@@ -126,17 +126,14 @@ def decode_row(source: Source, row: Row) -> tuple[Plugin | None, list[Failure]]:
 def encode_row(source: Source, plugin: Plugin | None, failures: Iterable[Failure], before: set[str]) -> Row:
     """Return the row of a plugin that was imported just now, when the modules `before` were there already."""
     row = failed_row(source, *failures) if failures else {"failures": [], "files": []}
-    row |= {"purposes": dict(plugin.answers.purposes) if plugin else None, "specs": {}}
-    files = _files_read(source, before)
+    files, specs = _files_read(source, before), plugin.answers.specs if plugin else {}
     row["files"] += files or ()
-    try:
-        for hook, specs in plugin.answers.specs.items() if plugin else ():
-            told = row["specs"][hook] = [coding.encode(one) for one in specs]
-            if tuple(map(coding.decode, told)) != specs:
-                raise TypeError
-    except (TypeError, ValueError, KeyError):
-        files = None
-    return row if files is not None else row | {"specs": None}
+    told: dict[str, Any] | None = None
+    with suppress(TypeError, ValueError, KeyError):  # no plain data
+        told = {hook: [coding.encode(one) for one in some] for hook, some in specs.items()}
+        if files is None or any(tuple(map(coding.decode, told[hook])) != some for hook, some in specs.items()):
+            told = None
+    return row | {"purposes": dict(plugin.answers.purposes) if plugin else None, "specs": told}
 
 
 def failed_row(source: Source, *failures: Failure | str) -> Row:

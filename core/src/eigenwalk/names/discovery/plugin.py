@@ -57,7 +57,8 @@ class Plugin:
     def arguments(self, hook: str) -> tuple[str, ...]:
         """Return the names of what this plugin's `hook` takes."""
         manager, _ = _load(self.source)
-        return tuple(name for one in getattr(manager.hook, hook).get_hookimpls() for name in one.argnames)
+        implementations = getattr(manager.hook, hook).get_hookimpls() if manager else ()
+        return tuple(name for one in implementations for name in one.argnames)
 
     def call(self, hook: str, **arguments: Any) -> Any:
         """Return the plugin's answer to `hook`, or None; what the plugin raises passes through."""
