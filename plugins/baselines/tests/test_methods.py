@@ -18,6 +18,8 @@ from eigenwalk_baselines.resefa import ReSeFa
 from eigenwalk_baselines.robust import low_rank
 from eigenwalk_baselines.sefa import SeFa
 
+from . import toys
+
 CLOSE = {"rtol": 0, "atol": 1e-9}
 
 
@@ -36,7 +38,7 @@ def right(images):
     return images[..., 2:].flatten(1)
 
 
-def test_sefa_gives_the_singular_vectors_of_a_linear_generator(toys):
+def test_sefa_gives_the_singular_vectors_of_a_linear_generator():
     generator, M = toys.linear()
     found = SeFa().find(toys.See(generator, toys.normal(2, 6)), 4)
     same_lines(found[0], torch.linalg.svd(M)[2][:4])
@@ -49,14 +51,14 @@ def stacked(network, layers):
     return torch.cat([network.convs[i].style.weight for i in layers])
 
 
-def test_sefa_stacks_the_layers_that_read_w(toys):
+def test_sefa_stacks_the_layers_that_read_w():
     generator = toys.StyleGenerator("w")
     sight = toys.See(generator, generator.sample(2, 0))
     same_lines(SeFa().find(sight, 3)[0], torch.linalg.svd(stacked(generator.network, range(4)))[2][:3])
     same_lines(SeFa("1-2").find(sight, 3)[0], torch.linalg.svd(stacked(generator.network, (1, 2)))[2][:3])
 
 
-def test_sefa_moves_every_chosen_layer_of_w_plus_alike(toys):
+def test_sefa_moves_every_chosen_layer_of_w_plus_alike():
     generator = toys.StyleGenerator("w+")
     found = SeFa("1,3").find(toys.See(generator, generator.sample(1, 0)), 2)[0].unflatten(1, (4, 10))
     expected = torch.linalg.svd(stacked(generator.network, (1, 3)))[2][:2]
@@ -64,7 +66,7 @@ def test_sefa_moves_every_chosen_layer_of_w_plus_alike(toys):
     same_lines(found[:, 1] * 2**0.5, expected)
 
 
-def test_sefa_reads_through_a_normalisation_of_z(toys):
+def test_sefa_reads_through_a_normalisation_of_z():
     generator = toys.StyleGenerator("z")
     found = SeFa().find(toys.See(generator, generator.sample(1, 0)), 2)
     same_lines(found[0], torch.linalg.svd(generator.network.mapping[0].weight)[2][:2])
@@ -73,7 +75,7 @@ def test_sefa_reads_through_a_normalisation_of_z(toys):
 class Conditional(torch.nn.Module):
     """Two layers that read each half of z, one of them beside a class's embedding, as BigGAN's do."""
 
-    def __init__(self, toys):
+    def __init__(self):
         super().__init__()
         self.first = toys.Dense(4, 60, 0.0).double()
         self.second = toys.Dense(3 + 4, 60, 1.0).double()
@@ -83,15 +85,15 @@ class Conditional(torch.nn.Module):
         return (self.first(z[:, :4]) + self.second(joint)).tanh().unflatten(1, (3, 4, 5))
 
 
-def test_sefa_finds_stretches_of_the_latent_beside_what_is_constant(toys):
-    network = Conditional(toys)
+def test_sefa_finds_stretches_of_the_latent_beside_what_is_constant():
+    network = Conditional()
     sight = toys.See(FunctionGenerator(network, 8, (4, 5)), toys.normal(1, 8))
     second = SeFa("1").find(sight, 2)[0]
     same_lines(second[:, 4:], torch.linalg.svd(network.second.weight[:, 3:])[2][:2])
     assert torch.equal(second[:, :4], torch.zeros(2, 4).double())
 
 
-def test_sefa_says_where_nothing_reads_the_latent(toys):
+def test_sefa_says_where_nothing_reads_the_latent():
     bent = FunctionGenerator(lambda z: z.sin()[:, :3, None, None].expand(-1, -1, 4, 4), 6, (4, 4))
     with pytest.raises(CompositionError, match=r"none is a torch module that does: take another space"):
         SeFa().find(toys.See(bent, toys.normal(1, 6)), 1)
@@ -102,7 +104,7 @@ def test_sefa_says_where_nothing_reads_the_latent(toys):
         SeFa().find(toys.See(generator, toys.normal(1, 6)), 7)
 
 
-def test_ganspace_gives_the_principal_components_of_w(toys):
+def test_ganspace_gives_the_principal_components_of_w():
     generator = toys.StyleGenerator("w")
     w = generator.sample(500, 7)
     values, vectors = np.linalg.eigh(np.cov(w.numpy().T))
@@ -111,7 +113,7 @@ def test_ganspace_gives_the_principal_components_of_w(toys):
     assert values[-1] > values[-2]
 
 
-def test_ganspace_in_batches_is_the_same_pca(toys, monkeypatch):
+def test_ganspace_in_batches_is_the_same_pca(monkeypatch):
     generator = toys.StyleGenerator("w")
     sight = toys.See(generator, generator.sample(1, 0))
     at_once = GANSpace(samples=500, seed=7).find(sight, 4)
@@ -119,7 +121,7 @@ def test_ganspace_in_batches_is_the_same_pca(toys, monkeypatch):
     torch.testing.assert_close(GANSpace(20, samples=500, seed=7).find(sight, 4), at_once, **CLOSE)
 
 
-def test_ganspace_of_a_linear_generator_is_its_pca_sent_back_to_z(toys):
+def test_ganspace_of_a_linear_generator_is_its_pca_sent_back_to_z():
     generator, M = toys.linear()
     z = generator.sample(300, 7).double()
     y = z @ M.T
@@ -132,7 +134,7 @@ def test_ganspace_of_a_linear_generator_is_its_pca_sent_back_to_z(toys):
     assert toys.angle(many, torch.linalg.svd(M)[2][:3]) < 0.05  # isotropic: those of M, in the limit
 
 
-def test_ganspace_in_z_factorises_w(toys):
+def test_ganspace_in_z_factorises_w():
     generator = toys.StyleGenerator("z")
     z = generator.sample(300, 7)
     w = generator.network.map(z)
@@ -143,7 +145,7 @@ def test_ganspace_in_z_factorises_w(toys):
     same_lines(GANSpace(samples=300, seed=7).find(toys.See(generator, z[:1]), 3)[0], expected)
 
 
-def test_ganspace_says_what_it_lacks(toys):
+def test_ganspace_says_what_it_lacks():
     bent = FunctionGenerator(lambda z: z.sin()[:, :3, None, None].expand(-1, -1, 4, 4), 6, (4, 4))
     with pytest.raises(CompositionError, match="no torch module of FunctionGenerator reads the latent"):
         GANSpace(samples=10).find(toys.See(bent, toys.normal(1, 6)), 1)
@@ -154,7 +156,7 @@ def test_ganspace_says_what_it_lacks(toys):
         GANSpace(samples=1)
 
 
-def attributes(toys, fixed=()):
+def attributes(fixed=()):
     """A sight in which coordinates along known directions are numbers of the image."""
     generator, M = toys.linear(8)
     back = torch.linalg.pinv(M)
@@ -170,16 +172,16 @@ def attributes(toys, fixed=()):
     return toys.See(generator, toys.normal(2, 8), number(0), held if fixed else None), a
 
 
-def test_interfacegan_recovers_a_linear_attribute(toys):
-    sight, a = attributes(toys)
+def test_interfacegan_recovers_a_linear_attribute():
+    sight, a = attributes()
     found = InterFaceGAN(samples=2000, share=0.1).find(sight, 1)
     assert toys.angle(found[0], a[:1]) < 0.15
     assert float(found[0, 0] @ a[0]) > 0  # in the sense in which it grows
 
 
 @pytest.mark.parametrize("fixed", [(1,), (1, 2)])
-def test_interfacegan_is_orthogonal_to_the_hyperplanes_of_fixed_numbers(toys, fixed):
-    sight, a = attributes(toys, fixed)
+def test_interfacegan_is_orthogonal_to_the_hyperplanes_of_fixed_numbers(fixed):
+    sight, a = attributes(fixed)
     found = InterFaceGAN(samples=2000, share=0.1).find(sight, 1)[0]
     held = a[list(fixed)]
     expected = a[0] - held.T @ torch.linalg.lstsq(held.T, a[0][:, None]).solution[:, 0]
@@ -187,15 +189,15 @@ def test_interfacegan_is_orthogonal_to_the_hyperplanes_of_fixed_numbers(toys, fi
     assert float((found @ held.T).abs().max()) < 0.2 < float((a[0] @ held.T).abs().max())
 
 
-def test_interfacegan_leaves_out_samples_without_a_value(toys):
-    sight, a = attributes(toys)
+def test_interfacegan_leaves_out_samples_without_a_value():
+    sight, a = attributes()
     sight.limit = 1.5
     found = InterFaceGAN(samples=2000, share=0.1).find(sight, 1)
     assert toys.angle(found[0], a[:1]) < 0.25
 
 
-def test_interfacegan_says_what_it_cannot(toys):
-    sight, _ = attributes(toys)
+def test_interfacegan_says_what_it_cannot():
+    sight, _ = attributes()
     with pytest.raises(CompositionError, match=r"there are 1; 2 are asked for: take paths=2"):
         InterFaceGAN().find(sight, 2)
     generator, _ = toys.linear(8)
@@ -219,7 +221,7 @@ def test_interfacegan_says_what_it_cannot(toys):
             wrong()
 
 
-def parts(toys, generator, latents):
+def parts(generator, latents):
     """A sight that varies the left part of the image and fixes the right one; both Jacobians at each latent."""
     sight = toys.See(generator, latents, left, right)
     J = [
@@ -228,9 +230,9 @@ def parts(toys, generator, latents):
     return sight, J
 
 
-def test_resefa_solves_the_generalized_eigenproblem(toys):
+def test_resefa_solves_the_generalized_eigenproblem():
     generator = toys.StyleGenerator("w")
-    sight, J = parts(toys, generator, generator.sample(3, 0))
+    sight, J = parts(generator, generator.sample(3, 0))
     found = ReSeFa(tau=0.01).find(sight, 3)
     for i, (C, F) in enumerate(J):
         A, B = 4 * C.T @ C, F.T @ F / 4
@@ -239,11 +241,11 @@ def test_resefa_solves_the_generalized_eigenproblem(toys):
     assert sight.pushed == sight.dim
 
 
-def test_resefa_says_what_it_needs(toys):
+def test_resefa_says_what_it_needs():
     generator = toys.StyleGenerator("w")
     z = generator.sample(1, 0)
     for method in (ReSeFa(), LowRankGAN()):
-        with pytest.raises(CompositionError, match="needs what it keeps: fix a feature"):
+        with pytest.raises(CompositionError, match="needs something fixed: fix a feature"):
             method.find(toys.See(generator, z), 1)
     number = toys.See(generator, z, left, lambda images: images[:, 0, 0, :1])
     with pytest.raises(CompositionError, match="take tau= above 0"):
@@ -253,7 +255,7 @@ def test_resefa_says_what_it_needs(toys):
             wrong()
 
 
-def test_the_low_rank_part_is_recovered(toys):
+def test_the_low_rank_part_is_recovered():
     U = toys.normal(40, 2, seed=1)
     L = U @ U.T
     S = torch.zeros(40, 40).double()
@@ -264,7 +266,7 @@ def test_the_low_rank_part_is_recovered(toys):
     assert torch.equal(low_rank(0 * L, 0.1, 10), 0 * L)
 
 
-def two_parts(toys, shared=0.0):
+def two_parts(shared=0.0):
     """A linear generator: coordinates 0 to 2 move the left part, 3 to 5 the right one, and `shared` of 0 both."""
     M = torch.zeros(60, 6).double()
     picture = torch.arange(60).view(3, 4, 5)
@@ -274,8 +276,8 @@ def two_parts(toys, shared=0.0):
     return FunctionGenerator(toys.Linear(M), 6, (4, 5)), M
 
 
-def test_lowrankgan_does_not_move_what_is_fixed(toys):
-    generator, M = two_parts(toys)
+def test_lowrankgan_does_not_move_what_is_fixed():
+    generator, M = two_parts()
     sight = toys.See(generator, toys.normal(2, 6), left, right)
     found = LowRankGAN().find(sight, 3)
     c, f = sight.push(found)
@@ -283,26 +285,26 @@ def test_lowrankgan_does_not_move_what_is_fixed(toys):
     same_lines(found[0, :1, :3], torch.linalg.svd(M[:, :3])[2][:1], atol=0.05)
 
 
-def test_lowrankgan_with_relaxation_keeps_more_of_what_varies(toys):
-    generator, _ = two_parts(toys, shared=0.3)
+def test_lowrankgan_with_relaxation_keeps_more_of_what_varies():
+    generator, _ = two_parts(shared=0.3)
     sight = toys.See(generator, toys.normal(1, 6), left, right)
     moved = [sight.push(LowRankGAN(relax=relax).find(sight, 1))[0].norm() for relax in (0, 3)]
     assert moved[1] > moved[0]
 
 
-def test_lowrankgan_fills_up_with_the_jacobian_s_own_vectors(toys):
-    generator, _ = two_parts(toys)
+def test_lowrankgan_fills_up_with_the_jacobian_s_own_vectors():
+    generator, _ = two_parts()
     found = LowRankGAN().find(toys.See(generator, toys.normal(1, 6), lambda i: i[:, 0, 0, :1], right), 2)
     assert torch.linalg.matrix_rank(found[0]) == 2
 
 
-def test_lowrankgan_says_that_nothing_is_left(toys):
-    generator, _ = two_parts(toys)
+def test_lowrankgan_says_that_nothing_is_left():
+    generator, _ = two_parts()
     with pytest.raises(CompositionError, match="no direction left"):
         LowRankGAN().find(toys.See(generator, toys.normal(1, 6), right, lambda i: i[..., 2:].flatten(1)), 1)
 
 
-def test_localbasis_gives_the_mapping_s_right_singular_vectors(toys):
+def test_localbasis_gives_the_mapping_s_right_singular_vectors():
     generator = toys.StyleGenerator("z")
     z = generator.sample(3, 0)
     found = LocalBasis().find(toys.See(generator, z), 4)
@@ -311,7 +313,7 @@ def test_localbasis_gives_the_mapping_s_right_singular_vectors(toys):
         same_lines(found[i], torch.linalg.svd(J)[2][:4])
 
 
-def test_localbasis_takes_the_image_where_there_is_no_mapping(toys):
+def test_localbasis_takes_the_image_where_there_is_no_mapping():
     generator = toys.StyleGenerator("w")
     w = generator.sample(2, 0)
     found = LocalBasis().find(toys.See(generator, w), 3)
@@ -322,7 +324,7 @@ def test_localbasis_takes_the_image_where_there_is_no_mapping(toys):
     same_lines(LocalBasis().find(toys.See(linear, toys.normal(1, 6)), 3)[0], torch.linalg.svd(M)[2][:3])
 
 
-def test_localbasis_continues_the_vector_most_like_the_one_before(toys):
+def test_localbasis_continues_the_vector_most_like_the_one_before():
     generator = toys.StyleGenerator("z")
     z, method = generator.sample(2, 0), LocalBasis()
     start = method.find(toys.See(generator, z), 3)
@@ -350,7 +352,7 @@ class NoBatch(torch.autograd.Function):
         return tangent * (1 - ctx.saved_tensors[0].square())
 
 
-def test_localbasis_goes_tangent_by_tangent_where_vmap_has_no_rule(toys):
+def test_localbasis_goes_tangent_by_tangent_where_vmap_has_no_rule():
     M = toys.normal(48, 5)
     single = FunctionGenerator(lambda z: NoBatch.apply(z @ M.T).unflatten(1, (3, 4, 4)), 5, (4, 4))
     plain = FunctionGenerator(lambda z: (z @ M.T).tanh().unflatten(1, (3, 4, 4)), 5, (4, 4))
@@ -359,7 +361,7 @@ def test_localbasis_goes_tangent_by_tangent_where_vmap_has_no_rule(toys):
     torch.testing.assert_close(found, expected, **CLOSE)
 
 
-def test_random_directions_are_those_of_their_seed(toys):
+def test_random_directions_are_those_of_their_seed():
     generator, _ = toys.linear()
     sight = toys.See(generator, toys.normal(2, 6))
     assert torch.equal(Random(3).find(sight, 4), Random(3).find(sight, 4))

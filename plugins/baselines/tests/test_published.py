@@ -25,6 +25,8 @@ from eigenwalk_baselines.lowrankgan import LowRankGAN
 from eigenwalk_baselines.resefa import ReSeFa
 from eigenwalk_baselines.sefa import SeFa
 
+from . import toys
+
 PUBLISHED = json.loads(Path(__file__).with_name("published.json").read_text(encoding="utf-8"))
 
 
@@ -36,18 +38,18 @@ def same(found: torch.Tensor, name_or_rows, degrees: float) -> None:
     assert float(torch.rad2deg(sines.clamp(max=1).asin()).max()) < degrees
 
 
-def test_sefa(toys):
+def test_sefa():
     generator = toys.StyleGenerator("w")
     same(SeFa(normalised=True).find(toys.See(generator, generator.sample(1, 0)), 3)[0], "sefa", 0.01)
 
 
-def test_ganspace(toys):
+def test_ganspace():
     generator = toys.StyleGenerator("w")
     same(GANSpace(components=10).find(toys.See(generator, generator.sample(1, 0)), 3)[0], "ganspace", 0.01)
 
 
 @pytest.mark.parametrize("held", [0, 1, 2, 3])
-def test_interfacegan(toys, held):
+def test_interfacegan(held):
     generator = toys.StyleGenerator("w")
 
     def read(images):
@@ -66,31 +68,31 @@ def test_interfacegan(toys, held):
     assert float(found @ torch.tensor(PUBLISHED["interfacegan"][held]).double()) > 0
 
 
-def parts(toys):
+def parts():
     """A sight of two latents that varies three columns of pixels and fixes the others, in pixels."""
     generator = toys.StyleGenerator("w")
     left, right = (lambda i: i[..., :3].flatten(1) / 2), (lambda i: 2 * i[..., 3:].flatten(1))
     return toys.See(generator, generator.sample(2, 0), left, right)
 
 
-def test_resefa(toys):
-    found = ReSeFa().find(parts(toys), 3)
+def test_resefa():
+    found = ReSeFa().find(parts(), 3)
     for row, theirs in zip(found, PUBLISHED["resefa"], strict=True):
         same(row, theirs, 1e-4)
 
 
-def test_lowrankgan(toys):
-    found = LowRankGAN().find(parts(toys), 1)
+def test_lowrankgan():
+    found = LowRankGAN().find(parts(), 1)
     for row, theirs in zip(found, PUBLISHED["lowrankgan"], strict=True):
         same(row, theirs[:1], 1e-3)
 
 
-def test_localbasis(toys):
+def test_localbasis():
     generator = toys.StyleGenerator("z")
     same(LocalBasis().find(toys.See(generator, generator.sample(1, 0)), 3)[0], "localbasis", 0.01)
 
 
-def test_localbasis_along_a_curve(toys):
+def test_localbasis_along_a_curve():
     generator = toys.StyleGenerator("z")
     z, theirs = generator.sample(1, 0), torch.tensor(PUBLISHED["curve"]).double()
     v = torch.tensor(PUBLISHED["localbasis"][1:2]).double()

@@ -1,10 +1,10 @@
 """GANSpace: Härkönen et al., "GANSpace: Discovering Interpretable GAN Controls", NeurIPS 2020 (arXiv 2004.02546).
 
-Where latents are not isotropic (StyleGAN's w), their principal components over many samples. In z, the principal
-components ``v_j`` of an early activation ``y(z)``, transferred by regression (equation 2): with
+If latents are not isotropic (StyleGAN's w), the directions are their principal components over many samples. In z, the
+principal components ``v_j`` of an early activation ``y(z)``, transferred by regression (equation 2): with
 ``x = Vᵀ (y(z) - mean)`` the coordinates of the samples, ``U = argmin Σ |U x - z|²``, and the columns of U are the
-directions. The activation is w where the generator makes one of z, else the output of the first layer that reads z, as
-the paper takes it for BigGAN.
+directions. The activation is w if the generator has one, else the output of the first layer that reads z, as in the
+paper for BigGAN.
 
 PCA is incremental, in the batches of the authors' code.
 """
@@ -36,8 +36,8 @@ class GANSpace(Directions):
     """Principal components, the same for all images.
 
     Attributes:
-        components: that are computed, at most.
-        samples, seed: latents that they are computed from.
+        components: the most components that are computed.
+        samples, seed: of the latents from which they are computed.
     """
 
     def __init__(self, components: int = 80, samples: int = 10_000, seed: int = SEED):
@@ -73,7 +73,7 @@ class GANSpace(Directions):
 
 
 def _activation(generator: Generator, like: Tensor) -> Activation:
-    """From latents in z to the activation of which components are taken."""
+    """The map from latents in z to the activation whose components are taken."""
     if (shared := intermediate(generator, like)) is not None:
         module, place = shared
         return lambda z: given_to(generator, module, place, z)
@@ -86,7 +86,7 @@ def _activation(generator: Generator, like: Tensor) -> Activation:
 
 
 def _array(z: Latents, activation: Activation | None) -> NDArray[np.float64]:
-    """What is factorised ``(samples, numbers)``: activations of `z` ``(samples, latent)``, or z itself."""
+    """The numbers to factorise ``(samples, numbers)``: activations of `z` ``(samples, latent)``, or z itself."""
     if activation is None:
         return z.double().cpu().numpy()
     with torch.no_grad():
@@ -94,7 +94,7 @@ def _array(z: Latents, activation: Activation | None) -> NDArray[np.float64]:
 
 
 def _transferred(pca: IncrementalPCA, activation: Activation, parts: Sequence[Latents]) -> NDArray[np.float64]:
-    """The columns of U ``(components, latent)`` that the components' coordinates x of the samples are sent to z by."""
+    """The columns of U ``(components, latent)``, which map the samples' coordinates x among the components to z."""
     XX, XZ = 0.0, 0.0
     for z in parts:
         x = np.asarray(pca.transform(_array(z, activation)))

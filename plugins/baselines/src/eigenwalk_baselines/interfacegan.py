@@ -1,8 +1,8 @@
 """InterFaceGAN: Shen et al., "Interpreting the Latent Space of GANs for Semantic Face Editing", CVPR 2020.
 
-arXiv 1907.10786. Of many samples those with the highest and those with the lowest values of an attribute are told
-apart by a linear support vector machine; the unit normal of its hyperplane is the direction (section 3.1). Conditional
-manipulation (equation 7) takes away what the normals of other attributes span: here those of the fixed numbers. What
+arXiv 1907.10786. A linear support vector machine separates the samples with the highest values of an attribute from
+those with the lowest; the unit normal of its hyperplane is the direction (section 3.1). Conditional
+manipulation (equation 7) removes what the normals of other attributes span, here those of the fixed numbers. What
 varies are numbers too: the first gives the first direction, and so on.
 """
 
@@ -21,7 +21,7 @@ from eigenwalk_baselines.plugin import SEED
 from eigenwalk_baselines.vectors import TOGETHER, everywhere
 
 MOST = 40
-"""Numbers that get a hyperplane each: more are no attributes (CelebA labels 40) but an image or an embedding."""
+"""Most numbers that get a hyperplane each: more are no attributes (CelebA labels 40) but an image or an embedding."""
 Array = NDArray[np.float64]
 
 
@@ -30,7 +30,7 @@ class InterFaceGAN(Directions):
 
     Attributes:
         samples, seed: latents whose images are measured.
-        share: of the samples, at the top and as many at the bottom, that are told apart.
+        share: of the samples, at the top and as many at the bottom, that are separated.
     """
 
     def __init__(self, samples: int = 10_000, share: float = 0.1, seed: int = SEED):
@@ -92,7 +92,7 @@ def boundary(z: Array, values: Array, share: float) -> Array:
 
 
 def conditional(normal: Array, held: Array) -> Array:
-    """`normal` ``(latent,)`` without its part in the span of `held` ``(q, latent)``, of unit length.
+    """Remove from `normal` ``(latent,)`` its part in the span of `held` ``(q, latent)``; return a unit vector.
 
     Raises:
         CompositionError: nothing is left of it.
@@ -123,7 +123,7 @@ def _check_numbers(c: Tensor, f: Tensor, k: int) -> None:
 
 
 def _defined(sight: Sight, z: Latents) -> tuple[Latents, Tensor, Tensor] | None:
-    """Those of latents `z` where every feature is defined, with the values ``(n, p)`` and ``(n, q)``; None: nowhere."""
+    """The latents of `z` at which every feature is defined, with values ``(n, p)`` and ``(n, q)``; None if none are."""
     while len(z):
         try:
             return z, *sight.values(z)

@@ -2,10 +2,10 @@
 
 At one latent the mapping network's Jacobian ``∂w/∂z = Σ σ_i u_i v_iᵀ`` gives the local basis u_i of w, and moving z
 along v_i moves w along u_i on the manifold that the mapping makes. The iterative curve-traversal follows v_i by small
-steps, and takes at each new latent the basis vector most like the one before, in its sense.
+steps, and takes at each new latent the basis vector most similar to the previous one, in its sense.
 
-Walked here is z, along v_i. Where the generator makes no intermediate latent of it (or the walk is in w itself, whose
-z nobody knows) the map is that from latents to images. Nothing is held.
+Here the walk is in z, along v_i. If the generator has no intermediate latent, or the walk is in w itself, whose z is
+unknown, the map from latents to images is taken. Nothing is held.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class LocalBasis(Directions):
     def find(self, sight: Sight, k: int, previous: Tensor | None = None) -> Basis:
         """The first `k` singular vectors ``(batch, k, latent)``; after the start the one most like `previous`."""
         J = jacobian(_mapped(sight.generator, sight.like), sight.like).double()
-        if J.shape[2] > J.shape[1]:  # an image has many values: its Jacobian's square is smaller
+        if J.shape[2] > J.shape[1]:  # an image has many values, so JᵀJ is smaller than J
             V = torch.stack([torch.linalg.eigh(row @ row.T)[1].T.flip(0) for row in J])
         else:
             V = torch.stack([torch.linalg.svd(row)[0].T for row in J])
@@ -44,7 +44,7 @@ class LocalBasis(Directions):
 
 
 def _mapped(generator: Generator, like: Tensor) -> Callable[[Tensor], Tensor]:
-    """The map whose Jacobian is taken: from z to w where there is one, else from latents to images."""
+    """The map whose Jacobian is taken: from z to w if there is a w, else from latents to images."""
     shared = intermediate(generator, like) if generator.space == "z" else None
     if shared is None:
         return generator

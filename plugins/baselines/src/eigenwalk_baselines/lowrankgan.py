@@ -3,7 +3,7 @@
 ``JᵀJ`` of a region's pixels and of the others are each split into a low-rank and a sparse part. The eigenvectors of
 the region's low-rank part are its principal space; those that belong to the zero eigenvalues of the other's span the
 null space. The directions are the first projected on the second, of unit length. Here the region is what varies, and
-the rest what is fixed; the path is straight.
+the rest is what is fixed; the path is straight.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class LowRankGAN(Directions):
 
     Attributes:
         sparsity: 1/λ, λ the weight of the sparse part.
-        relax: eigenvalues of what is fixed that are taken for zero: the null space grows by so many dimensions.
-        iterations: of the factorisation, at most.
+        relax: how many eigenvalues of what is fixed count as zero, by which the null space grows.
+        iterations: the most iterations of the factorisation.
     """
 
     def __init__(self, sparsity: float = 60.0, relax: int = 0, iterations: int = 10_000):
@@ -39,14 +39,14 @@ class LowRankGAN(Directions):
     def find(self, sight: Sight, k: int, previous: Tensor | None = None) -> Basis:
         """The `k` leading directions ``(batch, k, latent)``.
 
-        Where the principal space has fewer, eigenvectors of the Jacobian itself go on.
+        If the principal space has fewer, eigenvectors of the Jacobian itself follow.
 
         Raises:
             CompositionError: nothing is fixed, or no direction is left.
         """
         C, F = jacobians(sight)
         if F.shape[2] == 0:
-            raise CompositionError("lowrankgan needs what it keeps: fix a feature, such as the rest of the image")
+            raise CompositionError("lowrankgan needs something fixed: fix a feature, such as the rest of the image")
         rows = [self._row(A, B, k) for A, B in zip(gram(C), gram(F), strict=True)]
         return torch.stack(rows).to(sight.like)
 
@@ -67,7 +67,7 @@ class LowRankGAN(Directions):
         return signed(unit(projected))
 
     def _factored(self, M: Tensor) -> tuple[Tensor, int]:
-        """The eigenvectors of M's low-rank part, a row each, the largest first, and its rank."""
+        """The eigenvectors of M's low-rank part as rows, by descending size of their eigenvalue, and its rank."""
         s, U = torch.linalg.eigh(low_rank(M, 1 / self.sparsity, self.iterations))
         order = s.abs().argsort(descending=True)
         least = s.abs().max() * len(M) * torch.finfo(s.dtype).eps

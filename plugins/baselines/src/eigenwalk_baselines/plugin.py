@@ -1,4 +1,4 @@
-"""What this package offers to eigenwalk: names and options alone, no torch."""
+"""What this package offers; no torch here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import DirectionSpec, Option
 
 SEED = 1_000_000
-"""Of the samples that a method learns from: none that a walk is likely to start from."""
+"""Of the samples that a method learns from; a walk is unlikely to start from one of them."""
 _SEED = Option("seed", "int", SEED, "of the samples")
 
 

@@ -11,7 +11,7 @@ from eigenwalk_baselines.vectors import everywhere
 
 
 class Random(Directions):
-    """Directions drawn evenly from the sphere, one after another: the first of k are those of a smaller k."""
+    """Directions drawn uniformly from the sphere, one after another, so that a larger k only adds some."""
 
     def __init__(self, seed: int = 0):
         self.seed = seed

@@ -1,9 +1,9 @@
 """ReSeFa: Zhu et al., "Region-Based Semantic Factorization in GANs", ICML 2022 (arXiv 2202.09649).
 
 With J_f the Jacobian of a region's pixels at one image and J_b that of the others, the directions maximise the
-generalized Rayleigh quotient ``vᵀ J_fᵀJ_f v / vᵀ J_bᵀJ_b v``: they are eigenvectors of ``(J_bᵀJ_b)⁻¹ J_fᵀJ_f``. Against
-a matrix below that has no full rank, the authors' code can add τ times its trace to its diagonal. Here the region is
-what varies, and the rest what is fixed; the path is straight.
+generalized Rayleigh quotient ``vᵀ J_fᵀJ_f v / vᵀ J_bᵀJ_b v``: they are eigenvectors of ``(J_bᵀJ_b)⁻¹ J_fᵀJ_f``. If
+the matrix below has no full rank, the authors' code can add τ times its trace to its diagonal. Here the region is what
+varies, and the rest is what is fixed; the path is straight.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ class ReSeFa(Directions):
         """
         C, F = jacobians(sight)
         if F.shape[2] == 0:
-            raise CompositionError("resefa needs what it keeps: fix a feature, such as the rest of the image")
+            raise CompositionError("resefa needs something fixed: fix a feature, such as the rest of the image")
         rows = [self._row(A, B)[:k] for A, B in zip(gram(C), gram(F), strict=True)]
         return torch.stack(rows).to(sight.like)
 
     def _row(self, A: Tensor, B: Tensor) -> Tensor:
-        """The eigenvectors ``(latent, latent)``, a row each, those of the largest quotients first."""
+        """The eigenvectors ``(latent, latent)`` as rows, by descending quotient."""
         L, failed = torch.linalg.cholesky_ex(B + self.tau * B.trace() * torch.eye(len(B)).to(B))
         if failed:
             raise CompositionError(
-                f"resefa has no quotient where a direction leaves all that is fixed as it is: take tau= above "
+                f"resefa has no quotient, as some direction changes nothing that is fixed: take tau= above "
                 f"{self.tau:g}, such as 0.001"
             )
         inverse = torch.linalg.solve_triangular(L, torch.eye(len(B)).to(B), upper=False)

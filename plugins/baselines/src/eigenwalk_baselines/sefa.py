@@ -1,7 +1,7 @@
 """SeFa: Shen & Zhou, "Closed-Form Factorization of Latent Semantics in GANs", CVPR 2021 (arXiv 2007.06600).
 
 With ``y = A z + b`` the first thing that a generator makes of its latent, the directions are the eigenvectors of
-``AᵀA`` with the largest eigenvalues (equation 9). Where several layers read the latent, their A stand below each other
+``AᵀA`` with the largest eigenvalues (equation 9). If several layers read the latent, their A are stacked
 (section 3.3: StyleGAN's affine maps from w to styles). In w+ every layer reads a w of its own: as in the paper one
 direction in w is taken for all chosen layers, and moves the w of each.
 
@@ -53,7 +53,7 @@ class SeFa(Directions):
         return everywhere(placed, sight)
 
     def _chosen(self, found: list[Reader], sight: Sight) -> list[Reader]:
-        """The chosen layers, which all read as many coordinates."""
+        """The chosen layers, which must all read equally many coordinates."""
         name = type(sight.generator).__name__
         if not found:
             raise CompositionError(
@@ -71,10 +71,10 @@ class SeFa(Directions):
 
 
 def chosen(text: str, count: int) -> list[int]:
-    """The numbers that `text` names, below `count`: ``4-7``, ``0-3,8``.
+    """Parse the numbers, below `count`, that `text` names: ``4-7``, ``0-3,8``.
 
     Raises:
-        OptionError: it names none, or one that there is not.
+        OptionError: it names none, or one that does not exist.
 
     >>> chosen("0-2,5", 8)
     [0, 1, 2, 5]

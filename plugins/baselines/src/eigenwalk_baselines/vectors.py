@@ -1,4 +1,4 @@
-"""Small things that several methods share: signs, unit rows, samples, Jacobians."""
+"""What several methods share: signs, unit vectors, Jacobians."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from eigenwalk.direction import Sight
 from eigenwalk.shapes import Basis, Latents
 
 TOGETHER = 64
-"""Tangents, or samples, that go through the generator at once."""
+"""Tangents, or samples, in one batch through the generator."""
 
 
 def unit(vectors: Tensor) -> Tensor:
-    """`vectors` ``(…, latent)`` of unit length."""
+    """Normalise `vectors` ``(…, latent)`` to unit length."""
     return vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(vectors.dtype).tiny)
 
 
 def signed(vectors: Tensor) -> Tensor:
-    """`vectors` ``(…, latent)`` in the sense in which the largest coordinate is positive: factorisations leave it open.
+    """Flip `vectors` ``(…, latent)`` so that their largest coordinate is positive: factorisations leave the sign open.
 
     >>> signed(torch.tensor([[1.0, -3.0]])).tolist()
     [[-1.0, 3.0]]
@@ -30,12 +30,12 @@ def signed(vectors: Tensor) -> Tensor:
 
 
 def everywhere(vectors: Tensor, sight: Sight) -> Basis:
-    """The same directions ``(k, latent)`` at every latent, ``(batch, k, latent)``, as `sight` wants them."""
+    """Repeat directions ``(k, latent)`` at every latent of `sight`: unit vectors ``(batch, k, latent)``."""
     return unit(vectors).to(sight.like).expand(sight.batch, -1, -1)
 
 
 def jacobians(sight: Sight) -> tuple[Tensor, Tensor]:
-    """C and F, transposed: ``(batch, latent, p)`` and ``(batch, latent, q)``; one pushforward for each coordinate."""
+    """Cᵀ and Fᵀ, ``(batch, latent, p)`` and ``(batch, latent, q)``, by one pushforward for each coordinate."""
     every = torch.eye(sight.dim, dtype=sight.like.dtype, device=sight.like.device)
     pushed = [sight.push(some.expand(sight.batch, -1, -1)) for some in every.split(TOGETHER)]
     C, F = zip(*pushed, strict=True)
@@ -43,15 +43,15 @@ def jacobians(sight: Sight) -> tuple[Tensor, Tensor]:
 
 
 def gram(J: Tensor) -> Tensor:
-    """``JᵀJ`` ``(batch, latent, latent)`` in float64 of Jᵀ ``(batch, latent, values)``."""
+    """``JᵀJ`` ``(batch, latent, latent)`` in float64, of Jᵀ ``(batch, latent, values)``."""
     return torch.stack([row @ row.T for row in (one.double() for one in J)])
 
 
 def jacobian(function: Callable[[Tensor], Tensor], latents: Latents) -> Tensor:
     """Jᵀ ``(batch, latent, values)`` at `latents` of a function whose rows depend on their own latent alone.
 
-    By forward mode: all tangents of a chunk together under vmap, or one after another where an operation has no rule
-    for that.
+    By forward mode: the tangents of a chunk together under vmap, or one after another if an operation has no rule for
+    that.
     """
     every = torch.eye(latents.shape[1], dtype=latents.dtype, device=latents.device)
 
