@@ -145,7 +145,7 @@ def _about_activation(checkpoint: Checkpoint, layout: Layout, found: Evidence) -
 def _notes(copy: StateDict, known: Mapping[str, str]) -> tuple[str, ...]:
     """Which copy of the weights was taken, and what is assumed of the network because no tensor shows it."""
     assumed = [f"{label}: {words}" for label, words in known.items() if words.partition(",")[0].endswith("(assumed)")]
-    return tuple(note for note in (copy.note, "; ".join(assumed)) if note)
+    return (*copy.notes, *(["; ".join(assumed)] if assumed else []))
 
 
 def _check(wanted: Mapping[str, Any], range: str | None, square: str | None) -> None:
