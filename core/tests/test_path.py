@@ -36,6 +36,6 @@ def test_pictures_come_back_however_they_lie_in_memory(tmp_path: FilePath) -> No
 
 def test_pictures_come_back_from_a_run_under_way(tmp_path: FilePath) -> None:
     whole = transposed()
-    save_progress(tmp_path, 1, (whole,), {}, {})
-    (loaded,), _ = load_progress(tmp_path)
+    save_progress(tmp_path, 1, (whole,), {})
+    (loaded,) = load_progress(tmp_path).paths
     same(whole, loaded)

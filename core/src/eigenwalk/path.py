@@ -4,26 +4,31 @@ A path is a line of waypoints that begins at a sampled latent (waypoint 0, the s
 them where it was, what every feature did, and what finding it cost.
 
 On disk a path is two files: ``NAME.safetensors`` (latents, directions, images) and ``NAME.json`` (the
-rest, readable). Both are written whole or not at all.
+rest, readable, with the SHA-256 of both). Both are written whole or not at all.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load, save
 
 from eigenwalk.errors import FileError
 from eigenwalk.store import write_whole
+from eigenwalk.textfile import LARGEST, parse_json, read_bytes
 
-FORMAT = 1
+FORMAT = 2
+"""Of saved files: 2 has sums, and null for what is not a number; 1, which had neither, is still read."""
 PUSHFORWARD_PASSES = 1.7
 """A pushforward of one tangent, in generator passes: measured 1.5 to 1.7 on a CPU (benchmarks/passes.py)."""
 PULLBACK_PASSES = 1.3
@@ -96,6 +101,42 @@ class Waypoint:
     step_size: float
     quotient: float
     cost: Cost
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """The picture in row `row` of a saved file's images, read each time it is called for."""
+
+    file: FilePath
+    row: int
+
+    def __call__(self) -> NDArray[np.uint8]:
+        """Return the image ``(height, width, 3)``; raises FileError if the file is gone or damaged."""
+        try:
+            with safe_open(self.file, "numpy") as tensors:
+                return tensors.get_slice("images")[self.row : self.row + 1][0]
+        except (OSError, SafetensorError) as error:
+            raise FileError(f"cannot read a picture from {self.file}: {error}") from error
+
+
+class _Image:
+    """What `Waypoint.image` does: a picture may stay on disk, so that a long run does not hold all of its pictures."""
+
+    def __get__(self, waypoint: Waypoint | None, owner: type[Waypoint]) -> Any:
+        held = waypoint.__dict__["image"] if waypoint else self
+        return held() if isinstance(held, StoredImage) else held
+
+    def __set__(self, waypoint: Waypoint, held: NDArray[np.uint8] | StoredImage) -> None:
+        waypoint.__dict__["image"] = held
+
+
+Waypoint.image = _Image()  # type: ignore[assignment] - after the decorator, which would take it for a default
+
+
+def leave_on_disk(waypoints: Sequence[Waypoint], file: FilePath) -> None:
+    """Let go of the images of `waypoints`, which are the rows of those saved in `file`."""
+    for row, waypoint in enumerate(waypoints):
+        waypoint.__dict__["image"] = StoredImage(file, row)
 
 
 @dataclass(frozen=True)
@@ -187,85 +228,90 @@ class Path:
         return len(self.waypoints)
 
     def save(self, folder: str | os.PathLike[str]) -> FilePath:
-        """The JSON file written in `folder`, its tensors beside it.
+        """Write the path's two files into `folder`; return the JSON file.
 
         Raises:
             OSError: as the file system gives it; what was there before is then untouched.
         """
         folder = FilePath(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{self.name}.json"
-        write_whole(target.with_suffix(".safetensors"), save(stacked(self.waypoints)))
-        write_whole(target, json.dumps(self._document(), indent=1, allow_nan=True))
+        target, tensors = folder / f"{self.name}.json", save(stack(self.waypoints))
+        waypoints = [waypoint_entry(waypoint) for waypoint in self.waypoints]
+        entries = {**path_entry(self), "passes": self.cost.passes, "waypoints": waypoints, "tensors": sum_of(tensors)}
+        write_whole(target.with_suffix(".safetensors"), tensors)
+        write_whole(target, json_text(seal(entries)))
         return target
 
     @classmethod
-    def load(cls, file: str | os.PathLike[str]) -> Path:
-        """The path saved at `file` (either of its two files).
+    def load(cls, file: str | os.PathLike[str], hold_images: bool = True) -> Path:
+        """Return the path saved at `file` (either of its two files); without `hold_images` pictures stay on disk.
 
         Raises:
-            FileError: a file is missing, truncated or not a path.
+            FileError: a file is missing, damaged or not a path.
         """
         file = FilePath(file).with_suffix(".json")
+        place = file.with_suffix(".safetensors")
+        for part in (file, place):
+            if not part.is_file():
+                raise FileError(f"no such path: {part} is missing")
         try:
-            document = json.loads(file.read_text(encoding="utf-8"))
-            tensors = load_file(file.with_suffix(".safetensors"))
-            return cls._from_document(document, tensors)
-        except FileNotFoundError as error:
-            missing = file if not file.is_file() else file.with_suffix(".safetensors")
-            raise FileError(f"no such path: {missing} is missing") from error
-        except Exception as error:  # json, safetensors and a wrong layout each raise their own
+            document = open_sealed(file)
+            tensors = read_tensors(place, document.get("tensors"))
+            rows = [waypoint_at(entry, tensors, row) for row, entry in enumerate(document["waypoints"])]
+            if not hold_images:
+                leave_on_disk(rows, place)
+            return replace(path_of(document), waypoints=tuple(rows))
+        except (FileError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
             raise FileError(f"{file} is not a saved path, or is damaged: {error}") from error
 
-    def _document(self) -> dict[str, Any]:
-        document = {
-            "format": FORMAT,
-            "generator": self.generator,
-            "seed": self.seed,
-            "rank": self.rank,
-            "sense": self.sense,
-            "status": asdict(self.status),
-            "passes": self.cost.passes,
-            "roles": [asdict(role) for role in self.roles],
-        }
-        document["waypoints"] = [
-            {
-                "index": w.index,
-                "changes": w.changes,
-                "step_size": w.step_size,
-                "quotient": w.quotient,
-                "cost": asdict(w.cost),
-            }
-            for w in self.waypoints
-        ]
-        return document
 
-    @classmethod
-    def _from_document(cls, document: dict[str, Any], tensors: dict[str, Any]) -> Path:
-        if document["format"] != FORMAT:
-            raise ValueError(f"format {document['format']}, this version reads {FORMAT}")
-        waypoints = tuple(
-            Waypoint(
-                latent=tensors["latents"][i],
-                direction=tensors["directions"][i],
-                image=tensors["images"][i],
-                cost=Cost(**entry["cost"]),
-                **{key: entry[key] for key in ("index", "changes", "step_size", "quotient")},
-            )
-            for i, entry in enumerate(document["waypoints"])
+def path_entry(path: Path) -> dict[str, Any]:
+    """Everything of `path` but its waypoints, as JSON holds it."""
+    named = {key: getattr(path, key) for key in ("generator", "seed", "rank", "sense")}
+    roles = [asdict(role) | {"typical": _number(role.typical)} for role in path.roles]
+    for role in roles:
+        role["tolerance"] = None if role["tolerance"] is None else _number(role["tolerance"])
+    return {**named, "status": asdict(path.status), "roles": roles}
+
+
+def path_of(entry: Mapping[str, Any]) -> Path:
+    """The path without waypoints that `path_entry` described."""
+    roles = tuple(
+        Role(
+            **{**role, "typical": _float(role["typical"]), "tolerance": role["tolerance"] and _float(role["tolerance"])}
         )
-        return cls(
-            generator=document["generator"],
-            seed=document["seed"],
-            rank=document["rank"],
-            sense=document["sense"],
-            roles=tuple(Role(**role) for role in document["roles"]),
-            waypoints=waypoints,
-            status=Status(**document["status"]),
-        )
+        for role in entry["roles"]
+    )
+    named = {key: entry[key] for key in ("generator", "seed", "rank", "sense")}
+    return Path(**named, roles=tuple(roles), status=Status(**entry["status"]))
 
 
-def stacked(waypoints: Sequence[Waypoint]) -> dict[str, NDArray[Any]]:
+def waypoint_entry(waypoint: Waypoint) -> dict[str, Any]:
+    """Everything of `waypoint` but its tensors, as JSON holds it."""
+    return {
+        "index": waypoint.index,
+        "changes": {name: _number(value) for name, value in waypoint.changes.items()},
+        "step_size": _number(waypoint.step_size),
+        "quotient": _number(waypoint.quotient),
+        "cost": asdict(waypoint.cost),
+    }
+
+
+def waypoint_at(entry: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], row: int) -> Waypoint:
+    """The waypoint that `waypoint_entry` described, whose tensors stand in `row` of `stack`'s."""
+    return Waypoint(
+        index=entry["index"],
+        latent=tensors["latents"][row].copy(),  # a view would hold the images of the whole file
+        image=tensors["images"][row],
+        changes={name: _float(value) for name, value in entry["changes"].items()},
+        direction=tensors["directions"][row].copy(),
+        step_size=_float(entry["step_size"]),
+        quotient=_float(entry["quotient"]),
+        cost=Cost(**entry["cost"]),
+    )
+
+
+def stack(waypoints: Sequence[Waypoint]) -> dict[str, NDArray[Any]]:
     """The tensors of some waypoints, ``(waypoints, ...)`` each: latents, directions, images."""
     rows = {
         "latents": [w.latent for w in waypoints],
@@ -273,4 +319,69 @@ def stacked(waypoints: Sequence[Waypoint]) -> dict[str, NDArray[Any]]:
         "images": [w.image for w in waypoints],
     }
     # safetensors writes an array's memory as it lies: a transposed one would come back scrambled, without an error.
-    return {name: np.ascontiguousarray(np.stack(arrays)) for name, arrays in rows.items()}
+    return {name: np.ascontiguousarray(np.stack(arrays)) for name, arrays in rows.items() if arrays}
+
+
+def seal(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """`entries` with our format's number, and under ``sum`` the SHA-256 of all of it."""
+    document = {"format": FORMAT, **entries}
+    return {"sum": _content_sum(document), **document}
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """`document` as JSON that people can read and every reader of JSON takes."""
+    return json.dumps(document, indent=1, allow_nan=False)
+
+
+def open_sealed(file: FilePath) -> dict[str, Any]:
+    """Return what `seal` made and was written to `file`; earlier versions gave no sum (None).
+
+    Raises:
+        FileError: it is no JSON of ours, or not what was written.
+    """
+    document = parse_json(read_whole(file), f"{file.name}", _limit(file))
+    if not isinstance(document, dict) or document.get("format", 1) not in (1, FORMAT):
+        raise FileError(f"{file.name} is of another kind, or of a later version")
+    has = document.pop("sum", None)
+    if (has is not None or document.get("format", 1) != 1) and has != _content_sum(document):
+        raise FileError(f"{file.name} is not what was written: its sum differs")
+    return {"sum": has, **document}
+
+
+def read_whole(file: FilePath) -> bytes:
+    """Return the bytes of the regular file `file`; raises FileError if it cannot be read."""
+    return read_bytes(file, "file", _limit(file))
+
+
+def read_tensors(file: FilePath, expected: str | None) -> dict[str, NDArray[Any]]:
+    """Return the tensors in `file`, whose SHA-256 must be `expected`, where an earlier version wrote one.
+
+    Raises:
+        FileError: it cannot be read, or is not what was written.
+    """
+    data = read_whole(file)
+    if expected is not None and sum_of(data) != expected:
+        raise FileError(f"{file.name} is not what was written: its sum differs")
+    return load(data)
+
+
+def sum_of(data: bytes) -> str:
+    """The SHA-256 of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _limit(file: FilePath) -> int:
+    return max(LARGEST, file.stat().st_size if file.is_file() else 0)
+
+
+def _content_sum(document: Mapping[str, Any]) -> str:
+    return sum_of(json.dumps(document, sort_keys=True).encode())
+
+
+def _number(value: float) -> float | str | None:
+    """`value` as JSON can hold it: null for nan, ``"inf"`` for infinity."""
+    return value if math.isfinite(value) else None if math.isnan(value) else str(value)
+
+
+def _float(value: float | str | None) -> float:
+    return math.nan if value is None else float(value)

@@ -59,12 +59,17 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, 
         check_weights(recipe)
         out = RUNS / recipe.slug() if out is None else out
         with RunFolder.claim(out, recipe.identity(), overwrite) as folder:
-            if folder.state != "fresh":
+            if folder.damage:
+                warn(f"{folder.damage}. It is walked again from the last good waypoint")
+            if folder.recipe:
                 recipe = _continue(recipe, folder, registry)
-            if folder.state != "finished":
+            if folder.state in ("fresh", "unfinished"):
                 if ask_for:
                     _ask(recipe, ask_for)
                 _walk(recipe, folder, registry, quiet)
+            elif folder.state == "walked":
+                warn(f"{out} holds this walk, but not all of its pictures: they are made again")
+                folder.write_outputs()
             elif not quiet:
                 console(stderr=True).print(f"{out} holds this walk already, finished; --overwrite walks it again")
             _summary(folder, quiet)
@@ -127,15 +132,24 @@ def _fronts(recipe: Recipe, folder: RunFolder, registry: Registry, shown: Progre
     for text in run.notes:
         shown.note(text)
     paths: Sequence[Path] = folder.paths
+    mixed = Recipe.parse(folder.recipe).resume(_last(paths), run.recipe.installed) if paths else None
     for front in run.fronts():
         paths = front.paths
         # The starts alone are not worth a folder: a walk that cannot take its first step leaves nothing behind.
         if any(len(path) > 1 for path in paths):
             if folder.state == "fresh":
                 folder.begin(_completed(run.recipe, recipe).text())
+            elif mixed:
+                folder.begin(mixed.text())
+                mixed = None
             folder.save(front.index, paths, front.arrays())
         shown.front(front.index, paths)
     return paths
+
+
+def _last(paths: Sequence[Path]) -> int:
+    """The newest waypoint of `paths`."""
+    return max(path.waypoints[-1].index for path in paths)
 
 
 def _completed(walked: Recipe, asked: Recipe) -> Recipe:

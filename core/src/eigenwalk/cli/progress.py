@@ -70,7 +70,7 @@ class Lines:
 
     def front(self, index: int, paths: Sequence[Path]) -> None:
         """Prints where the paths stand on average."""
-        ends = [words.moved(path, path.waypoints[-1]) for path in paths if len(path)]
+        ends = [words.shares(path, path.waypoints[-1]) for path in paths if len(path)]
         figures = [f"varied {words.percent(sum(end.varied for end in ends) / max(1, len(ends)))} (mean)"]
         if paths and paths[0].fixed:
             figures.append(f"fixed {words.percent(max(end.fixed for end in ends))} (largest)")
@@ -137,7 +137,7 @@ def path_table(paths: Sequence[Path], width: int) -> Table:
     for heading in ("path", "step", "varied", "fixed", "passes", ""):
         table.add_column(heading, no_wrap=True, justify="right" if heading in ("step", "passes") else "left")
     for path in paths:
-        what = words.moved(path, path.waypoints[-1])
+        what = words.shares(path, path.waypoints[-1])
         name = Text.assemble((f"seed {path.seed}  " if seeds else "", "dim"), (words.label(path), "bold"))
         ended = Text("" if path.status.reason == "walking" else words.brief_ending(path).partition(", ")[2])
         ended.stylize("dim" if path.status.reason == "length" else "yellow")
@@ -164,7 +164,7 @@ def path_lines(paths: Sequence[Path]) -> list[str]:
     """A line per path, for a log."""
     lines = []
     for path in paths:
-        what = words.moved(path, path.waypoints[-1])
+        what = words.shares(path, path.waypoints[-1])
         figures = (
             f"varied {words.percent(what.varied)}, fixed {words.percent(what.fixed)}, {path.cost.passes:,.0f} passes"
         )

@@ -8,15 +8,17 @@ from typing import Annotated
 import typer
 
 
-def report(folder: Annotated[Path, typer.Argument(help="The folder of a run, finished or stopped.")]) -> None:
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run, finished or stopped.")],
+    whole: Annotated[bool, typer.Option("--all", help="Draw every path of a large run, not the first 384.")] = False,
+) -> None:
     """Make the pictures, the table and the report of a run again."""
     from eigenwalk.cli.errors import warn
-    from eigenwalk.runs.outputs.folder import RunFolder, load_run
-    from eigenwalk.runs.outputs.lock import Lock
+    from eigenwalk.runs.outputs.folder import RunFolder
 
-    paths, recipe = load_run(folder)
-    with RunFolder(folder, Lock(folder), paths=paths, recipe=recipe) as run:
-        notice = run.write_outputs()
-    if notice:
-        warn(notice)
+    with RunFolder.open(folder) as run:
+        if run.damage:
+            warn(run.damage)
+        if notice := run.write_outputs(whole):
+            warn(notice)
     typer.echo(str(folder / "report.html"))

@@ -74,6 +74,15 @@ FeatureTree = Annotated[Expression, PlainValidator(as_tree), AsText]
 SolverTree = Annotated[Call | Instance, PlainValidator(_directions), AsText]
 
 
+class Resumed(BaseModel):
+    """From which waypoint on a resumed walk had other versions, and which ones, by distribution."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    waypoint: int = Field(ge=0)
+    installed: dict[str, str]
+
+
 class Recipe(BaseModel):
     """What to walk. Expressions are kept as trees, given as text; paths in them are relative to the working folder.
 
@@ -96,6 +105,7 @@ class Recipe(BaseModel):
         memory: that the walk may take in all, such as ``4GB``; None: a share of the machine's.
         installed: versions by distribution.
         weights, files: SHA-256 by file name, of plugins' weights and of the user's own files.
+        resumed: versions that changed when the walk was stopped and went on, once for each time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
@@ -182,6 +192,8 @@ class Recipe(BaseModel):
     def text(self) -> str:
         """Return the recipe in TOML."""
         entries = {key: value for key, value in self.model_dump(mode="json").items() if value not in (None, {})}
+        if not self.resumed:
+            del entries["resumed"]
         return HEAD + re.sub(r"\[\n(?:    .*,\n)+\]", _in_one_line, tomli_w.dumps(entries))
 
     def write(self, file: str | Path) -> None:
@@ -232,8 +244,12 @@ class Recipe(BaseModel):
         """
         self._check_weights(registry)
         self._check_files()
-        warnings = []
-        for name, version in self.installed.items():
+        warnings = [
+            f"from waypoint {again.waypoint} on, this walk was made with "
+            f"{', '.join(f'{name} {version}' for name, version in again.installed.items())}: its latents may differ"
+            for again in self.resumed
+        ]
+        for name, version in self._latest().items():
             have = _version(name)
             if have is None:
                 warnings.append(
@@ -242,6 +258,19 @@ class Recipe(BaseModel):
             elif have != version:
                 warnings.append(f"{name} is {have}, and this walk was made with {version}: its latents may differ")
         return warnings
+
+    def resume(self, waypoint: int, installed: Mapping[str, str]) -> Self | None:
+        """The recipe of this walk going on behind `waypoint` with `installed`; None if these are the same versions."""
+        changed = {name: version for name, version in installed.items() if self._latest().get(name) != version}
+        more = Resumed(waypoint=waypoint + 1, installed=changed)
+        return self.model_copy(update={"resumed": (*self.resumed, more)}) if changed else None
+
+    def _latest(self) -> dict[str, str]:
+        """The versions with which the walk came to its end."""
+        latest = dict(self.installed)
+        for again in self.resumed:
+            latest |= again.installed
+        return latest
 
     def _check_weights(self, registry: Registry) -> None:
         brought: dict[str, dict[str, str]] = {}

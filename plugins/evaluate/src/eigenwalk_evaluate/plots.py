@@ -22,6 +22,7 @@ FEW = 5
 """Of at least so many paths is a point of a curve drawn: quartiles of fewer say nothing."""
 
 
+@theme.plain_text
 def pair_png(rows: Sequence[Row], limit: LimitRow | None) -> bytes:
     """Median drift against varied change with interquartile bands, a line a method, and the limit."""
     figure = Figure(figsize=(11, 5.6), facecolor=theme.PAPER)
@@ -53,6 +54,7 @@ def pair_png(rows: Sequence[Row], limit: LimitRow | None) -> bytes:
     return _png(figure)
 
 
+@theme.plain_text
 def summary_png(summary: Summary, generator: str | None = None, dpi: int = 130) -> bytes:
     """Mean drift at the last level with its interval, and the share of paths that get there, by pair and method.
 

@@ -1,33 +1,45 @@
 """A run's folder: claimed by one process, saved after every waypoint, finished with everything in it.
 
-recipe.toml     from the beginning: says whose folder this is
+run.json        from the beginning: says that the folder is a run's and, at the end, which files it holds
+recipe.toml     whose run it is
 progress/       while the walk goes on; see `progress`
 paths/          at the end: every path, as `Path.save` writes it
-strip.png, walk.mp4, plot.png, changes.csv, report.html
+strip.png, walk.mp4, plot.png, changes.csv, report.html; of many paths also strip-2.png, walk-2.mp4, report-2.html …
 """
 
 from __future__ import annotations
 
-import shutil
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Literal, Self
 
 from safetensors import SafetensorError
 
 from eigenwalk.errors import FileError, OutputError, reason
-from eigenwalk.path import Path
+from eigenwalk.path import Path, json_text, leave_on_disk, open_sealed, seal
 from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
-from eigenwalk.runs.outputs.progress import Arrays, load_progress, save_progress
-from eigenwalk.store import write_whole
+from eigenwalk.runs.outputs.progress import NOTHING, Arrays, Progress, load_progress, save_progress
+from eigenwalk.store import open_whole, write_whole
+from eigenwalk.textfile import parse_toml, read_text
 
-RECIPE, PROGRESS, DONE, PATHS = "recipe.toml", "progress", "progress.done", "paths"
-OURS = (RECIPE, PROGRESS, DONE, PATHS, "strip.png", "walk.mp4", "walk.gif", "plot.png", "changes.csv", "report.html")
+RUN, RECIPE, PROGRESS, DONE, PATHS = "run.json", "recipe.toml", "progress", "progress.done", "paths"
+PICTURES = r"(strip|walk|plot|changes|report)(-\d+)?\.(png|mp4|gif|csv|html)(\.part)?"
+OURS = {
+    PROGRESS: r"\d+(\.state)?\.(json|safetensors)(\.part)?",
+    DONE: r"\d+(\.state)?\.(json|safetensors)(\.part)?",
+    PATHS: r"seed\d+-\d+[+-]\.(json|safetensors)(\.part)?",
+}
+"""Folders of ours and the names in them; whatever else lies there is not ours, and stays."""
+PART = r"\.[0-9a-f]{16}\.part"
+"""What a killed process may leave of a file that it was writing."""
+PAGE, PAGES = 48, 8
+"""Paths on one strip, film and page, and how many of these are made unless all are asked for."""
 REMEDY = "give another folder with --out, or replace this one with --overwrite"
-State = Literal["fresh", "unfinished", "finished"]
+State = Literal["fresh", "unfinished", "walked", "finished"]
 
 
 @dataclass
@@ -36,37 +48,62 @@ class RunFolder:
 
     Attributes:
         path: the folder.
-        state: ``fresh``, ``unfinished`` (to go on from `paths` and `arrays`) or ``finished``.
-        paths: what was walked before, or saved since.
-        arrays: the solver's state at the last waypoint that was saved.
+        state: ``fresh``, ``unfinished`` (to go on from `paths` and `arrays`), ``walked`` (pictures are missing) or
+            ``finished``.
+        progress: what was walked before, or saved since; the pictures of its paths lie on disk.
         recipe: the text of ``recipe.toml`` where there is one.
+        damage: what was saved and is missing or damaged, in words; it is walked again.
     """
 
     path: FilePath
     lock: Lock
     made: tuple[FilePath, ...] = ()
     state: State = "fresh"
-    paths: tuple[Path, ...] = ()
-    arrays: Arrays = field(default_factory=dict)
+    progress: Progress = NOTHING
     recipe: str = ""
+    damage: str = ""
 
     @classmethod
     def claim(cls, path: FilePath, identity: Mapping[str, Any], overwrite: bool = False) -> RunFolder:
-        """The folder, locked, with what an earlier run of the same `identity` left in it.
+        """Return the folder, locked, with what an earlier run of the same `identity` left in it.
 
         `identity` are the entries of ``recipe.toml`` that make it this run and no other.
 
         Raises:
             OutputError: another process writes there, it belongs to another run, or it is not a run's folder.
-            FileError: what was saved there is damaged.
         """
-        made = _make(path)
+        made = _create(path)
         try:
-            lock = Lock(path)
+            return cls._locked(path, made, identity, overwrite)
         except OSError as error:
-            _unmake(made)
+            _remove_empty(made)
             raise OutputError(f"cannot write in {path}: {reason(error)}; give another folder with --out") from error
-        folder = cls(path, lock, made)
+
+    @classmethod
+    def open(cls, path: FilePath) -> RunFolder:
+        """Return the folder of an earlier run, locked, whatever it walked.
+
+        Raises:
+            FileError: it is no run's folder, or holds no waypoint that can be read.
+            OutputError: another process writes there, or this one may not.
+        """
+        if not (path / RECIPE).is_file():
+            raise FileError(f"{path} is not the folder of a run: it has no {RECIPE}")
+        try:
+            folder = cls._locked(path, (), None, False)
+        except OSError as error:
+            raise OutputError(f"cannot write in {path}: {reason(error)}") from error
+        if not folder.paths:
+            folder.release()
+            lost = f"{folder.damage}; the same walk into it begins again" if folder.damage else "its run was stopped"
+            raise FileError(f"{path} holds no waypoint: {lost}")
+        return folder
+
+    @classmethod
+    def _locked(
+        cls, path: FilePath, made: tuple[FilePath, ...], identity: Mapping[str, Any] | None, overwrite: bool
+    ) -> RunFolder:
+        folder = cls(path, Lock(path), made)
         try:
             folder._look(identity, overwrite)
         except BaseException:
@@ -75,81 +112,108 @@ class RunFolder:
         return folder
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """What was walked before, or saved since."""
+        return self.progress.paths
+
+    @property
+    def arrays(self) -> Arrays:
+        """The solver's state at the last waypoint that was saved."""
+        return self.progress.arrays
+
+    @property
     def kept(self) -> str:
         """How much is safe on disk, in words."""
         waypoints = sum(len(path) for path in self.paths)
         return f"{waypoints} waypoints of {len(self.paths)} paths" if waypoints else "nothing yet"
 
     def begin(self, recipe: str) -> None:
-        """Makes the folder this run's: what an overwritten run left is removed, `recipe` is written."""
-        with _Writing(self):
-            if self.state == "fresh":
+        """Make the folder this run's: mark it, remove what an overwritten run left, and write `recipe`."""
+        with self._writing():
+            if self.state == "fresh" and not self.damage:  # what replaces a damaged file comes before it goes
+                self._mark(None)
                 self._clear()
             write_whole(self.path / RECIPE, recipe)
             self.recipe = recipe
 
     def save(self, index: int, paths: Sequence[Path], arrays: Arrays) -> None:
-        """Saves what is new at waypoint `index`.
+        """Save what is new at waypoint `index`, whose pictures are from then on read from disk.
 
         Raises:
             OutputError: the disk is full or not writable; what was saved before still stands.
         """
-        with _Writing(self):
-            kept = {path.name: len(path) for path in self.paths}
-            save_progress(self.path / PROGRESS, index, paths, kept, arrays)
-            self.paths, self.arrays, self.state = tuple(paths), arrays, "unfinished"
+        with self._writing():
+            self.progress = save_progress(self.path / PROGRESS, index, paths, arrays, self.progress)
+            self.state = "unfinished"
 
     def take_up(self) -> bool:
-        """Takes up what is saved of a run that is not finished; whether there is such a run.
+        """Take up what is saved of a run that is not finished; return whether there is such a run.
 
         Also after a signal in this process, which may fall between the save and what is known of it.
         """
         if not (self.path / PROGRESS).is_dir():
             return False
-        self.paths, self.arrays = load_progress(self.path / PROGRESS)
+        self.progress = load_progress(self.path / PROGRESS)
+        self.damage = self.progress.damage and f"{self.path / PROGRESS}: {self.progress.damage}"
         self.state = "unfinished" if self.paths else "fresh"
         return True
 
     def finish(self, paths: Sequence[Path]) -> str:
-        """Writes paths, pictures, table and report, and ends the run; a notice where something was made otherwise.
+        """Write paths, pictures, table and report, and end the run; return a notice if something was made otherwise.
 
         Raises:
             OutputError: as `save`; the progress is then kept, so that the same command finishes later.
         """
-        with _Writing(self):
+        with self._writing():
             for path in paths:
-                path.save(self.path / PATHS)
-            self.paths = tuple(paths)
+                file = path.save(self.path / PATHS)
+                leave_on_disk(path.waypoints, file.with_suffix(".safetensors"))
+            self.progress, self.damage, self.state = Progress(tuple(paths)), "", "walked"
             notice = self.write_outputs()
             if (self.path / PROGRESS).exists():
                 # Renamed first: a run that is killed while it removes files is finished, not damaged.
                 (self.path / PROGRESS).rename(self.path / DONE)
-            shutil.rmtree(self.path / DONE, ignore_errors=True)
-            self.state = "finished"
+            self._clear_folder(DONE)
         return notice
 
-    def write_outputs(self) -> str:
-        """Makes the pictures, the table and the report of `paths`; returns a notice, or nothing."""
+    def write_outputs(self, whole: bool = False) -> str:
+        """Make the pictures, the table and the report; return a notice, or nothing.
+
+        Of more than `PAGE` paths they come in pages, and only the first `PAGES` of these unless `whole` asks for all.
+        """
         from eigenwalk.runs.outputs.plot import plot_png
-        from eigenwalk.runs.outputs.report import report
+        from eigenwalk.runs.outputs.report import Page, report, run_facts
         from eigenwalk.runs.outputs.strip import strip
-        from eigenwalk.runs.outputs.table import table
+        from eigenwalk.runs.outputs.table import write_table
         from eigenwalk.runs.outputs.video import video
 
-        paths = [path for path in self.paths if len(path)]
-        with _Writing(self):
-            moving = video(paths)
-            write_whole(self.path / "changes.csv", table(paths))
-            write_whole(self.path / "strip.png", strip(paths))
-            write_whole(self.path / "plot.png", plot_png(paths))
-            write_whole(self.path / f"walk{moving.suffix}", moving.data)
-            write_whole(self.path / "report.html", report(paths, self.recipe, moving))
-        return moving.notice
+        paths = sorted((path for path in self.paths if len(path)), key=_order)
+        pages = [paths[first : first + PAGE] for first in range(0, len(paths), PAGE)][: None if whole else PAGES]
+        about = (len(pages), run_facts(paths), len(paths), len(paths) - sum(map(len, pages)))
+        written, notice = ["changes.csv", "plot.png"], ""
+        with self._writing():
+            with open_whole(self.path / "changes.csv") as file:
+                write_table(paths, file)
+            write_whole(self.path / "plot.png", plot_png(pages[0]))
+            for number, page in enumerate(pages, 1):
+                name, film = "" if number == 1 else f"-{number}", video(page)
+                notice = notice or film.notice
+                html = report(page, self.recipe, film, Page(number, *about))
+                for file, data in ((f"strip{name}.png", strip(page)), (f"walk{name}{film.suffix}", film.data),
+                                   (f"report{name}.html", html)):  # fmt: skip
+                    write_whole(self.path / file, data)
+                    written.append(file)
+            self._clear_pictures(written)
+            if self.state in ("walked", "finished"):
+                saved = (f"{PATHS}/{path.name}{ending}" for path in self.paths for ending in (".json", ".safetensors"))
+                self._mark([*written, *saved])
+                self.state = "finished"
+        return notice
 
     def release(self) -> None:
-        """Lets the folder go, and removes it where nothing was ever written in it."""
+        """Let the folder go, and remove it if nothing was ever written in it."""
         self.lock.release()
-        _unmake(self.made)
+        _remove_empty(self.made)
 
     def __enter__(self) -> Self:
         return self
@@ -157,78 +221,109 @@ class RunFolder:
     def __exit__(self, *exception: object) -> None:
         self.release()
 
-    def _look(self, identity: Mapping[str, Any], overwrite: bool) -> None:
-        present = {entry.name for entry in self.path.iterdir()} - {LOCK}
-        if present and RECIPE not in present:
-            if any(not (name in OURS or name.endswith(".part")) for name in present):
-                names = ", ".join(sorted(present)[:4]) + (", …" if len(present) > 4 else "")
-                raise OutputError(f"{self.path} holds other files ({names}), not a run: give another folder with --out")
+    def _look(self, identity: Mapping[str, Any] | None, overwrite: bool) -> None:
+        """Find out what the folder holds; raise OutputError if it is not this run's."""
+        present = {one.name for one in self.path.iterdir() if one.name != LOCK and not re.fullmatch(PART, one.name)}
+        if not present:
             return
-        if not present or overwrite:
+        for name in OURS:
+            if (self.path / name).is_symlink():
+                raise OutputError(f"{self.path / name} is a symbolic link, and no run writes through one: {REMEDY}")
+        if (self.path / RECIPE).is_file():
+            self.recipe = read_text(self.path / RECIPE, "recipe")
+        files = self._finished_files(present)
+        if overwrite:
+            self.recipe = ""
             return
-        self.recipe = (self.path / RECIPE).read_text(encoding="utf-8", errors="replace")
-        difference = _difference(self.path, self.recipe, identity)
+        difference = "" if identity is None else _difference(self.recipe, identity)
         if difference:
             raise OutputError(f"{self.path} belongs to another run ({difference}): {REMEDY}")
-        if not self.take_up() and list((self.path / PATHS).glob("*.json")):
-            self.paths, self.state = load_paths(self.path), "finished"
+        if self.take_up() or files is None:
+            return
+        try:
+            for file in files:
+                if file.startswith(PATHS) and not (self.path / file).is_file():
+                    raise FileError(f"{self.path / file} is missing")
+            self.progress = Progress(load_paths(self.path))
+        except FileError as error:
+            self.damage = str(error)
+            return
+        self.state = "finished" if all((self.path / file).is_file() for file in files) else "walked"
+
+    def _finished_files(self, present: set[str]) -> list[str] | None:
+        """What the folder must hold, as its run wrote at its end; None if it has not come to its end.
+
+        Raises:
+            OutputError: nothing says that the folder is a run's.
+        """
+        if RUN in present:
+            with suppress(FileError):
+                mark = open_sealed(self.path / RUN)
+                if mark["sum"] and mark.get("eigenwalk") == "run":
+                    return mark["files"]
+        # Versions before 0.2 wrote no run.json: theirs are a recipe with versions, and files that none else names so.
+        saved = [f"{PATHS}/{file.name}" for file in self._ours(PATHS)]
+        walked = saved or any(self._ours(name) for name in OURS)
+        if "\n[installed]\n" in self.recipe and (walked or present == {RECIPE}):
+            return [*saved, "strip.png", "plot.png", "changes.csv", "report.html"] if saved else None
+        names = ", ".join(sorted(present)[:4]) + (", …" if len(present) > 4 else "")
+        raise OutputError(f"{self.path} holds other files ({names}), not a run: give another folder with --out")
+
+    def _mark(self, files: Sequence[str] | None) -> None:
+        """Write that the folder is a run's and, unless None, that it is finished with these `files`."""
+        write_whole(self.path / RUN, json_text(seal({"eigenwalk": "run", "files": files})))
+
+    def _ours(self, name: str) -> list[FilePath]:
+        """The files of ours in the folder `name`."""
+        return [file for file in (self.path / name).glob("*") if re.fullmatch(f"{OURS[name]}|{PART}", file.name)]
 
     def _clear(self) -> None:
+        """Remove every file that a run may have written, but for the mark."""
         for name in OURS:
-            entry = self.path / name
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink(missing_ok=True)
+            self._clear_folder(name)
+        self._clear_pictures(())
+        (self.path / RECIPE).unlink(missing_ok=True)
+
+    def _clear_folder(self, name: str) -> None:
+        for file in self._ours(name):
+            file.unlink(missing_ok=True)
+        _remove_empty([self.path / name])
+
+    def _clear_pictures(self, but: Sequence[str]) -> None:
+        for file in list(self.path.iterdir()):
+            if re.fullmatch(f"{PICTURES}|{PART}", file.name) and file.name not in but:
+                file.unlink(missing_ok=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turn what a file system raises into an OutputError that says what is safe."""
+        try:
+            yield
+        except (OSError, SafetensorError) as error:
+            raise OutputError(
+                f"cannot write {getattr(error, 'filename', None) or self.path}: {reason(error)}. Kept in {self.path}: "
+                f"{self.kept}. Make room, and the same command goes on there"
+            ) from error
 
 
 def load_paths(folder: FilePath) -> tuple[Path, ...]:
-    """The saved paths of a finished run, by seed, rank and sense.
+    """Return the saved paths of a finished run, by seed, rank and sense; their pictures stay on disk.
 
     Raises:
         FileError: none is there, or one is damaged.
     """
-    files = sorted((folder / PATHS).glob("*.json"))
+    files = list((folder / PATHS).glob("*.json"))
     if not files:
         raise FileError(f"{folder} holds no finished run: expected saved paths in {folder / PATHS}")
-    return tuple(sorted((Path.load(file) for file in files), key=lambda path: (path.seed, path.rank, -path.sense)))
+    return tuple(sorted((Path.load(file, hold_images=False) for file in files), key=_order))
 
 
-def load_run(folder: FilePath) -> tuple[tuple[Path, ...], str]:
-    """The paths of a run, finished or not, and the text of its recipe.
-
-    Raises:
-        FileError: `folder` is no run's, or what it holds is damaged.
-    """
-    if not (folder / RECIPE).is_file():
-        raise FileError(f"{folder} is not the folder of a run: it has no {RECIPE}")
-    recipe = (folder / RECIPE).read_text(encoding="utf-8", errors="replace")
-    paths = load_progress(folder / PROGRESS)[0] if (folder / PROGRESS).is_dir() else load_paths(folder)
-    if not paths:
-        raise FileError(f"{folder} has no waypoint yet: its run was stopped before the first")
-    return paths, recipe
+def _order(path: Path) -> tuple[int, int, int]:
+    return path.seed, path.rank, -path.sense
 
 
-class _Writing:
-    """Turns what a file system raises into an OutputError that says what is safe."""
-
-    def __init__(self, folder: RunFolder):
-        self.folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (OSError, SafetensorError)):
-            what = getattr(error, "filename", None) or self.folder.path
-            raise OutputError(
-                f"cannot write {what}: {reason(error)}. Kept in {self.folder.path}: {self.folder.kept}. Make room, and "
-                "the same command goes on there"
-            ) from error
-
-
-def _make(path: FilePath) -> tuple[FilePath, ...]:
-    """Creates the folder; returns what was created, innermost first."""
+def _create(path: FilePath) -> tuple[FilePath, ...]:
+    """Create the folder; return what was created, innermost first."""
     missing = []
     for folder in (path, *path.parents):
         if folder.exists():
@@ -239,24 +334,23 @@ def _make(path: FilePath) -> tuple[FilePath, ...]:
     except FileExistsError:
         raise OutputError(f"{path} is a file: give a folder with --out") from None
     except OSError as error:
-        _unmake(missing)
+        _remove_empty(missing)
         raise OutputError(f"cannot create the folder {path}: {reason(error)}; give another with --out") from error
     return tuple(missing)
 
 
-def _unmake(made: Sequence[FilePath]) -> None:
-    for folder in made:
-        try:
+def _remove_empty(folders: Sequence[FilePath]) -> None:
+    """Remove folders, innermost first, as far as they are empty."""
+    with suppress(OSError):
+        for folder in folders:
             folder.rmdir()
-        except OSError:  # not empty, or never made: it stays as it is
-            return
 
 
-def _difference(path: FilePath, recipe: str, identity: Mapping[str, Any]) -> str:
-    """The entries in which the recipe in the folder differs, in words; nothing where it is the same run."""
+def _difference(recipe: str, identity: Mapping[str, Any]) -> str:
+    """The entries in which the recipe in the folder differs, in words; nothing if it is the same run."""
     try:
-        there = tomllib.loads(recipe)
-    except tomllib.TOMLDecodeError as error:
-        return f"its {RECIPE} cannot be read: {error}"
+        there = parse_toml(recipe, f"its {RECIPE}")
+    except FileError as error:
+        return str(error)
     differ = [key for key, value in identity.items() if there.get(key) != value]
     return "; ".join(f"{key}: {there.get(key, 'not given')!r} there, {identity[key]!r} asked" for key in differ[:3])

@@ -1,17 +1,14 @@
-"""A lock file that dies with its process.
-
-The operating system holds the lock and drops it when the process ends, however it ends, so that a lock
-of a dead process is simply taken over. The process id in the file is for people.
-"""
+"""A lock file that the operating system drops when its process ends, however it ends, and that says whose it is."""
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from eigenwalk.errors import OutputError
 
@@ -22,67 +19,39 @@ class Lock:
     """The exclusive right to write in `folder`, or to what its lock file `name` stands for, until `release()`.
 
     Raises:
-        OutputError: another process holds it.
+        OutputError: another process holds it; the message names that process.
         OSError: the lock file cannot be made.
     """
 
     def __init__(self, folder: Path, name: str = NAME):
         self.file = folder / name
-        self._handle = self._take()
-        self._handle.seek(0)
-        self._handle.truncate()
-        self._handle.write(f"{os.getpid()} {socket.gethostname()}\n")
-        self._handle.flush()
-
-    def _take(self) -> IO[str]:
-        while True:
-            handle = open(self.file, "a+", encoding="utf-8")  # noqa: SIM115 - held as long as the lock
-            try:
-                _lock(handle)
-            except OSError as error:
-                text = self._owner(handle)
-                handle.close()
-                if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
-                    raise OutputError(
-                        f"another run is writing in {self.file.parent} ({text}): wait for it, or give another folder "
-                        "with --out"
-                    ) from None
-                raise
-            # Whoever held it may have removed the file while we waited for it: then ours is a lock on nothing.
-            if self.file.exists() and os.fstat(handle.fileno()).st_ino == self.file.stat().st_ino:
-                return handle
-            handle.close()
+        if self.file.is_symlink():  # never ours: what it points to is not to be written
+            self.file.unlink()
+        self._lock = FileLock(self.file)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise OutputError(
+                f"another run is writing in {folder} ({self._owner()}): wait for it, or give another folder with --out"
+            ) from None
+        with suppress(OSError):  # Windows lets nobody write what is locked
+            if self.file.stat().st_nlink == 1:
+                self.file.write_text(f"{os.getpid()} {socket.gethostname()}\n", encoding="utf-8")
 
     def release(self) -> None:
-        """Removes the lock file, then lets go; harmless when called twice."""
-        if self._handle.closed:
+        """Remove the lock file and let go; harmless when called twice."""
+        if not self._lock.is_locked:
             return
-        if sys.platform == "win32":  # an open file cannot be removed there
-            self._handle.close()
-            self.file.unlink(missing_ok=True)
-        else:
-            self.file.unlink(missing_ok=True)
-            self._handle.close()
+        with suppress(OSError):  # Windows removes no open file
+            self.file.unlink()
+        self._lock.release()
+        if sys.platform == "win32":
+            with suppress(OSError):
+                self.file.unlink()
 
-    @staticmethod
-    def _owner(handle: IO[str]) -> str:
-        try:
-            handle.seek(0)
-            pid, _, host = handle.read(200).strip().partition(" ")
-        except OSError:
-            return "its process is not known"
-        return f"process {pid} on {host}" if pid else "its process is not known"
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(handle: IO[str]) -> None:
-        handle.seek(1 << 20)  # beyond the text, which others may then still read
-        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(handle: IO[str]) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def _owner(self) -> str:
+        with suppress(OSError):
+            pid, _, host = self.file.read_text(encoding="utf-8", errors="replace")[:200].strip().partition(" ")
+            if pid:
+                return f"process {pid} on {host}"
+        return "its process is not known"

@@ -43,30 +43,28 @@ class Ink:
 DARK = Ink("#f2f2f4", "#a1a1a8", "#3a3a40", "#16161a", "#f0803c", "#4aa8e0")
 
 
+@theme.plain_text
 def plot_png(paths: Sequence[Path]) -> bytes:
     """The plot on white, 150 dots an inch."""
-    figure = draw_plot(paths, Ink())
+    figure, buffer = draw_plot(paths, Ink()), io.BytesIO()
     FigureCanvasAgg(figure)
-    buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150)
     return buffer.getvalue()
 
 
+@theme.plain_text
 def plot_svg(paths: Sequence[Path], dark: bool = False) -> bytes:
     """The plot as SVG with a transparent background, its text as outlines: no font is needed to show it."""
-    figure = draw_plot(paths, DARK if dark else Ink())
-    figure.patch.set_alpha(0)
-    for axes in figure.axes:
-        axes.patch.set_alpha(0)
+    figure, buffer = draw_plot(paths, DARK if dark else Ink()), io.BytesIO()
+    for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        patch.set_alpha(0)
     FigureCanvasSVG(figure)
-    buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
 
 def draw_plot(paths: Sequence[Path], ink: Ink) -> Figure:
     """The figure: feature panels and passes at the left, fixed against varied at the right."""
-    paths = sorted(paths, key=lambda path: (path.seed, path.rank, -path.sense))
     roles = (*paths[0].varied, *paths[0].fixed)
     heights = [2.0] * len(roles) + [1.3]
     figure = Figure(figsize=(12, max(6.2, sum(heights) + 1.2)), facecolor=ink.paper)
@@ -126,16 +124,9 @@ def _feature(axes: Axes, paths: Sequence[Path], role: Role, ink: Ink) -> None:
     if math.isfinite(limit):
         top = max(top, limit)
         axes.axhline(limit, color=ink.text, linewidth=1, linestyle=(0, (1, 2)))
+        place: Any = {"xycoords": ("axes fraction", "data"), "textcoords": ("axes fraction", "offset points")}
         text = f"tolerance {words.percent(limit)}"
-        axes.annotate(
-            text,
-            (0, limit),
-            (0.01, 3),
-            xycoords=("axes fraction", "data"),
-            textcoords=("axes fraction", "offset points"),
-            fontsize=8.5,
-            color=ink.text,
-        )
+        axes.annotate(text, (0, limit), (0.01, 3), fontsize=8.5, color=ink.text, **place)
     axes.set_ylim(0, max(1.16 * top, 0.02))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
     axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -174,7 +165,7 @@ def _against(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
     top = right = 0.0
     limits = set()
     for path in paths:
-        figures = [words.moved(path, waypoint) for waypoint in path]
+        figures = [words.shares(path, waypoint) for waypoint in path]
         varied, fixed = [f.varied for f in figures], [0.0 if math.isnan(f.fixed) else f.fixed for f in figures]
         limits |= {f.tolerance for f in figures if math.isfinite(f.tolerance)}
         top, right = max([top, *fixed]), max([right, *varied])
@@ -185,17 +176,8 @@ def _against(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
         axes.axhline(limit, color=ink.text, linewidth=1, linestyle=(0, (1, 2)))
     edge = 1.08 * max(top, right, 0.02)
     axes.plot((0, edge), (0, edge), color=ink.line, linewidth=1, zorder=0)
-    axes.text(
-        0.97 * edge,
-        0.99 * edge,
-        "moves as much",
-        fontsize=8.5,
-        color=ink.quiet,
-        ha="right",
-        va="bottom",
-        rotation=45,
-        rotation_mode="anchor",
-    )
+    slanted: Any = {"ha": "right", "va": "bottom", "rotation": 45, "rotation_mode": "anchor"}
+    axes.text(0.97 * edge, 0.99 * edge, "moves as much", fontsize=8.5, color=ink.quiet, **slanted)
     axes.set(xlim=(0, edge), ylim=(0, edge))
     axes.set_aspect("equal", adjustable="box", anchor="NW")
     for axis in (axes.xaxis, axes.yaxis):

@@ -3,114 +3,142 @@
 In the folder ``progress/``, for waypoint 7:
 
     0007.safetensors         latents, directions and images of the waypoints that are new
-    0007.state.safetensors   the solver's state there; that of waypoint 6 is then removed
+    0007.state.safetensors   the solver's state there; those of long ago are removed where they take much room
     0007.json                everything else; written last, it makes the waypoint count
+
+Each JSON file has the sums of all three and of the JSON file before it, so that neither a changed byte nor a missing
+file goes unnoticed.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from eigenwalk.errors import FileError
-from eigenwalk.path import Cost, Path, Role, Status, Waypoint, stacked
+from eigenwalk.path import (
+    Path,
+    json_text,
+    leave_on_disk,
+    open_sealed,
+    path_entry,
+    path_of,
+    read_tensors,
+    seal,
+    stack,
+    sum_of,
+    waypoint_at,
+    waypoint_entry,
+)
 from eigenwalk.store import write_whole
 
 Arrays = dict[str, NDArray[Any]]
-Entry = tuple[dict[str, Any], Arrays]
+STATES = 256 << 20
+"""Bytes of states that are kept beside the two newest ones, to go on from where an older waypoint is still good."""
 
 
-def save_progress(folder: FilePath, index: int, paths: Sequence[Path], kept: Mapping[str, int], arrays: Arrays) -> None:
-    """Adds waypoint `index`: of every path the waypoints beyond the `kept` ones, and the solver's `arrays`.
+@dataclass(frozen=True)
+class Progress:
+    """What is saved and good: the paths and the solver's `arrays` at their last waypoint.
+
+    Attributes:
+        damage: what is missing or damaged beyond that, in words.
+        last: the sum of the newest JSON file.
+    """
+
+    paths: tuple[Path, ...] = ()
+    arrays: Arrays = field(default_factory=dict)
+    damage: str = ""
+    last: str | None = None
+
+
+NOTHING = Progress()
+
+
+def save_progress(
+    folder: FilePath, index: int, paths: Sequence[Path], arrays: Arrays, before: Progress = NOTHING
+) -> Progress:
+    """Add waypoint `index` to what was saved `before`; return what is saved now, whose images stay on disk.
 
     Raises:
         OSError: as the file system gives it; what was saved before still stands.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    entries = [(path, waypoint) for path in paths for waypoint in path.waypoints[kept.get(path.name, 0) :]]
-    tensors: Arrays = stacked([waypoint for _, waypoint in entries]) if entries else {}
-    document = {
-        "paths": [_path_entry(path) for path in paths],
-        "waypoints": [_waypoint_entry(path, waypoint) for path, waypoint in entries],
-    }
-    stem = f"{index:04d}"
-    write_whole(folder / f"{stem}.safetensors", save(tensors))
-    write_whole(folder / f"{stem}.state.safetensors", save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
-    write_whole(folder / f"{stem}.json", json.dumps(document, indent=1, allow_nan=True))
-    for state in folder.glob("*.state.safetensors"):
-        if state.name != f"{stem}.state.safetensors":
-            state.unlink(missing_ok=True)
+    for stale in _documents(folder):
+        if int(stale.stem) >= index:  # beyond what was good
+            stale.unlink()
+    kept = {path.name: len(path) for path in before.paths}
+    entries = [(path.name, waypoint) for path in paths for waypoint in path.waypoints[kept.get(path.name, 0) :]]
+    tensors = save(stack([waypoint for _, waypoint in entries]))
+    state = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
+    document = seal(
+        {
+            "before": before.last,
+            "tensors": sum_of(tensors),
+            "state": sum_of(state),
+            "paths": [path_entry(path) for path in paths],
+            "waypoints": [{"path": name, **waypoint_entry(waypoint)} for name, waypoint in entries],
+        }
+    )
+    file = folder / f"{index:04d}.json"
+    write_whole(file.with_suffix(".safetensors"), tensors)
+    write_whole(file.with_suffix(".state.safetensors"), state)
+    write_whole(file, json_text(document))
+    leave_on_disk([waypoint for _, waypoint in entries], file.with_suffix(".safetensors"))
+    room = STATES
+    for old in sorted(folder.glob("*.state.safetensors"), reverse=True)[2:]:
+        room -= old.stat().st_size
+        if room < 0:
+            old.unlink(missing_ok=True)
+    return Progress(tuple(paths), arrays, last=document["sum"])
 
 
-def load_progress(folder: FilePath) -> tuple[tuple[Path, ...], Arrays]:
-    """The paths as far as they were saved, and the solver's state at their last waypoint; nothing where none was.
-
-    Raises:
-        FileError: a file that counts is missing or damaged.
-    """
-    documents = sorted(file for file in folder.glob("*.json") if file.stem.isdigit())
+def load_progress(folder: FilePath) -> Progress:
+    """Return the paths up to the last good waypoint whose state is there too; nothing if there is none."""
     paths: dict[str, Path] = {}
-    try:
-        for file in documents:
-            document = json.loads(file.read_text(encoding="utf-8"))
-            _add(paths, document, load(file.with_suffix(".safetensors").read_bytes()))
-        if not documents:
-            return (), {}
-        state = load(documents[-1].with_suffix(".state.safetensors").read_bytes())
-    except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
-        raise FileError(
-            f"the progress saved in {folder} is damaged ({error}): start again with --overwrite, "
-            "or elsewhere with --out"
-        ) from error
-    return tuple(paths.values()), state
+    good: list[tuple[FilePath, dict[str, Any], dict[str, Path]]] = []
+    damage, last = "", None
+    for file in _documents(folder):
+        try:
+            document = open_sealed(file)
+            if document.get("before") != last:
+                raise FileError(f"a file before {file.name} is missing or was replaced")
+            paths = _extend(paths, document, file.with_suffix(".safetensors"))
+        except (FileError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+            damage = f"{file.name}: {error}"
+            break
+        last = document["sum"]
+        good.append((file, document, paths))
+    for file, document, paths in reversed(good):
+        try:
+            arrays = read_tensors(file.with_suffix(".state.safetensors"), document.get("state"))
+            return Progress(tuple(paths.values()), arrays, damage, document["sum"])
+        except (FileError, SafetensorError) as error:
+            damage = damage or str(error)
+    return Progress(damage=damage)
 
 
-def _path_entry(path: Path) -> dict[str, Any]:
-    return {
-        "generator": path.generator,
-        "seed": path.seed,
-        "rank": path.rank,
-        "sense": path.sense,
-        "roles": [asdict(role) for role in path.roles],
-        "status": asdict(path.status),
-    }
+def _documents(folder: FilePath) -> list[FilePath]:
+    return sorted(file for file in folder.glob("*.json") if file.stem.isdecimal())
 
 
-def _waypoint_entry(path: Path, waypoint: Waypoint) -> dict[str, Any]:
-    return {
-        "path": path.name,
-        "index": waypoint.index,
-        "changes": waypoint.changes,
-        "step_size": waypoint.step_size,
-        "quotient": waypoint.quotient,
-        "cost": asdict(waypoint.cost),
-    }
-
-
-def _add(paths: dict[str, Path], document: dict[str, Any], tensors: Arrays) -> None:
-    """Takes one saved waypoint into `paths`; their statuses are those of the newest."""
+def _extend(paths: Mapping[str, Path], document: Mapping[str, Any], file: FilePath) -> dict[str, Path]:
+    """`paths` with the waypoints that `document` adds, their statuses as there; images stay in `file`."""
+    tensors, extended = read_tensors(file, document.get("tensors")), dict(paths)
     for entry in document["paths"]:
-        roles = tuple(Role(**role) for role in entry["roles"])
-        begun = Path(**{key: entry[key] for key in ("generator", "seed", "rank", "sense")}, roles=roles)
-        known = paths.get(begun.name, begun)
-        paths[begun.name] = replace(known, roles=roles, status=Status(**entry["status"]))
-    for row, entry in enumerate(document["waypoints"]):
-        waypoint = Waypoint(
-            index=entry["index"],
-            latent=tensors["latents"][row],
-            image=tensors["images"][row],
-            changes=entry["changes"],
-            direction=tensors["directions"][row],
-            step_size=entry["step_size"],
-            quotient=entry["quotient"],
-            cost=Cost(**entry["cost"]),
-        )
-        paths[entry["path"]] = paths[entry["path"]].append(waypoint)
+        begun = path_of(entry)
+        extended[begun.name] = replace(begun, waypoints=extended.get(begun.name, begun).waypoints)
+    rows = [waypoint_at(entry, tensors, row) for row, entry in enumerate(document["waypoints"])]
+    leave_on_disk(rows, file)
+    for entry, waypoint in zip(document["waypoints"], rows, strict=True):
+        if waypoint.index != len(extended[entry["path"]]):
+            raise FileError(f"waypoint {len(extended[entry['path']])} of {entry['path']} is missing")
+        extended[entry["path"]] = extended[entry["path"]].append(waypoint)
+    return extended

@@ -5,19 +5,21 @@ from __future__ import annotations
 import base64
 import io
 import math
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import groupby
 from typing import Any
 
 from PIL import Image
 
+from eigenwalk.errors import FileError
 from eigenwalk.path import Path, Role, Waypoint
 from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.plot import plot_svg
 from eigenwalk.runs.outputs.strip import thin
 from eigenwalk.runs.outputs.video import Video
+from eigenwalk.textfile import parse_toml
 
 PICTURES = 25
 """At most so many pictures of one path; the rest are in the video and in ``paths/``."""
@@ -26,55 +28,50 @@ LARGEST = 320
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One waypoint as the page shows it: an embedded image and its two figures."""
+class Page:
+    """Page `number` of the `count` that a report has.
 
-    index: int
-    source: str
-    varied: str
-    fixed: str
-    varied_width: float
-    fixed_width: float
-    tolerance_at: float | None
+    Attributes:
+        facts: of the whole run; see `run_facts`.
+        total: paths of the whole run.
+        left_out: paths that no page shows.
+    """
 
+    number: int
+    count: int
+    facts: Sequence[tuple[str, str]]
+    total: int
+    left_out: int = 0
 
-@dataclass(frozen=True)
-class Row:
-    """One path as the page shows it."""
-
-    title: str
-    ending: str
-    complete: bool
-    pictures: tuple[Picture, ...]
-    changes: tuple[tuple[str, str, str], ...]
-    passes: str
-    steps: int
+    @property
+    def all(self) -> list[tuple[int, str]]:
+        """Number and file name of every page."""
+        return [(n, "report.html" if n == 1 else f"report-{n}.html") for n in range(1, self.count + 1)]
 
 
-def report(paths: Sequence[Path], recipe: str, video: Video) -> str:
-    """The page, with pictures, plot, video and recipe embedded.
+def report(paths: Sequence[Path], recipe: str, film: Video, page: Page | None = None) -> str:
+    """Return the page of `paths`, with pictures, plot, film and recipe embedded.
 
-    `recipe` is the text of ``recipe.toml``; its ``[installed]`` table becomes the list of versions.
+    `recipe` is the text of ``recipe.toml``; its ``[installed]`` table becomes the list of versions. Of a run of many
+    paths, `page` says where these stand.
     """
     from jinja2 import Environment, StrictUndefined
 
-    paths = sorted(paths, key=lambda path: (path.seed, path.rank, -path.sense))
+    page = page or Page(1, 1, run_facts(paths), len(paths))
     source = files("eigenwalk.runs.outputs").joinpath("report.html.j2").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return page.from_string(source).render(
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    scale = words.scale(paths)
+    return environment.from_string(source).render(
         title=words.title(paths[0]),
         varied=[_feature(role) for role in paths[0].varied],
         fixed=[_feature(role) for role in paths[0].fixed],
-        facts=_facts(paths),
-        seeds=[
-            (seed, [_row(path, paths) for path in paths if path.seed == seed])
-            for seed in sorted({p.seed for p in paths})
-        ],
+        page=page,
+        seeds=[(seed, [_row(path, scale) for path in group]) for seed, group in groupby(paths, lambda path: path.seed)],
         roles=paths[0].roles,
         plots=[_uri(plot_svg(paths, dark=dark), "image/svg+xml") for dark in (False, True)],
-        video=_uri(video.data, video.mime),
-        video_is_image=video.suffix == ".gif",
-        notice=video.notice,
+        video=_uri(film.data, film.mime),
+        video_is_image=film.suffix == ".gif",
+        notice=film.notice,
         recipe=recipe,
         versions=_versions(recipe),
     )
@@ -82,8 +79,7 @@ def report(paths: Sequence[Path], recipe: str, video: Video) -> str:
 
 def picture_uri(waypoint: Waypoint) -> str:
     """The waypoint's image as a data URI: PNG where it is small, JPEG of at most 320 pixels where it is large."""
-    image = Image.fromarray(waypoint.image)
-    buffer = io.BytesIO()
+    image, buffer = Image.fromarray(waypoint.image), io.BytesIO()
     if max(image.size) <= 128:
         image.save(buffer, "PNG", optimize=True)
         return _uri(buffer.getvalue(), "image/png")
@@ -105,61 +101,55 @@ def _feature(role: Role) -> dict[str, str]:
     return {"name": role.name, "typical": f"{words.figure(role.typical)} {role.unit}", "held": held, "weight": weight}
 
 
-def _facts(paths: Sequence[Path]) -> list[tuple[str, str]]:
-    """(figure, what it is): the run in five figures."""
-    ends = [words.moved(path, path.waypoints[-1]) for path in paths]
+def run_facts(paths: Sequence[Path]) -> list[tuple[str, str]]:
+    """(figure, what it is): a run in five figures."""
     complete = sum(path.status.reason == "length" for path in paths)
     steps = sum(len(path) - 1 for path in paths)
     walked = sum(waypoint.cost.passes for path in paths for waypoint in path if waypoint.index)
-    varied = [end.varied for end in ends if math.isfinite(end.varied)]
-    fixed = [share for path in paths for w in path if math.isfinite(share := words.moved(path, w).fixed)]
+    ends = [share for path in paths if math.isfinite(share := words.shares(path, path.waypoints[-1]).varied)]
+    fixed = [share for path in paths for w in path if math.isfinite(share := words.shares(path, w).fixed)]
     return [
         (f"{complete} of {len(paths)}", "paths walked their full length"),
-        (words.percent(sum(varied) / len(varied)) if varied else "–", "varied change at the end, mean of the paths"),
+        (words.percent(sum(ends) / len(ends)) if ends else "–", "varied change at the end, mean of the paths"),
         (words.percent(max(fixed)) if fixed else "–", "largest fixed change at any waypoint"),
         (f"{walked / steps:.0f}" if steps else "–", "generator passes per waypoint"),
         (f"{sum(path.cost.passes for path in paths):,.0f}", "generator passes in all"),
     ]
 
 
-def _row(path: Path, paths: Sequence[Path]) -> Row:
-    scale = max((_extent(words.moved(p, w)) for p in paths for w in p), default=0.0) or 1.0
-    shown = [path.waypoints[i] for i in thin(len(path), PICTURES)]
+def _row(path: Path, scale: float) -> dict[str, Any]:
+    """One path as the page shows it; bars are as long as shares of `scale`."""
     last = path.waypoints[-1]
-    changes = tuple(
-        (role.part, _relative(last, role), f"{words.figure(last.changes[role.name])} {role.unit}")
-        for role in path.roles
-    )
-    return Row(
-        title=words.label(path),
-        ending=words.ending(path),
-        complete=path.status.reason == "length",
-        pictures=tuple(_picture(path, waypoint, scale) for waypoint in shown),
-        changes=changes,
-        passes=f"{path.cost.passes:,.0f}",
-        steps=last.index,
-    )
+    return {
+        "title": words.label(path),
+        "ending": words.ending(path),
+        "complete": path.status.reason == "length",
+        "pictures": [_picture(path, path.waypoints[i], scale) for i in thin(len(path), PICTURES)],
+        "changes": [
+            (role.part, _relative(last, role), f"{words.figure(last.changes[role.name])} {role.unit}")
+            for role in path.roles
+        ],
+        "passes": f"{path.cost.passes:,.0f}",
+        "steps": last.index,
+    }
 
 
-def _picture(path: Path, waypoint: Waypoint, scale: float) -> Picture:
-    what = words.moved(path, waypoint)
-    return Picture(
-        index=waypoint.index,
-        source=picture_uri(waypoint),
-        varied=words.percent(what.varied),
-        fixed=words.percent(what.fixed),
-        varied_width=_width(what.varied, scale),
-        fixed_width=_width(what.fixed, scale),
-        tolerance_at=_width(what.tolerance, scale) if math.isfinite(what.tolerance) else None,
-    )
+def _picture(path: Path, waypoint: Waypoint, scale: float) -> dict[str, Any]:
+    """One waypoint as the page shows it: an embedded image and its two figures."""
+    what = words.shares(path, waypoint)
+    return {
+        "index": waypoint.index,
+        "source": picture_uri(waypoint),
+        "varied": words.percent(what.varied),
+        "fixed": words.percent(what.fixed),
+        "varied_width": _width(what.varied, scale),
+        "fixed_width": _width(what.fixed, scale),
+        "tolerance_at": _width(what.tolerance, scale) if math.isfinite(what.tolerance) else None,
+    }
 
 
 def _width(share: float, scale: float) -> float:
     return round(100 * min(1.0, share / scale), 1) if math.isfinite(share) else 0.0
-
-
-def _extent(what: words.Moved) -> float:
-    return max((v for v in (what.varied, what.fixed, what.tolerance) if math.isfinite(v)), default=0.0)
 
 
 def _relative(waypoint: Waypoint, role: Role) -> str:
@@ -167,8 +157,13 @@ def _relative(waypoint: Waypoint, role: Role) -> str:
 
 
 def _versions(recipe: str) -> list[tuple[str, str]]:
+    """(distribution, version), with the versions that a resumed walk went on with."""
     try:
-        document: dict[str, Any] = tomllib.loads(recipe)
-    except tomllib.TOMLDecodeError:
+        document = parse_toml(recipe, "recipe")
+    except FileError:
         return []
-    return sorted((str(name), str(version)) for name, version in document.get("installed", {}).items())
+    versions = {str(name): str(version) for name, version in document.get("installed", {}).items()}
+    for again in document.get("resumed", ()):
+        for name, version in again["installed"].items():
+            versions[name] = f"{versions.get(name, '–')}, from waypoint {again['waypoint']} on {version}"
+    return sorted(versions.items())

@@ -53,13 +53,12 @@ class Layout:
 def strip(paths: Sequence[Path]) -> bytes:
     """The PNG of a strip with a row for every path."""
     buffer = io.BytesIO()
-    draw_strip(paths).save(buffer, "PNG", optimize=True)
+    draw_strip(paths).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def draw_strip(paths: Sequence[Path]) -> Image.Image:
     """The strip as an image: header, column numbers, a row per path, grouped by seed."""
-    paths = sorted(paths, key=lambda path: (path.seed, path.rank, -path.sense))
     layout = lay_out(paths)
     seeds = sorted({path.seed for path in paths})
     top = layout.header
@@ -82,13 +81,10 @@ def lay_out(paths: Sequence[Path], columns: int = COLUMNS) -> Layout:
     shown = thin(max(path.waypoints[-1].index for path in paths) + 1, columns)
     height, width = paths[0].waypoints[0].image.shape[:2]
     longest = max(height, width)
-    cell = min(max(160, longest), 192)
-    if len(paths) > 24:  # many paths: smaller cells, so that the strip can still be opened and scrolled
-        cell = 128
-    ratio = cell / longest
-    largest = max((words.moved(path, waypoint) for path in paths for waypoint in path), key=_extent)
-    header = MARGIN + 40 + 2 * 32 + 22
-    return Layout(tuple(shown), round(width * ratio), round(height * ratio), _scale(_extent(largest)), header)
+    # Many paths have smaller cells, so that the strip can still be opened and scrolled.
+    ratio = (128 if len(paths) > 24 else min(max(160, longest), 192)) / longest
+    size = max(1, round(width * ratio)), max(1, round(height * ratio))
+    return Layout(tuple(shown), *size, words.scale(paths), MARGIN + 40 + 2 * 32 + 22)
 
 
 def thin(count: int, most: int = COLUMNS) -> list[int]:
@@ -112,19 +108,15 @@ def place(path: Path, columns: Sequence[int]) -> list[tuple[int, Waypoint]]:
     return placed
 
 
-def fit(image: Image.Image, width: int, height: int) -> Image.Image:
-    """The image at this size: pixel art keeps its pixels, everything else is resampled smoothly."""
+def resized_image(waypoint: Waypoint, width: int, height: int) -> Image.Image:
+    """The waypoint's picture at this size: pixel art keeps its pixels, everything else is resampled smoothly."""
+    image = Image.fromarray(waypoint.image)
     method = Image.Resampling.NEAREST if max(image.size) <= 32 else Image.Resampling.LANCZOS
     return image if image.size == (width, height) else image.resize((width, height), method)
 
 
-def cell(waypoint: Waypoint, width: int, height: int) -> Image.Image:
-    """The waypoint's picture at this size."""
-    return fit(Image.fromarray(waypoint.image), width, height)
-
-
-def figures(draw: ImageDraw.ImageDraw, at: tuple[int, int], width: int, what: words.Moved, scale: float) -> None:
-    """Two bars with their percentages: varied above, fixed with a tick at its tolerance below."""
+def draw_bars(draw: ImageDraw.ImageDraw, at: tuple[int, int], width: int, what: words.Shares, scale: float) -> None:
+    """Draw two bars with their percentages: varied above, fixed with a tick at its tolerance below."""
     x, y = at
     face = theme.font(15)
     room = width - 54
@@ -140,14 +132,6 @@ def figures(draw: ImageDraw.ImageDraw, at: tuple[int, int], width: int, what: wo
             tick = x + round(room * limit / scale)
             draw.line((tick, middle - 7, tick, middle + 7), fill=theme.INK, width=2)
         draw.text((x + width, middle), words.percent(share), font=face, fill=theme.INK, anchor="rm")
-
-
-def _extent(what: words.Moved) -> float:
-    return max((v for v in (what.varied, what.fixed, what.tolerance) if math.isfinite(v)), default=0.0)
-
-
-def _scale(largest: float) -> float:
-    return max(largest * 1.04, 0.05)
 
 
 def _header(draw: ImageDraw.ImageDraw, paths: Sequence[Path], layout: Layout, width: int) -> None:
@@ -192,12 +176,12 @@ def _row(canvas: Image.Image, draw: ImageDraw.ImageDraw, path: Path, top: int, l
         if waypoint.index == 0:
             box = (x - 4, top - 4, x + layout.width + 3, top + layout.height + 3)
             draw.rectangle(box, outline=theme.INK, width=2)
-        canvas.paste(cell(waypoint, layout.width, layout.height), (x, top))
+        canvas.paste(resized_image(waypoint, layout.width, layout.height), (x, top))
         if waypoint.index not in layout.columns:
             _badge(draw, (x, top), f"{waypoint.index}")
         if waypoint.index:
-            what = words.moved(path, waypoint)
-            figures(draw, (x, top + layout.height + 6), layout.width, what, layout.scale)
+            what = words.shares(path, waypoint)
+            draw_bars(draw, (x, top + layout.height + 6), layout.width, what, layout.scale)
 
 
 def _badge(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str) -> None:

@@ -1,8 +1,7 @@
 """Colours and type that all pictures share.
 
 Orange is what varies, blue what is fixed: a pair of Okabe and Ito (2008) that every kind of colour vision
-tells apart, also in grey. Paths take other
-hues of that set, so that a line is never mistaken for a part.
+tells apart, also in grey. Paths take other hues of that set, so that a line is never mistaken for a part.
 """
 
 from __future__ import annotations
@@ -21,6 +20,9 @@ LINE = "#d9d9de"
 TRACK = "#ececf0"
 PAPER = "#ffffff"
 PATHS = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b5aa6", "#8a8a8f")
+
+plain_text = matplotlib.rc_context({"text.parse_math": False, "text.usetex": False})
+"""Decorates what draws plots: names come from outside, and two dollars in one are no formula."""
 
 
 @cache

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 
 from eigenwalk.path import Path
 from eigenwalk.runs.outputs import theme, words
-from eigenwalk.runs.outputs.strip import cell, figures
+from eigenwalk.runs.outputs.strip import draw_bars, resized_image
 
 RATE = 24
 HOLD = 6
@@ -44,19 +44,21 @@ class Video:
 
 def video(paths: Sequence[Path]) -> Video:
     """The walks as H.264 in MP4; as an animated GIF where no encoder is found, with a notice."""
-    order = _order(paths)
     try:
-        return Video(_mp4(order), ".mp4")
+        return Video(_mp4(paths), ".mp4")
     except Exception as error:  # PyAV's build decides what exists, and each part fails in its own way
         notice = f"no H.264 encoder here ({error or type(error).__name__}): the video is walk.gif instead of walk.mp4"
-        return Video(_gif(order), ".gif", notice)
+        return Video(_gif(paths), ".gif", notice)
 
 
-def frames(paths: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
-    """One picture ``(height, width, 3)`` per waypoint from the start to the longest path's end; sizes even."""
-    grid = Grid.of(paths)
-    for index in range(max(path.waypoints[-1].index for path in paths) + 1):
-        yield grid.draw(paths, index)
+def frames(paths: Sequence[Path]) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    """(picture ``(height, width, 3)``, frames that it is held), from the start to the longest path's end and back.
+
+    Sizes are even. One picture is in memory at a time.
+    """
+    grid, last = Grid.of(paths), max(path.waypoints[-1].index for path in paths)
+    for index in (*range(last + 1), *range(last - 1, 0, -1)):
+        yield grid.draw(paths, index), HOLD + REST if index in (0, last) else HOLD
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,12 @@ class Grid:
         height, width = image.shape[:2]
         best = max((cls._cell(len(paths), columns, width, height), columns) for columns in range(1, len(paths) + 1))
         ratio, columns = min(best[0], max(1.0, 256 / max(height, width))), best[1]
-        largest = max(_extent(words.moved(path, waypoint)) for path in paths for waypoint in path)
         return cls(
             columns,
             math.ceil(len(paths) / columns),
             max(96, round(width * ratio)),
             max(32, round(height * ratio)),
-            max(1.04 * largest, 0.05),
+            words.scale(paths),
         )
 
     @staticmethod
@@ -93,12 +94,17 @@ class Grid:
         down = (HEIGHT - GAP) / rows - GAP - CAPTION - FIGURES
         return min(across / width, down / height)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of a frame, both even: yuv420p halves the colour planes."""
+        across, down = self.width + GAP, self.height + GAP + CAPTION + FIGURES
+        width, height = GAP + self.columns * across, GAP + self.rows * down
+        return width + width % 2, height + height % 2
+
     def draw(self, paths: Sequence[Path], index: int) -> NDArray[np.uint8]:
         """The grid at waypoint `index`; a path that ended before stays at its last."""
         across, down = self.width + GAP, self.height + GAP + CAPTION + FIGURES
-        size = (GAP + self.columns * across, GAP + self.rows * down)
-        even = (size[0] + size[0] % 2, size[1] + size[1] % 2)  # yuv420p halves the colour planes
-        canvas = Image.new("RGB", even, theme.PAPER)
+        canvas = Image.new("RGB", self.size, theme.PAPER)
         draw = ImageDraw.Draw(canvas)
         seeds = len({path.seed for path in paths}) > 1
         for number, path in enumerate(paths):
@@ -109,44 +115,27 @@ class Grid:
             draw.text((x, y + 11), theme.shorten(name, self.width - 40, face), font=face, fill=theme.INK, anchor="lm")
             text = str(waypoint.index) if waypoint.index else "start"
             draw.text((x + self.width, y + 11), text, font=theme.font(15), fill=theme.GREY, anchor="rm")
-            canvas.paste(cell(waypoint, self.width, self.height), (x, y + CAPTION - 4))
+            canvas.paste(resized_image(waypoint, self.width, self.height), (x, y + CAPTION - 4))
             bars = (x, y + CAPTION + self.height + 1)
-            figures(draw, bars, self.width, words.moved(path, waypoint), self.scale)
+            draw_bars(draw, bars, self.width, words.shares(path, waypoint), self.scale)
         return np.asarray(canvas)
-
-
-def _order(paths: Sequence[Path]) -> list[Path]:
-    return sorted((path for path in paths if len(path)), key=lambda path: (path.seed, path.rank, -path.sense))
-
-
-def _extent(what: words.Moved) -> float:
-    return max((v for v in (what.varied, what.fixed, what.tolerance) if math.isfinite(v)), default=0.0)
-
-
-def _there_and_back(paths: Sequence[Path]) -> list[tuple[NDArray[np.uint8], int]]:
-    """(picture, frames that it is held): to the ends and back to the start."""
-    there = list(frames(paths))
-    order = [*there, *there[-2:0:-1]]
-    turn = len(there) - 1
-    return [(picture, HOLD + REST if number in (0, turn) else HOLD) for number, picture in enumerate(order)]
 
 
 def _mp4(paths: Sequence[Path]) -> bytes:
     """H.264, with its colours marked as BT.709: players guess where nothing is marked, each in its own way."""
     import av
 
-    held = _there_and_back(paths)
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as file:
         stream = file.add_stream("libx264", rate=RATE)
-        stream.height, stream.width = held[0][0].shape[:2]
+        stream.width, stream.height = Grid.of(paths).size
         stream.pix_fmt = "yuv420p"
         stream.options = {
             "crf": "18",
             "preset": "veryfast",
             "x264-params": "colorprim=bt709:transfer=bt709:colormatrix=bt709",
         }
-        for picture, count in held:
+        for picture, count in frames(paths):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
             for _ in range(count):
@@ -158,9 +147,9 @@ def _mp4(paths: Sequence[Path]) -> bytes:
 
 def _gif(paths: Sequence[Path]) -> bytes:
     """At half the size: GIF does not compress pictures."""
-    held = _there_and_back(paths)
-    images = [Image.fromarray(picture).reduce(2).convert("P", palette=Image.Palette.ADAPTIVE) for picture, _ in held]
-    buffer = io.BytesIO()
-    durations = [1000 * count // RATE for _, count in held]
+    images, durations, buffer = [], [], io.BytesIO()
+    for picture, count in frames(paths):
+        images.append(Image.fromarray(picture).reduce(2).convert("P", palette=Image.Palette.ADAPTIVE))
+        durations.append(1000 * count // RATE)
     images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
     return buffer.getvalue()

@@ -88,31 +88,39 @@ def names(roles: Sequence[Role]) -> str:
 
 
 @dataclass(frozen=True)
-class Moved:
-    """What one waypoint did, for a picture with room for two figures.
+class Shares:
+    """How far one waypoint is from its start, as shares of the typical distances: two figures for one picture.
 
     Attributes:
-        varied: mean change of the varied features, as a share of typical.
-        fixed: change of the fixed feature that is nearest its tolerance; nan where nothing is fixed.
-        tolerance: that feature's tolerance, as a share of typical; infinity where it has none.
+        varied: mean change of the varied features.
+        fixed: change of the fixed feature that is nearest its tolerance; nan if nothing is fixed.
+        tolerance: that feature's tolerance; infinity if it has none.
     """
 
     varied: float
     fixed: float
     tolerance: float
 
+    @property
+    def largest(self) -> float:
+        """The largest of the three that is a number."""
+        return max((v for v in (self.varied, self.fixed, self.tolerance) if math.isfinite(v)), default=0.0)
 
-def moved(path: Path, waypoint: Waypoint) -> Moved:
+
+def shares(path: Path, waypoint: Waypoint) -> Shares:
     """The two figures under the picture of `waypoint`."""
-    shares = {
-        role.name: waypoint.changes[role.name] / role.typical if role.typical else math.nan for role in path.roles
-    }
-    varied = [shares[role.name] for role in path.varied]
+    share = {role.name: waypoint.changes[role.name] / role.typical if role.typical else math.nan for role in path.roles}
+    varied = [share[role.name] for role in path.varied]
     mean = sum(varied) / len(varied) if varied else math.nan
     if not path.fixed:
-        return Moved(mean, math.nan, math.inf)
-    strained = max(path.fixed, key=lambda role: (_strain(shares[role.name], tolerance(role)), shares[role.name]))
-    return Moved(mean, shares[strained.name], tolerance(strained))
+        return Shares(mean, math.nan, math.inf)
+    strained = max(path.fixed, key=lambda role: (_strain(share[role.name], tolerance(role)), share[role.name]))
+    return Shares(mean, share[strained.name], tolerance(strained))
+
+
+def scale(paths: Sequence[Path]) -> float:
+    """The share that a bar's full length stands for, so that every bar of these paths fits."""
+    return max(0.05, *(1.04 * shares(path, waypoint).largest for path in paths for waypoint in path))
 
 
 def _strain(share: float, limit: float) -> float:

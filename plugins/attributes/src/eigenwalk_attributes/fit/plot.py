@@ -29,7 +29,7 @@ def save(
         else:
             _against(left, outputs[:, column], truth[:, column], score)
             _errors(right, outputs[:, column] - truth[:, column])
-        left.set_title(label, loc="left", fontsize=11, fontweight="bold")
+        left.set_title(label, loc="left", fontsize=11, fontweight="bold", parse_math=False)
         for axes in (left, right):
             axes.spines[["top", "right"]].set_visible(False)
     with open_whole(file) as part:

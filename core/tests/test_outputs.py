@@ -22,7 +22,7 @@ from eigenwalk.runs.outputs import video as video_module
 from eigenwalk.runs.outputs.plot import plot_png, plot_svg
 from eigenwalk.runs.outputs.report import report
 from eigenwalk.runs.outputs.strip import COLUMNS, draw_strip, lay_out, place, strip, thin
-from eigenwalk.runs.outputs.table import table
+from eigenwalk.runs.outputs.table import write_table
 from eigenwalk.runs.outputs.video import Video, video
 from fabricated import CUT, FIXED, FULL, VARIED, colour, path, paths
 
@@ -93,7 +93,7 @@ def test_the_figures_are_of_the_fixed_feature_nearest_its_tolerance() -> None:
     loose = Role("loose", "fixed", "logit", typical=10.0, tolerance=9.0)
     one = path(roles=(FIXED, loose, VARIED))
     changed = replace(one.waypoints[-1], changes={FIXED.name: 0.04, loose.name: 5.0, VARIED.name: 0.05})
-    what = words.moved(one, changed)
+    what = words.shares(one, changed)
     assert what.fixed == pytest.approx(0.2)  # 0.04 of 0.2, at 80 % of its tolerance; the loose one is at 56 %
     assert what.tolerance == pytest.approx(0.25)
     assert what.varied == pytest.approx(0.2)
@@ -116,11 +116,12 @@ def test_the_bars_under_a_picture_are_of_its_own_waypoint() -> None:
 
 def test_in_the_video_a_path_that_has_ended_stays_at_its_last_waypoint() -> None:
     walked = (path(steps=3, size=(48, 48)), path(sense=-1, steps=1, status=CUT, size=(48, 48)))
-    pictures = list(video_module.frames(walked))
-    assert len(pictures) == 4
+    pictures = [picture for picture, _ in video_module.frames(walked)]
+    assert len(pictures) == 6  # to the end and back
     for index, picture in enumerate(pictures):
-        _found(picture, np.array(colour(0, 1, 1, index)))
-        _found(picture, np.array(colour(0, 1, -1, min(index, 1))))
+        there = min(index, 6 - index)
+        _found(picture, np.array(colour(0, 1, 1, there)))
+        _found(picture, np.array(colour(0, 1, -1, min(there, 1))))
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,9 @@ def test_plots_of_odd_paths() -> None:
     nan = replace(broken.waypoints[2], changes={FIXED.name: float("nan"), VARIED.name: 0.1})
     broken = replace(broken, waypoints=(*broken.waypoints[:2], nan))
     untyped = Role("flat", "varied", "RMS value", typical=0.0)
-    for walked in ([broken], [path(steps=0)], [path(roles=(VARIED,))], [path(roles=(FIXED, untyped))]):
+    money = Role("cost($5, $\\frac$)", "varied", "$^$", typical=1.0)  # two dollars would be a formula, and a wrong one
+    odd = ([broken], [path(steps=0)], [path(roles=(VARIED,))], [path(roles=(FIXED, untyped))], [path(roles=(money,))])
+    for walked in odd:
         assert plot_png(walked).startswith(b"\x89PNG")
         assert strip(walked) and table(walked)
         assert report(walked, RECIPE, Video(b"", ".mp4"))
@@ -192,7 +195,7 @@ def test_plots_of_odd_paths() -> None:
 
 def test_the_table_holds_every_figure_in_both_units() -> None:
     walked = (path(steps=4), path(sense=-1, steps=2, status=CUT))
-    rows = list(csv.DictReader(io.StringIO(table(walked))))
+    rows = list(csv.DictReader(io.StringIO(table(walked).decode())))
     assert len(rows) == sum(map(len, walked))
     for row, (one, point) in zip(rows, [(whole, point) for whole in walked for point in whole], strict=True):
         assert (row["path"], int(row["waypoint"]), int(row["sense"])) == (one.name, point.index, one.sense)
@@ -249,6 +252,12 @@ def test_outputs_need_no_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def table(walked) -> bytes:
+    """The CSV of these paths."""
+    write_table(walked, buffer := io.BytesIO())
+    return buffer.getvalue()
 
 
 def _found(pixels: np.ndarray, wanted: np.ndarray) -> tuple[int, int]:
