@@ -21,6 +21,8 @@ from eigenwalk.cli.walk import seeds
 from eigenwalk.errors import InputError
 from eigenwalk.path import Status
 from eigenwalk.runs.outputs.folder import RunFolder
+from eigenwalk.runs.outputs.report import report
+from eigenwalk.runs.outputs.video import Video
 from eigenwalk.runs.recipe import Recipe
 from fabricated import paths, until
 
@@ -66,6 +68,7 @@ class MadeUp:
     steps: int = 4
     before: Callable[[int], None] = lambda index: None
     status: Status | None = None
+    version: str = "0.1.0"
     resumed: list[tuple[int, float, int | None]] = field(default_factory=list)
 
     def start(self, recipe: Recipe, *, paths=None, arrays=None, registry=None) -> object:
@@ -74,7 +77,7 @@ class MadeUp:
         if paths and arrays:
             first = paths[0].waypoints[-1].index + 1
             self.resumed.append((first, float(arrays["latents"][0]), recipe.batch))
-        completed = recipe.model_copy(update={"installed": {"eigenwalk": "0.1.0"}, "batch": recipe.batch or 7})
+        completed = recipe.model_copy(update={"installed": {"eigenwalk": self.version}, "batch": recipe.batch or 7})
         return types.SimpleNamespace(
             recipe=completed, notes=["typical distance of pixels: 0.2"], fronts=lambda: self.fronts(first)
         )
@@ -102,7 +105,7 @@ def api(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, tmp_pat
     (tmp_path / "made.py").write_text("")
     made = MadeUp()
     if "pictures" not in request.fixturenames:
-        monkeypatch.setattr(RunFolder, "write_outputs", _write_report)
+        monkeypatch.setattr(RunFolder, "_draw", _write_report)
     module = types.ModuleType("eigenwalk.runs.api")
     module.start = lambda *given, **also: made.start(*given, **also)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "eigenwalk.runs.api", module)
@@ -110,9 +113,9 @@ def api(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, tmp_pat
     return made
 
 
-def _write_report(folder: RunFolder) -> str:
+def _write_report(folder: RunFolder, whole: bool) -> tuple[list[str], str]:
     (folder.path / "report.html").write_text("")
-    return ""
+    return ["report.html"], ""
 
 
 def test_describe_says_what_a_spec_says(command: Command) -> None:
@@ -181,7 +184,8 @@ def test_a_walk_leaves_a_whole_folder_and_says_where(
     assert "waypoint 4 of 12: varied 40 % (mean), fixed 8 % (largest)" in got.err
     assert "typical distance of pixels" in got.err
     names = {entry.name for entry in folder.iterdir()}
-    assert names == {"recipe.toml", "paths", "strip.png", "walk.mp4", "plot.png", "changes.csv", "report.html"}
+    pictures_made = {"strip.png", "walk.mp4", "plot.png", "changes.csv", "report.html"}
+    assert names == {"run.json", "recipe.toml", "paths", *pictures_made}
     written = Recipe.read(folder / "recipe.toml")
     assert written.installed == {"eigenwalk": "0.1.0"} and [str(one) for one in written.vary] == ["pixels"]
 
@@ -214,6 +218,22 @@ def test_ctrl_c_keeps_what_was_walked_and_the_same_command_goes_on(
     assert got.code == 0 and "going on in out: 12 waypoints of 4 paths" in got.err
     assert api.resumed == [(3, 2.0, 7)]  # with the batch that it began with: sums depend on it in the last digit
     assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_walk_that_goes_on_with_another_version_says_so(
+    command: Command, api: MadeUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.before = lambda index: os.kill(os.getpid(), signal.SIGINT) if index == 3 else None
+    command(*WALK, "--out", "out")
+    api.before = lambda index: None
+    api.version = "0.1.1"
+    got = command(*WALK, "--out", "out")
+    recipe = tmp_path / "out" / "recipe.toml"
+    assert got.code == 0 and Recipe.read(recipe).installed == {"eigenwalk": "0.1.0"}
+    assert [(one.waypoint, one.installed) for one in Recipe.read(recipe).resumed] == [(3, {"eigenwalk": "0.1.1"})]
+    page = report(paths(), recipe.read_text(), Video(b"", ".mp4"))
+    assert "0.1.0, from waypoint 3 on 0.1.1" in page
+    assert "from waypoint 3 on, this walk was made with eigenwalk 0.1.1" in command("run", str(recipe), "--trust").err
 
 
 def test_sigterm_stops_a_walk_as_well(command: Command, api: MadeUp) -> None:

@@ -128,6 +128,7 @@ class Recipe(BaseModel):
     installed: dict[str, str] = Field(default_factory=dict)
     weights: dict[str, str] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
+    resumed: tuple[Resumed, ...] = ()
 
     @field_validator("seeds")
     @classmethod

@@ -181,6 +181,17 @@ class RunFolder:
 
         Of more than `PAGE` paths they come in pages, and only the first `PAGES` of these unless `whole` asks for all.
         """
+        with self._writing():
+            written, notice = self._draw(whole)
+            self._clear_pictures(written)
+            if self.state in ("walked", "finished"):
+                saved = (f"{PATHS}/{path.name}{ending}" for path in self.paths for ending in (".json", ".safetensors"))
+                self._mark([*written, *saved])
+                self.state = "finished"
+        return notice
+
+    def _draw(self, whole: bool) -> tuple[list[str], str]:
+        """Write pictures, table and report, page by page; return the files' names and a notice."""
         from eigenwalk.runs.outputs.plot import plot_png
         from eigenwalk.runs.outputs.report import Page, report, run_facts
         from eigenwalk.runs.outputs.strip import strip
@@ -191,24 +202,18 @@ class RunFolder:
         pages = [paths[first : first + PAGE] for first in range(0, len(paths), PAGE)][: None if whole else PAGES]
         about = (len(pages), run_facts(paths), len(paths), len(paths) - sum(map(len, pages)))
         written, notice = ["changes.csv", "plot.png"], ""
-        with self._writing():
-            with open_whole(self.path / "changes.csv") as file:
-                write_table(paths, file)
-            write_whole(self.path / "plot.png", plot_png(pages[0]))
-            for number, page in enumerate(pages, 1):
-                name, film = "" if number == 1 else f"-{number}", video(page)
-                notice = notice or film.notice
-                html = report(page, self.recipe, film, Page(number, *about))
-                for file, data in ((f"strip{name}.png", strip(page)), (f"walk{name}{film.suffix}", film.data),
-                                   (f"report{name}.html", html)):  # fmt: skip
-                    write_whole(self.path / file, data)
-                    written.append(file)
-            self._clear_pictures(written)
-            if self.state in ("walked", "finished"):
-                saved = (f"{PATHS}/{path.name}{ending}" for path in self.paths for ending in (".json", ".safetensors"))
-                self._mark([*written, *saved])
-                self.state = "finished"
-        return notice
+        with open_whole(self.path / "changes.csv") as file:
+            write_table(paths, file)
+        write_whole(self.path / "plot.png", plot_png(pages[0]))
+        for number, page in enumerate(pages, 1):
+            name, film = "" if number == 1 else f"-{number}", video(page)
+            notice = notice or film.notice
+            html = report(page, self.recipe, film, Page(number, *about))
+            made = {f"strip{name}.png": strip(page), f"walk{name}{film.suffix}": film.data, f"report{name}.html": html}
+            for file_name, data in made.items():
+                write_whole(self.path / file_name, data)
+            written += made
+        return written, notice
 
     def release(self) -> None:
         """Let the folder go, and remove it if nothing was ever written in it."""

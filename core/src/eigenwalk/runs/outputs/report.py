@@ -6,6 +6,7 @@ import base64
 import io
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
@@ -158,12 +159,11 @@ def _relative(waypoint: Waypoint, role: Role) -> str:
 
 def _versions(recipe: str) -> list[tuple[str, str]]:
     """(distribution, version), with the versions that a resumed walk went on with."""
-    try:
+    versions: dict[str, str] = {}
+    with suppress(FileError, AttributeError, LookupError, TypeError):  # a recipe that is none has no versions to show
         document = parse_toml(recipe, "recipe")
-    except FileError:
-        return []
-    versions = {str(name): str(version) for name, version in document.get("installed", {}).items()}
-    for again in document.get("resumed", ()):
-        for name, version in again["installed"].items():
-            versions[name] = f"{versions.get(name, '–')}, from waypoint {again['waypoint']} on {version}"
+        versions |= {str(name): str(version) for name, version in document.get("installed", {}).items()}
+        for again in document.get("resumed", ()):
+            for name, version in again["installed"].items():
+                versions[name] = f"{versions.get(name, '–')}, from waypoint {again['waypoint']} on {version}"
     return sorted(versions.items())
