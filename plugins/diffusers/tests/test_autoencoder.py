@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import FileError, OptionError
 from eigenwalk_diffusers.autoencoder import autoencoder
 from eigenwalk_diffusers.folder import kind, licence, weights
@@ -76,9 +78,10 @@ def test_safetensors_come_first_then_a_variant_then_bin(model, tmp_path):
         expected = autoencoder(made.folder)(z)
         shutil.copytree(made.folder, tmp_path / "variant")
         made.own.save_pretrained(tmp_path / "variant", variant="fp16")
-        assert weights(tmp_path / "variant", WEIGHTS.split(".")[0], "x") == (True, None)
+        stem = WEIGHTS.split(".")[0]
+        assert weights(tmp_path / "variant", stem, "x") == [tmp_path / "variant" / WEIGHTS]
         (tmp_path / "variant" / WEIGHTS).unlink()
-        assert weights(tmp_path / "variant", WEIGHTS.split(".")[0], "x") == (True, "fp16")
+        assert weights(tmp_path / "variant", stem, "x") == [tmp_path / "variant" / f"{stem}.fp16.safetensors"]
         assert torch.equal(autoencoder(tmp_path / "variant")(z), expected)
         made.own.save_pretrained(tmp_path / "bin", safe_serialization=False)
         assert torch.equal(autoencoder(tmp_path / "bin")(z), expected)
@@ -102,15 +105,30 @@ def test_a_bin_that_runs_code_is_refused_and_nothing_of_it_runs(model, tmp_path)
     (folder / WEIGHTS).unlink()
     with open(folder / "diffusion_pytorch_model.bin", "wb") as file:
         pickle.dump({"a": Runs(tmp_path / "run")}, file)
-    with pytest.raises(FileError, match="cannot be opened"):
+    with pytest.raises(FileError, match=r"the weights in .* lack"):
         autoencoder(folder)
     assert not (tmp_path / "run").exists()
+
+
+def test_names_of_attention_in_older_files_are_known(model, tmp_path):
+    folder = shutil.copytree(model("kl").folder, tmp_path / "kl")
+    older = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0.": ".proj_attn."}
+    state = {}
+    for name, tensor in load_file(folder / WEIGHTS).items():
+        for new, old in older.items():
+            name = name.replace(new, old)
+        state[name] = tensor
+    assert any(".proj_attn." in name for name in state)
+    save_file(state, folder / WEIGHTS)
+    z = autoencoder(folder).sample(1, 0)
+    with torch.no_grad():
+        assert torch.equal(autoencoder(folder)(z), autoencoder(model("kl").folder)(z))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "cannot be opened"),
+        (b"", "is empty"),
         (b"\x10\x00\x00\x00\x00\x00\x00\x00{}", "cannot be opened"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),
     ],
@@ -144,13 +162,13 @@ def test_folders_and_pictures_that_are_none_are_refused(model, tmp_path):
 
 
 def test_a_folder_is_recognised_by_what_describes_it(model, pipeline, tmp_path):
-    assert kind(model("kl").folder) == "model"
-    assert kind(pipeline("turbo").folder) == "pipeline"
+    assert kind(Checkpoint(model("kl").folder)) == "model"
+    assert kind(Checkpoint(pipeline("turbo").folder)) == "pipeline"
     for text in ("{", "[]", "{}", json.dumps({"_class_name": 3}), "[" * 100_000):
         (tmp_path / "config.json").write_text(text)
-        assert kind(tmp_path) is None
-        assert eigenwalk_open(tmp_path) is None
-    opened = [eigenwalk_open(one) for one in (model("kl").folder, pipeline("turbo").folder)]
+        assert kind(Checkpoint(tmp_path)) is None
+        assert eigenwalk_open(tmp_path, Checkpoint(tmp_path)) is None
+    opened = [eigenwalk_open(one, Checkpoint(one)) for one in (model("kl").folder, pipeline("turbo").folder)]
     assert [spec and spec.name for spec in opened] == ["autoencoder", "onestep"]
 
 

@@ -8,9 +8,11 @@ import shutil
 import diffusers
 import pytest
 import torch
+import transformers
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from eigenwalk.errors import FileError, OptionError
-from eigenwalk_diffusers.load import scheduler
+from eigenwalk_diffusers.load import scheduler, tokenizer
 from eigenwalk_diffusers.onestep import onestep
 from eigenwalk_diffusers.step import only_step
 
@@ -62,6 +64,7 @@ def test_a_prompt_changes_the_images_and_a_seed_does_not_change_the_model(pipeli
 
 
 @pytest.mark.parametrize("name", ["turbo", "consistency"])
+@sdpa_kernel(SDPBackend.MATH)  # as the core does while it differentiates
 def test_pushforward_pullback_and_differences_agree_in_float64(pipeline, name):
     folder = pipeline(name).folder
     generator = onestep(folder, label=1) if name == "consistency" else onestep(folder, prompt="a")
@@ -175,6 +178,24 @@ REFUSED = [
     ("unet/config.json", {"_class_name": "UNet3DConditionModel"}, "supported are UNet2DConditionModel"),
     ("unet/config.json", {"quantization_config": {"quant_method": "bitsandbytes"}}, "quantised"),
     ("unet/config.json", {"layers_per_block": 2}, "lack|does not fit"),
+    ("unet/config.json", {"block_out_channels": [8] * 100_000}, "block_out_channels of more than 16 parts"),
+    ("unet/config.json", {"layers_per_block": 100_000}, "layers_per_block that is larger than 100"),
+    ("unet/config.json", {"block_out_channels": [1 << 20, 1 << 20]}, "does not fit its configuration"),
+    ("unet/config.json", {"act_fn": {"a": 1}}, "act_fn that is no plain value"),
+    ("unet/config.json", {"sample_size": 1 << 20}, "sample_size that is larger than 4,096"),
+    ("vae/config.json", {"latents_mean": [[[[0.0]]]]}, "latents_mean that is no plain value"),
+    ("text_encoder/config.json", {"quantization_config": {"quant_method": "awq"}}, "quantised"),
+    ("text_encoder/config.json", {"num_hidden_layers": 1000}, "num_hidden_layers that is larger than 100"),
+    ("text_encoder/config.json", {"vocab_size": 1 << 20}, "does not fit its configuration"),
+    ("scheduler/scheduler_config.json", {"num_train_timesteps": 1 << 40}, "timesteps that is larger than"),
+    ("scheduler/scheduler_config.json", {"trained_betas": [0.1] * 20_000}, "more than 10,000 parts"),
+    (
+        "scheduler/scheduler_config.json",
+        {"_class_name": "UniPCMultistepScheduler", "solver_p": {"_class_name": "x"}},
+        "solver_p, which is not on the list",
+    ),
+    ("tokenizer/tokenizer_config.json", {"pad_token": "none such"}, "names a token that is not in the vocabulary"),
+    ("tokenizer/tokenizer_config.json", {"added_tokens_decoder": {"99": {"content": "new"}}}, "adds words"),
     ("unet/config.json", {"block_out_channels": [8, 24]}, "does not fit"),
     ("vae/config.json", {"_class_name": "AutoencoderOobleck"}, "supported are AutoencoderKL"),
 ]
@@ -185,6 +206,37 @@ def test_folders_that_are_not_what_is_supported_are_refused(pipeline, tmp_path, 
     folder = edited(pipeline("turbo").folder, tmp_path / "other", file, **changes)
     with pytest.raises(FileError, match=message):
         onestep(folder, prompt="a")
+
+
+def test_what_a_folder_says_beside_its_network_is_left_out(pipeline, tmp_path):
+    """Which code computes attention, whose class it is, and where else files lie."""
+    own = pipeline("turbo").folder
+    says = {
+        "attn_implementation": "evil/kernels",
+        "_attn_implementation": "evil/kernels",
+        "auto_map": {"AutoModel": "x.Y"},
+    }
+    folder = edited(own, tmp_path / "a", "text_encoder/config.json", **says)
+    folder = edited(folder, tmp_path / "b", "unet/config.json", **says, torch_dtype="float64")
+    folder = edited(folder, tmp_path / "c", "tokenizer/tokenizer_config.json", **says, vocab_file="/etc/hostname")
+    generator, expected = onestep(folder, prompt="a cat"), onestep(own, prompt="a cat")
+    z = expected.sample(1, 0)
+    with torch.no_grad():
+        assert torch.equal(generator(z), expected(z))
+
+
+@pytest.mark.parametrize("kept", ["vocab.json", "tokenizer.json"])
+def test_a_tokenizer_reads_as_transformers_own(pipeline, tmp_path, kept):
+    folder = shutil.copytree(pipeline("turbo_xl").folder / "tokenizer", tmp_path / "tokenizer")
+    for name in {"vocab.json", "tokenizer.json"} - {kept}:
+        (folder / name).unlink()
+    ours = tokenizer(folder)
+    theirs = transformers.CLIPTokenizer.from_pretrained(pipeline("turbo_xl").folder / "tokenizer")
+    options = {"padding": "max_length", "max_length": 16, "truncation": True}
+    for text in ("", "a cat", "A  dog, two cats\n", "abcdefghijklmnopqrstuvwxyz"):
+        assert ours(text, **options).input_ids == theirs(text, **options).input_ids
+        assert ours(text, **options).attention_mask == theirs(text, **options).attention_mask
+    assert ours.model_max_length == theirs.model_max_length
 
 
 @pytest.mark.parametrize(

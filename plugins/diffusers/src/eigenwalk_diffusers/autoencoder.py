@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import FileError
 from eigenwalk.generator import Generator
 from eigenwalk.shapes import Images, Latents
@@ -88,7 +89,7 @@ def autoencoder(
     """
     folder = Path(path).expanduser()
     part = folder
-    if kind(folder) == "pipeline":
+    if folder.is_dir() and kind(Checkpoint.of(folder)) == "pipeline":
         index = described(folder, INDEX)
         name = next((name for name in ("vae", "vqvae") if name in index), None)
         if name is None:

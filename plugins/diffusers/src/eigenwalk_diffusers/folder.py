@@ -2,53 +2,58 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eigenwalk.errors import FileError
+
+if TYPE_CHECKING:
+    from eigenwalk.checkpoint import Checkpoint
 
 INDEX, CONFIG = "model_index.json", "config.json"
 """What a pipeline's folder, and a single model's, is described in."""
 LARGEST = 1 << 20
-"""Bytes of a description that are read; published ones have a few thousand."""
+"""Bytes of a model card that are read."""
 _CARD = re.compile(r"\A---\s*\n(.*?)\n---", re.DOTALL)
 
 
-def kind(path: Path) -> str | None:
-    """``pipeline`` or ``model``, what diffusers saved in the folder at `path`; None where it saved nothing there."""
-    for file, found in ((INDEX, "pipeline"), (CONFIG, "model")):
+def kind(folder: Checkpoint) -> str | None:
+    """``pipeline`` or ``model``, what diffusers saved in `folder`; None if it saved nothing there."""
+    for name, found in ((INDEX, "pipeline"), (CONFIG, "model")):
+        file = folder.inside(name)
         try:
-            description = _json(path / file)
-        except (OSError, ValueError, RecursionError):
+            description = file.json() if file else None
+        except FileError:
             continue
         if isinstance(description, dict) and isinstance(description.get("_class_name"), str):
             return found
     return None
 
 
-def described(folder: Path, file: str) -> dict[str, Any]:
-    """The description that `file` of `folder` holds.
+def described(folder: Path, name: str) -> dict[str, Any]:
+    """The description that the file `name` of `folder` holds.
 
     Raises:
         FileError: there is no such folder or file, or it is no description of diffusers'.
     """
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "is not there"
-        raise FileError(f"{folder} {what}: name the folder that save_pretrained wrote, the one with {file} in it")
-    try:
-        description = _json(folder / file)
-    except FileNotFoundError:
+        raise FileError(f"{folder} {what}: name the folder that save_pretrained wrote, the one with {name} in it")
+    file = _checkpoint(folder).inside(name)
+    if file is None:
         there = ", ".join(sorted(one.name for one in folder.iterdir())[:6]) or "nothing"
-        raise FileError(f"{folder} has no {file}, which save_pretrained writes; it holds {there}") from None
-    except OSError as error:
-        raise FileError(f"{folder / file} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{folder / file} is no JSON, it is damaged: {error}") from error
+        raise FileError(f"{folder} has no {name}, which save_pretrained writes; it holds {there}")
+    description = file.json()
     if not isinstance(description, dict):
-        raise FileError(f"{folder / file} holds a {type(description).__name__}, a description was expected")
+        raise FileError(f"{folder / name} holds a {type(description).__name__}, a description was expected")
     return description
+
+
+def _checkpoint(folder: Path) -> Checkpoint:
+    from eigenwalk.checkpoint import Checkpoint
+
+    return Checkpoint.of(folder)
 
 
 def class_of(folder: Path, file: str, supported: tuple[str, ...], remedy: str = "") -> str:
@@ -60,23 +65,23 @@ def class_of(folder: Path, file: str, supported: tuple[str, ...], remedy: str = 
     return name
 
 
-def weights(folder: Path, stem: str, legacy: str) -> tuple[bool, str | None]:
-    """Whether the weights in `folder` are safetensors, and their variant, such as ``fp16``.
+def weights(folder: Path, stem: str, legacy: str) -> list[Path]:
+    """The files of the weights in `folder`: one, or its parts.
 
-    `stem` begins the names of safetensors, `legacy` those of PyTorch's ``.bin``, which are taken where there are no
-    safetensors. Weights without a variant come first.
+    `stem` begins the names of safetensors, `legacy` those of PyTorch's ``.bin``, which are taken if there are no
+    safetensors. Weights without a variant come first, then ``fp16``.
 
     Raises:
-        FileError: there are none, or a pointer of Git LFS stands in their place.
+        FileError: there are none.
     """
     names = sorted(one.name for one in folder.iterdir())
-    for safe, start, end in ((True, stem, "safetensors"), (False, legacy, "bin")):
-        whole = re.compile(rf"{start}(?:\.(?P<one>\w+))?\.{end}|{start}\.{end}\.index(?:\.(?P<many>\w+))?\.json")
-        found = [match for match in map(whole.fullmatch, names) if match]
+    for start, end in ((stem, "safetensors"), (legacy, "bin")):
+        form = re.compile(rf"{start}(?:\.(?P<one>\w+))?(?:-\d+-of-\d+)?(?:\.(?P<other>\w+))?\.{end}")
+        found = [match for match in map(form.fullmatch, names) if match]
+        variants = {match["one"] or match["other"] or "" for match in found}
+        chosen = next((one for one in ("", "fp16") if one in variants), min(variants, default=""))
         if found:
-            variants = {match["one"] or match["many"] for match in found}
-            _check_pointers(folder, [name for name in names if name.startswith(start) and name.endswith(f".{end}")])
-            return safe, None if None in variants else "fp16" if "fp16" in variants else min(map(str, variants))
+            return [folder / one[0] for one in found if (one["one"] or one["other"] or "") == chosen]
     raise FileError(
         f"{folder} has no weights: {stem}.safetensors was expected there (or {legacy}.bin); it holds "
         f"{', '.join(names[:6]) or 'nothing'}"
@@ -96,15 +101,3 @@ def licence(folder: Path) -> str:
         return told.strip("\"'")
     files = sorted(one.name for one in folder.iterdir() if re.match(r"licen[cs]e", one.name, re.IGNORECASE))
     return f"see {files[0]} in the folder" if files else ""
-
-
-def _json(path: Path) -> Any:
-    with open(path, "rb") as file:
-        return json.loads(file.read(LARGEST))
-
-
-def _check_pointers(folder: Path, names: list[str]) -> None:
-    for name in names:
-        with open(folder / name, "rb") as file:
-            if file.read(23) == b"version https://git-lfs":
-                raise FileError(f"{folder / name} is a Git LFS pointer, not the file itself: run git lfs pull")

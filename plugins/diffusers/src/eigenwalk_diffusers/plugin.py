@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import GeneratorSpec, Option
 from eigenwalk_diffusers.folder import kind
+
+if TYPE_CHECKING:
+    from eigenwalk.checkpoint import Checkpoint
 
 FOLDER = Option("path", "path", None, "the folder that save_pretrained wrote, on this machine", required=True)
 RESOLUTION = Option("resolution", "numbers", None, "pixels: 512, or (height, width); by default the folder's own")
@@ -25,9 +29,9 @@ AUTOENCODER = (
 
 
 @hookimpl
-def eigenwalk_open(path: Path) -> GeneratorSpec | None:
+def eigenwalk_open(path: Path, checkpoint: Checkpoint) -> GeneratorSpec | None:
     """Folders of diffusers: one-step pipelines (model_index.json), autoencoders (config.json)."""
-    found = kind(path)
+    found = kind(checkpoint) if checkpoint.is_folder else None
     if found is None:
         return None
     return _onestep(ONESTEP) if found == "pipeline" else _autoencoder(AUTOENCODER)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from eigenwalk.checkpoint import Checkpoint, Kind
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import GeneratorSpec, Option
+
+if TYPE_CHECKING:
+    from eigenwalk.checkpoint import Checkpoint
 
 RANGES = ("unit", "tanh", "bytes")
 OPTIONS = (
@@ -20,12 +23,13 @@ OPTIONS = (
 @hookimpl
 def eigenwalk_open(path: Path, checkpoint: Checkpoint) -> GeneratorSpec | None:
     """Exported networks: .pt2 of torch.export, TorchScript, ONNX."""
-    names = {
-        Kind.PROGRAM: ("module", "a network that torch.export saved"),
-        Kind.SCRIPT: ("module", "a network in TorchScript"),
-        Kind.ONNX: ("onnx", "a network in ONNX"),
+    known = {
+        "PROGRAM": ("module", "a network that torch.export saved"),
+        "SCRIPT": ("module", "a network in TorchScript"),
+        "ONNX": ("onnx", "a network in ONNX"),
     }
-    return _spec(*names[checkpoint.kind], OPTIONS) if checkpoint.kind in names else None
+    found = known.get(checkpoint.kind.name)
+    return _spec(*found, OPTIONS) if found else None
 
 
 @hookimpl
