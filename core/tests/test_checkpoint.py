@@ -272,6 +272,21 @@ def test_buffers_that_averages_lack_are_the_live_copys(tmp_path):
     }  # fmt: skip
 
 
+def test_averages_under_names_without_dots(tmp_path):
+    live = under("decoder.", LAYERS | {"a.running_var": 2 * EMA})
+    averages = {f"model_ema.{name.replace('.', '')}": EMA for name in under("decoder.", LAYERS)}
+    torch.save({"state_dict": live | averages}, tmp_path / "x.pt")
+    found = Checkpoint(tmp_path / "x.pt").state_dict("a.weight")
+    assert found.choice == "state_dict.decoder, with the averaged weights of model_ema"
+    assert float(sum(found.load().values())) == 5 and set(found) == {*LAYERS, "a.running_var"}
+
+
+def test_a_generator_is_found_by_words_alone(tmp_path):
+    torch.save({"netD": LAYERS, "netG": LAYERS, "netG_ema": AVERAGES, "epoch": 3}, tmp_path / "x.pt")
+    found = Checkpoint(tmp_path / "x.pt").state_dict()
+    assert (found.key, found.choice) == ("netG_ema", "netG_ema, averaged weights; also there: netG")
+
+
 def test_a_key_says_which_copy(tmp_path):
     torch.save({"g": LAYERS, "g_ema": AVERAGES}, tmp_path / "x.pt")
     assert Checkpoint(tmp_path / "x.pt", key="g").state_dict("a.weight").key == "g"

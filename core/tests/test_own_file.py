@@ -18,17 +18,34 @@ from eigenwalk.names.registry import Registry
 from eigenwalk.objects.compose import compose
 
 
-def run(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(
+    *words: str, folder: Path, program: str = "from eigenwalk.cli import main; main()"
+) -> subprocess.CompletedProcess[str]:
     """The command line, in `folder`."""
-    program = [sys.executable, "-W", "ignore", "-c", "from eigenwalk.cli import main; main()"]
-    return subprocess.run([*program, *words], cwd=folder, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-W", "ignore", "-c", program, *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+COUNTING = """
+import sys
+opened = []
+sys.addaudithook(lambda event, given: event == "open" and given[1] and opened.append(str(given[0]).rpartition("/")[2]))
+from eigenwalk.cli import main
+try:
+    main()
+finally:
+    open("opened.txt", "w").write("\\n".join(opened))
+"""
+"""The command line, which leaves the names of all files that were opened."""
 
 
 def test_a_path_is_a_generator_and_so_is_what_it_is_converted_to(tmp_path):
     path = stylegan_files.write("ada-16", tmp_path, contrast=0.2)
     words = ("--fix", "fourier.low(cycles=2)", "--vary", "pixels", "--steps", "2", "--paths", "2")
-    said = run("walk", path.name, *words, "--out", "out", folder=tmp_path)
+    said = run("walk", path.name, *words, "--out", "out", folder=tmp_path, program=COUNTING)
     assert said.returncode == 0, said.stderr
+    # By all installed plugins that read files, by the factory, and for the recipe's SHA-256, together.
+    assert (tmp_path / "opened.txt").read_text().split("\n").count(path.name) == 1
     assert (tmp_path / "out/strip.png").stat().st_size > 1000
     (first, _) = [eigenwalk.Path.load(file) for file in sorted((tmp_path / "out/paths").glob("*.json"))]
     assert first.change(first.varied[0])[-1] > 0.01

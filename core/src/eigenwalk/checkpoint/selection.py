@@ -19,9 +19,7 @@ from eigenwalk.errors import FileError, OptionError
 if TYPE_CHECKING:
     from torch import Tensor
 
-AVERAGED = re.compile(
-    r"(.*_)?(ema|EMA)(_.*)?|.*[a-z]EMA|.*Ema|shadow|.*_smooth|averag\w*|swa\w*|Gs|GE|.*[Aa]verag\w*|shadow_params"
-)
+AVERAGED = re.compile(r"(.*_)?(ema|EMA)(_.*)?|.*[a-z]E(MA|ma)|shadow|.*_smooth|.*[Aa]veraged?(_.*)?|swa(_.*)?|Gs|GE")
 """Words under which training code keeps averages of weights over the training."""
 GENERATOR = ("generator", "Generator", "netG", "net_g", "gen", "G", "g")
 DECODER = ("decoder", "Decoder", "dec")
@@ -203,7 +201,10 @@ def _state(
         held = {name: one for name, one in held.items() if not without.fullmatch(name.split(".")[0])}
     others = [one for one in prefixes if one != prefix and not _is_other(one)]
     choice = ""
-    if others:
+    if not is_averaged(prefix) and (averages := _averages_without_dots(tensors, prefix, held)):
+        held = {**held, **averages}
+        choice = f"{_place(prefix)}, with the averaged weights of model_ema"
+    elif others:
         averaged = ", averaged weights" if is_averaged(prefix) else ""
         choice = f"{_place(prefix)}{averaged}; also there: {', '.join(map(_place, others[:4]))}"
     for other in others:  # averages have no buffers in some files: they are the live copy's
@@ -213,6 +214,21 @@ def _state(
             break
     keys = tuple(one.strip(".") for one in others)
     return StateDict(held, what, size, prefix.strip("."), choice, keys)
+
+
+def _averages_without_dots(
+    tensors: Mapping[str, LazyTensor], prefix: str, held: Mapping[str, LazyTensor]
+) -> dict[str, LazyTensor]:
+    """The averages of `held` in a ``model_ema``, which keeps the names of a Lightning module without their dots."""
+    words, found = prefix.split("."), dict[str, LazyTensor]()
+    for depth in range(len(words)):
+        root = "".join(f"{word}." for word in words[:depth])
+        for start in (root, "".join(f"{word}." for word in words[: depth + 1] if word)):
+            for name in held:
+                average = tensors.get(f"{root}model_ema.{(prefix + name)[len(start) :].replace('.', '')}")
+                if average is not None and average.shape == held[name].shape:
+                    found.setdefault(name, average)
+    return found
 
 
 def _by_words(tensors: Mapping[str, LazyTensor], key: str | None) -> str:
