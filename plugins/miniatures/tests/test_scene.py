@@ -1,4 +1,4 @@
-"""The painter: deterministic, its masks exact, its labels true."""
+"""The painters of both miniatures, and the factors of rooms: masks exact, labels true."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from eigenwalk_miniatures.paint import Shade, composite
 from eigenwalk_miniatures.rooms.factors import FACTORS, PARTS
 from eigenwalk_miniatures.rooms.scene import render
 
-
-def middle() -> torch.Tensor:
-    return FACTORS.scale(torch.full((1, len(FACTORS)), 0.5))
+from .conftest import Seen
 
 
 def pair(name: str, low: float = 0.1, high: float = 0.9) -> torch.Tensor:
@@ -26,31 +24,6 @@ def centroid(mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     places = (torch.arange(mask.shape[-1]) + 0.5) / mask.shape[-1]
     area = mask.sum((1, 2))
     return (mask * places).sum((1, 2)) / area, (mask * places[:, None]).sum((1, 2)) / area
-
-
-def test_render_is_deterministic_and_rows_do_not_meet(renders: tuple) -> None:
-    factors, images, masks = renders
-    again, masks_again = render(factors[:7], 64)
-    torch.testing.assert_close(again, images[:7], atol=1e-6, rtol=0)
-    torch.testing.assert_close(masks_again, masks[:7], atol=1e-6, rtol=0)
-    assert torch.equal(FACTORS.sample(5, 3), FACTORS.sample(5, 3))
-    assert not torch.equal(FACTORS.sample(5, 3), FACTORS.sample(5, 4))
-
-
-def test_images_and_masks_keep_their_ranges(renders: tuple) -> None:
-    _, images, masks = renders
-    assert images.shape == (200, 3, 64, 64)
-    assert masks.shape == (200, len(PARTS), 64, 64)
-    assert images.min() >= 0 and images.max() <= 1
-    assert masks.min() >= 0
-    torch.testing.assert_close(masks.sum(1), torch.ones(200, 64, 64), atol=1e-5, rtol=0)
-
-
-def test_every_part_is_visible_in_every_render(renders: tuple) -> None:
-    _, _, masks = renders
-    least = dict(zip(PARTS, masks.mean((2, 3)).min(0).values.tolist(), strict=True))
-    assert least["sofa"] > 0.06
-    assert all(share > 0.002 for share in least.values()), least
 
 
 @pytest.mark.parametrize(
@@ -109,25 +82,40 @@ def test_a_hue_colours_its_own_part_alone(factor: str) -> None:
     assert (change * inside).sum() / inside.sum() > 20 * (change * outside).sum() / outside.sum()
 
 
-def test_a_larger_picture_shows_the_same_room() -> None:
-    small, masks = render(middle(), 64)
-    large, large_masks = render(middle(), 256)
-    pooled = torch.nn.functional.avg_pool2d(large, 4)
-    assert (pooled - small).square().mean().sqrt() < 0.03
-    shares, large_shares = masks.mean((2, 3)), large_masks.mean((2, 3))
-    torch.testing.assert_close(shares, large_shares, atol=0.004, rtol=0)
-
-
-def test_shares_and_values_are_inverse() -> None:
-    values = FACTORS.sample(9, seed=1)
-    torch.testing.assert_close(FACTORS.scale(FACTORS.share(values)), values)
-
-
-def test_wrong_input_is_told() -> None:
-    with pytest.raises(ValueError, match=r"factors must be \(batch, 33\)"):
-        render(torch.zeros(2, 5))
+def test_wrong_input() -> None:
     with pytest.raises(KeyError, match="sofa_x"):
         FACTORS.index("sofa_z")
     with pytest.raises(ValueError, match="first coat"):
         composite([Shade(torch.ones(1, 1, 4, 4))], PARTS)
     assert len(FactorTable(())) == 0
+
+
+def test_render_is_deterministic_and_rows_do_not_meet(seen: Seen) -> None:
+    images, masks = seen.world.render(seen.factors[3:7], 64)
+    torch.testing.assert_close(images, seen.images[3:7], atol=1e-6, rtol=0)
+    torch.testing.assert_close(masks, seen.masks[3:7], atol=1e-6, rtol=0)
+    factors = seen.world.factors
+    assert torch.equal(factors.sample(5, 3), factors.sample(5, 3))
+    assert not torch.equal(factors.sample(5, 3), factors.sample(5, 4))
+    torch.testing.assert_close(factors.scale(factors.share(seen.factors)), seen.factors)
+
+
+def test_images_and_masks_keep_their_ranges_and_show_every_part(seen: Seen) -> None:
+    assert seen.images.shape == (200, 3, 64, 64) and seen.masks.shape == (200, len(seen.world.parts), 64, 64)
+    assert seen.images.min() >= 0 and seen.images.max() <= 1 and seen.masks.min() >= 0
+    torch.testing.assert_close(seen.masks.sum(1), torch.ones(200, 64, 64), atol=1e-5, rtol=0)
+    least = dict(zip(seen.world.parts, seen.masks.mean((2, 3)).min(0).values.tolist(), strict=True))
+    assert all(share > 0.002 for share in least.values()), least
+    large = {"rooms": {"sofa": 0.06}, "faces": {"skin": 0.1, "hair": 0.08, "background": 0.35}}[seen.world.name]
+    assert all(least[part] > share for part, share in large.items()), least
+
+
+def test_a_larger_picture_shows_the_same(seen: Seen) -> None:
+    large, masks = seen.world.render(seen.factors[:4], 256)
+    assert (torch.nn.functional.avg_pool2d(large, 4) - seen.images[:4]).square().mean().sqrt() < 0.03
+    torch.testing.assert_close(masks.mean((2, 3)), seen.masks[:4].mean((2, 3)), atol=0.006, rtol=0)
+
+
+def test_wrong_factors(seen: Seen) -> None:
+    with pytest.raises(ValueError, match=rf"factors must be \(batch, {len(seen.world.factors)}\)"):
+        seen.world.render(torch.zeros(2, 5), 64)
