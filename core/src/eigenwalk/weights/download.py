@@ -11,19 +11,22 @@ import os
 import random
 import re
 import shutil
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 from urllib.parse import quote, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 import httpx2
 
 from eigenwalk.errors import InputError, WeightsError, reason
-from eigenwalk.store import megabytes
+from eigenwalk.store import megabytes, write_whole
 
 MIRROR = "EIGENWALK_MIRROR"
 ATTEMPTS = 5
@@ -33,9 +36,15 @@ BACKOFF = 1.0
 """Seconds before the second attempt; each later one waits twice as long, and up to a quarter more at random."""
 LONGEST_WAIT = 60.0
 TIMEOUT = httpx2.Timeout(60.0, connect=20.0)
+"""Of each connection and each read; what follows bounds all of them together."""
+GRACE, PACE = 60.0, 2000
+"""Seconds until the body begins; from then on so many bytes a second must come on average, after as long again."""
 SLACK = 1.25
 """How much larger than declared a file may be whose size is an estimate."""
 BLOCK = 1 << 20
+NUMBER = "[0-9]{1,15}"
+HEADERS = {"Accept-Encoding": "identity", "User-Agent": "eigenwalk"}
+"""A body that is compressed on the way has another length, and its ranges are of other bytes."""
 
 Tell = Callable[[int, str], None]
 """Called with the bytes that are here, and a note or ''."""
@@ -62,10 +71,16 @@ class Transfer:
 
     def have(self) -> int:
         """Bytes in `part`."""
-        return self.part.stat().st_size if self.part.is_file() else 0
+        return self.part.stat().st_size if self.part.is_file() and not self.part.is_symlink() else 0
+
+    def open(self, append: bool) -> BinaryIO:
+        """Open `part` itself for writing, never what a link of that name leads to."""
+        flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else os.O_TRUNC)
+        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        return os.fdopen(os.open(self.part, flags, 0o666), "ab" if append else "wb")
 
     def forget(self) -> None:
-        """Removes what has come so far."""
+        """Remove what has come so far."""
         self.part.unlink(missing_ok=True)
         self.notes.unlink(missing_ok=True)
 
@@ -91,18 +106,19 @@ def shown(url: str) -> str:
 
 
 def bring(transfer: Transfer, tell: Tell) -> bool:
-    """Fills `transfer.part` to its end; whether some of it came from an earlier download.
+    """Fill `transfer.part` to its end; return whether some of it came from an earlier download.
 
     Raises:
         WeightsError: it cannot be had; what has come so far is kept where it may be of use later.
     """
-    if transfer.have() > transfer.limit or (not transfer.exact and not _validator(transfer)):
+    strange = os.path.lexists(transfer.part) and (transfer.part.is_symlink() or not transfer.part.is_file())
+    if strange or transfer.have() > transfer.limit or (not transfer.exact and not _validator(transfer)):
         transfer.forget()
     resumed = transfer.have() > 0
     if transfer.exact and transfer.have() == transfer.size:
         return resumed
     try:
-        _copy(transfer, tell) if urlsplit(transfer.url).scheme == "file" else _retried(transfer, tell)
+        _copy(transfer, tell) if urlsplit(transfer.url).scheme == "file" else _retry(transfer, tell)
     except OSError as error:
         raise WeightsError(
             f"{transfer.part} cannot be written: {reason(error)}; what has come so far is kept, and fetching it again "
@@ -119,40 +135,68 @@ class Interrupted(Exception):
         super().__init__(message)
 
 
-def _retried(transfer: Transfer, tell: Tell) -> None:
+class Deadline:
+    """Shuts down the connections of a request when its time is over; httpx's timeouts are of single reads alone."""
+
+    def __init__(self, seconds: float):
+        self._sockets: list[socket.socket] = []
+        self.set(seconds)
+
+    def set(self, seconds: float) -> None:
+        """Begin to count anew."""
+        self._timer = threading.Timer(seconds, self._shut_down)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def trace(self, event: str, info: dict[str, Any]) -> None:
+        """Take note of each connection: the ``trace`` extension of a request."""
+        if event.endswith("connect_tcp.complete"):
+            self._sockets.append(info["return_value"].get_extra_info("socket"))
+
+    def cancel(self) -> None:
+        """Stop counting."""
+        self._timer.cancel()
+
+    def _shut_down(self) -> None:
+        for one in self._sockets:
+            with suppress(OSError):
+                socket.socket.shutdown(one, socket.SHUT_RDWR)  # of TLS too, whose own one would confuse its reader
+
+
+def _retry(transfer: Transfer, tell: Tell) -> None:
+    """Request what is missing until it is here, or `ATTEMPTS` connections in a row have brought little."""
     failed = 0
-    with httpx2.Client(follow_redirects=True, timeout=TIMEOUT, headers=_headers()) as client:
-        while True:
-            before = transfer.have()
-            try:
-                return _once(client, transfer, tell)
-            except Interrupted as error:
-                failed = 1 if transfer.have() - before >= WORTHWHILE else failed + 1
-                if failed >= ATTEMPTS:
-                    kept = f"; {megabytes(transfer.have())} are kept, and fetching it again goes on from there"
-                    raise WeightsError(
-                        f"{shown(transfer.url)} cannot be fetched: {error} ({failed} attempts)"
-                        f"{kept if transfer.have() else ''}"
-                    ) from error
-                wait = min(LONGEST_WAIT, max(error.after, BACKOFF * 2 ** (failed - 1) * random.uniform(1, 1.25)))
-                tell(transfer.have(), f"{error}; trying again in {wait:.0f} s")
-                time.sleep(wait)
+    while True:
+        before, deadline = transfer.have(), Deadline(GRACE)
+        try:
+            with httpx2.Client(follow_redirects=True, timeout=TIMEOUT, headers=HEADERS) as client:
+                return _request(client, transfer, tell, deadline)
+        except Interrupted as error:
+            failed = 1 if transfer.have() - before >= WORTHWHILE else failed + 1
+            if failed >= ATTEMPTS:
+                kept = f"; {megabytes(transfer.have())} are kept, and fetching it again goes on from there"
+                raise WeightsError(
+                    f"{shown(transfer.url)} cannot be fetched: {error} ({failed} attempts)"
+                    f"{kept if transfer.have() else ''}"
+                ) from error
+            wait = min(LONGEST_WAIT, max(error.after, BACKOFF * 2 ** (failed - 1) * random.uniform(1, 1.25)))
+            tell(transfer.have(), f"{error}; trying again in {wait:.0f} s")
+            time.sleep(wait)
+        finally:
+            deadline.cancel()
 
 
-def _headers() -> dict[str, str]:
-    # A body that is compressed on the way has another length, and its ranges are of other bytes.
-    return {"Accept-Encoding": "identity", "User-Agent": "eigenwalk"}
-
-
-def _once(client: httpx2.Client, transfer: Transfer, tell: Tell) -> None:
-    """One request, which fills what is missing."""
+def _request(client: httpx2.Client, transfer: Transfer, tell: Tell, deadline: Deadline) -> None:
+    """Request once what is missing."""
     have, headers = transfer.have(), {}
     if have:
         headers["Range"] = f"bytes={have}-"
         if validator := _validator(transfer):
             headers["If-Range"] = validator
     try:
-        with client.stream("GET", transfer.url, headers=headers) as response:
+        with client.stream("GET", transfer.url, headers=headers, extensions={"trace": deadline.trace}) as response:
+            deadline.cancel()
+            deadline.set(GRACE + transfer.limit / PACE)
             if response.status_code == 416 and have:  # the range begins at or behind the end
                 if _total(response) == have and not transfer.exact:
                     return
@@ -174,10 +218,11 @@ def _once(client: httpx2.Client, transfer: Transfer, tell: Tell) -> None:
 
 
 def _check(response: httpx2.Response, transfer: Transfer) -> None:
-    """Nothing, where `response` brings the file.
+    """Raise an error unless `response` brings the file.
 
     Raises:
-        WeightsError, Interrupted: it does not; the second where that may pass.
+        WeightsError: it does not.
+        Interrupted: it does not, but may later.
     """
     url, status = shown(str(response.url)), response.status_code
     if status in (408, 425, 429) or status >= 500:
@@ -213,37 +258,41 @@ def _check(response: httpx2.Response, transfer: Transfer) -> None:
 
 
 def _receive(response: httpx2.Response, transfer: Transfer, start: int, tell: Tell) -> None:
-    """Writes the body of `response` from byte `start` of the part on."""
+    """Write the body of `response` from byte `start` of the part on."""
     if start and not re.match(rf"bytes {start}-", response.headers.get("content-range", "")):
         transfer.forget()
         raise Interrupted("the server sent another part of the file than was asked for")
     if not start:
         told = {"url": shown(transfer.url), "validator": _strong(response)}
-        transfer.notes.write_text(json.dumps(told), encoding="utf-8")
+        write_whole(transfer.notes, json.dumps(told))
     _space(transfer.part, (_total(response) or transfer.size) - start)
-    with open(transfer.part, "ab" if start else "wb") as file:
+    with transfer.open(append=start > 0) as file:
         _write(response.iter_raw(), file, transfer, start, tell)
 
 
 def _copy(transfer: Transfer, tell: Tell) -> None:
-    """Copies a file of a mirror that is a folder."""
+    """Copy a file of a mirror that is a folder."""
     path = Path(url2pathname(urlsplit(transfer.url).path))
     try:
+        if path.exists() and not path.is_file():
+            raise WeightsError(f"{path} of the mirror is a folder, a pipe or a device, not a file")
         origin = open(path, "rb")  # noqa: SIM115 - closed below
     except OSError as error:
         raise WeightsError(f"the mirror has no {path}: {reason(error)}; {MIRROR} names the folder") from error
     transfer.forget()
     with origin:
         _space(transfer.part, os.fstat(origin.fileno()).st_size)
-        with open(transfer.part, "wb") as file:
+        with transfer.open(append=False) as file:
             _write(iter(lambda: origin.read(BLOCK), b""), file, transfer, 0, tell)
 
 
 def _write(blocks: Iterator[bytes], file, transfer: Transfer, start: int, tell: Tell) -> None:
-    done = start
+    done, began = start, time.monotonic()
     tell(done, "")
     for block in blocks:
         done += len(block)
+        if done - start < PACE * (time.monotonic() - began - GRACE):
+            raise Interrupted(f"less than {PACE / 1000:g} kB a second come")
         if done > transfer.limit:
             transfer.forget()
             raise WeightsError(
@@ -255,7 +304,7 @@ def _write(blocks: Iterator[bytes], file, transfer: Transfer, start: int, tell: 
 
 
 def _space(part: Path, needed: int) -> None:
-    """Raises WeightsError where the disk has less room than `needed` bytes."""
+    """Raise WeightsError if the disk has less room than `needed` bytes."""
     free = shutil.disk_usage(part.parent).free
     if needed > free:
         raise WeightsError(
@@ -286,12 +335,12 @@ def _total(response: httpx2.Response) -> int | None:
         if response.status_code in (206, 416)
         else (response.headers.get("content-length", ""))
     )
-    return int(told) if told.isdigit() else None
+    return int(told) if re.fullmatch(NUMBER, told) else None
 
 
 def _retry_after(response: httpx2.Response) -> float:
     told = response.headers.get("retry-after", "")
-    return float(told) if told.isdigit() else 0.0
+    return float(told) if re.fullmatch(NUMBER, told) else 0.0
 
 
 def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:

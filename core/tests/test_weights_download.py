@@ -6,12 +6,15 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -20,7 +23,8 @@ from pytest_httpserver import HTTPServer
 
 from eigenwalk import store
 from eigenwalk.errors import InputError, WeightsError
-from eigenwalk.weights import download
+from eigenwalk.spec import Weights
+from eigenwalk.weights import Item, download
 from eigenwalk.weights.fetching import obtain
 from publisher import BLOCK, Publisher, noise
 
@@ -208,6 +212,56 @@ def test_a_server_that_stalls_is_given_up(publisher, monkeypatch):
         obtain(publisher.item())
 
 
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_a_server_that_drips_is_given_up_however_often_it_sends(folder, monkeypatch, head):
+    """A byte each hundredth of a second: no read ever waits for long, in the head nor in the body."""
+    for name, value in {"GRACE": 0.2, "PACE": 1e6, "ATTEMPTS": 2}.items():
+        monkeypatch.setattr(download, name, value)
+    served = []
+
+    def drip(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.recv(4096)
+            for byte in head or b"HTTP/1.1 200 OK\r\nX-Long: ":
+                connection.sendall(bytes([byte]))
+            while len(served) < 3000:
+                connection.sendall(b"x")
+                served.append(1)
+                time.sleep(0.01)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: [drip(server.accept()[0]) for _ in range(2)], daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/w.pt"
+        item = Item(Weights("toy/w.pt", "0" * 64, 300_000, "MIT", url), ("toy",), "eigenwalk-toy", "eigenwalk_toy")
+        with pytest.raises(WeightsError, match=r"\(2 attempts\)"):
+            obtain(item)
+    assert len(served) < 1000
+
+
+def test_links_and_pipes_under_the_names_of_unfinished_files_lead_nowhere(publisher, folder, tmp_path, monkeypatch):
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine")
+    (folder / "toy").mkdir(parents=True)
+    for name in ("w.pt.part", "w.pt.part.json", "w.pt.checked"):
+        (folder / "toy" / name).symlink_to(mine)
+    fetched(publisher)
+    assert mine.read_text() == "mine" and lying(folder) == {"w.pt"}
+    (folder / "toy" / "w.pt").unlink()
+    os.mkfifo(folder / "toy" / "w.pt.part")
+    fetched(publisher)
+    (folder / "toy" / "w.pt").unlink()
+    (tmp_path / "mirror" / "toy").mkdir(parents=True)
+    os.mkfifo(tmp_path / "mirror" / "toy" / "w.pt")
+    monkeypatch.setenv("EIGENWALK_MIRROR", (tmp_path / "mirror").as_uri())
+    with pytest.raises(WeightsError, match="a pipe or a device"):
+        obtain(publisher.item())
+
+
+@pytest.mark.parametrize("length", ["\u00b2", "9" * 5000])
+def test_a_length_that_is_no_number_is_none(length):
+    assert download._total(httpx2.Response(200, headers=[(b"content-length", length.encode("latin-1"))])) is None
+
+
 def test_no_server_at_all(publisher):
     with pytest.raises(WeightsError, match="there is no connection to the server"):
         obtain(publisher.item(url="http://127.0.0.1:9/w.pt"))
@@ -228,11 +282,11 @@ def test_redirects_are_followed_with_the_range(publisher):
 
 
 def test_a_full_disk_is_told_before_and_while_it_is_written(publisher, folder, monkeypatch):
-    (folder / "toy").mkdir(parents=True)
-    (folder / "toy" / "w.pt.part").symlink_to("/dev/full")
-    with pytest.raises(WeightsError, match=r"cannot be written: the disk is full"):
-        obtain(publisher.item())
-    (folder / "toy" / "w.pt.part").unlink()
+    with monkeypatch.context() as full:
+        full.setattr(download.Transfer, "open", lambda self, append: open("/dev/full", "wb"))  # noqa: SIM115
+        with pytest.raises(WeightsError, match=r"cannot be written: the disk is full"):
+            obtain(publisher.item())
+    (folder / "toy" / "w.pt.part.json").unlink()
     free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
     publisher.length = False
     with pytest.raises(WeightsError, match=r"the disk of .* is too full: .* are needed and"):

@@ -26,7 +26,7 @@ from eigenwalk.names.registry import Registry
 from eigenwalk.objects.compose import build_feature
 from publisher import Publisher
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHIPPED = b"inside the package"
 PLUGIN = """
 from eigenwalk.hookspecs import hookimpl
