@@ -44,11 +44,12 @@ def typical_distance(
             apart = feature.distance(other.expand_as(own), own).double()
             distances += [float(d) for row, d in enumerate(apart) if before + row != i]
         before += len(own)
-    median = float(torch.tensor(distances, dtype=torch.float64).median())
+    every = torch.tensor(distances, dtype=torch.float64)
+    median = float(every.median())
     if not median > 0:
-        raise WalkError(
-            f"{name} is the same at all {len(values)} samples of the generator: it can be neither held nor varied", name
-        )
+        where = f"most of {len(values)}" if bool((every > 0).any()) else f"all {len(values)}"
+        said = f"{name} is the same at {where} samples of the generator: it can be neither held nor varied"
+        raise WalkError(said, name)
     return median
 
 

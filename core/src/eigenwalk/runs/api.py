@@ -23,6 +23,7 @@ from eigenwalk.direction import Method
 from eigenwalk.errors import ContractError, InputError
 from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
+from eigenwalk.maths.contract import check_contract
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.linearise.agreement import agreeing
 from eigenwalk.maths.linearise.precision import lower
@@ -165,6 +166,7 @@ def _prepare(
     look = Linearisation(generator, named, differences=h, dtype=dtype)
     # First, since typical distances take their time: a function or a budget that will not do is refused at once.
     first = first_start(look, recipe.seeds, device)
+    check_contract(look, first)
     notes = [*generator.notes, *_flat(look, first)]
     fit = fitted(look, first, len(recipe.seeds) * recipe.paths, budget, recipe.batch)
     typical = {role.name: role.typical for role in roles}
