@@ -36,7 +36,7 @@ def test_a_feature_that_breaks_the_contract_is_named(says):
 @pytest.mark.parametrize("says", list(BAD)[:2])
 def test_so_is_a_generator(says):
     generator = FunctionGenerator(lambda z: BAD[says](G(z)).unflatten(1, (3, *G.resolution)), 6, G.resolution)
-    with pytest.raises(ContractError, match=f"the images of the generator FunctionGenerator {says.split()[0]}"):
+    with pytest.raises(ContractError, match=f"the images of the generator FunctionGenerator .*{says}"):
         check_contract(looking(generator=generator), Z.float())
 
 

@@ -97,7 +97,7 @@ def unheld(s: DirectionSubject) -> str:
 
 
 def dtype(s: DirectionSubject) -> str:
-    """Directions have the dtype of the latents; told is how far both are apart: equal eigenvalues may mix freely."""
+    """Directions have the dtype of the latents, float32 or float64; the finding says how far apart those two are."""
     single = s.find(s.inputs.float())
     for V, wanted in ((s.first, torch.float64), (single, torch.float32)):
         if V.dtype != wanted:
