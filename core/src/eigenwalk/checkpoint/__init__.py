@@ -10,7 +10,7 @@
     state.load()                                # dict[str, torch.Tensor]
     checkpoint.tree                             # dictionaries, numbers, words, `LazyTensor`s, inert `Record`s
     checkpoint.metadata                         # of safetensors, words by words
-    checkpoint.members, checkpoint.repacked()   # of an archive, checked; an archive of just these for another reader
+    checkpoint.members                          # of an archive: its contents by name, checked, in bounds
     checkpoint.data                             # the bytes of any file, a memoryview of the file itself
     checkpoint.inside("config.json")            # a file of a folder, as a Checkpoint; None where there is none
     checkpoint.json()                           # what a JSON file holds, bounded

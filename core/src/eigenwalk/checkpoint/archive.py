@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zipfile
 import zlib
@@ -60,10 +59,6 @@ class Members(Mapping[str, memoryview]):
     def __len__(self) -> int:
         return len(self._listed)
 
-    def is_compressed(self, name: str) -> bool:
-        """Whether the member is not stored as it is."""
-        return self._listed[name].compress_type != zipfile.ZIP_STORED
-
     def _content(self, member: zipfile.ZipInfo) -> memoryview:
         start = member.header_offset
         head = self._data[start : start + 30]
@@ -80,14 +75,6 @@ class Members(Mapping[str, memoryview]):
                 return memoryview(packed.read(member.file_size))
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError, zlib.error) as error:
             raise FileError(f"{self._what} is damaged: {error}") from error
-
-    def repacked(self) -> bytes:
-        """An archive of exactly these members, stored, for a reader that would look at the file in its own way."""
-        made = io.BytesIO()
-        with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
-            for name in self:
-                archive.writestr(f"archive/{name}", bytes(self[name]))
-        return made.getvalue()
 
 
 def _below(name: str) -> str:

@@ -58,7 +58,7 @@ class Checkpoint(os.PathLike[str]):
         for start, what in NOT_WEIGHTS.items():
             if head.startswith(start):
                 raise FileError(f"{self.path} {what}")
-        if head.startswith(ZIP.lower()):
+        if self.data[:4] == ZIP:
             self.members  # noqa: B018 - a truncated archive is refused at once
 
     @classmethod
@@ -82,15 +82,9 @@ class Checkpoint(os.PathLike[str]):
     @cached_property
     def members(self) -> Mapping[str, memoryview]:
         """The contents of an archive by name, its one folder taken off; empty for other files. See `Members`."""
-        if self.is_folder or bytes(self.data[:4]) != ZIP:
+        if self.is_folder or self.data[:4] != ZIP:
             return {}
         return Members(self._file, self.data, str(self))
-
-    def repacked(self) -> bytes:
-        """An archive of exactly `members`, for a reader that would look at the file in its own way."""
-        if not isinstance(self.members, Members):
-            raise FileError(f"{self} is no archive")
-        return self.members.repacked()
 
     @cached_property
     def sha256(self) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from eigenwalk.checkpoint.checkpoint import Checkpoint
 from eigenwalk.checkpoint.lazy import LazyTensor
 from eigenwalk.checkpoint.machine import Record
-from eigenwalk.checkpoint.selection import StateDict
+from eigenwalk.checkpoint.selection import StateDict, flatten, is_module
 from eigenwalk.errors import FileError, WeightsError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def state_dict(path: os.PathLike[str] | str) -> dict[str, Tensor]:
     """The tensors in the file at `path` by name, on the CPU, in the dtype that the file has.
 
     Where the top level holds more than tensors, one level of ``state_dict``, ``model`` or ``model_state`` is taken off.
+    So is what DataParallel and torch.compile put before all names. A pickled module stands for its tensors.
 
     Raises:
         FileError: missing, truncated, no file of tensors, or one that holds more than tensors.
@@ -35,8 +36,11 @@ def state_dict(path: os.PathLike[str] | str) -> dict[str, Tensor]:
     tree = checkpoint.tree
     if isinstance(tree, dict) and not _holds_tensors_alone(tree):
         tree = next((tree[key] for key in WRAPPERS if isinstance(tree.get(key), dict)), tree)
-    if isinstance(tree, dict) and tree and _holds_tensors_alone(tree):
-        return StateDict(tree, str(checkpoint), checkpoint.size).load()
+    if is_module(tree) or (isinstance(tree, dict) and tree and _holds_tensors_alone(tree)):
+        held = flatten(tree, str(checkpoint))
+        start = "module." if all(name.startswith("module.") for name in held) else ""
+        held = {name.removeprefix(start): tensor for name, tensor in held.items()}
+        return StateDict(held, str(checkpoint), checkpoint.size).load()
     if checkpoint.foreign:
         raise FileError(
             f"{checkpoint} holds more than tensors, it wants {checkpoint.foreign[0]}, so it was not opened and nothing "
