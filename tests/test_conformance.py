@@ -43,8 +43,9 @@ OFFERING = [file.parent.name for file in PROJECTS if "entry-points" in file.read
 @pytest.mark.parametrize("plugin", OFFERING)
 def test_every_name_that_a_plugin_offers_is_in_one_of_its_cases(plugin):
     project = tomllib.loads((ROOT / "plugins" / plugin / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    offers = (*REGISTRY.features, *REGISTRY.generators, *REGISTRY.directions)
-    offered = {offer.name for offer in offers if offer.distribution == project["name"]}
-    assert offered, f"{project['name']} is not installed, or offers nothing: run make venv"
+    named = (*REGISTRY.features, *REGISTRY.generators, *REGISTRY.directions)
+    present = {offer.distribution for offer in (*named, *REGISTRY.commands)}
+    assert project["name"] in present, f"{project['name']} is not installed, or offers nothing: run make venv"
+    offered = {offer.name for offer in named if offer.distribution == project["name"]}
     checked = {name for case in ALL.get(plugin, ()) for name in names(case, REGISTRY)}
     assert offered <= checked, f"plugins/{plugin}/tests/cases.py lacks {', '.join(sorted(offered - checked))}"
