@@ -102,7 +102,7 @@ def test_a_pair_is_evaluated_told_and_not_computed_again(here: Here, place: Path
     assert code == 0 and " of 5" not in said and cells(out) == before
     code, said = here(*PAIR, "--judge", "luminance", "-o", "out", "--methods", "rayleigh,quotient,random")
     assert "quotient" in said and before.items() <= cells(out).items() and len(cells(out)) == len(before) + 3
-    code, said = here("evaluate", "out/grid.toml", "-o", "out")
+    code, said = here("evaluate", "out/grid.toml", "-o", "out", "--trust")
     assert code == 0 and len(cells(out)) == len(before) + 3
 
 
@@ -126,7 +126,7 @@ def test_a_killed_evaluation_goes_on_from_what_was_saved(place: Path) -> None:
 
 def test_two_processes_share_a_folder_and_both_tell_of_all(place: Path) -> None:
     (place / "grid.toml").write_text(GRID.replace('judges = ["./my_feature.py:raising"]', "").replace("= false", "= 1"))
-    processes = [begin(place, "evaluate", "grid.toml", "-o", "out", slow=0.02) for _ in range(2)]
+    processes = [begin(place, "evaluate", "grid.toml", "-o", "out", "--trust", slow=0.02) for _ in range(2)]
     said = [process.communicate(timeout=180)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     done = re.findall(r"^\d+ of 8: (.+), .+$", "\n".join(said), re.MULTILINE)
@@ -143,7 +143,7 @@ def test_several_grids_make_one_evaluation_and_a_page(here: Here, place: Path) -
             '["rayleigh", "random"]', '[{ method = "random", starts = 1 }]'
         )
     )
-    code, said = here("evaluate", "a.toml", "b.toml", "-o", "out", "--page", "docs/results.md")
+    code, said = here("evaluate", "a.toml", "b.toml", "-o", "out", "--page", "docs/results.md", "--trust")
     assert code == 0, said
     found = [(row["generator"], row["method"], row["seeds"]) for row in rows(place / "out")]
     mean = "random (mean of 2)"
@@ -171,6 +171,8 @@ def test_a_damaged_cell_is_made_again(here: Here, place: Path) -> None:
 def test_a_cell_that_fails_is_told_and_costs_the_others_nothing(here: Here, place: Path) -> None:
     (place / "grid.toml").write_text(GRID)
     code, said = here("evaluate", "grid.toml", "-o", "out")
+    assert code == 2 and 'my_feature.py:raising"\nRead it, then add --trust' in said and not (place / "out").exists()
+    code, said = here("evaluate", "grid.toml", "-o", "out", "--trust")
     assert code == 1
     assert said.count("my own mistake") >= 2 and "Traceback" not in said
     assert [row["method"] for row in rows(place / "out")] == [
@@ -184,7 +186,7 @@ def test_a_cell_that_fails_is_told_and_costs_the_others_nothing(here: Here, plac
 
 def test_only_some_cells_are_computed(here: Here, place: Path) -> None:
     (place / "grid.toml").write_text(GRID)
-    code, said = here("evaluate", "grid.toml", "-o", "out", "--only", "light held*rayleigh", "--quiet")
+    code, said = here("evaluate", "grid.toml", "-o", "out", "--only", "light held*rayleigh", "--quiet", "--trust")
     assert code == 0, said
     assert len(cells(place / "out")) == 2
     assert [row["pair"] for row in rows(place / "out")] == ["light held"]

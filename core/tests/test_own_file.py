@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import subprocess
@@ -13,18 +14,14 @@ import stylegan_files
 import torch
 
 import eigenwalk
+from eigenwalk.cli import main
 from eigenwalk.errors import FileError, OptionError
-from eigenwalk.names.registry import Registry
+from eigenwalk.feature import Feature, FunctionFeature
+from eigenwalk.names.files import sha256
+from eigenwalk.names.registry import Offer, Registry
+from eigenwalk.objects.build import build
 from eigenwalk.objects.compose import compose
-
-
-def run(
-    *words: str, folder: Path, program: str = "from eigenwalk.cli import main; main()"
-) -> subprocess.CompletedProcess[str]:
-    """The command line, in `folder`."""
-    command = [sys.executable, "-W", "ignore", "-c", program, *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-
+from eigenwalk.spec import FeatureSpec
 
 COUNTING = """
 import sys
@@ -39,19 +36,22 @@ finally:
 """The command line, which leaves the names of all files that were opened."""
 
 
-def test_a_path_is_a_generator_and_so_is_what_it_is_converted_to(tmp_path):
+def test_a_path_is_a_generator_and_so_is_what_it_is_converted_to(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = stylegan_files.write("ada-16", tmp_path, contrast=0.2)
     words = ("--fix", "fourier.low(cycles=2)", "--vary", "pixels", "--steps", "2", "--paths", "2")
-    said = run("walk", path.name, *words, "--out", "out", folder=tmp_path, program=COUNTING)
+    command = [sys.executable, "-W", "ignore", "-c", COUNTING, "walk", path.name, *words, "--out", "out"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
     # By all installed plugins that read files, by the factory, and for the recipe's SHA-256, together.
     assert (tmp_path / "opened.txt").read_text().split("\n").count(path.name) == 1
     assert (tmp_path / "out/strip.png").stat().st_size > 1000
     (first, _) = [eigenwalk.Path.load(file) for file in sorted((tmp_path / "out/paths").glob("*.json"))]
     assert first.change(first.varied[0])[-1] > 0.01
-    said = run("convert", path.name, "-o", "converted.safetensors", folder=tmp_path)
-    assert said.returncode == 0, said.stderr
-    generators = [eigenwalk.load_generator(str(tmp_path / name)) for name in (path.name, "converted.safetensors")]
+    with pytest.raises(SystemExit) as end:
+        main(["convert", path.name, "-o", "converted.safetensors"])
+    assert not end.value.code
+    generators = [eigenwalk.load_generator(name) for name in (path.name, "converted.safetensors")]
     z = generators[0].sample(2, seed=1)
     assert torch.equal(*(generator(z) for generator in generators))
 
@@ -64,9 +64,21 @@ def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path):
     (tmp_path / "ffhq.pkl").write_bytes(pickle.dumps({"G_ema": Payload(), "training_set_kwargs": {}}))
     with pytest.raises(FileError):
         eigenwalk.load_generator(str(tmp_path / "ffhq.pkl"))
-    said = run("walk", "ffhq.pkl", "--vary", "pixels", folder=tmp_path)
-    assert said.returncode == 4, said.stderr
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_that_no_option_names_is_used_too(tmp_path, monkeypatch):
+    class Finds(FunctionFeature):
+        files = (tmp_path / "found.txt",)
+
+    (tmp_path / "found.txt").write_text("1")
+    (tmp_path / "finds.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    factory = lambda: Finds(lambda images: images)  # noqa: E731
+    monkeypatch.setattr(importlib.import_module("finds"), "factory", factory, raising=False)
+    offer = Offer(FeatureSpec("finds", "finds:factory", "finds a file by itself"), "finds", "eigenwalk-finds", "1.0")
+    found = tmp_path / "found.txt"
+    assert build(offer, None, Feature)[1].files == ((str(found), sha256(found)),)
 
 
 FUNCTIONS = """

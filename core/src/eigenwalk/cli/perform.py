@@ -18,8 +18,8 @@ from eigenwalk.checkpoint import sharing
 from eigenwalk.cli import INTERRUPTED
 from eigenwalk.cli.errors import console, warn
 from eigenwalk.cli.progress import Progress, path_lines, path_table, progress
-from eigenwalk.errors import InputError, RecipeError, WalkError
-from eigenwalk.names.source import quoted
+from eigenwalk.cli.trust import ask_to_run
+from eigenwalk.errors import RecipeError, WalkError
 from eigenwalk.runs.memory.allocator import keep_freed
 from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.folder import REMEDY, RunFolder
@@ -65,7 +65,7 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, 
                 recipe = _continue(recipe, folder, registry)
             if folder.state in ("fresh", "unfinished"):
                 if ask_for:
-                    _ask(recipe, ask_for)
+                    ask_to_run(own_files(recipe.generator, *recipe.fix, *recipe.vary), ask_for)
                 _walk(recipe, folder, registry, quiet)
             elif folder.state == "walked":
                 warn(f"{out} holds this walk, but not all of its pictures: they are made again")
@@ -73,23 +73,6 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, 
             elif not quiet:
                 console(stderr=True).print(f"{out} holds this walk already, finished; --overwrite walks it again")
             _summary(folder, quiet)
-
-
-def _ask(recipe: Recipe, source: str) -> None:
-    """Say which code of files `recipe` runs, and go on if the user agrees.
-
-    Raises:
-        InputError: nobody is there to be asked.
-    """
-    files = own_files(recipe)
-    if not files:
-        return
-    listed = "".join(f"\n  {quoted(f'{file.path}:{file.name}')}" for file in files)
-    text = f"{source} runs code in Python files, and what they import; it may do anything that you may:{listed}"
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise InputError(f"{text}\nRead it, then add --trust to run it")
-    console(stderr=True).print(text)
-    typer.confirm("Run it?", abort=True, err=True)
 
 
 def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> None:

@@ -103,8 +103,9 @@ class Instance:
         return self.name
 
 
-Node = Call | Complement | Chain | Instance
-Value = Scalar | tuple[str | int | float, ...] | Call | Complement | Chain
+Tree = Call | Complement | Chain
+Node = Tree | Instance
+Value = Scalar | tuple[str | int | float, ...] | Tree
 """What an option may hold: a feature too, for one that measures what a projection keeps."""
 
 
@@ -318,7 +319,7 @@ class _Reader:
             self.fail(node, f"{what} is a positive number, such as 0.25")
         return float(number)
 
-    def node(self, node: ast.expr, depth: int = 0, without: ast.BinOp | None = None) -> Node:
+    def node(self, node: ast.expr, depth: int = 0, without: ast.BinOp | None = None) -> Tree:
         """Return a call, a complement or a chain; `without` is a leading weight that is already read."""
         if depth > MAX_DEPTH:
             self.fail(node, f"nested more than {MAX_DEPTH} deep")

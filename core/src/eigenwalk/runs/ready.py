@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os.path
 import sys
-from collections.abc import Iterable
+from typing import Any
 
 from eigenwalk import store
 from eigenwalk.errors import InputError, WeightsError
@@ -35,7 +35,8 @@ def check_device(text: str) -> None:
 def check_weights(recipe: Recipe) -> None:
     """Raise WeightsError unless every file of weights that a resolved `recipe` needs is there; it names all of them."""
     missing: dict[str, tuple[Weights, str]] = {}
-    for call in _all_calls(recipe):
+    trees = (recipe.generator, *recipe.fix, *recipe.vary, recipe.solver)
+    for call in (call for tree in trees for call in calls(tree)):
         if call.offer and not isinstance(call.offer, OwnFile):
             for weights in call.offer.spec.needed(factory_options(call.options)):
                 if weights.url is not None and not store.place(weights).is_file():
@@ -49,13 +50,9 @@ def check_weights(recipe: Recipe) -> None:
         raise WeightsError(f"{len(missing)} files of weights are not here:{''.join(rows)}\n  fetch them:  {fetch}")
 
 
-def own_files(recipe: Recipe) -> tuple[OwnFile, ...]:
-    """Return the functions in Python files whose code a walk of a resolved `recipe` runs."""
-    return tuple(dict.fromkeys(call.offer for call in _all_calls(recipe) if isinstance(call.offer, OwnFile)))
-
-
-def _all_calls(recipe: Recipe) -> Iterable[Call]:
-    return (call for tree in (recipe.generator, *recipe.fix, *recipe.vary, recipe.solver) for call in calls(tree))
+def own_files(*trees: Any) -> tuple[OwnFile, ...]:
+    """Return the functions in Python files whose code is run to build resolved `trees`."""
+    return tuple(call.offer for tree in trees for call in calls(tree) if isinstance(call.offer, OwnFile))
 
 
 def _loads(library: str) -> bool:

@@ -58,6 +58,7 @@ def evaluate(
         Path | None, typer.Option("--page", help="Also a page in Markdown for documentation, with plots beside it.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary: the folder alone.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Run code in files that a grid names, unasked.")] = False,
 ) -> None:
     """Measure how well methods hold what is fixed while the rest varies; goes on where it was stopped.
 
@@ -72,7 +73,8 @@ def evaluate(
     entries = {key: value for key, value in entries.items() if value is not None}
     grid = _grid(what, {key: value for key, value in given.items() if value}, entries)
     out = RUNS / f"evaluate-{_name(what)}" if out is None else out
-    _perform(grid, out, only or [], page, quiet)
+    source = "" if trust else ", ".join(one for one in what if one.endswith(".toml"))
+    _perform(grid, out, only or [], page, quiet, source)
 
 
 def apart(text: str) -> list[str]:
@@ -119,18 +121,22 @@ def _name(what: list[str]) -> str:
     return slug("-".join(Path(one).stem if one.endswith(".toml") else one for one in what))
 
 
-def _perform(grid: Grid, out: Path, only: list[str], page: Path | None, quiet: bool) -> None:
+def _perform(grid: Grid, out: Path, only: list[str], page: Path | None, quiet: bool, source: str) -> None:
+    """Evaluate `grid`; `source` names files that it came from, whose code the user is asked about."""
     from eigenwalk.cli.errors import warn
+    from eigenwalk.cli.trust import ask_to_run
     from eigenwalk.names.registry import Registry
     from eigenwalk.runs.memory.allocator import keep_freed
     from eigenwalk_evaluate.folder import evaluate as compute
-    from eigenwalk_evaluate.plan import plan
+    from eigenwalk_evaluate.plan import own_code, plan
     from eigenwalk_evaluate.progress import progress
 
     keep_freed()  # within a budget too: what is free is given back before the next pair is fitted into it
     if not sys.warnoptions:  # of libraries, about themselves: they would tear the progress
         warnings.simplefilter("ignore")
     registry = Registry.discover()
+    if source:
+        ask_to_run(own_code(grid, registry), source)
     planned = plan(grid, registry)
     chosen = planned.chosen(only)
     with progress(len(chosen), quiet) as shown:

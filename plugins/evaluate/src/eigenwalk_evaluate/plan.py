@@ -15,11 +15,13 @@ from typing import Any, Literal
 
 from eigenwalk.errors import CompositionError, InputError
 from eigenwalk.names.expression import parse_generator
+from eigenwalk.names.files import OwnFile
 from eigenwalk.names.near import nearest
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.resolve import resolve_generator, resolve_sets
 from eigenwalk.objects.build import Used, provenance
 from eigenwalk.objects.compose import build_generator, compose
+from eigenwalk.runs.ready import own_files
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk_evaluate.grid import AttributesEntry, GeneratorEntry, Grid, Methods, PairEntry
 from eigenwalk_evaluate.method import Method, resolved
@@ -140,6 +142,16 @@ def plan(grid: Grid, registry: Registry) -> Plan:
         raise CompositionError(f"two pairs of {twice[0]} are called {twice[1]!r}: give each a name of its own")
     everything += [one for cell in cells if cell.method for one in cell.method.used]
     return Plan(grid, tuple(pairs), tuple(cells), provenance(everything))
+
+
+def own_code(grid: Grid, registry: Registry) -> list[OwnFile]:
+    """Return the functions in Python files whose code `plan` runs; nothing is built."""
+    found: list[OwnFile] = []
+    for entry in grid.generators:
+        for pair, _ in _pairs(grid, entry, registry):
+            judges = (resolve_sets([], [text], registry)[1][0] for text in (*pair.judges, *pair.scores))
+            found += own_files(pair.recipe.generator, *pair.recipe.fix, *pair.recipe.vary, *judges)
+    return found
 
 
 def _pairs(grid: Grid, entry: GeneratorEntry, registry: Registry) -> Iterator[tuple[Pair, Methods]]:
