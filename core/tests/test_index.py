@@ -11,6 +11,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from eigenwalk.cli import main
+from eigenwalk.cli.machine import folders
 from eigenwalk.errors import FileError
 from eigenwalk.names import index
 from eigenwalk.names.methods import METHODS
@@ -195,6 +196,9 @@ def test_an_address_is_fetched_by_its_command_alone(httpserver: HTTPServer, cach
     assert run("index", "update") == 4 and run("index", "list") == 0
     said = capsys.readouterr()
     assert "ConnectError" in said.err and "secret" not in said.err + said.out
+    assert "secret" not in str(dict(folders()))
+    monkeypatch.setenv("EIGENWALK_INDEX", "https://me:secret@[bad/index.toml")
+    assert run("index", "update") == 4 and "secret" not in capsys.readouterr().err
     monkeypatch.setenv("EIGENWALK_INDEX", "")
     assert run("index", "update") == 2
 

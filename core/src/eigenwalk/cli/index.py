@@ -73,6 +73,7 @@ def _fetch(address: str) -> indexes.Index:
         index = indexes.Index.parse(data.decode("utf-8", "replace"), f"the index {shown}", shown)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, data)
-    except (httpx2.HTTPError, OSError) as error:
-        raise FileError(f"the index {shown} cannot be fetched: {type(error).__name__}, {reason(error)}") from error
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        said = indexes.without_password(reason(error))
+        raise FileError(f"the index {shown} cannot be fetched: {type(error).__name__}, {said}") from None
     return index

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from eigenwalk import store
+from eigenwalk.names.index import without_password
 
 TIMEOUT = 120.0
 TORCH = """
@@ -46,4 +47,4 @@ def folders() -> Iterator[tuple[str, str]]:
         yield label, f"{path}{state}{'' if os.access(place, os.W_OK) else ', cannot be written'}"
     for name, value in sorted(os.environ.items()):
         if name.startswith("EIGENWALK_"):
-            yield name, value
+            yield name, without_password(value)

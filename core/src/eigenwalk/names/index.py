@@ -203,13 +203,13 @@ def places(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(place.strip() for place in found if place.strip()))
 
 
-def without_password(place: str) -> str:
-    """Return a place as it may be shown: of an address, without user, password and query.
+def without_password(text: str) -> str:
+    """Return `text` as it may be shown: its addresses without user, password and query.
 
-    >>> without_password("https://me:secret@example.org/index.toml?token=1")
-    'https://example.org/index.toml'
+    >>> without_password("https://me:secret@example.org/index.toml?token=1, /a.toml")
+    'https://example.org/index.toml, /a.toml'
     """
-    return re.sub(r"[?#].*", "", re.sub(r"//[^/]*@", "//", place)) if is_address(place) else place
+    return re.sub(r"(https?://)(?:[^/\s,]*@)?([^?#\s,]*)[^\s,]*", r"\1\2", text)
 
 
 def is_address(place: str) -> bool:

@@ -12,7 +12,7 @@ WAVES = 12
 
 
 def smooth_images(n: int, height: int, width: int | None = None, seed: int = 0) -> Images:
-    """`n` random images ``(n, 3, height, width)``, float32 in [0.1, 0.9], the same on every machine.
+    """Return `n` random images ``(n, 3, height, width)``, float32 in [0.1, 0.9], the same on every machine.
 
     Sums of plane waves ``a cos(2π (u x + v y) + φ)`` whose amplitude falls with their frequency, as a photograph's
     does. They are computed in float64 from uniform numbers and rounded to float32 at the end, so that two machines'

@@ -113,7 +113,7 @@ def _on_meta(s: Subject) -> str:
 
 @contextmanager
 def _only(copies: dict[int, Any]) -> Iterator[None]:
-    """Refuses to move modules that are not among `copies`: on the meta device they would lose their numbers."""
+    """Refuse to move modules that are not among `copies`: on the meta device they would lose their numbers."""
     ours = {id(one) for one in copies.values() if isinstance(one, nn.Module)}
     move = nn.Module._apply
 
@@ -127,7 +127,7 @@ def _only(copies: dict[int, Any]) -> Iterator[None]:
 
 
 class _Together(TorchDispatchMode):
-    """Fails where an operation mixes meta tensors with the CPU's, which some of them leave unsaid."""
+    """Fail where an operation mixes meta tensors with the CPU's: some operations let that pass."""
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
