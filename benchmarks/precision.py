@@ -31,7 +31,7 @@ from eigenwalk.maths.methods.subspace import RIDGE, gram, ritz
 from eigenwalk.maths.problem import Problem, Scaled
 from eigenwalk.maths.typical import typical_distance
 from eigenwalk.path import Role
-from eigenwalk.runs.memory.fitting import measured
+from eigenwalk.runs.memory.fitting import measure_footprint
 from stylegan import generator as random_stylegan
 
 MIDDLE = "mask(box=(0.25, 0.25, 0.75, 0.75))"
@@ -104,7 +104,9 @@ def measure(name: str, generator: Generator, word: str, seeds: int, rounds: int)
             agreed.append(agreement(half, z).gradient)
         z = generator.sample(1, 0)
         faster = seconds(look, z, rounds) / seconds(half, z, rounds)
-        memory = measured(replace(half, tangents=1), z).need / measured(replace(look, tangents=1), z).need
+        memory = (
+            measure_footprint(replace(half, tangents=1), z).need / measure_footprint(replace(look, tangents=1), z).need
+        )
         print(
             f"| {name} | {fix} | {vary} | {word} | {statistics.mean(cosines):.4f} | {min(cosines):.4f} "
             f"| {statistics.mean(shares):.4f} | {min(shares):.4f} | {min(agreed):.4f} | {memory:.2f} | {faster:.2f} |",

@@ -18,7 +18,7 @@ from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.linearise.blocks import found
 from eigenwalk.maths.linearise.tracker import Tracker
 from eigenwalk.runs.memory import fitting
-from eigenwalk.runs.memory.fitting import first_start, fitted, measured
+from eigenwalk.runs.memory.fitting import choose_fit, first_start, measure_footprint
 from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.runs.recipe import Recipe
 from problems import normal
@@ -136,8 +136,8 @@ def test_every_way_of_recording_gives_the_same_numbers():
 
 def test_each_way_of_recording_takes_less_memory():
     look, z = tower(), normal(1, 6)
-    twice, once = (measured(replace(look, record=record), z) for record in ("twice", "once"))
-    blocks = measured(by_blocks(look, z), z)
+    twice, once = (measure_footprint(replace(look, record=record), z) for record in ("twice", "once"))
+    blocks = measure_footprint(by_blocks(look, z), z)
     assert twice.kept > 1.2 * once.kept > 2 * blocks.kept
     assert twice.need > once.need > blocks.need
 
@@ -148,7 +148,7 @@ def test_weights_are_not_counted_for_every_row():
     )
     look = Linearisation(generator, (("image", IMAGE),), tangents=1)
     weights = sum(one.nbytes for one in generator.function.parameters())  # type: ignore[attr-defined]
-    assert measured(look, normal(1, 6).float()).need < weights
+    assert measure_footprint(look, normal(1, 6).float()).need < weights
 
 
 def test_a_point_that_was_made_to_forget_remembers_when_asked():
@@ -167,11 +167,11 @@ def test_a_point_that_was_made_to_forget_remembers_when_asked():
 def test_a_budget_decides_what_is_recorded(monkeypatch):
     monkeypatch.setattr(fitting, "in_use", lambda device: 0)
     look, z = tower(), normal(1, 6)
-    costs = {record: measured(replace(look, record=record), z).need for record in ("twice", "once")}
-    costs["blocks"] = measured(by_blocks(look, z), z).need
+    costs = {record: measure_footprint(replace(look, record=record), z).need for record in ("twice", "once")}
+    costs["blocks"] = measure_footprint(by_blocks(look, z), z).need
 
     def fit(need: float) -> fitting.Fit:
-        return fitted(look, first_start(look, [0], CPU), 50, budget=int(need * fitting.KERNELS) + 2)
+        return choose_fit(look, first_start(look, [0], CPU), 50, budget=int(need * fitting.KERNELS) + 2)
 
     rows = [fit(scale * costs["twice"]).batch for scale in (1.0, 3.0, 9.0, 1000.0)]
     assert rows[0] == 1 and rows == sorted(rows) and rows[-1] == 50
@@ -191,7 +191,7 @@ def test_a_budget_decides_what_is_recorded(monkeypatch):
 def test_tangents_grow_with_the_budget(monkeypatch):
     monkeypatch.setattr(fitting, "in_use", lambda device: 0)
     first = first_start(tower(), [0], CPU)
-    few, many = (fitted(tower(), first, 1, budget=size).linearisation.tangents for size in (2_000_000, 200_000_000))
+    few, many = (choose_fit(tower(), first, 1, budget=size).linearisation.tangents for size in (2_000_000, 200_000_000))
     assert few is not None and many is not None and few < many
 
 
@@ -208,18 +208,18 @@ def test_a_budget_that_is_too_small_says_what_suffices(monkeypatch, budget):
     monkeypatch.setattr(fitting, "STEP", 1000)
     monkeypatch.setattr(fitting, "in_words", lambda size: f"{size / 1e6:.3f} MB")
     with pytest.raises(OutOfMemory, match=r"program and weights take 1000\.000 MB") as caught:
-        fitted(tower(), first_start(tower(), [0], CPU), 1, budget=budget)
+        choose_fit(tower(), first_start(tower(), [0], CPU), 1, budget=budget)
     least = asked_for(str(caught.value))
-    assert fitted(tower(), first_start(tower(), [0], CPU), 1, budget=least).linearisation.record == "blocks"
+    assert choose_fit(tower(), first_start(tower(), [0], CPU), 1, budget=least).linearisation.record == "blocks"
     with pytest.raises(OutOfMemory):
-        fitted(tower(), first_start(tower(), [0], CPU), 1, budget=least - 2000)
+        choose_fit(tower(), first_start(tower(), [0], CPU), 1, budget=least - 2000)
 
 
 def test_where_even_the_machine_does_not_suffice_no_number_is_said(monkeypatch):
     monkeypatch.setattr(fitting, "in_use", lambda device: 0)
     monkeypatch.setattr(fitting, "total", lambda device: 1000)
     with pytest.raises(OutOfMemory, match="allow more with --memory"):
-        fitted(tower(), first_start(tower(), [0], CPU), 1)
+        choose_fit(tower(), first_start(tower(), [0], CPU), 1)
 
 
 def test_a_walk_in_too_little_memory_says_what_suffices_and_that_does():

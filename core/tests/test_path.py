@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from eigenwalk.path import Path
-from eigenwalk.runs.outputs.progress import load_progress, save_progress
+from eigenwalk.runs.outputs.journal import load_journal, save_waypoint
 from fabricated import path as fabricated
 
 
@@ -36,6 +36,6 @@ def test_pictures_come_back_however_they_lie_in_memory(tmp_path: FilePath) -> No
 
 def test_pictures_come_back_from_a_run_under_way(tmp_path: FilePath) -> None:
     whole = transposed()
-    save_progress(tmp_path, 1, (whole,), {})
-    (loaded,) = load_progress(tmp_path).paths
+    save_waypoint(tmp_path, 1, (whole,), {})
+    (loaded,) = load_journal(tmp_path).paths
     same(whole, loaded)

@@ -21,7 +21,7 @@ from eigenwalk.errors import FileError, OutputError
 from eigenwalk.path import Path
 from eigenwalk.runs.outputs import folder as folder_module
 from eigenwalk.runs.outputs.folder import RunFolder
-from eigenwalk.runs.outputs.progress import load_progress, save_progress
+from eigenwalk.runs.outputs.journal import load_journal, save_waypoint
 from fabricated import CUT, FIXED, path, paths, until
 
 IDENTITY = {"generator": "rooms", "vary": ["pixels"], "steps": 4}
@@ -120,7 +120,7 @@ class Killed(BaseException):
 def test_a_kill_at_any_instant_loses_at_most_the_waypoint_under_way(
     tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, instant: int
 ) -> None:
-    before = save_progress(tmp_path, 1, until(walked(), 1), arrays(1))
+    before = save_waypoint(tmp_path, 1, until(walked(), 1), arrays(1))
     calls = iter(range(100))
 
     def dies(function):
@@ -136,16 +136,16 @@ def test_a_kill_at_any_instant_loses_at_most_the_waypoint_under_way(
             patched.setattr(os, name, dies(getattr(os, name)))
         patched.setattr(FilePath, "unlink", dies(FilePath.unlink))
         try:
-            save_progress(tmp_path, 2, until(walked(), 2), arrays(2), before)
+            save_waypoint(tmp_path, 2, until(walked(), 2), arrays(2), before)
             survived = True
         except Killed:
             survived = False
-    loaded = load_progress(tmp_path)
+    loaded = load_journal(tmp_path)
     index = int(loaded.arrays["memory.count"][0])
     assert index == 2 or not survived
     assert index in (1, 2) and same(loaded.paths, until(walked(), index))
-    save_progress(tmp_path, index + 1, until(walked(), index + 1), arrays(index + 1), loaded)
-    assert same(load_progress(tmp_path).paths, until(walked(), index + 1))
+    save_waypoint(tmp_path, index + 1, until(walked(), index + 1), arrays(index + 1), loaded)
+    assert same(load_journal(tmp_path).paths, until(walked(), index + 1))
 
 
 def test_a_kill_while_the_progress_is_removed_leaves_a_finished_run(

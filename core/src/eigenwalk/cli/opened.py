@@ -18,7 +18,7 @@ from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.linearise.tracker import Tracker
 from eigenwalk.objects.build import Used
-from eigenwalk.runs.memory.fitting import fitted, free
+from eigenwalk.runs.memory.fitting import choose_fit, free
 from eigenwalk.runs.memory.words import in_words
 from eigenwalk.testing.reach import reachable
 
@@ -88,11 +88,11 @@ def measure(generator: Generator, always: bool) -> Iterator[tuple[str, str]]:
     look = Linearisation(generator, look.features)
     try:
         with status("measuring a waypoint"):
-            fit = fitted(look, latents, 1)
+            fit = choose_fit(look, latents, 1)
     except (OutOfMemory, WalkError) as error:
         yield "a waypoint", str(error)
     else:
-        yield "a waypoint", f"{in_words(fit.cost.need)} of memory a path{RECORDED[fit.linearisation.record]}"
+        yield "a waypoint", f"{in_words(fit.footprint.need)} of memory a path{RECORDED[fit.linearisation.record]}"
 
 
 def _seconds(seconds: float) -> str:

@@ -35,7 +35,7 @@ from eigenwalk.names.registry import Registry
 from eigenwalk.objects.build import Used, provenance
 from eigenwalk.objects.compose import Composition, Term, build_feature, build_generator, build_method, compose
 from eigenwalk.path import Path, Role
-from eigenwalk.runs.memory.fitting import first_start, fitted, sampled
+from eigenwalk.runs.memory.fitting import choose_fit, count_samples, first_start
 from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.runs.ready import check_device, check_weights
 from eigenwalk.runs.recipe import Recipe
@@ -168,7 +168,7 @@ def _prepare(
     first = first_start(look, recipe.seeds, device)
     check_contract(look, first)
     notes = [*generator.notes, *_flat(look, first)]
-    fit = fitted(look, first, len(recipe.seeds) * recipe.paths, budget, recipe.batch)
+    fit = choose_fit(look, first, len(recipe.seeds) * recipe.paths, budget, recipe.batch)
     typical = {role.name: role.typical for role in roles}
     for term in terms:
         if term.text not in typical:
@@ -236,7 +236,7 @@ def _typical(
 
     def measure() -> float:
         look = Linearisation(generator, (named,), differences=1.0)
-        rows = sampled(look, generator.sample(1, 0).to(device, dtype), budget)
+        rows = count_samples(look, generator.sample(1, 0).to(device, dtype), budget)
         return typical_distance(generator, named, device, dtype, rows)
 
     # An object that no name leads to may be another one next time: nothing says what it depends on.

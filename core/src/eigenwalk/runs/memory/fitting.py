@@ -5,15 +5,13 @@ The cost of a row of a batch is measured at a start, as the tensors that appear 
 
 from __future__ import annotations
 
-import os
-import resource
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -29,9 +27,9 @@ SHARE = 0.4
 KERNELS = 1.25
 """Memory over that of tensors: what kernels need for themselves, and what allocators keep back."""
 GRAIN = 1 << 28
-"""What is in use already is rounded up to a multiple of this, so that the same machine decides the same."""
+"""Memory in use is rounded up to a multiple of this, so that the same machine decides the same."""
 STEP = 10**8
-"""What is said to suffice is rounded up to a multiple of this."""
+"""The suggested --memory is rounded up to a multiple of this."""
 RECORDS: tuple[Record, ...] = ("twice", "once", "blocks")
 """From the fastest to the one that takes least memory."""
 CONTROL = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -41,8 +39,8 @@ SAMPLES = 8
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Bytes of one waypoint: `kept` until the next, the `peak` on the way, and a `tangent` by forward mode on top."""
+class Footprint:
+    """Bytes of one waypoint: `kept` until the next, at its `peak`, and for a `tangent` by forward mode on top."""
 
     kept: int
     peak: int
@@ -50,33 +48,33 @@ class Cost:
 
     @property
     def need(self) -> int:
-        """The most there is at once: what the waypoint before has kept is still there."""
+        """The most at once: what the waypoint before has kept is still there."""
         return self.kept + max(self.peak, self.kept + self.tangent)
 
-    def __sub__(self, other: Cost) -> Cost:
-        """What more rows cost."""
-        return Cost(self.kept - other.kept, self.peak - other.peak, self.tangent - other.tangent)
+    def __sub__(self, other: Footprint) -> Footprint:
+        """The footprint of the rows that one has more than the other."""
+        return Footprint(self.kept - other.kept, self.peak - other.peak, self.tangent - other.tangent)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What fits.
+    """What fits into memory.
 
     Attributes:
         linearisation: with what it records and how many tangents it pushes at once.
         batch: rows at once.
-        cost: of one row.
+        footprint: of one row.
         start: the latent ``(1, latent)`` at which that was measured.
     """
 
     linearisation: Linearisation
     batch: int
-    cost: Cost
+    footprint: Footprint
     start: Tensor
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person may want to know of it."""
+        """What a person may want to know of the choice."""
         if self.linearisation.record == "twice":
             return ()
         again = {"once": "tangents run through the generator anew", "blocks": "gradients compute every block again"}
@@ -94,17 +92,18 @@ def first_start(look: Linearisation, seeds: Sequence[int], device: torch.device)
     return starts[-1]
 
 
-def fitted(
+def choose_fit(
     look: Linearisation,
     latents: Tensor,
     rows: int,
     budget: int | None = None,
     batch: int | None = None,
 ) -> Fit:
-    """`look` with what it may record and how many tangents it may push at once, and the rows of a batch, up to `rows`.
+    """Choose what `look` records, how many tangents it pushes at once, and the rows of a batch, up to `rows`.
 
-    It is measured at `latents` ``(1, latent)``, whose image was made before (`first_start`): libraries have then set up
-    what they need. `budget` is all the bytes that the process, or the device, may take; `batch` is kept where given.
+    The footprint is measured at `latents` ``(1, latent)``, whose image was made before (`first_start`): libraries have
+    then set up what they need. `budget` is all the bytes that the process, or the device, may take; a given `batch` is
+    kept.
 
     Raises:
         OutOfMemory: not even one row fits.
@@ -113,33 +112,33 @@ def fitted(
     room = max(0, int((allowed - taken) / KERNELS))
     for record in RECORDS:
         with suppress(OutOfMemory):
-            tried, cost = _tried(look, record, latents, room)
+            tried, cost = _try_record(look, record, latents, room)
             if cost.need <= room:
                 break
     else:
-        raise OutOfMemory(_lacking(look, latents, allowed, taken))
+        raise OutOfMemory(_describe_shortage(look, latents, allowed, taken))
     count, each = 1, cost
     if rows > 1 and 2 * cost.need <= room:  # what a batch shares, such as scaled weights, is in both and in no row
-        each = measured(tried, latents.repeat(2, 1), room) - cost
+        each = measure_footprint(tried, latents.repeat(2, 1), room) - cost
         count = min(rows, 1 + max(0, room - cost.need) // max(1, each.need))
     batch = batch or count
     left = room - 2 * (cost.kept + (batch - 1) * each.kept)
     return Fit(replace(tried, tangents=max(batch, left // max(1, cost.tangent))), batch, cost, latents)
 
 
-def _tried(look: Linearisation, record: Record, latents: Tensor, room: int) -> tuple[Linearisation, Cost]:
-    """`look` that records so, and what a waypoint costs it; raises as `measured`."""
+def _try_record(look: Linearisation, record: Record, latents: Tensor, room: int) -> tuple[Linearisation, Footprint]:
+    """Return `look` recording as `record`, and its footprint; raises as `measure_footprint`."""
     bare = replace(look, differences=1.0)
     blocks = found(lambda: bare.at(latents), room) if record == "blocks" else ()
     tried = replace(look, record=record, blocks=blocks, tangents=1)
-    return tried, measured(tried, latents, room)
+    return tried, measure_footprint(tried, latents, room)
 
 
-def _lacking(look: Linearisation, latents: Tensor, allowed: int, taken: int) -> str:
-    """That not one path fits, and what would suffice: found where a walk may take its usual share of the machine."""
+def _describe_shortage(look: Linearisation, latents: Tensor, allowed: int, taken: int) -> str:
+    """Say that not one path fits, and how much would suffice, if that is below the machine's usual share."""
     usual, enough = int((_allowed(latents.device) - taken) / KERNELS), "more"
     with suppress(OutOfMemory):
-        least = taken + KERNELS * _tried(look, RECORDS[-1], latents, usual)[1].need
+        least = taken + KERNELS * _try_record(look, RECORDS[-1], latents, usual)[1].need
         if least > allowed:
             enough = f"at least {in_words(ceil(least / STEP) * STEP)}"
     return (
@@ -149,8 +148,8 @@ def _lacking(look: Linearisation, latents: Tensor, allowed: int, taken: int) -> 
     )
 
 
-def measured(look: Linearisation, latents: Tensor, limit: int | None = None) -> Cost:
-    """What a waypoint at `latents` costs, found by computing its parts there.
+def measure_footprint(look: Linearisation, latents: Tensor, limit: int | None = None) -> Footprint:
+    """Measure the footprint of a waypoint at `latents` by computing its parts there.
 
     Raises:
         OutOfMemory: more than `limit` bytes.
@@ -159,7 +158,7 @@ def measured(look: Linearisation, latents: Tensor, limit: int | None = None) -> 
     tangents = torch.ones_like(latents)[:, None]
     with Tracker(limit) as tracker:
         point = look.at(latents)
-        if limit is not None and 2 * tracker.live > limit:  # see `Cost.need`
+        if limit is not None and 2 * tracker.live > limit:  # see `Footprint.need`
             raise OutOfMemory(f"more than {in_words(limit)} are needed")
         if look.differences is None:
             point.pull([torch.ones_like(value).reshape(len(value), -1) for value in point.values])
@@ -168,11 +167,11 @@ def measured(look: Linearisation, latents: Tensor, limit: int | None = None) -> 
         tracker.peak = tracker.live
         if look.differences is None:
             point.push(tangents.expand(-1, FEW + 1, -1))
-    return Cost(kept, peak, tracker.peak - kept)
+    return Footprint(kept, peak, tracker.peak - kept)
 
 
-def sampled(look: Linearisation, latents: Tensor, budget: int | None = None) -> int:
-    """How many of `latents` are looked at without derivatives at once: at most 8, at least one."""
+def count_samples(look: Linearisation, latents: Tensor, budget: int | None = None) -> int:
+    """Return how many of `latents` fit at once without derivatives: at most 8, at least one."""
     room = _allowed(latents.device, budget) - in_use(latents.device)
     with Tracker() as tracker, suppress(WalkError):
         look.at(latents[:1])
@@ -204,11 +203,11 @@ def total(device: torch.device) -> int:
         return torch.cuda.get_device_properties(device).total_memory
     if device.type == "mps":
         return torch.mps.recommended_max_memory()
-    return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_container()])
+    return min([psutil.virtual_memory().total, *_container_limits()])
 
 
-def _container() -> Iterator[int]:
-    """Bytes that a container, or a job of a cluster, is held to by Linux's control groups; nothing where it is not."""
+def _container_limits() -> Iterator[int]:
+    """Bytes that a container, or a job of a cluster, is held to by Linux's control groups, which psutil ignores."""
     for file in CONTROL:
         with suppress(OSError, ValueError):  # no such file, or the word "max"
             yield int(file.read_text())
@@ -222,13 +221,5 @@ def in_use(device: torch.device) -> int:
         taken = torch.mps.current_allocated_memory()
     else:
         give_back()
-        taken = _resident()
+        taken = psutil.Process().memory_info().rss
     return ceil(taken / GRAIN) * GRAIN
-
-
-def _resident() -> int:
-    """Bytes of the process in memory; where the system does not tell, the most there ever were."""
-    pages = Path("/proc/self/statm")
-    if pages.exists():
-        return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -2,7 +2,7 @@
 
 run.json        from the beginning: says that the folder is a run's and, at the end, which files it holds
 recipe.toml     whose run it is
-progress/       while the walk goes on; see `progress`
+progress/       while the walk goes on; see `journal`
 paths/          at the end: every path, as `Path.save` writes it
 strip.png, walk.mp4, plot.png, changes.csv, report.html; of many paths also strip-2.png, walk-2.mp4, report-2.html …
 """
@@ -20,9 +20,9 @@ from safetensors import SafetensorError
 
 from eigenwalk.errors import FileError, OutputError, reason
 from eigenwalk.path import Path, json_text, leave_on_disk, open_sealed, seal
+from eigenwalk.runs.outputs.journal import NOTHING, Arrays, Journal, load_journal, save_waypoint
 from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
-from eigenwalk.runs.outputs.progress import NOTHING, Arrays, Progress, load_progress, save_progress
 from eigenwalk.store import open_whole, write_whole
 from eigenwalk.textfile import parse_toml, read_text
 
@@ -50,7 +50,7 @@ class RunFolder:
         path: the folder.
         state: ``fresh``, ``unfinished`` (to go on from `paths` and `arrays`), ``walked`` (pictures are missing) or
             ``finished``.
-        progress: what was walked before, or saved since; the pictures of its paths lie on disk.
+        journal: what was walked before, or saved since; the pictures of its paths lie on disk.
         recipe: the text of ``recipe.toml`` where there is one.
         damage: what was saved and is missing or damaged, in words; it is walked again.
     """
@@ -59,7 +59,7 @@ class RunFolder:
     lock: Lock
     made: tuple[FilePath, ...] = ()
     state: State = "fresh"
-    progress: Progress = NOTHING
+    journal: Journal = NOTHING
     recipe: str = ""
     damage: str = ""
 
@@ -114,12 +114,12 @@ class RunFolder:
     @property
     def paths(self) -> tuple[Path, ...]:
         """What was walked before, or saved since."""
-        return self.progress.paths
+        return self.journal.paths
 
     @property
     def arrays(self) -> Arrays:
         """The solver's state at the last waypoint that was saved."""
-        return self.progress.arrays
+        return self.journal.arrays
 
     @property
     def kept(self) -> str:
@@ -143,7 +143,7 @@ class RunFolder:
             OutputError: the disk is full or not writable; what was saved before still stands.
         """
         with self._writing():
-            self.progress = save_progress(self.path / PROGRESS, index, paths, arrays, self.progress)
+            self.journal = save_waypoint(self.path / PROGRESS, index, paths, arrays, self.journal)
             self.state = "unfinished"
 
     def take_up(self) -> bool:
@@ -153,8 +153,8 @@ class RunFolder:
         """
         if not (self.path / PROGRESS).is_dir():
             return False
-        self.progress = load_progress(self.path / PROGRESS)
-        self.damage = self.progress.damage and f"{self.path / PROGRESS}: {self.progress.damage}"
+        self.journal = load_journal(self.path / PROGRESS)
+        self.damage = self.journal.damage and f"{self.path / PROGRESS}: {self.journal.damage}"
         self.state = "unfinished" if self.paths else "fresh"
         return True
 
@@ -168,7 +168,7 @@ class RunFolder:
             for path in paths:
                 file = path.save(self.path / PATHS)
                 leave_on_disk(path.waypoints, file.with_suffix(".safetensors"))
-            self.progress, self.damage, self.state = Progress(tuple(paths)), "", "walked"
+            self.journal, self.damage, self.state = Journal(tuple(paths)), "", "walked"
             notice = self.write_outputs()
             if (self.path / PROGRESS).exists():
                 # Renamed first: a run that is killed while it removes files is finished, not damaged.
@@ -249,7 +249,7 @@ class RunFolder:
             for file in files:
                 if file.startswith(PATHS) and not (self.path / file).is_file():
                     raise FileError(f"{self.path / file} is missing")
-            self.progress = Progress(load_paths(self.path))
+            self.journal = Journal(load_paths(self.path))
         except FileError as error:
             self.damage = str(error)
             return

@@ -1,4 +1,4 @@
-"""A walk's progress on disk: one small step per waypoint, so that a killed run loses only the one under way.
+"""A walk's journal on disk: one small step per waypoint, so that a killed run loses only the one under way.
 
 In the folder ``progress/``, for waypoint 7:
 
@@ -45,7 +45,7 @@ STATES = 256 << 20
 
 
 @dataclass(frozen=True)
-class Progress:
+class Journal:
     """What is saved and good: the paths and the solver's `arrays` at their last waypoint.
 
     Attributes:
@@ -59,12 +59,12 @@ class Progress:
     last: str | None = None
 
 
-NOTHING = Progress()
+NOTHING = Journal()
 
 
-def save_progress(
-    folder: FilePath, index: int, paths: Sequence[Path], arrays: Arrays, before: Progress = NOTHING
-) -> Progress:
+def save_waypoint(
+    folder: FilePath, index: int, paths: Sequence[Path], arrays: Arrays, before: Journal = NOTHING
+) -> Journal:
     """Add waypoint `index` to what was saved `before`; return what is saved now, whose images stay on disk.
 
     Raises:
@@ -97,10 +97,10 @@ def save_progress(
         room -= old.stat().st_size
         if room < 0:
             old.unlink(missing_ok=True)
-    return Progress(tuple(paths), arrays, last=document["sum"])
+    return Journal(tuple(paths), arrays, last=document["sum"])
 
 
-def load_progress(folder: FilePath) -> Progress:
+def load_journal(folder: FilePath) -> Journal:
     """Return the paths up to the last good waypoint whose state is there too; nothing if there is none."""
     paths: dict[str, Path] = {}
     good: list[tuple[FilePath, dict[str, Any], dict[str, Path]]] = []
@@ -119,10 +119,10 @@ def load_progress(folder: FilePath) -> Progress:
     for file, document, paths in reversed(good):
         try:
             arrays = read_tensors(file.with_suffix(".state.safetensors"), document.get("state"))
-            return Progress(tuple(paths.values()), arrays, damage, document["sum"])
+            return Journal(tuple(paths.values()), arrays, damage, document["sum"])
         except (FileError, SafetensorError) as error:
             damage = damage or str(error)
-    return Progress(damage=damage)
+    return Journal(damage=damage)
 
 
 def _documents(folder: FilePath) -> list[FilePath]:
