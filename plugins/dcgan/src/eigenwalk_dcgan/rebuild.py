@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,9 +20,13 @@ NATS = 12.0
 """A reading that is less likely than another by so many nats is not chosen in its place."""
 COMBINATIONS = 64
 """Sizings of the convolutions before one norm that are tried at most."""
+CHANNELS = 64
+"""Channels of a norm on which sizings are compared."""
 CLAMP = 3.0
 ROUNDING = 1e-6
 """Added to mean squares: differences of a thousandth of a standard deviation mean nothing."""
+CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+Measured = dict[tuple[object, ...], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -81,10 +86,11 @@ class Pass:
         entered = {kind: self._entered(kind) for kind in ("normal", "uniform")}
         trials = [Trial(one, entered[one.latent]) for one in variants]
         for segment in segments(self.net):
-            known: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
-            trials = [self._advance(segment, open_, one, known) for one in trials]
+            known: Measured = {}  # many choices do not matter here
+            trials = [self._size(segment, open_, one, known) for one in trials]
             best = min(trials, key=lambda one: one.mismatch)
             trials = [one for one in trials if one is best or not self.rules_out(best, one)]
+            trials = [self._advance(segment, one, known) for one in trials]
         return trials
 
     def rules_out(self, best: Trial, other: Trial) -> bool:
@@ -92,45 +98,53 @@ class Pass:
         ratio = (other.mismatch + self.noise) / (best.mismatch + self.noise)
         return ratio > max(self.floor, math.exp(NATS / max(best.numbers, 1)))
 
-    def _advance(
-        self, segment: range, open_: Mapping[int, list[Sizing]], trial: Trial,
-        known: dict[tuple[object, ...], tuple[Tensor, Tensor]],
-    ) -> Trial:  # fmt: skip
-        """`trial` up to the norm that ends `segment`, under the first sizings that are not ruled out."""
+    def _size(self, segment: range, open_: Mapping[int, list[Sizing]], trial: Trial, known: Measured) -> Trial:
+        """`trial` with the first sizings of the convolutions in `segment` that are not ruled out."""
         convolutions = [at for at in segment if at in open_]
         options = [open_[at] for at in convolutions]
         while math.prod(len(one) for one in options) > COMBINATIONS:
             options = [one[: max(1, len(one) - 1)] for one in options]
         reached = []
         for combination in product(*options):
-            sizings = {**trial.sizings, **dict(zip(convolutions, combination, strict=True))}
-            modules = [module for at in segment for module in self.net.modules(at, trial.choices, sizings)]
-            key = (id(trial.x), *(f"{module}{getattr(module, 'cut', '')}" for module in modules))
-            if key not in known:  # many choices do not matter here
-                known[key] = self._measure(trial.x, modules, self.net.tensors[segment[-1]])
-            x, residuals = known[key]
-            reached.append(replace(trial, x=x, sizings=sizings, residuals=(residuals,)))
+            one = replace(trial, sizings={**trial.sizings, **dict(zip(convolutions, combination, strict=True))})
+            reached.append(replace(one, residuals=(self._measure(segment, one, CHANNELS, known)[1],)))
         best = min(reached, key=lambda one: one.mismatch)
         left = [one for one in reached if not self.rules_out(best, one)]
         kept = {at: list(dict.fromkeys(one.sizings[at] for one in left)) for at in convolutions}
         return replace(left[0], open={**trial.open, **kept}, residuals=(*trial.residuals, *left[0].residuals))
 
-    def _measure(self, x: Tensor, modules: Sequence[nn.Module], tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """What the norm at the end of `modules` gives, and the deviations of what it is given."""
+    def _advance(self, segment: range, trial: Trial, known: Measured) -> Trial:
+        """`trial` behind the norm that ends `segment`, all of whose channels are measured."""
+        x, residuals = self._measure(segment, trial, None, known)
+        return replace(trial, x=x, residuals=(*trial.residuals[:-1], residuals))
+
+    def _measure(self, segment: range, trial: Trial, few: int | None, known: Measured) -> tuple[Tensor, Tensor]:
+        """What the norm at the end of `segment` gives, and the deviations of what it is given.
+
+        Of a convolution right before the norm, a `few` channels show these as well.
+        """
+        modules = [module for at in segment for module in self.net.modules(at, trial.choices, trial.sizings)]
         *before, norm = modules
         assert isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d))
-        mean, variance = tensors["running_mean"], tensors["running_var"].clamp_min(1e-12)
-        alive = variance > 1e-3 * variance.mean()
-        try:
-            for module in before:
-                x = module(x)
-        except RuntimeError:  # nothing is left of so small an image
-            return x, torch.full((2, int(alive.sum())), CLAMP)
-        axes = [axis for axis in range(x.ndim) if axis != 1]
-        off = (x.mean(axes) - mean) / variance.sqrt()
-        ratio = (x.var(axes).clamp_min(1e-12) / variance).log() / 2
-        residuals = torch.stack([off, ratio])[:, alive].nan_to_num(CLAMP).clamp(-CLAMP, CLAMP)
-        return F.batch_norm(x, None, None, norm.weight, norm.bias, training=True, eps=norm.eps), residuals
+        few = few if isinstance(before[-1], CONVOLUTIONS) and norm.num_features > (few or math.inf) else None
+        key = (id(trial.x), few, *(f"{module}{getattr(module, 'cut', '')}" for module in modules))
+        if key not in known:
+            tensors, x = self.net.tensors[segment[-1]], trial.x
+            mean, variance = tensors["running_mean"][:few], tensors["running_var"][:few].clamp_min(1e-12)
+            alive = variance > 1e-3 * variance.mean()
+            try:
+                for module in [*before[:-1], _narrow(before[-1], few)] if few else before:
+                    x = module(x)
+            except RuntimeError:  # nothing is left of so small an image
+                return x, torch.full((2, int(alive.sum())), CLAMP)
+            axes = [axis for axis in range(x.ndim) if axis != 1]
+            off = (x.mean(axes) - mean) / variance.sqrt()
+            ratio = (x.var(axes).clamp_min(1e-12) / variance).log() / 2
+            residuals = torch.stack([off, ratio])[:, alive].nan_to_num(CLAMP).clamp(-CLAMP, CLAMP)
+            if few is None:
+                x = F.batch_norm(x, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
+            known[key] = (x if few is None else trial.x, residuals)
+        return known[key]
 
     def _entered(self, kind: str) -> Tensor:
         """What the first layer was given in training: latents, with classes at random behind them."""
@@ -140,6 +154,17 @@ class Pass:
             labels = torch.randint(classes, (self.n,), generator=torch.Generator().manual_seed(SEED))
             z = torch.cat([z, F.one_hot(labels, classes).to(z.dtype)], 1)
         return z[:, :, None, None] if self.net.spatial else z
+
+
+def _narrow(convolution: nn.Module, few: int) -> nn.Module:
+    """`convolution` with its first `few` output channels alone."""
+    narrow = copy.copy(convolution)
+    axis = int(isinstance(convolution, nn.ConvTranspose2d))
+    narrow._parameters = {  # a shallow copy shares the dictionary
+        name: one if one is None else nn.Parameter(one.narrow(axis if name == "weight" else 0, 0, few), False)
+        for name, one in convolution._parameters.items()
+    }
+    return narrow
 
 
 def segments(net: Blueprint) -> list[range]:
