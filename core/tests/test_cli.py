@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import eigenwalk
+import eigenwalk.runs
 from eigenwalk.cli import main
 from eigenwalk.cli.progress import duration
 from eigenwalk.cli.walk import seeds
@@ -109,7 +109,7 @@ def api(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, tmp_pat
     module = types.ModuleType("eigenwalk.runs.api")
     module.start = lambda *given, **also: made.start(*given, **also)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "eigenwalk.runs.api", module)
-    monkeypatch.setattr(eigenwalk, "api", module, raising=False)
+    monkeypatch.setattr(eigenwalk.runs, "api", module, raising=False)
     return made
 
 
