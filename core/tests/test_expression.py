@@ -196,6 +196,12 @@ def test_generators_and_paths(text):
     assert parse_generator(str(tree)) == tree
 
 
+def test_a_folder_with_brackets_and_spaces_is_a_path(tmp_path):
+    folder = tmp_path / "my model (v2) [64]"
+    folder.mkdir()
+    assert parse_generator(str(folder)) == Open(str(folder))
+
+
 @pytest.mark.parametrize(
     "text", ["rooms | mask", "~rooms", "0.5 * rooms", "rooms < 3", "open()", "open(3)", "'x.pkl'", ""]
 )

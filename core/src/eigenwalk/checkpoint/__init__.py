@@ -7,6 +7,7 @@
     checkpoint.tensors["conv1.weight"].load()   # its numbers, a torch.Tensor
     state = checkpoint.state_dict("conv1.weight", "conv1.bias")   # the copy that holds these, its prefix taken off
     state.key, state.choice                     # "g_ema", "g_ema, averaged weights; also there: g"
+    state.notes                                 # the choice as sentences, for `Generator.notes`: said before a walk
     state.load()                                # dict[str, torch.Tensor]
     checkpoint.tree                             # dictionaries, numbers, words, `LazyTensor`s, inert `Record`s
     checkpoint.metadata                         # of safetensors, words by words
@@ -14,6 +15,7 @@
     checkpoint.data                             # the bytes of any file, a memoryview of the file itself
     checkpoint.inside("config.json")            # a file of a folder, as a Checkpoint; None where there is none
     checkpoint.json()                           # what a JSON file holds, bounded
+    checkpoint.words, checkpoint.trouble        # what it is and holds; why its tensors cannot be read, or ""
     checkpoint.sha256                           # computed once; the recipe's provenance takes it from here
 
 A plugin's hook takes it as ``eigenwalk_open(path, checkpoint)``; the factory of such a plugin gets it as its ``path=``

@@ -164,7 +164,13 @@ def parse(text: str) -> Expression:
     return _Reader(source).expression(_tree(source))
 
 
-def parse_generator(text: str, isfile: Callable[[str], bool] = os.path.isfile) -> Call | Open:
+def is_path(text: str) -> bool:
+    """Whether `text` is a file's path, or a folder's with a separator in it: a plain word may be a name."""
+    place = os.path.expanduser(text)
+    return os.path.isfile(place) or (any(sep in text for sep in "/\\") and os.path.isdir(place))
+
+
+def parse_generator(text: str, isfile: Callable[[str], bool] = is_path) -> Call | Open:
     """Return the tree of a generator's `text`: a name with options, ``./my_generator.py:build``, or a file's path.
 
     A text is a path where it holds a separator, ends like a checkpoint, or, unless it is a plain name,

@@ -39,7 +39,8 @@ def read(checkpoint: Checkpoint) -> Description:
     try:
         state = {name: part for key, tensor in tensors.items() for name, part in _ours(key, tensor)}
         if isinstance(mean := tree.get("latent_avg"), LazyTensor):  # encoders keep one for each layer, all the same
-            state[MEAN] = mean.load().reshape(-1, state["convs.0.style.weight"].shape[1]).mean(0)
+            rows = mean.load().reshape(-1, state["convs.0.style.weight"].shape[1])
+            state[MEAN] = rows[0] if bool((rows == rows[0]).all()) else rows.mean(0)
         sizes = _sizes(tensors, state)
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise FileError(f"{checkpoint} holds no StyleGAN2 of rosinality's ({explain(error)})") from error
