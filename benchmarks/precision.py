@@ -25,7 +25,7 @@ from torch import Tensor
 from eigenwalk import load_feature, load_generator
 from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import Linearisation, Point
-from eigenwalk.maths.linearise.agreement import agreement
+from eigenwalk.maths.linearise.agreement import measure_agreement
 from eigenwalk.maths.linearise.precision import DTYPES
 from eigenwalk.maths.methods.subspace import RIDGE, gram, ritz
 from eigenwalk.maths.problem import Problem, Scaled
@@ -101,7 +101,7 @@ def measure(name: str, generator: Generator, word: str, seeds: int, rounds: int)
             exact, other = Solved.at(problem, look.at(z)), Solved.at(problem, half.at(z))
             cosines.append(float((exact.direction @ other.direction).abs()))
             shares.append(exact.quotient(other.direction) / exact.best)
-            agreed.append(agreement(half, z).gradient)
+            agreed.append(measure_agreement(half, z).gradient)
         z = generator.sample(1, 0)
         faster = seconds(look, z, rounds) / seconds(half, z, rounds)
         memory = (

@@ -25,8 +25,8 @@ import torch
 
 from eigenwalk import load_feature
 from eigenwalk.maths.linearise import Linearisation
-from eigenwalk.maths.linearise.agreement import agreeing
-from eigenwalk.maths.linearise.precision import DTYPES, lower
+from eigenwalk.maths.linearise.agreement import describe_agreement
+from eigenwalk.maths.linearise.precision import DTYPES, half_dtype
 from eigenwalk.maths.methods.davidson import Davidson
 from eigenwalk.maths.methods.outward import Outward
 from eigenwalk.maths.problem import Problem
@@ -115,9 +115,9 @@ def problem_of(made: StyleGAN, asked: argparse.Namespace, watch: Stopwatch) -> t
     budget = in_bytes(asked.memory) if asked.memory else None
     fit = choose_fit(replace(bare, differences=None), first_start(bare, [0], device), 1, budget)
     watch.note(f"fitting: {fit.linearisation.record}, {fit.linearisation.tangents} tangents at once")
-    look = replace(fit.linearisation, precision=lower(asked.precision, device, torch.float32))
+    look = replace(fit.linearisation, precision=half_dtype(asked.precision, device, torch.float32))
     if look.precision is not None:
-        watch.note(agreeing(look, fit.start))
+        watch.note(describe_agreement(look, fit.start))
     fixed = Role(named[0][0], "fixed", named[0][1].unit, typical[0], 0.35 * typical[0])
     varied = Role(named[1][0], "varied", named[1][1].unit, typical[1])
     return Problem(look, (fixed, varied), asked.network, latent_scale(made), typical_region(made)), fit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,15 @@ import torch
 from torch import Tensor
 
 import eigenwalk
-from eigenwalk.direction import Directions, Sight
+from eigenwalk.direction import Directions, Gaps, Limits, Method, Sight, State, Step
 from eigenwalk.errors import ContractError, OptionError, RecipeError, UnknownName
+from eigenwalk.names.methods import METHODS
 from eigenwalk.names.registry import Offer, Registry
+from eigenwalk.objects.compose import build_method
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.spec import DirectionSpec, Option
-from problems import assemble, curved
+from eigenwalk.walk import Front, WalkOptions, walk
+from problems import assemble, curved, linear
 from test_walk import walked
 
 
@@ -129,3 +133,66 @@ def test_wrong_names() -> None:
             Recipe.of(generator="rooms", vary=["pixels"], solver=solver).canonical(registry)
     with pytest.raises(RecipeError, match="the name of a plugin's directions"):
         Recipe.of(generator="rooms", vary=["pixels"], solver="a | b")
+
+
+class Carrying(Method):
+    """A whole method that turns a little at every waypoint, by an angle that only its state knows."""
+
+    def start(self, sight: Sight, k: int, limits: Limits) -> tuple[Step, State]:
+        V = torch.eye(sight.dim)[:k].to(sight.like).expand(sight.batch, -1, -1)
+        return self._step(sight, V, limits), {"angle": sight.like.new_full((sight.batch,), 0.1)}
+
+    def step(self, sight: Sight, state: State, gaps: Gaps, limits: Limits) -> tuple[Step, State]:
+        angle = state["angle"]
+        turned = gaps.direction * angle.cos()[:, None] + gaps.direction.roll(1, 1) * angle.sin()[:, None]
+        steps = self._step(sight, torch.nn.functional.normalize(turned, dim=1)[:, None], limits)
+        return steps.map(lambda tensor: tensor[:, 0]), {"angle": 1.5 * angle}
+
+    def _step(self, sight: Sight, V: Tensor, limits: Limits) -> Step:
+        rates = sight.push(V)[0].norm(dim=-1)
+        return Step.along(V, rates, rates.square(), limits)
+
+
+def test_a_whole_method_walks_and_goes_on_from_its_state() -> None:
+    options = WalkOptions(steps=4, paths=3, method=Carrying(), bounded=False)
+    fronts = list(walk(problem(), (0, 1), options))
+    for path in fronts[-1].paths:
+        cosines = [a.direction @ b.direction for a, b in zip(path.waypoints[1:], path.waypoints[2:], strict=False)]
+        first = path.waypoints[1].direction
+        assert np.count_nonzero(first) == 1 and np.sign(first.sum()) == path.sense
+        assert np.all(np.diff(cosines) < 0)  # it turns more each time
+        even = np.diff(path.change(path.varied[0], relative=False))
+        assert even.max() < 2 * even.min()
+    restored = Front.restore(fronts[2].paths, fronts[2].arrays())
+    assert restored.state["angle"].tolist() == pytest.approx([0.15] * 6)
+    *_, last = walk(problem(), (0, 1), options, resume=restored)
+    for a, b in zip(fronts[-1].paths, last.paths, strict=True):
+        assert np.array_equal(a.latents, b.latents)
+
+
+def test_the_first_step_along_each_direction_has_its_own_length() -> None:
+    """Directions that are not orthogonal do not add up."""
+
+    class Near(Axis):
+        def find(self, sight: Sight, k: int, previous: Tensor | None = None) -> Tensor:
+            V = torch.eye(sight.dim)[:k].to(sight.like).expand(sight.batch, -1, -1).clone()
+            V[:, 1] = 0.8 * V[:, 0] + 0.6 * V[:, 1]
+            return V
+
+    paths = walked(linear(tolerance=1e9).problem, steps=1, paths=4, method=Near())
+    both = [math.hypot(*(path.change(role)[-1] for role in path.varied)) for path in paths]
+    assert both == pytest.approx([0.08] * 4, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_core_builds_its_methods_by_name(name: str) -> None:
+    method, used = build_method(name, Registry.discover())
+    assert isinstance(method, Method) and used == ()
+    assert type(method).__name__.lower() == name
+
+
+def test_a_whole_method_is_handed_over_as_an_object_and_anything_else_is_refused() -> None:
+    (path,) = eigenwalk.run("rooms", vary=["pixels"], solver=Carrying(), steps=1, paths=1)
+    assert len(path) == 2
+    with pytest.raises(ContractError, match=r"eigenwalk\.direction\.Method"):
+        eigenwalk.run("rooms", vary=["pixels"], solver=print)

@@ -66,7 +66,7 @@ def test_every_rung_gives_the_same_numbers(monkeypatch, few):
     """Several tangents go by forward mode first, one or two through the recorded gradient; each stands in."""
     went: list[str] = []
     monkeypatch.setattr(derivative, "FEW", few)
-    for rung in ("transposed", "jvp"):
+    for rung in ("transpose", "jvp"):
         inner = getattr(derivative, rung)
         monkeypatch.setattr(derivative, rung, lambda *a, inner=inner, rung=rung: went.append(rung) or inner(*a))
     flat = Embedding(6)
@@ -77,7 +77,7 @@ def test_every_rung_gives_the_same_numbers(monkeypatch, few):
         if few:
             assert ("jvp" in went) == (name == "no second gradient"), name
         else:
-            assert ("transposed" not in went) == name.startswith("all tangents"), name
+            assert ("transpose" not in went) == name.startswith("all tangents"), name
 
 
 def test_sines_fail_where_they_should():

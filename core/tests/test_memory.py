@@ -15,7 +15,7 @@ from eigenwalk.errors import InputError, OutOfMemory, RecipeError
 from eigenwalk.feature import FunctionFeature
 from eigenwalk.generator import FunctionGenerator
 from eigenwalk.maths.linearise import Linearisation
-from eigenwalk.maths.linearise.blocks import found
+from eigenwalk.maths.linearise.blocks import find_blocks
 from eigenwalk.maths.linearise.tracker import Tracker
 from eigenwalk.runs.memory import fitting
 from eigenwalk.runs.memory.fitting import choose_fit, first_start, measure_footprint
@@ -61,7 +61,7 @@ def tower() -> Linearisation:
 
 
 def by_blocks(look: Linearisation, z: Tensor) -> Linearisation:
-    return replace(look, record="blocks", blocks=found(lambda: replace(look, differences=1.0).at(z)))
+    return replace(look, record="blocks", blocks=find_blocks(lambda: replace(look, differences=1.0).at(z)))
 
 
 @pytest.mark.parametrize("text", ["", "4", "4 GB", "four GB", "4XB", "0GB", "-1GB", "4iB", "1e3GB"])
@@ -118,7 +118,7 @@ def test_blocks_are_the_modules_that_do_the_work():
     blocks = by_blocks(look, z).blocks
     assert [type(one).__name__ for one in blocks].count("Block") == 8
     held = FunctionGenerator(lambda z, own=look.generator: own(z), 6, (16, 16))  # nothing shows its modules
-    assert len(found(lambda: held(z))) == len(blocks)
+    assert len(find_blocks(lambda: held(z))) == len(blocks)
 
 
 def test_every_way_of_recording_gives_the_same_numbers():

@@ -387,7 +387,10 @@ def test_a_restored_front_goes_on_bitwise(make, batch, at, tmp_path):
     options = WalkOptions(steps=6, paths=2, batch=batch)
     fronts = list(walk(make(), (0, 1), options))
     saved = [path.save(tmp_path) for path in fronts[at].paths]
-    restored = Front.restore(tuple(Path.load(file) for file in saved), fronts[at].arrays())
+    arrays = fronts[at].arrays()
+    if at == 1:  # as run folders were written before methods owned their state
+        arrays = {name.replace("state.", "memory.").replace("tracked.", "memories."): a for name, a in arrays.items()}
+    restored = Front.restore(tuple(Path.load(file) for file in saved), arrays)
     assert restored.index == at
     again = list(walk(make(), (0, 1), options, resume=restored))
     assert len(again) == len(fronts) - at - 1

@@ -10,7 +10,7 @@ from torch import Tensor
 from eigenwalk.errors import ContractError, OutOfMemory, Undefined
 from eigenwalk.feature import Feature
 from eigenwalk.maths.linearise import Linearisation
-from eigenwalk.maths.linearise.called import frozen_near, images_of, values_of
+from eigenwalk.maths.linearise.calls import freeze_near, images_of, values_of
 from eigenwalk.maths.typical import SEED
 from eigenwalk.shapes import Images
 
@@ -44,7 +44,7 @@ def check_contract(look: Linearisation, latents: Tensor) -> None:
 
 def _check_feature(name: str, feature: Feature, alone: Tensor, pair: Tensor) -> None:
     def measure(images: Images) -> Tensor:
-        return values_of(name, frozen_near(name, feature, images, ()), images)
+        return values_of(name, freeze_near(name, feature, images, ()), images)
 
     try:
         values = measure(alone)

@@ -22,7 +22,7 @@ from eigenwalk.path import Role
 
 @dataclass(frozen=True)
 class Region:
-    """Where latents are typical: no further than `radius` from their mean ``(latent,)``."""
+    """Where latents are typical: within `radius` of their mean ``(latent,)``."""
 
     mean: Tensor
     radius: float
@@ -41,7 +41,7 @@ class Problem:
         roles: one for each feature, the fixed ones first.
         name: the generator's canonical expression.
         latent_scale: the typical distance between two latents.
-        region: where latents are typical; None where nobody said.
+        region: where latents are typical; None if unknown.
     """
 
     linearisation: Linearisation
@@ -56,12 +56,12 @@ class Problem:
         return sum(role.part == "fixed" for role in self.roles)
 
     def changes(self, point: Point, start: Sequence[Tensor]) -> Tensor:
-        """Distance of every feature from its value at the start, ``(batch, features)``, each in its unit."""
+        """Return the distance of every feature from its value at the start, ``(batch, features)``, each in its unit."""
         pairs = zip(point.features, point.values, start, strict=True)
         return torch.stack([feature.distance(a, value).double() for (_, feature), value, a in pairs], 1)
 
     def excess(self, changes: Tensor) -> Tensor:
-        """Distance over tolerance of every fixed feature, ``(batch, fixed)``; above 1 the promise is broken."""
+        """Return distance over tolerance of every fixed feature, ``(batch, fixed)``; above 1 a tolerance is broken."""
         tolerances = [role.tolerance for role in self.roles if role.part == "fixed"]
         return changes[:, : self.fixed] / changes.new_tensor(tolerances)
 
@@ -110,7 +110,7 @@ class Scaled:
         return tuple(values[0].numel() for values in self.point.values[: self._fixed])
 
     def gaps(self, start: Sequence[Tensor], direction: Tensor) -> Gaps:
-        """What varied and what drifted since values `start`, scaled alike; `direction` led here."""
+        """Return what varied and what drifted since values `start`, scaled alike; `direction` led here."""
         pairs = zip(self.point.values, start, self._scales, strict=True)
         scaled = [(value - a).reshape(len(value), 1, -1) * scale[:, None, None] for value, a, scale in pairs]
         c, f = self._split(scaled, 1)

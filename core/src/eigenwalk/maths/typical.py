@@ -12,7 +12,7 @@ from eigenwalk.maths.problem import Region
 SAMPLES = 24
 MANY = 256
 SEED = 20221023
-"""Of the samples: apart from the seeds that people walk from."""
+"""Of the samples; no seed that people walk from."""
 
 
 def typical_distance(
@@ -22,7 +22,7 @@ def typical_distance(
     dtype: torch.dtype = torch.float32,
     batch: int = 8,
 ) -> float:
-    """The median distance between two of 24 samples, for a named feature in its own unit.
+    """Return the median distance between two of 24 samples, for a named feature in its own unit.
 
     Samples at which the feature has no value (no face, an empty mask) are left out.
 
@@ -54,20 +54,20 @@ def typical_distance(
 
 
 def latent_scale(generator: Generator) -> float:
-    """The median Euclidean distance between two sampled latents."""
+    """Return the median Euclidean distance between two sampled latents."""
     z = generator.sample(SAMPLES, SEED).double()
     return float((z - z.roll(1, 0)).norm(dim=1).median())
 
 
 def typical_region(generator: Generator) -> Region:
-    """The mean of sampled latents, and the distance from it that 99 of 100 do not reach."""
+    """Return the mean of sampled latents, and the distance from it within which 99 of 100 lie."""
     z = generator.sample(MANY, SEED).double()
     mean = z.mean(0)
     return Region(mean, float((z - mean).norm(dim=1).quantile(0.99)))
 
 
 def _points(look: Linearisation, latents: torch.Tensor, batch: int) -> tuple[list[Point], WalkError | None]:
-    """Points at all latents where the feature has a value, and what it said of the others."""
+    """Return points at all latents where the feature has a value, and the error of the others."""
     points, said = [], None
     for z in latents.split(batch):
         while len(z):

@@ -215,7 +215,7 @@ def as_tree(what: Any, parse: Callable[[str], Any] = parse) -> Any:
         return parse(what)
     if isinstance(what, (Call, Complement, Chain, Instance, Held, Weighted, Open)):
         return what
-    if callable(what) or hasattr(what, "find"):  # a feature, a generator, a function; or directions
+    if callable(what) or hasattr(what, "start"):  # a feature, a generator, a function; or a method
         return Instance(getattr(what, "__name__", type(what).__name__), what)
     raise ValueError("should be text")
 

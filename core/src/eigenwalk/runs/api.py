@@ -25,8 +25,8 @@ from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
 from eigenwalk.maths.contract import check_contract
 from eigenwalk.maths.linearise import Linearisation
-from eigenwalk.maths.linearise.agreement import agreeing
-from eigenwalk.maths.linearise.precision import lower
+from eigenwalk.maths.linearise.agreement import describe_agreement
+from eigenwalk.maths.linearise.precision import half_dtype
 from eigenwalk.maths.linearise.slope import slopes
 from eigenwalk.maths.problem import Problem
 from eigenwalk.maths.typical import latent_scale, typical_distance, typical_region
@@ -177,12 +177,12 @@ def _prepare(
     roles = tuple(
         _role(term, i < len(composition.fixed), typical[term.text], recipe.tolerance) for i, term in enumerate(terms)
     )
-    precision = lower(recipe.precision, device, dtype)
+    precision = half_dtype(recipe.precision, device, dtype)
     look = replace(fit.linearisation, precision=precision)
     problem = Problem(look, roles, str(recipe.generator), scale, typical_region(generator))
     notes += fit.notes
     if precision is not None:
-        notes.append(agreeing(look, fit.start))
+        notes.append(describe_agreement(look, fit.start))
     everything = tuple(dict.fromkeys([*used, *brought, *(one for term in terms for one in term.used)]))
     recipe = recipe.model_copy(update={"batch": fit.batch, **provenance(everything)})
     return Run(recipe, problem, _options(recipe, method), tuple(notes))

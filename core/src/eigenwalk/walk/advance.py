@@ -13,7 +13,7 @@ from eigenwalk.walk.arrive import Arrival, arrive
 from eigenwalk.walk.front import Front, put
 from eigenwalk.walk.options import WalkOptions
 from eigenwalk.walk.propose import Proposal, propose
-from eigenwalk.walk.rows import groups, status, surviving
+from eigenwalk.walk.rows import attempt_rows, groups, status
 from eigenwalk.walk.start import origin
 
 MIN_VARIED = 0.02
@@ -21,7 +21,7 @@ MIN_VARIED = 0.02
 
 
 def advance(problem: Problem, front: Front, options: WalkOptions) -> Front:
-    """The front one waypoint further. A path that cannot go on ends with a reason, and costs the others nothing.
+    """Return the front one waypoint further. A path that cannot go on ends with a reason, and costs the others nothing.
 
     Raises:
         PluginError: the generator's or a feature's own code fails.
@@ -30,7 +30,7 @@ def advance(problem: Problem, front: Front, options: WalkOptions) -> Front:
         front = replace(front, origin=origin(problem, front, options.batch))
     walking, proposals, arrivals, points = front.walking, [], [], []
     for group in _groups(front, options):
-        done, failures = surviving(group, lambda rows: propose(problem, front, rows, options))
+        done, failures = attempt_rows(group, lambda rows: propose(problem, front, rows, options))
         arrivals += [Arrival(row, None, status(error)) for row, error in failures.items()]
         if done is not None:
             going, ended = _split(done, options)
@@ -45,7 +45,7 @@ def advance(problem: Problem, front: Front, options: WalkOptions) -> Front:
 
 
 def _groups(front: Front, options: WalkOptions) -> list[list[int]]:
-    """The walking paths in batches; at the starts a seed's paths are one row together."""
+    """Split the walking paths into batches; at the starts a seed's paths are one row together."""
     if front.index:
         return groups(front.walking, options.batch)
     seeds = list(dict.fromkeys(front.paths[i].seed for i in front.walking))
@@ -53,7 +53,7 @@ def _groups(front: Front, options: WalkOptions) -> list[list[int]]:
 
 
 def _split(proposal: Proposal, options: WalkOptions) -> tuple[Proposal, list[Arrival]]:
-    """The rows that have something left to vary, and the end of the others."""
+    """Return the rows that have something left to vary, and the end of the others."""
     varies = (proposal.step.varied > MIN_VARIED * options.stride).tolist()
     detail = "no step within the longest allowed takes what should vary any further while the rest holds"
     ended = [
@@ -71,7 +71,7 @@ def _gather(
     arrived: tuple[list[int], Point] | None,
     options: WalkOptions,
 ) -> Front:
-    """The next front, from what every walking path found."""
+    """Return the next front, from the arrivals of all walking paths."""
     paths, latents, directions = list(front.paths), front.latents.clone(), front.directions.clone()
     state, tracked = dict(front.state), front.tracked
     for proposal in proposals:

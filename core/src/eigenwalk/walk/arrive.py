@@ -13,7 +13,7 @@ from eigenwalk.maths.problem import Problem, Region
 from eigenwalk.path import Cost, Role, Status, Waypoint
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.propose import Proposal
-from eigenwalk.walk.rows import status, surviving
+from eigenwalk.walk.rows import attempt_rows, status
 from eigenwalk.walk.start import picture
 
 SHARES = (1.0, 0.5, 0.25, 0.125)
@@ -36,7 +36,7 @@ class Arrival:
 def arrive(
     problem: Problem, front: Front, proposal: Proposal, bounded: bool = True
 ) -> tuple[list[Arrival], Point | None]:
-    """The arrival of every path of the proposal, and the point itself if all arrived by their whole step.
+    """Return the arrival of every path of the proposal, and the point itself if all arrived by their whole step.
 
     Unless `bounded`, fixed features may leave their tolerances.
     """
@@ -46,7 +46,7 @@ def arrive(
         left = [row for row in every if row not in found or found[row].waypoint is None]
         if not left:
             break
-        done, failures = surviving(left, lambda rows, share=share: (rows, _reach(problem, proposal, rows, share)))
+        done, failures = attempt_rows(left, lambda rows, share=share: (rows, _reach(problem, proposal, rows, share)))
         found |= {row: Arrival(proposal.paths[row], None, status(error)) for row, error in failures.items()}
         if done is not None:
             rows, point = done
@@ -57,7 +57,7 @@ def arrive(
 
 
 def _reach(problem: Problem, proposal: Proposal, rows: list[int], share: float) -> Point:
-    """The point after `share` of the step. The pull is kept whole: it is what brings fixed features back."""
+    """Return the point after `share` of the step. The pull is kept whole: it brings fixed features back."""
     step = share * proposal.step.size[rows, None] * proposal.step.direction[rows]
     latents = proposal.latents[rows] + step.to(proposal.latents)
     if proposal.step.pull is not None:
@@ -75,7 +75,7 @@ def _judge(
     attempt: int,
     bounded: bool,
 ) -> dict[int, Arrival]:
-    """A waypoint for each of `rows` that keeps every tolerance and leads on, else the reason against it."""
+    """Return a waypoint for each of `rows` that keeps every tolerance and leads on, else the reason against it."""
     assert front.origin is not None  # measured before the first waypoint
     paths = [proposal.paths[row] for row in rows]
     changes = problem.changes(point, [start[paths] for start in front.origin])
@@ -111,19 +111,19 @@ def _judge(
 
 
 def _varied(problem: Problem, changes: Sequence[float]) -> float:
-    """How far all varied features together are from the start, in typical distances, of all `changes`."""
+    """Return how far all varied features together are from the start, in typical distances."""
     roles = zip(problem.roles[problem.fixed :], changes[problem.fixed :], strict=True)
     return math.hypot(*(role.weight * change / role.typical for role, change in roles))
 
 
 def _broken(role: Role, change: Tensor) -> Status:
-    """The end of a path that cannot keep the promise on `role`."""
+    """Return the end of a path that would break the tolerance of `role`."""
     moved = f"{role.name} would move by {float(change):.4g} {role.unit}, its tolerance is {role.tolerance:.4g}"
     return Status("tolerance", moved, role.name)
 
 
 def _outside(away: float, region: Region) -> Status:
-    """The end of a path that would leave the region."""
+    """Return the end of a path that would leave the region."""
     return Status(
         "region", f"the latent would be {away:.4g} from the mean; 99 of 100 samples are within {region.radius:.4g}"
     )

@@ -57,9 +57,9 @@ class Front:
     def restore(
         cls, paths: tuple[Path, ...], arrays: Mapping[str, NDArray[Any]], device: torch.device | str = "cpu"
     ) -> Front:
-        """The front whose `paths` and `arrays` were saved, on `device`."""
+        """Return the front whose `paths` and `arrays` were saved, on `device`."""
         loaded = {name: torch.from_numpy(np.array(value)).to(device) for name, value in arrays.items()}
-        # "memory." and "memories." is how folders were written before methods owned their state.
+        # Run folders of earlier versions say "memory." and "memories.".
         state = _under("state.", loaded) | _under("memory.", loaded)
         tracked = _under("tracked.", loaded) | _under("memories.", loaded)
         return cls(
@@ -77,7 +77,7 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def put(whole: Tensor | None, rows: list[int], part: Tensor, n: int) -> Tensor:
-    """`whole` ``(n, ...)`` with `part` put at `rows`; whichever is narrower in axis 1 is filled up with zeros."""
+    """Return `whole` ``(n, ...)`` with `part` at `rows`; whichever is narrower in axis 1 is filled up with zeros."""
     shape = list(part.shape[1:])
     if whole is not None and shape:
         shape[0] = max(shape[0], whole.shape[1])
@@ -90,5 +90,5 @@ def put(whole: Tensor | None, rows: list[int], part: Tensor, n: int) -> Tensor:
 
 
 def look(problem: Problem, front: Front, paths: list[int], latents: Tensor) -> Point:
-    """The point at `latents`, where `paths` stand; features follow what they carry from the waypoint before."""
+    """Return the point at `latents`, where `paths` stand; features follow what they carry from the waypoint before."""
     return problem.linearisation.at(latents, tracked=tuple(tensor[paths] for tensor in front.tracked))

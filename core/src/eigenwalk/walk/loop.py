@@ -20,7 +20,7 @@ def walk(
     device: torch.device | str = "cpu",
     resume: Front | None = None,
 ) -> Iterator[Front]:
-    """All paths after every waypoint: first the starts, then one waypoint more each time, until all have ended.
+    """Yield all paths after every waypoint: first the starts, then one waypoint more each time, until all have ended.
 
     Args:
         problem: generator and features.

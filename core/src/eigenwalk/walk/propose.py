@@ -59,7 +59,7 @@ class Proposal:
 
 
 def propose(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Proposal:
-    """Where the paths `rows` mean to go.
+    """Ask the method where the paths `rows` are to go.
 
     Raises:
         WalkError: with the places in `rows` that cannot go on.
@@ -78,7 +78,7 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
 
 
 def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Proposal:
-    """The leading steps at the starts: found once a seed, whose paths take one each, in one sense."""
+    """Ask for the leading steps at the starts, once a seed; its paths take one each, in one sense."""
     seeds = [front.paths[i].seed for i in rows]
     firsts = [n for n, seed in enumerate(seeds) if seed not in seeds[:n]]
     place = {seeds[n]: j for j, n in enumerate(firsts)}
@@ -108,7 +108,7 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
 
 
 def _limits(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Limits:
-    """How far the next step of `rows` may go: to the typical region's edge, or as far out as they began."""
+    """Return how far the next step of `rows` may go: to the typical region's edge, or as far out as they began."""
     longest = options.longest * problem.latent_scale
     if problem.region is None or options.region is None:
         return Limits(options.stride, longest, None, front.latents.new_full((len(rows),), float("inf")))
@@ -118,13 +118,13 @@ def _limits(problem: Problem, front: Front, rows: list[int], options: WalkOption
 
 
 def _must_lead_on(problem: Problem, point: Point, options: WalkOptions) -> bool:
-    """Whether few numbers vary, and the method takes them outward: then a step must not lead back."""
+    """Whether a step must not lead back: few numbers vary, and the method takes them outward."""
     varied = sum(values[0].numel() for values in point.values[problem.fixed :])
     return options.method.outward and varied <= FEW
 
 
 def _point(problem: Problem, front: Front, rows: list[int]) -> Point:
-    """The point where `rows` stand: the one they arrived at if it is still in memory, else a new look."""
+    """Return the point where `rows` stand: the one they arrived at if it is still in memory, else a new look."""
     if front.arrived is not None and front.arrived[0] == rows:
         return replace(front.arrived[1], meter=Meter())
     return look(problem, front, rows, front.latents[rows])

@@ -12,15 +12,15 @@ T = TypeVar("T")
 
 
 def groups(rows: Sequence[int], size: int | None) -> list[list[int]]:
-    """The rows in runs of at most `size`."""
+    """Split the rows into runs of at most `size`."""
     size = size or max(1, len(rows))
     return [list(rows[i : i + size]) for i in range(0, len(rows), size)]
 
 
-def surviving(rows: Sequence[int], attempt: Callable[[list[int]], T]) -> tuple[T | None, dict[int, WalkError]]:
-    """`attempt` on as many of `rows` as it works for, and the failure of each of the others.
+def attempt_rows(rows: Sequence[int], attempt: Callable[[list[int]], T]) -> tuple[T | None, dict[int, WalkError]]:
+    """Return the result of `attempt` on as many of `rows` as it works for, and the error of each of the others.
 
-    An attempt that fails names the places in its argument that are to blame; it is made again without them.
+    A failing attempt names the places in its argument that are to blame; it is repeated without them.
     """
     left, failures = list(rows), {}
     while left:
@@ -34,5 +34,5 @@ def surviving(rows: Sequence[int], attempt: Callable[[list[int]], T]) -> tuple[T
 
 
 def status(error: WalkError) -> Status:
-    """How a path ends that `error` stopped."""
+    """Return the end of a path that `error` stopped."""
     return Status("numerical" if isinstance(error, NumericalError) else "undefined", str(error), error.feature)

@@ -14,13 +14,13 @@ from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.problem import Problem
 from eigenwalk.path import Cost, Path, Waypoint
 from eigenwalk.walk.front import Front
-from eigenwalk.walk.rows import groups, status, surviving
+from eigenwalk.walk.rows import attempt_rows, groups, status
 
 
 def begin(
     problem: Problem, seeds: Sequence[int], paths: int, batch: int | None = None, device: torch.device | str = "cpu"
 ) -> Front:
-    """The front at the starts: `paths` paths from each seed, with waypoint 0 on each.
+    """Return the front at the starts: `paths` paths from each seed, with waypoint 0 on each.
 
     Raises:
         InputError: more paths are asked for than there are directions.
@@ -38,7 +38,7 @@ def begin(
     started = []
     for i, j in enumerate(each):
         z = latents[j].cpu().numpy()
-        # What a seed's paths share is counted on the first of them, so that costs add up.
+        # The first of a seed's paths carries the cost that they share, so that costs add up.
         cost = Cost(forwards=int(i % paths == 0))
         start = Waypoint(0, z, images[j], still, 0 * z, 0.0, float("nan"), cost)
         sense = -1 if i % paths % 2 else 1
@@ -49,7 +49,7 @@ def begin(
 
 
 def origin(problem: Problem, front: Front, batch: int | None = None) -> tuple[Tensor, ...]:
-    """Every feature's values at the starts, ``(paths, ...)``, for a front that was restored."""
+    """Measure every feature at the starts, ``(paths, ...)``, for a front that was restored."""
     starts = torch.stack([torch.from_numpy(path.waypoints[0].latent) for path in front.paths]).to(front.latents)
     first: dict[int, int] = {}
     for i, path in enumerate(front.paths):
@@ -62,7 +62,7 @@ def origin(problem: Problem, front: Front, batch: int | None = None) -> tuple[Te
 def _look(
     problem: Problem, latents: Tensor, batch: int | None
 ) -> tuple[list[Tensor], dict[int, NDArray[np.uint8]], dict[int, WalkError]]:
-    """Values ``(seeds, ...)`` (zeros where undefined), pictures by seed, and failures by seed."""
+    """Return values ``(seeds, ...)``, zeros where undefined; pictures by seed; and failures by seed."""
     found: list[tuple[list[int], tuple[Tensor, ...]]] = []
     pictures: dict[int, NDArray[np.uint8]] = {}
     failures: dict[int, WalkError] = {}
@@ -72,7 +72,7 @@ def _look(
             point = problem.linearisation.at(latents[rows])
             return rows, point.values, picture(point.images)
 
-        done, failed = surviving(group, look)
+        done, failed = attempt_rows(group, look)
         failures |= failed
         if done is not None:
             found.append(done[:2])
@@ -93,6 +93,6 @@ def _look(
 
 
 def picture(images: Tensor) -> list[NDArray[np.uint8]]:
-    """uint8 arrays ``(height, width, 3)``, one for each of images ``(batch, 3, height, width)``, clipped."""
+    """Return a uint8 array ``(height, width, 3)`` for each of images ``(batch, 3, height, width)``, clipped."""
     pixels = (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
     return list(pixels.permute(0, 2, 3, 1).cpu().numpy())

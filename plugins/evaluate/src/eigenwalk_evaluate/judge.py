@@ -17,7 +17,7 @@ from eigenwalk.errors import WalkError
 from eigenwalk.maths.linearise import Point
 from eigenwalk.maths.problem import Problem
 from eigenwalk.store import write_whole
-from eigenwalk.walk.rows import groups, surviving
+from eigenwalk.walk.rows import attempt_rows, groups
 from eigenwalk_evaluate.walked import Floats, Walked, load_arrays
 
 SAMPLES = 128
@@ -103,7 +103,7 @@ def _values(
     """`of` every row of `latents` at which all features have a value."""
     found: dict[int, tuple[Tensor, ...]] = {}
     for rows in groups(range(len(latents)), batch):
-        done, _ = surviving(rows, lambda these: (these, problem.linearisation.at(latents[these])))
+        done, _ = attempt_rows(rows, lambda these: (these, problem.linearisation.at(latents[these])))
         if done is not None:
             columns = of(done[1], done[0])
             found |= {row: tuple(column[n] for column in columns) for n, row in enumerate(done[0])}

@@ -26,7 +26,7 @@ from eigenwalk.maths.linearise import Point
 from eigenwalk.maths.problem import Problem
 from eigenwalk.path import PULLBACK_PASSES
 from eigenwalk.store import write_whole
-from eigenwalk.walk.rows import groups, surviving
+from eigenwalk.walk.rows import attempt_rows, groups
 from eigenwalk_evaluate.walked import Floats, Walked, clock, drift_at, load_arrays
 
 TRIALS, ROUNDS = 25, 110
@@ -152,7 +152,7 @@ class _Search:
         merit, lam = [math.inf] * len(z), z.new_zeros(len(z), dtype=torch.float64)
         adam = torch.optim.Adam([z], lr=self.rate)
         for n in range(0, rounds, FREEZE):
-            done, _ = surviving(rows, lambda these: (these, look.at(z[these])))
+            done, _ = attempt_rows(rows, lambda these: (these, look.at(z[these])))
             if done is None:
                 break
             rows, point = done
@@ -178,7 +178,7 @@ class _Search:
 
     def _values(self, z0: Tensor, rows: list[int]) -> tuple[list[Tensor], list[int]]:
         """Values at the starts, ``(rows, ...)``, and the rows that have them."""
-        done, _ = surviving(rows, lambda these: (these, self.problem.linearisation.at(z0[these]).values))
+        done, _ = attempt_rows(rows, lambda these: (these, self.problem.linearisation.at(z0[these]).values))
         if done is None:
             return [], []
         values = [v.new_zeros(len(rows), *v.shape[1:]) for v in done[1]]

@@ -17,7 +17,7 @@ from eigenwalk.direction import Limits
 from eigenwalk.maths.problem import Problem, Scaled
 from eigenwalk.path import Cost, Path, Status, Waypoint
 from eigenwalk.walk import Front, WalkOptions
-from eigenwalk.walk.rows import groups, status, surviving
+from eigenwalk.walk.rows import attempt_rows, groups, status
 from eigenwalk.walk.start import begin, origin, picture
 
 REACH = 2.0
@@ -56,7 +56,7 @@ def lines(
     paths = list(front.paths)
     directions, rates = torch.zeros_like(front.latents), torch.zeros(len(paths))
     for group in groups([i for i in front.walking if paths[i].rank == 1 and paths[i].sense > 0], options.batch):
-        done, failures = surviving(group, lambda rows: list(_found(problem, front, rows, options)))
+        done, failures = attempt_rows(group, lambda rows: list(_found(problem, front, rows, options)))
         for row, error in failures.items():
             side_by_side = slice(row, row + options.paths)
             paths[side_by_side] = [one.end(status(error)) for one in paths[side_by_side]]
@@ -108,7 +108,7 @@ def _look(
         changes = problem.changes(point, [start[rows] for start in front.origin or ()])
         return list(zip(rows, z, changes, picture(point.images), strict=True))
 
-    done, failures = surviving(group, reached)
+    done, failures = attempt_rows(group, reached)
     for row, error in failures.items():
         paths[row] = paths[row].end(status(error))
     for row, z, changes, image in done or ():

@@ -8,13 +8,13 @@ holds the images `G(z)`, every feature as it stands near them, and its values, a
     pull(u)     Σ_i J_iᵀ u_i    for cotangents u_i of the values: the image-space cotangents of all features are
                                 added before the single pass back through `G`
 
-    called      what a generator or a feature gives, checked
+    calls       of generators and features, checked
     derivative  J t of one function
-    attention   networks of others with attention, differentiable as they are
-    blocks      recording by parts, where a whole pass does not fit into memory
+    attention   makes fused attention differentiable
+    blocks      recording by blocks, if a whole pass does not fit into memory
     precision   the generator's derivatives in bfloat16 or float16
     slope       whether a feature has a derivative where a walk begins
-    tracker     how much memory it takes
+    tracker     counts the memory that it takes
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether the derivatives of half precision are those of full precision, measured where a walk begins."""
+"""How well derivatives in half precision agree with those in full precision, measured where a walk begins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eigenwalk.errors import InputError, PluginError, WalkError
 from eigenwalk.maths.linearise.point import Linearisation
 
 REFUSED = 0.95
-"""Below this cosine of gradients half precision is refused: in benchmarks/precision.py none was below 0.99."""
+"""Refuse half precision below this cosine of gradients: in benchmarks/precision.py none was below 0.99."""
 
 SEED = 20221023
 """Of v. A generator that normalises its latents does not change along one, so v must be the sample of no start."""
@@ -23,16 +23,16 @@ class Agreement:
 
     Attributes:
         gradient: of Jᵀ J v for a random v.
-        change: of what moves along that gradient, the worst feature's. One that hardly moves there is least exact, and
-            for a fixed feature that is as it should be: its changes are measured on real images in full precision.
+        change: of the change along that gradient, the worst feature's. It is least exact for a feature that hardly
+            changes, which for a fixed one does no harm: its drift is measured on images in full precision.
     """
 
     gradient: float
     change: float
 
 
-def agreement(look: Linearisation, latents: Tensor) -> Agreement:
-    """The cosines at latents ``(1, latent)``. One power step is near what the walk asks for: large changes.
+def measure_agreement(look: Linearisation, latents: Tensor) -> Agreement:
+    """Measure the cosines at latents ``(1, latent)``, after one power step: walks ask for directions of large change.
 
     Raises:
         WalkError: as `Linearisation.at`; also where half precision overflows.
@@ -49,16 +49,16 @@ def agreement(look: Linearisation, latents: Tensor) -> Agreement:
     return Agreement(_cosine(half.pull(changes), gradient), min(_cosine(a, b) for a, b in pairs))
 
 
-def agreeing(look: Linearisation, latents: Tensor) -> str:
-    """How well the derivatives agree, in words.
+def describe_agreement(look: Linearisation, latents: Tensor) -> str:
+    """Say in words how well the derivatives agree.
 
     Raises:
-        InputError: they do not, or cannot be taken; it says what to do.
+        InputError: they do not, or they cannot be computed; the message has the remedy.
     """
     if look.differences is not None:
         raise InputError("finite differences are of images, which are made in full precision: leave precision out")
     try:
-        found = agreement(look, latents)
+        found = measure_agreement(look, latents)
     except (PluginError, WalkError) as error:  # an operation of its own that knows one dtype, or an overflow
         said = f"they cannot be taken: {error}"
     else:

@@ -1,4 +1,4 @@
-"""Recording by parts: a block's activations are computed again for the gradient, and only its inputs are kept.
+"""Recording by blocks: only a block's inputs are kept, and its activations are computed again for the gradient.
 
 Gradient checkpointing (Chen et al. 2016, "Training deep nets with sublinear memory cost", arXiv 1604.06174) of the
 modules that a generator or a feature calls, whatever holds them.
@@ -20,14 +20,14 @@ from torch.utils.checkpoint import checkpoint
 from eigenwalk.maths.linearise.tracker import Tracker
 
 LARGEST = 1 / 16
-"""A block whose operations make a larger share of all bytes is taken apart, where its own modules make most of it."""
+"""A block that makes a larger share of all bytes is replaced by the modules inside it, if those make most of it."""
 LEAST = 1 / 2000
 """A module that makes a smaller share is not worth computing again."""
 
 
 @contextmanager
-def recomputed(blocks: Sequence[nn.Module]) -> Iterator[None]:
-    """What is recorded inside keeps of every one of `blocks` its inputs and outputs alone."""
+def recomputing(blocks: Sequence[nn.Module]) -> Iterator[None]:
+    """Record only the inputs and outputs of each of `blocks`."""
     with ExitStack() as stack:
         for block in blocks:
             own = vars(block).get("forward")
@@ -50,15 +50,15 @@ def _restore(block: nn.Module, own: Callable[..., Any] | None) -> None:
 
 @dataclass(eq=False)
 class _Called:
-    """A module that was called, what it called in its turn, and the bytes that its operations made."""
+    """A called module, the modules that it called, and the bytes that its operations made."""
 
     module: nn.Module | None
     made: int = 0
     inner: dict[int, _Called] = field(default_factory=dict)
 
 
-def found(action: Callable[[], object], limit: int | None = None) -> tuple[nn.Module, ...]:
-    """The modules that `action` calls and that are worth computing again: each a small share of the work.
+def find_blocks(action: Callable[[], object], limit: int | None = None) -> tuple[nn.Module, ...]:
+    """Return the modules called by `action` that are worth computing again: each a small share of the work.
 
     Raises:
         OutOfMemory: `action` itself takes more than `limit` bytes.
@@ -85,7 +85,7 @@ def found(action: Callable[[], object], limit: int | None = None) -> tuple[nn.Mo
 
 
 def _chosen(part: _Called, whole: int) -> Iterator[nn.Module]:
-    """`part` itself where it is small enough or cannot be taken apart, else those inside it."""
+    """Yield `part` itself if it is small enough or has no parts, else the modules inside it."""
     if part.made < LEAST * whole or isinstance(part.module, torch.jit.ScriptModule):
         return
     inside = sum(one.made for one in part.inner.values())

@@ -1,4 +1,4 @@
-"""J t of one function of tensors, in whichever way its operations have a rule for.
+"""J t of one function of tensors, by whichever way its operations have a rule for.
 
 Several tangents are pushed by forward mode under vmap, where they share the primal pass. For one or two, that
 pass costs more than they do, and reverse passes are cheaper: u ↦ Jᵀu is linear, so its own transpose is J (Townsend
@@ -14,29 +14,29 @@ import torch
 from torch import Tensor
 
 from eigenwalk.feature import Feature
-from eigenwalk.maths.linearise.called import lacks_memory
+from eigenwalk.maths.linearise.calls import lacks_memory
 from eigenwalk.shapes import Images
 
 Function = Callable[[Tensor], Tensor]
 UNABLE = (RuntimeError, NotImplementedError, ValueError)
-"""What torch raises where an operation has no rule for the derivative that is asked for."""
+"""What torch raises if an operation has no rule for a derivative."""
 FEW = 2
-"""Up to so many tangents, two reverse passes are cheaper than forward mode (benchmarks/passes.py)."""
+"""Up to this many tangents, two reverse passes are cheaper than forward mode (benchmarks/passes.py)."""
 
 
 def first_able(ways: Iterable[Callable[[], Tensor]]) -> Tensor:
-    """What the first of `ways` gives for which torch has all rules; the last one's error is its own."""
+    """Return the result of the first of `ways` for which torch has all rules; an error of the last one is raised."""
     *others, last = ways
     for way in others:
         try:
             return way()
-        except UNABLE as error:  # a lack of memory is told as one of the errors of a missing rule
+        except UNABLE as error:  # torch raises the same types when memory runs out
             if lacks_memory(error):
                 raise
     return last()
 
 
-def transposed(outputs: Tensor, inputs: Tensor) -> Function:
+def transpose(outputs: Tensor, inputs: Tensor) -> Function:
     """t ↦ J t for the graph that leads from `inputs` to `outputs`, by two reverse passes."""
     with torch.enable_grad():
         u = torch.zeros_like(outputs, requires_grad=True)

@@ -18,9 +18,9 @@ from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import derivative
 from eigenwalk.maths.linearise.attention import plain_attention
-from eigenwalk.maths.linearise.blocks import recomputed
-from eigenwalk.maths.linearise.called import finite, frozen_near, images_of, named, values_of
-from eigenwalk.maths.linearise.precision import scaled, synthesis
+from eigenwalk.maths.linearise.blocks import recomputing
+from eigenwalk.maths.linearise.calls import blame, check_finite, freeze_near, images_of, values_of
+from eigenwalk.maths.linearise.precision import in_precision, scale_rows
 from eigenwalk.path import Cost
 from eigenwalk.shapes import Basis, Images, Latents
 
@@ -29,8 +29,8 @@ Named = tuple[str, Feature]
 Tracked = tuple[Tensor, ...]
 """What all features together carry from waypoint to waypoint, in their order: tensors ``(batch, ...)``."""
 Record = Literal["twice", "once", "blocks"]
-"""What a point keeps for its derivatives: every activation, and those of the gradient itself; every activation; or
-what flows between blocks. Each costs less memory than the one before, and more time."""
+"""What a point keeps for its derivatives: all activations and those of the gradient; all activations; or only what
+flows between blocks. Each takes less memory than the one before, and more time."""
 
 
 @dataclass
@@ -40,13 +40,13 @@ class Meter:
     cost: Cost = field(default_factory=Cost)
 
     def add(self, forwards: int = 0, pushforwards: int = 0, pullbacks: int = 0) -> None:
-        """Counts more of each."""
+        """Add to each count."""
         self.cost = self.cost + Cost(forwards, pushforwards, pullbacks)
 
 
 @dataclass(frozen=True)
 class Linearisation:
-    """A generator with named features, to be looked at from any latents.
+    """A generator with named features, ready to be linearised at any latents.
 
     Attributes:
         generator: from latents to images.
@@ -70,7 +70,7 @@ class Linearisation:
     blocks: tuple[nn.Module, ...] = ()
 
     def at(self, latents: Latents, meter: Meter | None = None, tracked: Tracked = ()) -> Point:
-        """The point at `latents` ``(batch, latent)``: one forward pass.
+        """Return the point at `latents` ``(batch, latent)``: one forward pass.
 
         `tracked` comes from the waypoint before, for features that follow an object.
 
@@ -89,7 +89,7 @@ class Linearisation:
                 images = images_of(self.generator, z)
         meter.add(forwards=1)
         frozen = tuple(
-            (name, frozen_near(name, feature, images, own))
+            (name, freeze_near(name, feature, images, own))
             for (name, feature), own in zip(self.features, self._by_feature(tracked), strict=True)
         )
         if self.differences is None:
@@ -101,23 +101,23 @@ class Linearisation:
 
     @plain_attention()
     def recorded_generator(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents and their images, which know how they came from them."""
+        """Return latents, and their images with a graph back to them."""
         z = latents.detach().requires_grad_()
         with torch.enable_grad(), self._kept():
-            return z, images_of(self.generator, z, synthesis(self.generator, self.precision))
+            return z, images_of(self.generator, z, in_precision(self.generator, self.precision))
 
     @plain_attention()
     def recorded_features(self, features: Sequence[Named], images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Images and the features' values, which know how they came from them."""
+        """Return images, and the features' values with a graph back to them."""
         pixels = images.detach().requires_grad_()
         with self._kept():
             return pixels, tuple(values_of(name, feature, pixels) for name, feature in features)
 
     def _kept(self):
-        return recomputed(self.blocks if self.record == "blocks" else ())
+        return recomputing(self.blocks if self.record == "blocks" else ())
 
     def _by_feature(self, tracked: Tracked) -> Iterator[Tracked]:
-        """Each feature's own part of `tracked`; empty at a start."""
+        """Yield each feature's own part of `tracked`; empty at a start."""
         rest = iter(tracked)
         for _, feature in self.features:
             yield tuple(islice(rest, feature.memories))
@@ -125,10 +125,10 @@ class Linearisation:
 
 @dataclass
 class Graph:
-    """What a point has recorded so far; nothing, where it was forgotten.
+    """What a point has recorded so far; empty after `Point.forget`.
 
     Attributes:
-        generator: latents, and images that know how they came from them.
+        generator: latents, and images with a graph back to them.
         features: images, and each feature's values.
         pushes: of the generator (None) and of each feature (its place), tangents to their pushforward.
     """
@@ -164,7 +164,7 @@ class Point:
         return tuple(tensor.detach() for _, feature in self.features for tensor in feature.remembered)
 
     def forget(self) -> None:
-        """Lets go of what was recorded, which is nearly all memory that a point holds; recorded anew when asked for."""
+        """Free what was recorded, nearly all memory that a point holds; it is recorded again when needed."""
         self._graph.generator = self._graph.features = None
         self._graph.pushes.clear()
 
@@ -184,7 +184,7 @@ class Point:
             pushed = tuple(self._push_feature(i, moved) for i in range(len(self.features)))
             self.meter.add(pushforwards=k)
         for (name, _), change in zip(self.features, pushed, strict=True):
-            finite(change, name, "derivative")
+            check_finite(change, name, "derivative")
         return pushed
 
     @plain_attention()
@@ -199,16 +199,16 @@ class Point:
         if image_cotangent is None:
             return torch.zeros_like(self.latents)
         if not bool(image_cotangent.isfinite().all()):
-            for one in together:  # to say whose it is
+            for one in together:  # to name the feature
                 part = self._pull_features([one])
                 if part is not None:
-                    finite(part, one[0], "gradient")
+                    check_finite(part, one[0], "gradient")
         latents, images = self._recorded_generator()
-        u, factors = scaled(image_cotangent, self.owner.precision)
-        with named(f"the gradient of the generator {type(self.owner.generator).__name__}"):
+        u, factors = scale_rows(image_cotangent, self.owner.precision)
+        with blame(f"the gradient of the generator {type(self.owner.generator).__name__}"):
             pulled = torch.autograd.grad(images, latents, u, retain_graph=True)[0] * factors
         self.meter.add(pullbacks=1)
-        finite(pulled, None, "gradient")
+        check_finite(pulled, None, "gradient")
         return pulled
 
     def _recorded_generator(self) -> tuple[Tensor, Tensor]:
@@ -224,8 +224,8 @@ class Point:
 
     def _push_generator(self, tangents: Tensor) -> Tensor:
         generator = self.owner.generator
-        with named(f"the derivative of the generator {type(generator).__name__}"):
-            function = synthesis(generator, self.owner.precision)
+        with blame(f"the derivative of the generator {type(generator).__name__}"):
+            function = in_precision(generator, self.owner.precision)
             return self._along(None, function, self.latents, tangents, self._recorded_generator)
 
     def _push_feature(self, i: int, moved: Tensor) -> Tensor:
@@ -235,7 +235,7 @@ class Point:
             pixels, values = self._recorded_features()
             return pixels, values[i]
 
-        with named(f"the derivative of the feature {name}"):
+        with blame(f"the derivative of the feature {name}"):
             if feature.differentiable:
                 changed = self._along(i, feature, self.images, moved, recorded)
             else:
@@ -256,7 +256,7 @@ class Point:
         def recorded() -> Tensor:
             if which not in self._graph.pushes:
                 inputs, outputs = graph()
-                self._graph.pushes[which] = derivative.transposed(outputs, inputs)
+                self._graph.pushes[which] = derivative.transpose(outputs, inputs)
             return torch.stack([self._graph.pushes[which](tangent) for tangent in tangents])
 
         def shared() -> Tensor:
@@ -279,7 +279,7 @@ class Point:
             return None
         names, values, u = zip(*together, strict=True)
         pixels = self._recorded_features()[0]
-        with named(f"the gradient of {', '.join(names)}"):
+        with blame(f"the gradient of {', '.join(names)}"):
             return torch.autograd.grad(values, pixels, u, retain_graph=True, allow_unused=True)[0]
 
     def _differences(self, tangents: Tensor, h: float) -> tuple[Tensor, ...]:

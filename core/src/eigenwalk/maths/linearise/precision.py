@@ -17,11 +17,11 @@ from eigenwalk.generator import Generator
 DTYPES = {"full": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def lower(word: str, device: torch.device, dtype: torch.dtype) -> torch.dtype | None:
-    """The dtype that `word` names; None for ``full``.
+def half_dtype(word: str, device: torch.device, dtype: torch.dtype) -> torch.dtype | None:
+    """Return the dtype that `word` names; None for ``full``.
 
     Raises:
-        InputError: there is no point in it on `device`, or beside latents of `dtype`.
+        InputError: it gains nothing on `device`, or with latents of `dtype`.
     """
     precision = DTYPES[word]
     if precision is torch.float16 and device.type == "cpu":
@@ -31,8 +31,8 @@ def lower(word: str, device: torch.device, dtype: torch.dtype) -> torch.dtype | 
     return precision
 
 
-def synthesis(generator: Generator, precision: torch.dtype | None) -> Callable[[Tensor], Tensor]:
-    """The generator, its convolutions and matrix products in `precision`, from and to the latents' dtype."""
+def in_precision(generator: Generator, precision: torch.dtype | None) -> Callable[[Tensor], Tensor]:
+    """Return the generator with its convolutions and matrix products in `precision`, from and to the latents' dtype."""
     if precision is None:
         return generator
 
@@ -43,8 +43,8 @@ def synthesis(generator: Generator, precision: torch.dtype | None) -> Callable[[
     return lower
 
 
-def scaled(u: Tensor, precision: torch.dtype | None) -> tuple[Tensor, Tensor | float]:
-    """`u` ``(batch, ...)`` with rows of largest entry 1, and their factors, where float16 would lose small numbers."""
+def scale_rows(u: Tensor, precision: torch.dtype | None) -> tuple[Tensor, Tensor | float]:
+    """Return `u` ``(batch, ...)`` and factors; for float16, rows are scaled to a largest entry of 1."""
     if precision is not torch.float16:
         return u, 1.0
     factors = u.flatten(1).abs().amax(1).clamp_min(torch.finfo(u.dtype).tiny)

@@ -1,4 +1,4 @@
-"""Whether a feature has a derivative where a walk begins: without one it would seem to hold, whatever it does."""
+"""Whether a feature has a derivative where a walk begins: without one it would seem to hold whatever happened."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Literal
 import torch
 
 from eigenwalk.feature import Feature
-from eigenwalk.maths.linearise.called import frozen_near, images_of
+from eigenwalk.maths.linearise.calls import freeze_near, images_of
 from eigenwalk.maths.linearise.point import Linearisation
 from eigenwalk.shapes import Images
 
 Slope = Literal["some", "zero", "none"]
-"""``none``: the values do not know how they came from the image; ``zero``: they do, and no pixel matters."""
+"""``none``: values carry no gradient; ``zero``: they do, and it is zero."""
 
 
 def slopes(look: Linearisation, latents: torch.Tensor) -> tuple[Slope, ...]:
-    """Of each feature the slope at the images of `latents` ``(batch, latent)``; ``some`` where differences are taken.
+    """Return each feature's slope at the images of `latents` ``(batch, latent)``; ``some`` if differences are taken.
 
     Raises:
         WalkError: as `Linearisation.at`.
@@ -31,7 +31,7 @@ def slopes(look: Linearisation, latents: torch.Tensor) -> tuple[Slope, ...]:
 def _slope(look: Linearisation, name: str, feature: Feature, images: Images) -> Slope:
     if not feature.differentiable:
         return "some"
-    pixels, (values,) = look.recorded_features(((name, frozen_near(name, feature, images, ())),), images)
+    pixels, (values,) = look.recorded_features(((name, freeze_near(name, feature, images, ())),), images)
     if not values.requires_grad:
         return "none"
     random = torch.randn(values.shape, generator=torch.Generator().manual_seed(0)).to(values)

@@ -1,4 +1,4 @@
-"""How much memory tensors take while something is computed."""
+"""Memory that tensors take during a computation."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from eigenwalk.errors import OutOfMemory
 
 
 class Tracker(TorchDispatchMode):
-    """Bytes of the tensors that come to be inside: those alive now, and the most there ever were.
+    """Count the bytes of tensors that are created inside: those alive now, and the most at any time.
 
-    Parameters, and whatever else was there before, do not count. What a kernel needs for itself is not seen.
+    Parameters, and whatever existed before, do not count. A kernel's own workspace is not seen.
 
     >>> import torch
     >>> with Tracker() as tracker:
@@ -26,10 +26,10 @@ class Tracker(TorchDispatchMode):
     (8004, 4004)
 
     Attributes:
-        limit: bytes above which `OutOfMemory` is raised, before a machine comes to its own end; None: never.
+        limit: raise `OutOfMemory` above this many bytes, before the machine itself runs out; None: never.
         live: bytes of tensors that are still held.
         peak: the largest that `live` has been.
-        made: bytes of all tensors that came to be, freed or not.
+        made: bytes of all tensors that were created, freed or not.
     """
 
     def __init__(self, limit: int | None = None):
@@ -38,7 +38,7 @@ class Tracker(TorchDispatchMode):
         self._known: dict[int, tuple[weakref.ref[Any], int]] = {}
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Notes what `function` reads, which was there before, and counts what it makes."""
+        """Note what `function` reads as existing before, and count what it creates."""
         for tensor in tree_leaves((args, kwargs)):
             self._note(tensor, before=True)
         result = function(*args, **(kwargs or {}))
@@ -57,7 +57,7 @@ class Tracker(TorchDispatchMode):
         self._known[key] = weakref.ref(storage, lambda _: self._freed(key)), size
         self.live, self.made = self.live + size, self.made + size
         self.peak = max(self.peak, self.live)
-        # What is raised inside a reverse pass leaves its graph in memory: the next operation outside of it tells.
+        # An error inside a reverse pass would leave its graph in memory: the next operation outside raises it.
         inside = torch._C._current_graph_task_id() != -1  # pyright: ignore[reportAttributeAccessIssue]
         if self.limit is not None and self.live > self.limit and not inside:
             raise OutOfMemory(f"more than {self.limit / 1e9:.2g} GB are needed")

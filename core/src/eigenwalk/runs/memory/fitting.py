@@ -17,7 +17,7 @@ from torch import Tensor
 
 from eigenwalk.errors import OutOfMemory, WalkError
 from eigenwalk.maths.linearise import FEW, Linearisation, Record
-from eigenwalk.maths.linearise.blocks import found
+from eigenwalk.maths.linearise.blocks import find_blocks
 from eigenwalk.maths.linearise.tracker import Tracker
 from eigenwalk.runs.memory.allocator import give_back
 from eigenwalk.runs.memory.words import in_words
@@ -129,7 +129,7 @@ def choose_fit(
 def _try_record(look: Linearisation, record: Record, latents: Tensor, room: int) -> tuple[Linearisation, Footprint]:
     """Return `look` recording as `record`, and its footprint; raises as `measure_footprint`."""
     bare = replace(look, differences=1.0)
-    blocks = found(lambda: bare.at(latents), room) if record == "blocks" else ()
+    blocks = find_blocks(lambda: bare.at(latents), room) if record == "blocks" else ()
     tried = replace(look, record=record, blocks=blocks, tangents=1)
     return tried, measure_footprint(tried, latents, room)
 

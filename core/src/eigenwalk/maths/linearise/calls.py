@@ -1,4 +1,4 @@
-"""What a generator or a feature gives, checked; whatever its code raises is said to be its own."""
+"""Calls of generators and features: what they return is checked, and what they raise names them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from eigenwalk.generator import Generator
 from eigenwalk.shapes import Images, Latents
 
 LACKING = ("can't allocate memory", "not enough memory", "out of memory", "defaultcpuallocator")
-"""What torch says of a lack of memory where it raises a RuntimeError like any other: on a CPU, and on MPS."""
+"""Words of the plain RuntimeError that torch raises on a CPU or on MPS when memory runs out."""
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Whether `error` tells of a lack of memory."""
+    """Whether `error` says that memory ran out."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError, OutOfMemory)):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in LACKING)
 
 
 @contextmanager
-def named(what: str) -> Iterator[None]:
-    """Whatever a plugin's code raises inside is said to be of `what`.
+def blame(what: str) -> Iterator[None]:
+    """Re-raise what a plugin's code raises as an error that names `what`.
 
     Raises:
-        OutOfMemory: memory did not suffice.
-        PluginError: anything else; errors of our own pass through.
+        OutOfMemory: memory ran out.
+        PluginError: anything else went wrong; eigenwalk's own errors pass through.
     """
     try:
         yield
@@ -47,15 +47,15 @@ def named(what: str) -> Iterator[None]:
 
 
 def images_of(generator: Generator, latents: Latents, function: Callable[[Tensor], Tensor] | None = None) -> Images:
-    """The images of `latents`, by `function` where it stands in for the generator's own call.
+    """Return the images of `latents`, made by `function` if it stands in for the generator's own call.
 
     Raises:
-        ContractError: they have another shape, or no gradient where one is asked for.
+        ContractError: they have another shape, or no gradient although one is needed.
         NumericalError: they are not finite at some rows.
-        PluginError, OutOfMemory: as `named`.
+        PluginError, OutOfMemory: as `blame`.
     """
     kind = type(generator).__name__
-    with named(f"the generator {kind} on latents {tuple(latents.shape)}"):
+    with blame(f"the generator {kind} on latents {tuple(latents.shape)}"):
         images = (function or generator)(latents)
     expected = (latents.shape[0], 3, *generator.resolution)
     if not isinstance(images, Tensor) or tuple(images.shape) != expected or not images.is_floating_point():
@@ -68,15 +68,15 @@ def images_of(generator: Generator, latents: Latents, function: Callable[[Tensor
             f"the images of the generator {kind} carry no gradient: it must not run under torch.no_grad or "
             "inference_mode, nor detach"
         )
-    finite(images.detach(), None, "image")
+    check_finite(images.detach(), None, "image")
     return images
 
 
 def values_of(name: str, feature: Feature, images: Images) -> Tensor:
-    """The feature's values of `images`, with a gradient where both have one; raises as `images_of`, and Undefined."""
+    """Return values of `images`, with a gradient if both have one; raises as `images_of`, and Undefined."""
     try:
         with (
-            named(f"the feature {name} on images {tuple(images.shape)}"),
+            blame(f"the feature {name} on images {tuple(images.shape)}"),
             torch.set_grad_enabled(images.requires_grad and feature.differentiable),
         ):
             values: Any = feature(images)
@@ -92,14 +92,14 @@ def values_of(name: str, feature: Feature, images: Images) -> Tensor:
             f"the feature {name} must return floating-point values (batch, ...), one row for each of "
             f"{len(images)} images, got {_a(values)}"
         )
-    finite(values.detach(), name, "value")
+    check_finite(values.detach(), name, "value")
     return values
 
 
-def frozen_near(name: str, feature: Feature, images: Images, remembered: tuple[Tensor, ...]) -> Feature:
-    """`feature` near the images, following what it `remembered` where it did.
+def freeze_near(name: str, feature: Feature, images: Images, remembered: tuple[Tensor, ...]) -> Feature:
+    """Return `feature` frozen near the images, following the object that it `remembered`, if any.
 
-    An Undefined without rows is asked again row by row, to know which.
+    If it is undefined without saying at which rows, each row is tried by itself.
     """
 
     def frozen(rows: slice = slice(None)) -> Feature:
@@ -107,17 +107,17 @@ def frozen_near(name: str, feature: Feature, images: Images, remembered: tuple[T
         return feature.follow(here, tuple(m[rows] for m in remembered)) if remembered else feature.at(here)
 
     try:
-        with named(f"the feature {name} in at() on images {tuple(images.shape)}"):
-            return _remembering(name, feature, frozen(), len(images))
+        with blame(f"the feature {name} in at() on images {tuple(images.shape)}"):
+            return _check_remembered(name, feature, frozen(), len(images))
     except Undefined as error:
         rows = error.rows
         if rows is None:
-            rows = tuple(i for i in range(len(images)) if not _defined(frozen, slice(i, i + 1)))
+            rows = tuple(i for i in range(len(images)) if not _is_defined(frozen, slice(i, i + 1)))
         raise Undefined(str(error), name, rows) from error
 
 
-def _remembering(name: str, feature: Feature, frozen: Feature, n: int) -> Feature:
-    """`frozen`, which remembers as many tensors of `n` rows as `feature` said."""
+def _check_remembered(name: str, feature: Feature, frozen: Feature, n: int) -> Feature:
+    """Return `frozen`, checked to remember as many tensors of `n` rows as `feature` declares."""
     sizes = [tuple(tensor.shape) for tensor in frozen.remembered]
     if len(sizes) != feature.memories or any(size[:1] != (n,) for size in sizes):
         raise ContractError(
@@ -127,7 +127,7 @@ def _remembering(name: str, feature: Feature, frozen: Feature, n: int) -> Featur
     return frozen
 
 
-def _defined(frozen: Callable[[slice], Feature], row: slice) -> bool:
+def _is_defined(frozen: Callable[[slice], Feature], row: slice) -> bool:
     try:
         frozen(row)
     except Undefined:
@@ -135,12 +135,8 @@ def _defined(frozen: Callable[[slice], Feature], row: slice) -> bool:
     return True
 
 
-def finite(tensor: Tensor, name: str | None, what: str) -> None:
-    """Nothing, where all of `tensor` ``(batch, ...)`` is finite.
-
-    Raises:
-        NumericalError: some rows are not; it names them and the feature, or the generator.
-    """
+def check_finite(tensor: Tensor, name: str | None, what: str) -> None:
+    """Raise NumericalError, naming rows and feature or generator, if `tensor` ``(batch, ...)`` is not finite."""
     good = tensor.flatten(1).isfinite().all(1) if tensor.ndim > 1 else tensor.isfinite()
     if not bool(good.all()):
         rows = tuple((~good).nonzero().flatten().tolist())
