@@ -25,7 +25,7 @@ OPTIONS = (
 
 @hookimpl
 def eigenwalk_open(path: Path, checkpoint: Checkpoint) -> GeneratorSpec | None:
-    """Recognise a generator.safetensors that the training of a miniature wrote."""
+    """Miniatures: generator.safetensors that their training writes."""
     if checkpoint.kind is not Kind.SAFETENSORS or not checkpoint.has_all(*OURS):
         return None
     return GeneratorSpec(
