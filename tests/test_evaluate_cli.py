@@ -250,3 +250,6 @@ def test_a_folder_of_something_else_is_left_alone(here: Here, place: Path) -> No
     code, said = here(*PAIR, "-o", "out")
     assert code == 4 and "letter.txt" in said
     assert {entry.name for entry in (place / "out").iterdir()} == {"letter.txt"}
+    (place / "out" / "letter.txt").rename(place / "out" / "grid.toml")
+    code, said = here(*PAIR, "-o", "out")
+    assert code == 4 and (place / "out" / "grid.toml").read_text() == "mine", "a grid of the user's own makes none ours"

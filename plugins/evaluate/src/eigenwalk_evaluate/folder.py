@@ -21,6 +21,7 @@ from eigenwalk.names.registry import Registry
 from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
 from eigenwalk.store import write_whole
+from eigenwalk.textfile import read_text
 from eigenwalk_evaluate.judge import Judged
 from eigenwalk_evaluate.limit import Limit
 from eigenwalk_evaluate.plan import Cell, Plan
@@ -30,6 +31,8 @@ from eigenwalk_evaluate.walked import Walked
 from eigenwalk_evaluate.work import Result, work
 
 CELLS, GRID = "cells", "grid.toml"
+MARK = "\n# What took part:\n#\n"
+"""In the grid that an evaluation writes: the folder is one of ours."""
 WAIT = 0.5
 """Seconds between two looks at what other processes are at."""
 KINDS: dict[str, type[Walked | Judged | Limit]] = {"walk": Walked, "lines": Walked, "judge": Judged, "limit": Limit}
@@ -65,7 +68,7 @@ def evaluate(
         OutputError: the folder holds something else, or it cannot be written.
     """
     left = list(plan.chosen(only))
-    _made(out)
+    _claim(out)
     try:
         with _lock(out):
             write_whole(out / GRID, grid_text(plan))
@@ -87,12 +90,7 @@ def grid_text(plan: Plan) -> str:
     """The grid with the versions, weights and files that took part, in TOML."""
     provenance = tomli_w.dumps({key: table for key, table in plan.provenance.items() if table})
     # As comments: what was evaluated can be read again, with other versions too.
-    return (
-        plan.grid.text()
-        + "\n# What took part:\n#\n"
-        + re.sub(r"^", "# ", provenance.strip(), flags=re.MULTILINE)
-        + "\n"
-    )
+    return plan.grid.text() + MARK + re.sub(r"^", "# ", provenance.strip(), flags=re.MULTILINE) + "\n"
 
 
 class _Work:
@@ -172,14 +170,16 @@ class _Work:
         return self.cells / f"{cell.key}.safetensors"
 
 
-def _made(out: Path) -> None:
-    """The folder, made where there is none."""
+def _claim(out: Path) -> None:
+    """Create the folder, or raise OutputError if it holds anything but an evaluation."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        others = {entry.name for entry in out.iterdir()} - {LOCK, f"{GRID}.part"}
+        others = {entry.name for entry in out.iterdir()} - {LOCK}
+        # A grid.toml of the user's own says nothing of what took part.
+        ours = (out / GRID).is_file() and MARK in read_text(out / GRID, "grid")
     except OSError as error:
         raise OutputError(f"cannot write in {out}: {reason(error)}; give another folder with --out") from error
-    if others and GRID not in others:
+    if not ours and any(not name.endswith(".part") for name in others):
         names = ", ".join(sorted(others)[:4]) + (", …" if len(others) > 4 else "")
         raise OutputError(f"{out} holds other files ({names}), not an evaluation: give another folder with --out")
 
