@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import timm
@@ -169,5 +170,5 @@ def test_a_file_passes_no_other_arguments_to_timm(tmp_path, monkeypatch, argumen
 
 def test_networks_that_labels_files_describe_open(tmp_path):
     path = classifier(tmp_path, arguments={"global_pool": "max", "stem_width": 12, "channels": [16, 24, 32, 48]})
-    model = attributes(("smile",), str(path)).chosen[0][0].model
+    model: Any = attributes(("smile",), str(path)).chosen[0][0].model
     assert model.conv1[0].weight.shape[0] == 12 and model.global_pool.pool_type == "max"

@@ -135,6 +135,8 @@ class See:
         self.images = generator(latents)
         none: Function = lambda images: images.new_zeros(len(images), 0)  # noqa: E731
         self._functions = varied, fixed or none
+        fixed_values = self._functions[1](self.images).shape[1]
+        self.blocks = (fixed_values,) if fixed_values else ()
         self.pushed = 0
 
     def push(self, V: Tensor) -> tuple[Tensor, Tensor]:

@@ -65,18 +65,13 @@ def test_the_masks_of_all_labels_fill_the_image(segformer, images):
     small = F.interpolate(images, (16, 16), mode="area")
     masks = [mask(label=(word,), model=str(segformer)).coverage(small) for word in ("wall", "couch", "lamp")]
     torch.testing.assert_close(torch.stack(masks).sum(0), torch.ones(3, 1, 16, 16))
-    inside = mask(label=("sofa",), model=str(segformer))
-    torch.testing.assert_close(inside(images) + inside.complement()(images), images)
-    torch.testing.assert_close(inside.complement().complement()(images), inside(images))
 
 
 def test_frozen_it_keeps_the_mask(segformer, images):
     projection = mask(label=("sofa",), model=str(segformer))
     frozen, other = projection.at(images), images.roll(1, 0)
     torch.testing.assert_close(frozen(other), other * projection.coverage(images))
-    torch.testing.assert_close(frozen.coverage(other), projection.coverage(images))
-    torch.testing.assert_close(frozen.complement()(other), other - frozen(other))
-    torch.testing.assert_close(frozen.complement().coverage(other), 1 - frozen.coverage(other))
+    torch.testing.assert_close(frozen.complement().coverage(other), 1 - projection.coverage(images))
     torch.testing.assert_close(frozen.distance(frozen(images), frozen(images + 0.1)), torch.full((3,), 0.1))
 
 

@@ -20,9 +20,8 @@ def test_the_mask_is_frozen_row_by_row(rooms: Seen) -> None:
 
 
 def test_several_parts_add_up(rooms: Seen) -> None:
-    one, two, both = (
-        parts.rooms(part=part).masks(rooms.samples[:3]) for part in ("sofa", "cushion", ("sofa", "cushion"))
-    )
+    named = (("sofa",), ("cushion",), ("sofa", "cushion"))
+    one, two, both = (parts.rooms(part=names).masks(rooms.samples[:3]) for names in named)
     torch.testing.assert_close(both, one + two)
 
 

@@ -68,12 +68,12 @@ class Preprocessing:
         if not kind.startswith("Segformer") or entries.get("do_center_crop") or entries.get("do_pad"):
             raise FileError(f"{path} is of a {kind}: only what SegformerImageProcessor does is known")
         size = entries.get("size", SIDE)
-        sides = (size.get("height"), size.get("width")) if isinstance(size, dict) else (size, size)
+        height, width = (size.get("height"), size.get("width")) if isinstance(size, dict) else (size, size)
         factor, mode = entries.get("rescale_factor", 1 / 255), RESAMPLE.get(entries.get("resample", 2))
         mean, std = entries.get("image_mean", MEAN), entries.get("image_std", STD)
         if (
             mode is None
-            or not all(isinstance(side, int) and 0 < side <= 8192 for side in sides)
+            or not (isinstance(height, int) and isinstance(width, int) and 0 < height <= 8192 and 0 < width <= 8192)
             or not all(isinstance(three, (list, tuple)) and len(three) == 3 for three in (mean, std))
             or not all(isinstance(number, (int, float)) for number in (factor, *mean, *std))
             or not all(std)
@@ -85,7 +85,7 @@ class Preprocessing:
         scale = 255.0 * factor if entries.get("do_rescale", True) else 255.0
         normal = entries.get("do_normalize", True)
         return cls(
-            size=sides if entries.get("do_resize", True) else None,
+            size=(height, width) if entries.get("do_resize", True) else None,
             mode=mode,
             scale=1.0 if abs(scale - 1) < 1e-6 else scale,
             mean=tuple(mean) if normal else (0.0,) * 3,

@@ -151,7 +151,7 @@ def prepare(
         except FileError:
             skipped.broken.append(path)
             continue
-        other = first.setdefault(hashlib.sha256(image.numpy()).digest(), row)
+        other = first.setdefault(hashlib.sha256(image.numpy().tobytes()).digest(), row)
         if other != row:
             if not bool((examples.values[other] == examples.values[row]).all()):
                 raise InputError(
