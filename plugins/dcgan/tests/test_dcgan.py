@@ -282,8 +282,8 @@ def test_other_networks_are_not_opened(tmp_path, name, state, message, ending):
     ],
 )
 def test_names_tell_other_networks(name, kind):
-    told = other_kind([name])
-    assert (told is None) if kind is None else kind in (told or "")
+    words = other_kind([name])
+    assert (words is None) if kind is None else kind in (words or "")
 
 
 class Counting(dict):

@@ -46,7 +46,7 @@ def facts(
 
     dim, one_hot = latent
     names = [layer.module.name for layer in layout.layers]
-    told = {
+    known = {
         "architecture": f"{_layers(layout)}; {names[0]} … {names[-1]}" + (f" under {state.key}" if state.key else ""),
         "sizes": f"{' → '.join(f'{width} x {height}' for height, width in sides)} ({_sized(layout, found, sized)})",
         "activation": f"{choices} ({origin('activation')})",
@@ -54,16 +54,16 @@ def facts(
         "latent": f"{dim} coordinates, {choices.latent} ({origin('latent')})",
     }
     if any(layer.kind == "norm" for layer in layout.layers):
-        told["norm"] = f"{choices.order} ({_order(layout, origin('order'))}), eps {choices.eps:g} ({origin('eps')})"
+        known["norm"] = f"{choices.order} ({_order(layout, origin('order'))}), eps {choices.eps:g} ({origin('eps')})"
     pairs = zip(layout.layers, layout.layers[1:], strict=False)
     if any(one.kind == "linear" and one.gap is None and after.kind != "norm" for one, after in pairs):
         behind = "with" if choices.after_linear else "without"
-        told["linear layers"] = f"{behind} an activation behind the last ({origin('after_linear')})"
+        known["linear layers"] = f"{behind} an activation behind the last ({origin('after_linear')})"
     if len(one_hot):
-        told["label"] = f"{int(one_hot.argmax())} of {len(one_hot)} classes, a one-hot behind the latent"
+        known["label"] = f"{int(one_hot.argmax())} of {len(one_hot)} classes, a one-hot behind the latent"
     if found.mismatch is not None:
-        told["running statistics"] = f"met to {found.mismatch:.2f} standard deviations on random latents"
-    return told | {"parameters": f"{sum(one.numel() for one in network.parameters()):,}"}
+        known["running statistics"] = f"met to {found.mismatch:.2f} standard deviations on random latents"
+    return known | {"parameters": f"{sum(one.numel() for one in network.parameters()):,}"}
 
 
 def _layers(layout: Layout) -> str:

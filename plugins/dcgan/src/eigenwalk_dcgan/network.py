@@ -125,15 +125,15 @@ class Blueprint:
         Raises:
             OptionError: what a norm is must be said.
         """
-        layer, sizing, made = self.layers[at], sizings.get(at), []
+        layer, sizing, modules = self.layers[at], sizings.get(at), []
         if self.is_activated(at, choices, sizings):
             slope = (choices.slope,) if choices.activation == "leaky" else ()
-            made.append(ACTIVATIONS[choices.activation](*slope))
+            modules.append(ACTIVATIONS[choices.activation](*slope))
         if at == self._unflattened:
-            made.append(nn.Unflatten(1, (layer.inputs, *self.start)))
+            modules.append(nn.Unflatten(1, (layer.inputs, *self.start)))
         if sizing and sizing.upsamples and not layer.shuffled:
             corners = False if choices.upsample == "bilinear" else None
-            made.append(nn.Upsample(scale_factor=sizing.stride, mode=choices.upsample, align_corners=corners))
+            modules.append(nn.Upsample(scale_factor=sizing.stride, mode=choices.upsample, align_corners=corners))
         tensors = self.tensors[at]
         if sizing and sizing.kind != layer.kind:
             tensors = fold(replace(layer, kind=sizing.kind), self.state)
@@ -141,10 +141,10 @@ class Blueprint:
             module = self._module(at, choices, sizing or Sizing(layer.kind, 1, 0))
         counted = {"num_batches_tracked": torch.tensor(0)} if "running_mean" in tensors else {}
         module.load_state_dict(tensors | counted, strict=False, assign=True)
-        made.append(module)
+        modules.append(module)
         if layer.shuffled:
-            made.append(nn.PixelShuffle(2))
-        return [one.eval().requires_grad_(False) for one in made]
+            modules.append(nn.PixelShuffle(2))
+        return [one.eval().requires_grad_(False) for one in modules]
 
     @property
     def _unflattened(self) -> int | None:
