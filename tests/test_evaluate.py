@@ -20,7 +20,7 @@ from eigenwalk.path import Role
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.walk import WalkOptions, walk
 from eigenwalk_evaluate.estimate import estimate
-from eigenwalk_evaluate.grid import Grid, merged, seeds
+from eigenwalk_evaluate.grid import Grid, merged
 from eigenwalk_evaluate.judge import Judged, judge, spread
 from eigenwalk_evaluate.limit import SLACK, Limit, limit
 from eigenwalk_evaluate.lines import REACH, lines
@@ -267,7 +267,7 @@ def test_a_grid_says_the_same_again() -> None:
         ({"generators": [ONE | {"judge": ["pixels"]}]}, "did you mean judges"),
         ({"generators": [ONE], "sedes": "0"}, "did you mean seeds"),
         ({"generators": [ONE], "levels": [0.5, 0.3]}, "rise"),
-        ({"generators": [ONE], "seeds": "0-"}, "ranges such as 0-3"),
+        ({"generators": [ONE], "seeds": "0-"}, "a range such as 0-3"),
         ({"generators": [ONE], "methods": []}, "methods"),
         ({"generators": [{"generator": "rooms", "attributes": {"features": ["a", "b"], "scores": ["c"]}}]}, "a score"),
         ({"generators": "rooms"}, "must be a list"),
@@ -280,7 +280,7 @@ def test_a_wrong_grid_says_what_is_wrong(entries: dict, said: str) -> None:
 
 def test_seeds_and_files_that_are_none(tmp_path: FilePath) -> None:
     with pytest.raises(RecipeError, match="0-3"):
-        seeds("3-1")
+        Grid.parse('seeds = "3-1"', "g.toml")
     with pytest.raises(RecipeError, match="cannot read"):
         Grid.read(tmp_path / "none.toml")
     with pytest.raises(RecipeError, match="not TOML"):

@@ -12,6 +12,7 @@ from eigenwalk.cli import main
 from eigenwalk.names import expression, resolve
 from eigenwalk.names.registry import Registry
 from eigenwalk.objects import compose
+from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.recipe import Recipe
 
 FIX, VARY = ["rooms.part(sofa) < 0.5", "appearance(mask(box=(0, 0, 0.5, 1)))"], ["0.5 * ~luminance", "pixels"]
@@ -33,6 +34,7 @@ def test_a_walk_parses_and_resolves_once(tmp_path: Path, monkeypatch: pytest.Mon
         (files("eigenwalk_miniatures") / "rooms/generator.safetensors").read_bytes()
     )
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(RunFolder, "_draw", lambda folder, whole: ([], ""))  # pictures take longer than this walk
     parsed: Counter[str] = Counter()
     resolved: Counter[str] = Counter()
     found: Counter[str] = Counter()

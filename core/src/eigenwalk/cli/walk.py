@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from eigenwalk.errors import InputError
 
 if TYPE_CHECKING:
     from eigenwalk.runs.recipe import Recipe
@@ -69,12 +65,13 @@ def walk(
     """
     from eigenwalk.cli.perform import perform
     from eigenwalk.runs.recipe import Recipe
+    from eigenwalk.runs.seeds import parse_seeds
 
     entries: dict[str, Any] = {
         "generator": generator,
         "fix": fix or [],
         "vary": vary or [],
-        "seeds": seeds(seed) if seed else None,
+        "seeds": parse_seeds(seed) if seed else None,
         "steps": steps,
         "paths": paths,
         "stride": stride,
@@ -112,22 +109,3 @@ def run(
     where = {"device": device, "batch": batch, "memory": memory}
     entries = dict(given) | {key: value for key, value in where.items() if value is not None}
     perform(Recipe.of(**entries), out, overwrite, quiet, "" if trust else str(recipe))
-
-
-def seeds(texts: Sequence[str]) -> list[int]:
-    """Return the seeds of texts such as ``0-3`` and ``7``, each once, in the order given.
-
-    >>> seeds(["0-2", "7", "1"])
-    [0, 1, 2, 7]
-
-    Raises:
-        InputError: a text is neither a number nor a range.
-    """
-    found: dict[int, None] = {}
-    for text in texts:
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", text.strip())
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-        if match is None or last < first or last - first >= 100_000:
-            raise InputError(f"--seed takes a whole number or a range such as 0-3, got {text!r}")
-        found.update(dict.fromkeys(range(first, last + 1)))
-    return list(found)

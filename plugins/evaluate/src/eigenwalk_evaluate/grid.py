@@ -6,7 +6,6 @@ Grid.of(generators=[{"generator": "rooms", "pairs": [{"fix": ["rooms.part(sofa)"
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from eigenwalk.errors import FileError, RecipeError
 from eigenwalk.names.entries import complaints
+from eigenwalk.runs.seeds import parse_seeds
 from eigenwalk.textfile import parse_toml, read_text
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -182,25 +182,6 @@ class Grid(Entry):
             raise RecipeError("\n".join(f"{head}{text}" for _, text in complaints(error, cls))) from None
 
 
-def seeds(text: str) -> tuple[int, ...]:
-    """The seeds of a text such as ``0-3, 7``, each once.
-
-    >>> seeds("0-2, 7, 1")
-    (0, 1, 2, 7)
-
-    Raises:
-        RecipeError: a part is neither a number nor a range.
-    """
-    found: dict[int, None] = {}
-    for part in text.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-        if last < first or last - first >= 100_000:
-            raise RecipeError(f"seeds are whole numbers or ranges such as 0-3, got {part.strip()!r}")
-        found.update(dict.fromkeys(range(first, last + 1)))
-    return tuple(found)
-
-
 def _written_out(entries: Any) -> Any:
     """The entries with texts of methods as tables, and ranges of seeds as numbers."""
     if isinstance(entries, list | tuple):
@@ -209,7 +190,7 @@ def _written_out(entries: Any) -> Any:
         return entries
     out = {key: _written_out(value) for key, value in entries.items()}
     if isinstance(out.get("seeds"), str):
-        out["seeds"] = seeds(out["seeds"])
+        out["seeds"] = parse_seeds(out["seeds"].split(","), "seeds")
     elif isinstance(out.get("seeds"), list) and all(isinstance(one, int) for one in out["seeds"]):
         out["seeds"] = list(dict.fromkeys(out["seeds"]))
     if isinstance(out.get("methods"), list):
