@@ -22,7 +22,6 @@ from eigenwalk.names.index import Entry, Index, merge, shipped_index
 from zookeeper import BAD, ESCAPE, HEAD, PLAIN, ZOO, Site
 
 ROOT = Path(__file__).parents[2]
-SAFE = [kind for kind in BAD if kind not in ("hangs", "kills", "complains", "crashes")]
 Command = Callable[..., tuple[int, str, str]]
 
 

@@ -65,6 +65,12 @@ ZOO = {
         "exit code 0: no licence key",
     ),
     "crashes": Animal("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "import", "by SIGSEGV"),
+    "closes_all": Animal("import os, time\nos.closerange(3, 256)\ntime.sleep(600)\n", "import", "it closed what"),
+    "scribbles": Animal(
+        "import os\nfor number in range(3, 20):\n    try: os.write(number, b'noise\\n')\n    except OSError: pass\n",
+        "import",
+        "it wrote where only answers go",
+    ),
     "hangs": Animal("import time\ntime.sleep(600)\n", "import", "it did not answer within"),
     "prints": Animal(f"import os\nprint('hello')\nos.write(1, b'hello')\n{PLAIN.format(name='zoo.prints')}"),
     "closes": Animal(f"import sys\nsys.stdout.close()\n{PLAIN.format(name='zoo.closes')}"),

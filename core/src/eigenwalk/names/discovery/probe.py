@@ -71,16 +71,20 @@ def ask_apart(
     waiting = list(sources)
     while waiting:
         with _child(waiting) as (process, lines, errors):
+            start = 0  # of what the next plugin complains, in the file `errors`
             while waiting:
-                source, start = waiting.pop(0), os.fstat(errors.fileno()).st_size
+                source = waiting.pop(0)
                 try:
                     line = _next(lines, timeout, lambda source=source: notify(source))
                     died = "" if line else _ending(process)
+                    if line:
+                        start, row = json.loads(line)
+                        yield Probe.of(source, row)
+                        continue
                 except queue.Empty:
                     died = f"it did not answer within {timeout:g} s"
-                if not died:
-                    yield Probe.of(source, json.loads(line))
-                    continue
+                except (ValueError, TypeError, KeyError):
+                    died = "it wrote where only answers go"
                 died += _last_line(errors, start)
                 yield Probe.of(source, answers.failed_row(source, died))
                 break
@@ -137,7 +141,10 @@ def _next(lines: queue.SimpleQueue[str], timeout: float, notify: Callable[[], No
 
 
 def _ending(process: subprocess.Popen[str]) -> str:
-    code = process.wait()
+    try:
+        code = process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        return "it closed what answers go through"
     if code >= 0:
         return f"it ended the process, with exit code {code}"
     names = {one.value: one.name for one in signal.Signals}
@@ -151,12 +158,13 @@ def _last_line(errors: IO[bytes], start: int) -> str:
 
 
 def answer_all(rows: Sequence[Sequence[Any]]) -> None:
-    """Ask the plugins of `rows` and write a line of JSON for each; run in a process of its own."""
+    """Ask the plugins of `rows`, and write a line of JSON for each with how long standard error has become by then."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # plugins may print what they like
     for plugin, value, distribution, version, info in rows:
         source = Source.of(plugin, value, distribution, version, Path(info) if info else None)
-        print(json.dumps(_answer(source)), file=out, flush=True)
+        row = _answer(source)
+        print(json.dumps([os.fstat(2).st_size, row]), file=out, flush=True)
     os._exit(0)  # without waiting for threads that imports left behind
 
 
