@@ -6,12 +6,16 @@ import io
 import json
 import os
 import pickle
+import random
 import struct
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from eigenwalk.checkpoint import Checkpoint, Record
 from eigenwalk.checkpoint.machine import Machine
@@ -282,3 +286,32 @@ def test_one_storage_does_not_serve_as_many_tensors(tmp_path):
     assert found.tensors["value"].shape == (10**6,)
     with pytest.raises(FileError, match="more than the file has room for"):
         found.state_dict("value").load()
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize("kind", ["zip", "legacy", "pickle", "safetensors"])
+def test_a_damaged_file_opens_or_is_refused_in_words(kind, tmp_path):
+    """Bytes changed, bits flipped, ends cut, parts repeated: FileError is all that is raised."""
+    held, path = {"g": {"a.weight": torch.randn(8, 8), "b": torch.ones(3)}, "epoch": 3}, tmp_path / "x"
+    if kind == "safetensors":
+        save_file(held["g"], path)
+    elif kind == "pickle":
+        path.write_bytes(pickle.dumps(held))
+    else:
+        torch.save(held, path, _use_new_zipfile_serialization=kind == "zip")
+    whole, draw = path.read_bytes(), random.Random(0)
+    for turn in range(400):
+        data = bytearray(whole)
+        at = draw.randrange(len(data))
+        if turn % 4 == 0:
+            data[at] = draw.randrange(256)
+        elif turn % 4 == 1:
+            data[at] ^= 1 << draw.randrange(8)
+        elif turn % 4 == 2:
+            del data[at:]
+        else:
+            data[at:at] = data[draw.randrange(at + 1) : at]
+        path.write_bytes(data)
+        with suppress(FileError):
+            found = Checkpoint(path).state_dict("a.weight")
+            assert found is None or found.load()
