@@ -141,13 +141,13 @@ def test_discriminator_gives_one_logit_an_image() -> None:
 
 def test_one_counts_components() -> None:
     mask = torch.zeros(64, 64)
-    assert not measures.one(mask)
+    assert not measures.shows_one(mask)
     mask[10:40, 10:40] = 1
-    assert measures.one(mask)
+    assert measures.shows_one(mask)
     mask[60:62, 60:62] = 1
-    assert measures.one(mask), "a speck is ignored"
+    assert measures.shows_one(mask), "a speck is ignored"
     mask[50:60, 10:40] = 1
-    assert not measures.one(mask)
+    assert not measures.shows_one(mask)
 
 
 def test_nearest_finds_a_copy() -> None:

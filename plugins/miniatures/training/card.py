@@ -171,14 +171,14 @@ def _commands(world: Miniature, notes: dict[str, dict[str, Any]], renders: int) 
 
 def _people(world: Miniature, figures: dict[str, Any], trained: str) -> str:
     """The sections on identity and attributes."""
-    told, r2 = figures["verification"], figures["explained_attributes"]
-    moved = told["moved"]
+    verified, r2 = figures["verification"], figures["explained_attributes"]
+    moved = verified["moved"]
     others = [name for name in world.factors.names if name not in world.identity]
-    rows = {"renders": told["renders"]}
+    rows = {"renders": verified["renders"]}
     rows |= {
-        f"renders, people that differ in {k} factor{'s' * (k != '1')}": values for k, values in told["hard"].items()
+        f"renders, people that differ in {k} factor{'s' * (k != '1')}": values for k, values in verified["hard"].items()
     }
-    rows["samples"] = told["samples"]
+    rows["samples"] = verified["samples"]
     beside = zip_longest(world.identity, others)
     return PEOPLE.format(
         size=len(world.identity),
@@ -190,8 +190,8 @@ def _people(world: Miniature, figures: dict[str, Any], trained: str) -> str:
             f"{v['mean_same']:.3f} | {v['mean_different']:.3f} |"
             for name, v in rows.items()
         ),
-        threshold=told["renders"]["threshold"],
-        moved_number=told["moved_images"],
+        threshold=verified["renders"]["threshold"],
+        moved_number=verified["moved_images"],
         moved="\n".join(
             "| " + " | ".join(f"{name} | {moved[name]:.3f}" if name else " | " for name in pair) + " |"
             for pair in beside

@@ -1,4 +1,4 @@
-"""Fits a network on endless batches of renders; resumes, logs, anneals."""
+"""Fits a network to endless batches of renders; resumes, logs, anneals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Course:
-    """How long and how fast one fit goes."""
+    """Length and learning rate of a fit."""
 
     images: int
     batch: int = 64
@@ -83,7 +83,7 @@ def fit(
 
 
 def wear(images: Tensor, random: torch.Generator) -> Tensor:
-    """The images as a generator might give them: blurred, noisy, each by its own random amount.
+    """Blur images and add noise, each by its own random amount, as a generator might.
 
     `images (batch, 3, height, width)` in [0, 1]; the result keeps shape and range.
     """

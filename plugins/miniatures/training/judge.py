@@ -3,7 +3,7 @@
     python -m training.judge rooms --renders DIR --pictures DIR --card FILE
 
 `--renders` is the folder that `training.data` filled; its images are searched for those nearest to
-samples. All other renders are drawn with seeds that no training run uses.
+samples. All other renders have seeds that no training run uses.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from training.data import Renders
 from training.store import save_grid
 
 FRESH = 900_000
-"""Seed of the renders that judge: training draws its seeds far below."""
+"""Seed of the renders for judging: the seeds of training lie far below."""
 
 
 @dataclass(frozen=True)

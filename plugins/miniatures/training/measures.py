@@ -1,4 +1,4 @@
-"""What the judge measures: sofas counted, masks overlapped, factors explained and compared."""
+"""Measures for the model card: subjects counted, overlap of masks, factors explained and compared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DECENT = 0.04
 covers about 0.08."""
 
 
-def one(mask: Tensor, threshold: float = 0.5) -> bool:
+def shows_one(mask: Tensor, threshold: float = 0.5) -> bool:
     """Whether soft `mask (height, width)` shows exactly one object.
 
     Thresholded at `threshold`, with pixels touching at edges or corners joined and specks ignored:
@@ -32,7 +32,7 @@ def one(mask: Tensor, threshold: float = 0.5) -> bool:
 
 def share_with_one(masks: Tensor) -> float:
     """The share of `masks (batch, height, width)` that show exactly one object."""
-    return sum(one(mask) for mask in masks) / len(masks)
+    return sum(shows_one(mask) for mask in masks) / len(masks)
 
 
 def overlap(found: Tensor, true: Tensor) -> Tensor:

@@ -31,9 +31,9 @@ def differing(world: Miniature, n: int, factors: int, random: torch.Generator) -
 
 
 def code(shares: Tensor) -> Tensor:
-    """The unit vectors `(batch, 2 factors)` of people, given as shares `(batch, factors)` in [0, 1].
+    """The unit vectors `(batch, 2 factors)` that stand for people, given as shares `(batch, factors)` in [0, 1].
 
-    Every factor has a half circle of its own, so that each counts alike: 1 - cos between two people is the mean over
+    Each factor has a half circle of its own, so that all count alike: 1 - cos between two people is the mean over
     the factors of 1 - cos(π Δ), Δ the difference of the two shares; 0.595 between people drawn at random.
     """
     angle = math.pi * shares

@@ -1,4 +1,4 @@
-"""Writes what training keeps: states, networks, picture grids; a kill leaves the old file whole."""
+"""Saves what training keeps: states, networks, picture grids; if it is killed, the old file stays whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well an identity embedding tells people apart whom it never saw, and what else moves it."""
+"""How well an identity embedding distinguishes people that it never saw, and what else moves it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training.pairing import Pairing
 from training.people import differing, drawn
 
 UNSEEN = 950_000
-"""Seed of the people that verify: training draws its own far below."""
+"""Seed of the people for verification: the seeds of training lie far below."""
 
 Draw = Callable[[Tensor], Tensor]
 """Images of factor values `(n, factors)`, in their units."""
@@ -44,7 +44,7 @@ def accepted(same: Tensor, different: Tensor, false: float = 0.01) -> float:
 
 
 def figures(same: Tensor, different: Tensor) -> dict[str, float]:
-    """What is reported of two sets of distances."""
+    """The reported figures of two sets of distances."""
     error, threshold = equal_error(same, different)
     return {
         "pairs": len(same),
@@ -70,7 +70,7 @@ def distances(embedder: Callable[[Tensor], Tensor], draw: Draw, one: Tensor, two
 def told_apart(
     world: Miniature, embedder: Callable[[Tensor], Tensor], draw: Draw, n: int, factors: int | None = None
 ) -> dict[str, float]:
-    """Verification on n pairs of pictures of one person and n of two, all that is not identity drawn anew.
+    """Verify on n pairs of pictures of one person and n of two, with everything but identity drawn anew.
 
     With `factors` the two people of a pair differ in that many identity factors alone.
     """

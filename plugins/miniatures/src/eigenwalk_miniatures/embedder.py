@@ -1,4 +1,4 @@
-"""The identity embedding: a timm residual network whose unit vectors tell a renderer's people apart."""
+"""The identity embedding: a timm residual network whose unit vectors distinguish the painted people."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Embedder(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Unit vectors `(batch, 2 factors)`. Images of any size, seen in 64 x 64."""
+        """Unit vectors `(batch, 2 factors)`. Images of any size, resized to 64 x 64."""
         if images.shape[-2:] != (64, 64):
             images = F.interpolate(images, (64, 64), mode="bilinear", antialias=True)
         return F.normalize(self.net(images * 2 - 1), dim=1)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Factor:
-    """One number that the painter reads: drawn evenly from [low, high]."""
+    """A number that the painter reads, drawn uniformly from [low, high]."""
 
     name: str
     low: float
@@ -62,12 +62,12 @@ class FactorTable:
         return low + shares * (high - low)
 
     def share(self, values: Tensor) -> Tensor:
-        """Shares of the range, `(batch, factors)`, 0 at `low` and 1 at `high`: inverse of `scale`."""
+        """Shares of the range, `(batch, factors)`, 0 at `low` and 1 at `high`: the inverse of `scale`."""
         low, high = (bound.to(values) for bound in self.bounds())
         return (values - low) / (high - low)
 
     def sample(self, n: int, seed: int) -> Tensor:
-        """`(n, factors)` values, each drawn evenly and independently from its range."""
+        """Draw `(n, factors)` values, each uniformly and independently from its range."""
         import torch
 
         return self.scale(torch.rand(n, len(self), generator=torch.Generator().manual_seed(seed)))

@@ -1,4 +1,4 @@
-"""What a miniature is: factors, parts and a painter, found by name; no torch at import."""
+"""What a miniature is: factors, parts and a painter; no torch at import."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Miniature:
     factors: FactorTable
     parts: tuple[str, ...]
     subject: str
-    """What every image shows exactly one of."""
+    """The thing of which every image shows exactly one."""
     subject_parts: tuple[str, ...]
-    """The parts that it is made of."""
+    """The parts that make up the subject."""
     identity: tuple[str, ...] = ()
     """The factors that make a person, where the miniature shows people."""
 
@@ -45,7 +45,7 @@ class Miniature:
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """What is trained: people are also told apart, and walks among them optimise a network of their own."""
+        """The names of what is trained; for people also an embedding, and attributes for walks to optimise."""
         return ("generator", "segmenter", "regressor", *(("attributes", "embedder") if self.identity else ()))
 
     def weights(self, network: str) -> Traversable:

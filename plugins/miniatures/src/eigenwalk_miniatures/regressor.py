@@ -24,7 +24,7 @@ class Regressor(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Shares `(batch, factors)`; not cut to [0, 1]. Images of any size, seen in 64 x 64."""
+        """Shares `(batch, factors)`; not cut to [0, 1]. Images of any size, resized to 64 x 64."""
         if images.shape[-2:] != (64, 64):
             images = F.interpolate(images, (64, 64), mode="bilinear", antialias=True)
         return self.net(images * 2 - 1) * 0.5 + 0.5
@@ -33,8 +33,8 @@ class Regressor(nn.Module):
 class Attributes(Regressor):
     """The same reading by another network, trained apart from another seed: what walks hold and vary.
 
-    A walk that optimises what one network says may fool that network; the other one, of another architecture,
-    tells. This one is timm's `resnetv2_18` with one pre-activation block a stage (He et al. 2016, arXiv 1603.05027),
+    A walk that optimises one network's reading may fool that network; another one, of another architecture, shows it.
+    This one is timm's `resnetv2_18` with one pre-activation block a stage (He et al. 2016, arXiv 1603.05027),
     narrower, with a smooth activation, as walks differentiate it.
     """
 

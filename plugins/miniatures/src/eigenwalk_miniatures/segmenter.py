@@ -1,4 +1,4 @@
-"""The part segmenter: a small U-Net that says to which part each pixel belongs.
+"""The part segmenter: a small U-Net that assigns each pixel to a part.
 
 Ronneberger et al. 2015 (arXiv 1505.04597), with group normalisation, which treats every image alone.
 """
@@ -52,7 +52,7 @@ class Segmenter(nn.Module):
     def masks(self, images: Tensor) -> Tensor:
         """Soft masks `(batch, parts, height, width)` of any image size; they sum to 1 at a pixel.
 
-        Images of another size than a multiple of 8 up to 96 pixels are looked at in 64 x 64.
+        Images of another size are segmented at 64 x 64.
         """
         size = images.shape[-2:]
         side = (64, 64)
