@@ -12,8 +12,6 @@ import eigenwalk
 from eigenwalk.errors import CompositionError, ContractError, InputError, UnknownName
 from eigenwalk.feature import FunctionFeature
 from eigenwalk.generator import FunctionGenerator
-from eigenwalk.maths.linearise import Linearisation
-from eigenwalk.maths.linearise.slope import slopes
 from eigenwalk.names.registry import Registry
 from eigenwalk.path import Path
 from eigenwalk.runs.recipe import Recipe
@@ -200,13 +198,6 @@ def test_a_function_without_a_gradient_is_refused_and_not_walked_as_if_it_held(r
     other = {"fix": "vary", "vary": "fix"}[part]
     with pytest.raises(ContractError, match="carry no gradient, so it can neither be held nor varied"):
         eigenwalk.run(generator, **{part: [flat], other: ["pixels"]}, registry=registry, steps=1)
-
-
-def test_a_derivative_that_is_zero_is_told(registry):
-    generator = FunctionGenerator(generate_small, latent_dim=6, resolution=(4, 4))
-    rounded = FunctionFeature(lambda x: (8 * x.mean((2, 3))).round())
-    look = Linearisation(generator, (("rounded", rounded), ("mean", FunctionFeature(lambda x: x.mean((2, 3))))))
-    assert slopes(look, generator.sample(2, 0)) == ("zero", "some")
 
 
 def generate_small(z):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -40,9 +42,19 @@ def test_so_is_a_generator(says):
         check_contract(looking(generator=generator), Z.float())
 
 
+def test_a_derivative_that_is_zero_is_noted_and_one_that_is_missing_refused():
+    look = looking(lambda x: (8 * x.mean((2, 3))).round(), lambda x: x.mean((2, 3)))
+    (note,) = check_contract(look, Z.float())
+    assert "the derivative of feature 0 at the start is zero" in note
+    with pytest.raises(ContractError, match="the values of feature 0 carry no gradient"):
+        check_contract(looking(lambda x: x.detach().mean((2, 3))), Z.float())
+    assert check_contract(replace(look, differences=0.1), Z.float()) == []
+
+
 def test_what_keeps_the_contract_passes():
-    features = [("constant", FunctionFeature(lambda x: x.new_ones(len(x)))), ("anchored", Anchored(G))]
-    # The first sample alone has a value, and not even that one: both are told elsewhere.
-    features += [("part", Defined(G, float(G.read(G(Z))[0, 0]) + 0.01)), ("nowhere", Defined(G, -100.0))]
-    check_contract(Linearisation(G, tuple(features), dtype=torch.float64), Z.double())
+    features = [("constant", FunctionFeature(lambda x: 0 * x.mean((1, 2, 3)))), ("anchored", Anchored(G))]
+    # It has a value at the first sample, and perhaps at no other.
+    features += [("part", Defined(G, float(G.read(G(Z))[0, 0]) + 0.01))]
+    (note,) = check_contract(Linearisation(G, tuple(features), dtype=torch.float64), Z.double())
+    assert "the derivative of constant" in note
     check_contract(looking(lambda x: x.float().flatten(1), dtype=torch.float64), Z.double())

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eigenwalk.direction import Directions
+    from eigenwalk.direction import Directions, Method
     from eigenwalk.errors import EigenwalkError
     from eigenwalk.feature import Feature, FunctionFeature, Projection
     from eigenwalk.generator import FunctionGenerator, Generator
@@ -29,6 +29,7 @@ _HOME = {
     "FunctionFeature": "feature",
     "FunctionGenerator": "generator",
     "Generator": "generator",
+    "Method": "direction",
     "Path": "path",
     "Projection": "feature",
     "Recipe": "runs.recipe",
@@ -48,6 +49,7 @@ __all__ = [
     "FunctionFeature",
     "FunctionGenerator",
     "Generator",
+    "Method",
     "Path",
     "Projection",
     "Recipe",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -21,25 +22,40 @@ ROUNDING = 1e-3
 
 
 @torch.no_grad()
-def check_contract(look: Linearisation, latents: Tensor) -> None:
-    """Check generator and features at `latents` ``(1, latent)``, by itself and beside another sample.
+def check_contract(look: Linearisation, latents: Tensor) -> list[str]:
+    """Check generator and features at `latents` ``(1, latent)``, alone and beside another sample; return notes.
 
     Raises:
-        ContractError: values have a wider dtype than images, or what is given differs from call to call, or with the
-            batch; it names which.
-        PluginError, OutOfMemory: as `Linearisation.at`.
+        ContractError: values have a wider dtype than images, carry no gradient, or differ from call to call or with
+            the rest of the batch; it names the feature, or the generator.
+        WalkError, PluginError, OutOfMemory: as `Linearisation.at`.
     """
-    generator = look.generator
+    generator, notes = look.generator, []
     other = generator.sample(1, SEED).to(latents)
     alone = images_of(generator, latents)
-    try:
+    with suppress(OutOfMemory):  # two images do not fit: paths will be walked one at a time
         pair = images_of(generator, torch.cat([latents, other]))
-    except OutOfMemory:  # one path at a time is walked then
-        return
-    what = f"the generator {type(generator).__name__}"
-    _check_row(what, "images", pair, alone, lambda: images_of(generator, latents))
-    for name, feature in look.features:
-        _check_feature(name, feature, alone, pair)
+        what = f"the generator {type(generator).__name__}"
+        _check_row(what, "images", pair, alone, lambda: images_of(generator, latents))
+        for name, feature in look.features:
+            _check_feature(name, feature, alone, pair)
+    for name, feature in look.features if look.differences is None else ():
+        if feature.differentiable and not _has_slope(look, name, feature, alone):
+            notes.append(f"the derivative of {name} at the start is zero: there it neither holds nor varies anything")
+    return notes
+
+
+def _has_slope(look: Linearisation, name: str, feature: Feature, images: Tensor) -> bool:
+    """Whether values change with the image; a feature without a gradient would seem to hold whatever happened."""
+    pixels, (values,) = look.recorded_features(((name, freeze_near(name, feature, images, ())),), images)
+    if not values.requires_grad:
+        raise ContractError(
+            f"the values of {name} carry no gradient, so it can neither be held nor varied: leave out detach, "
+            "no_grad and NumPy, or make it a Feature with differentiable = False, of which differences are taken"
+        )
+    random = torch.randn(values.shape, generator=torch.Generator().manual_seed(0)).to(values)
+    (gradient,) = torch.autograd.grad(values, pixels, random, allow_unused=True)
+    return gradient is not None and bool(gradient.any())
 
 
 def _check_feature(name: str, feature: Feature, alone: Tensor, pair: Tensor) -> None:
@@ -57,7 +73,7 @@ def _check_feature(name: str, feature: Feature, alone: Tensor, pair: Tensor) -> 
             together = measure(pair)
         except Undefined:  # at the other image, most likely; the mirror image of the first is more like it
             together = measure(torch.cat([alone, alone.flip(-1)]))
-    except Undefined:  # where a path begins, or ends, it is told
+    except Undefined:  # a path that begins there ends, and says so
         return
     _check_row(name, "values", together, values, lambda: measure(alone))
 

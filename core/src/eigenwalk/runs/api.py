@@ -20,14 +20,13 @@ import torch
 
 from eigenwalk.checkpoint import sharing
 from eigenwalk.direction import Method
-from eigenwalk.errors import ContractError, InputError
+from eigenwalk.errors import InputError
 from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
 from eigenwalk.maths.contract import check_contract
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.linearise.agreement import describe_agreement
 from eigenwalk.maths.linearise.precision import half_dtype
-from eigenwalk.maths.linearise.slope import slopes
 from eigenwalk.maths.problem import Problem
 from eigenwalk.maths.typical import latent_scale, typical_distance, typical_region
 from eigenwalk.names.expression import Held, Weighted, parse
@@ -166,8 +165,7 @@ def _prepare(
     look = Linearisation(generator, named, differences=h, dtype=dtype)
     # First, since typical distances take their time: a function or a budget that will not do is refused at once.
     first = first_start(look, recipe.seeds, device)
-    check_contract(look, first)
-    notes = [*generator.notes, *_flat(look, first)]
+    notes = [*generator.notes, *check_contract(look, first)]
     fit = choose_fit(look, first, len(recipe.seeds) * recipe.paths, budget, recipe.batch)
     typical = {role.name: role.typical for role in roles}
     for term in terms:
@@ -186,24 +184,6 @@ def _prepare(
     everything = tuple(dict.fromkeys([*used, *brought, *(one for term in terms for one in term.used)]))
     recipe = recipe.model_copy(update={"batch": fit.batch, **provenance(everything)})
     return Run(recipe, problem, _options(recipe, method), tuple(notes))
-
-
-def _flat(look: Linearisation, latents: torch.Tensor) -> list[str]:
-    """Return a notice of each feature whose derivative is zero at the start.
-
-    Raises:
-        ContractError: a feature has none at all, and would seem to hold whatever it did.
-    """
-    notes = []
-    for (name, _), slope in zip(look.features, slopes(look, latents), strict=True):
-        if slope == "none":
-            raise ContractError(
-                f"the values of {name} carry no gradient, so it can neither be held nor varied: leave out detach, "
-                "no_grad and NumPy, or make it a Feature with differentiable = False, of which differences are taken"
-            )
-        if slope == "zero":
-            notes.append(f"the derivative of {name} at the start is zero: there it neither holds nor varies anything")
-    return notes
 
 
 def _options(recipe: Recipe, method: Method) -> WalkOptions:

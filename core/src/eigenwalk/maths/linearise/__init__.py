@@ -13,7 +13,6 @@ holds the images `G(z)`, every feature as it stands near them, and its values, a
     attention   makes fused attention differentiable
     blocks      recording by blocks, if a whole pass does not fit into memory
     precision   the generator's derivatives in bfloat16 or float16
-    slope       whether a feature has a derivative where a walk begins
     tracker     counts the memory that it takes
 """
 
