@@ -161,4 +161,4 @@ def test_commands_that_are_only_shown_could_be_typed(page):
         assert not complaint(words), f"{page.name}, line {line}: {shlex.join(words)}"
         for option, expression in pairwise(words):
             if option in ("--fix", "--vary"):
-                weights.wanted(expression)  # reads it, and finds every name and option
+                weights.needed_items(expression)  # reads it, and finds every name and option

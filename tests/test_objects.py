@@ -15,7 +15,7 @@ import eigenwalk
 from eigenwalk import store
 from eigenwalk.errors import OptionError, WeightsError
 from eigenwalk.names.registry import Registry
-from eigenwalk.weights import fetching, items, wanted
+from eigenwalk.weights import fetching, items, needed_items
 
 PAINTER = """
 import torch
@@ -148,7 +148,7 @@ def test_weights_are_fetched_checked_and_opened(networks, monkeypatch, tmp_path)
         monkeypatch.setattr(segformer, "presets", lambda: {"ade20k": small})
         with pytest.raises(WeightsError, match="weights fetch"):
             mask(label=("sofa",), model="ade20k")
-        item = next(one for one in items.declared(offer) if one.weights.file == made.file)
+        item = next(one for one in items.declared_items(offer) if one.weights.file == made.file)
         fetching.obtain(replace(item, weights=made))
     assert store.find(made, "mask").read_bytes() == data
     projection = mask(label=("sofa",), model="ade20k")
@@ -166,9 +166,9 @@ def test_weights_are_fetched_checked_and_opened(networks, monkeypatch, tmp_path)
     ],
 )
 def test_an_expression_says_which_weights_it_needs(text, files):
-    assert [item.weights.file for item in wanted(text)] == files
+    assert [item.weights.file for item in needed_items(text)] == files
 
 
 def test_words_that_name_no_network_are_answered_before_a_download():
     with pytest.raises(OptionError, match="did you mean sofa"):
-        wanted("mask(label=sofaa)")
+        needed_items("mask(label=sofaa)")

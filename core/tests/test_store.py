@@ -112,13 +112,13 @@ def test_a_file_that_changed_is_hashed_again_though_its_time_is_set_back(path, h
 
 
 def test_a_sum_that_was_remembered_for_another_file_is_not_believed(path, hashed):
-    store.remember(path, OTHER)
+    store.remember_sha256(path, OTHER)
     with pytest.raises(WeightsError, match=OTHER):
         store.find(declared(), "toy")
     copy = path.with_name("y.pt")
     copy.write_bytes(b"other")
     copy.with_name("y.pt.checked").write_bytes(path.with_name("x.pt.checked").read_bytes())
-    assert store.checked(copy) == OTHER and hashed == ["y.pt"], "what a copied folder remembers is of other inodes"
+    assert store.sha256_of(copy) == OTHER and hashed == ["y.pt"], "what a copied folder remembers is of other inodes"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", '{"state": []}', '{"sha256": 3, "state": 4}', "\0\xff"])
@@ -129,8 +129,8 @@ def test_a_damaged_note_costs_a_hash_and_no_more(path, hashed, text):
 
 
 def test_a_note_is_no_sum_of_other_characters(path):
-    store.remember(path, "no sum")
-    assert store.known(path) is None
+    store.remember_sha256(path, "no sum")
+    assert store.known_sha256(path) is None
 
 
 def test_a_store_that_cannot_be_written_is_hashed_each_time(path, hashed, monkeypatch):
@@ -165,15 +165,15 @@ def test_a_file_without_a_published_sum_needs_a_recorded_one(path):
     unsummed = declared(sha256=None)
     with pytest.raises(WeightsError, match=r"(?s)nobody has published the SHA-256 of .*--sha256 HEX .*--trust"):
         store.find(unsummed, "toy")
-    store.record(unsummed, SUM)
+    store.record_sha256(unsummed, SUM)
     assert store.find(unsummed, "toy") == path
     told = subprocess.run(["sha256sum", "-c", "x.pt.sha256"], cwd=path.parent, capture_output=True, text=True)
     assert told.returncode == 0, told
-    store.record(unsummed, OTHER)
+    store.record_sha256(unsummed, OTHER)
     with pytest.raises(WeightsError, match=OTHER):
         store.find(unsummed, "toy")
     path.with_name("x.pt.sha256").write_text("no sum")
-    assert store.sum_of(unsummed) is None
+    assert store.expected_sha256(unsummed) is None
 
 
 def test_what_ships_in_a_package_is_not_in_the_store():
@@ -182,8 +182,8 @@ def test_what_ships_in_a_package_is_not_in_the_store():
 
 
 def test_what_is_found_is_noted(path):
-    with store.noting() as outer:
-        with store.noting() as inner:
+    with store.collect_used() as outer:
+        with store.collect_used() as inner:
             store.find(declared(), "toy")
         assert inner == [("toy/x.pt", SUM)] and not outer
         store.find(declared(), "toy")

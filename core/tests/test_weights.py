@@ -149,7 +149,7 @@ def command(toy: Toy, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixt
 
 def files(*expressions: str, **also) -> list[str]:
     """The files that expressions need."""
-    return [item.weights.file for item in weights.wanted(expressions, **also)]
+    return [item.weights.file for item in weights.needed_items(expressions, **also)]
 
 
 def listed(said: Said) -> dict[str, dict]:
@@ -188,7 +188,7 @@ def test_two_packages_with_one_name(toy):
     with pytest.raises(AmbiguousName, match=r'toy\(package="eigenwalk-twin"\)'):
         files("toy", registry=registry)
     assert files('toy(package="eigenwalk-toy")', registry=registry) == ["toy/a.pt"]
-    (item,) = weights.wanted('toy(package="eigenwalk-toy")', registry)
+    (item,) = weights.needed_items('toy(package="eigenwalk-toy")', registry)
     assert item.names == ('toy(kind=a, package="eigenwalk-toy")',)
     assert files(item.names[0], registry=registry) == ["toy/a.pt"], "the command of an error names the same file"
 
@@ -325,7 +325,7 @@ def test_list(command, toy):
 
 def test_list_reads_no_file_and_needs_no_torch(toy):
     weights.fetch("toy")
-    store.place(weights.wanted("toy")[0].weights).with_name("a.pt.checked").unlink()
+    store.place(weights.needed_items("toy")[0].weights).with_name("a.pt.checked").unlink()
     code = (
         "import sys, hashlib; hashlib.file_digest = None\nfrom eigenwalk.cli import main\nmain()\n"
         "print([n for n in ('torch', 'numpy', 'typer', 'rich', 'pydantic', 'httpx2') if n in sys.modules])"
@@ -342,12 +342,12 @@ def test_verify_hashes_anew(command, toy):
     assert command("verify").code == 0
     path = toy.store / "toy" / "a.pt"
     path.write_bytes(b"?" + toy.publisher.data[1:])
-    store.remember(path, toy.publisher.sha256)  # what a note that is wrong would hide
-    assert store.find(weights.wanted("toy")[0].weights, "toy") == path
+    store.remember_sha256(path, toy.publisher.sha256)  # what a note that is wrong would hide
+    assert store.find(weights.needed_items("toy")[0].weights, "toy") == path
     said = command("verify")
     assert said.code == 4 and 'eigenwalk weights fetch "toy(kind=a)"' in said.err and "toy(kind=b)" not in said.err
     with pytest.raises(WeightsError, match="damaged"):
-        store.find(weights.wanted("toy")[0].weights, "toy")
+        store.find(weights.needed_items("toy")[0].weights, "toy")
     assert command("verify", "toy(kind=b)").code == 0
     said = command("verify", "toy(kind=c)")
     assert said.code == 4 and "missing" in said.err
@@ -438,7 +438,7 @@ def test_describe_says_what_is_here(toy, capfd):
 def test_addresses_and_sums_are_never_folded(monkeypatch, capfd):
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.delenv("EIGENWALK_MIRROR", raising=False)
-    (item,) = weights.wanted("mask(model=ade20k)")
+    (item,) = weights.needed_items("mask(model=ade20k)")
     for words in (["describe", "mask"], ["weights", "fetch", "mask(model=ade20k)"]):
         monkeypatch.setattr("sys.stdin", io.StringIO())
         with pytest.raises(SystemExit):
@@ -451,7 +451,7 @@ def test_the_guide_lists_every_file_of_this_repository():
     page = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
     told = [line.split("  ") for line in page.splitlines()]
     ours = {folder.name for folder in (ROOT / "plugins").iterdir()}
-    items = [item for item in weights.every() if item.distribution.removeprefix("eigenwalk-") in ours]
+    items = [item for item in weights.all_items() if item.distribution.removeprefix("eigenwalk-") in ours]
     for item in items:
         one = item.weights
         assert not item.fetchable or [one.sha256 or "(not published)", one.file] in told, one

@@ -70,7 +70,7 @@ def test_a_file_gets_its_name_with_its_sum_and_nothing_else_is_left(publisher, f
     assert path == folder / "toy" / "w.pt" and path.read_bytes() == publisher.data
     assert seen == sorted(seen) and seen[-1] == len(publisher.data) and len(seen) > 3
     assert lying(folder) == {"w.pt"} and not list(folder.rglob("*.lock"))
-    assert store.known(path) == publisher.sha256, "it need not be hashed again when it is first used"
+    assert store.known_sha256(path) == publisher.sha256, "it need not be hashed again when it is first used"
     obtain(publisher.item())
     assert len(publisher.asked) == 1
 

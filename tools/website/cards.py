@@ -8,7 +8,7 @@ from html import escape
 
 from eigenwalk.errors import EigenwalkError
 from eigenwalk.names.index import Entry, Index, shipped_index
-from eigenwalk.weights import Item, wanted
+from eigenwalk.weights import Item, needed_items
 from website.examples import Example, examples, figures
 from website.pages import page_of
 
@@ -108,7 +108,7 @@ class _Card:
 def _files(name: str) -> Sequence[Item]:
     """The files that `name` needs with any of its options; none where it is not installed here."""
     try:
-        return tuple(wanted(name, whole=True)) if name else ()
+        return tuple(needed_items(name, whole=True)) if name else ()
     except EigenwalkError:
         return ()
 

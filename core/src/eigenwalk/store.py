@@ -108,13 +108,13 @@ def find(weights: Weights, name: str) -> Path:
             f"{weights.licence})\n  fetch them:  {command(name)}\n  or copy the file to  {path}\n"
             f"  from  {weights.url}"
         )
-    expected = sum_of(weights)
+    expected = expected_sha256(weights)
     if expected is None:
         raise WeightsError(
             f"{name}: nobody has published the SHA-256 of {path}, and no sum was recorded for it\n"
             f"  give it, or trust the file as it is:  {command(name)} --sha256 HEX  or  {command(name)} --trust"
         )
-    found = checked(path)
+    found = sha256_of(path)
     if found != expected:
         raise WeightsError(
             f"{name}: {path} is damaged, or another file: SHA-256 {found}, expected {expected}\n"
@@ -126,7 +126,7 @@ def find(weights: Weights, name: str) -> Path:
 
 
 @contextmanager
-def noting() -> Iterator[list[tuple[str, str]]]:
+def collect_used() -> Iterator[list[tuple[str, str]]]:
     """Files with their SHA-256, one by one as `find` returns them in this context: what a run has used.
 
     Which file a factory opens may depend on more than one option, and it alone knows.
@@ -150,7 +150,7 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
 
 
-def sum_of(weights: Weights) -> str | None:
+def expected_sha256(weights: Weights) -> str | None:
     """The SHA-256 that the file of `weights` must have: the published one, else the recorded one, else None."""
     if weights.sha256 is not None:
         return weights.sha256
@@ -161,32 +161,32 @@ def sum_of(weights: Weights) -> str | None:
     return None
 
 
-def record(weights: Weights, sha256: str) -> None:
+def record_sha256(weights: Weights, sha256: str) -> None:
     """Keeps `sha256` as the sum that the file of `weights`, which has no published one, must have from now on."""
     path = place(weights)
     write_whole(_beside(path, TRUSTED), f"{sha256}  {path.name}\n")
 
 
-def checked(path: Path, again: bool = False) -> str:
+def sha256_of(path: Path, again: bool = False) -> str:
     """The SHA-256 of the file at `path`: as computed before, unless the file has changed or `again` is asked for.
 
     Raises:
         WeightsError: the file cannot be read.
     """
-    if not again and (told := known(path)):
+    if not again and (told := known_sha256(path)):
         return told
     try:
         before = _state(path)
         with open(path, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if _state(path) == before:
-            remember(path, found)
+            remember_sha256(path, found)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
     return found
 
 
-def known(path: Path) -> str | None:
+def known_sha256(path: Path) -> str | None:
     """The SHA-256 computed before for the file at `path`, if size, times and inode are what they were then."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         told = json.loads(_beside(path, CHECKED).read_text(encoding="utf-8"))
@@ -195,7 +195,7 @@ def known(path: Path) -> str | None:
     return None
 
 
-def remember(path: Path, sha256: str) -> None:
+def remember_sha256(path: Path, sha256: str) -> None:
     """Keeps `sha256` for the file at `path` as it is now; in a store that this user cannot write, nothing."""
     with suppress(OSError):
         write_whole(_beside(path, CHECKED), json.dumps({"sha256": sha256, "state": _state(path)}))

@@ -53,10 +53,10 @@ def generators() -> None:
 def weights() -> None:
     """List every file of weights: the names that need it, the file, its size, state and licence."""
     from eigenwalk.store import megabytes
-    from eigenwalk.weights import every
+    from eigenwalk.weights import all_items
 
     registry = Registry.discover()
-    items, rows = every(registry), []
+    items, rows = all_items(registry), []
     for item in items:
         one, state = item.weights, item.state() + ("" if item.fetchable else ", in the package")
         rows.append((item.names[0], one.file, megabytes(one.size), state, one.licence))
@@ -67,14 +67,14 @@ def weights() -> None:
 
 def weights_json() -> None:
     """Print every file of weights as one JSON list of objects."""
-    from eigenwalk.weights import every
+    from eigenwalk.weights import all_items
 
-    print(json.dumps([_describe(item) for item in every()], indent=2, ensure_ascii=False))
+    print(json.dumps([_describe(item) for item in all_items()], indent=2, ensure_ascii=False))
 
 
 def _describe(item: Item) -> dict[str, Any]:
     """Return what is known of a file of weights, for JSON."""
-    from eigenwalk.store import sum_of
+    from eigenwalk.store import expected_sha256
 
     weights = item.weights
     return {
@@ -84,7 +84,7 @@ def _describe(item: Item) -> dict[str, Any]:
         "file": weights.file,
         "path": str(item.place),
         "size": weights.size,
-        "sha256": sum_of(weights),
+        "sha256": expected_sha256(weights),
         "licence": weights.licence,
         "url": weights.url,
         "packaged": not item.fetchable,

@@ -34,7 +34,7 @@ from eigenwalk.names.resolve import open_checkpoint, resolve
 from eigenwalk.names.source import quoted
 from eigenwalk.spec import FeatureSpec, GeneratorSpec
 from eigenwalk.store import megabytes
-from eigenwalk.weights import declared
+from eigenwalk.weights import declared_items
 
 if TYPE_CHECKING:
     from eigenwalk.names.registry import Offer, Registry
@@ -202,7 +202,7 @@ def _offer(out: Console, offer: Offer[Any]) -> None:
     rows.append(("loads", spec.load))
     if spec.licence:
         rows.append(("licence", spec.licence))
-    for item in declared(offer):
+    for item in declared_items(offer):
         weights = item.weights
         rows.append(("weights", f"{weights.file}, {megabytes(weights.size)}, {weights.licence}"))
         rows.append(("", f"{item.state()}{f', needed by {item.names[0]}' if weights.option else ''}"))

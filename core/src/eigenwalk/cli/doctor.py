@@ -25,7 +25,7 @@ from eigenwalk.names.discovery.probe import TIMEOUT, Probe, ask_apart
 from eigenwalk.names.registry import Registry
 from eigenwalk.spec import API
 from eigenwalk.store import command, megabytes
-from eigenwalk.weights import every
+from eigenwalk.weights import all_items
 
 FOUND = 1
 SLOW = 1.0
@@ -134,7 +134,7 @@ def _clashes(registry: Registry) -> list[str]:
 
 def _weights(out: Console, registry: Registry) -> None:
     """Print which files of weights are here, and how to get those that are not."""
-    items = [(item, item.state()) for item in every(registry)]
+    items = [(item, item.state()) for item in all_items(registry)]
     if not items:
         return
     here = sum(state in ("present", "unchecked") for _, state in items)

@@ -19,7 +19,7 @@ from eigenwalk.cli.errors import console, show
 from eigenwalk.cli.facts import facts
 from eigenwalk.errors import InputError, OptionError, WeightsError
 from eigenwalk.names.registry import Registry
-from eigenwalk.weights import Item, every, verify, wanted
+from eigenwalk.weights import Item, all_items, needed_items, verify
 
 weights = typer.Typer(
     add_completion=False,
@@ -63,10 +63,10 @@ def fetch(
     from eigenwalk.weights.fetching import check_sums, obtain
 
     registry, out = Registry.discover(), console(stderr=True)
-    items = wanted(names, registry, whole)
+    items = needed_items(names, registry, whole)
     fetchable = [item for item in items if item.fetchable]
     check_sums(fetchable, sha256, trust)
-    missing = [item for item in fetchable if not _here(item, sha256)]
+    missing = [item for item in fetchable if not _is_here(item, sha256)]
     _explain(names, items, missing, registry)
     if not missing:
         return
@@ -91,7 +91,7 @@ def fetch(
 def verify_(names: MaybeNames = None) -> None:
     """Hash every file that is here anew, or those that names need; exit code 4 where one is damaged."""
     registry = Registry.discover()
-    items, out = wanted(names, registry, whole=False) if names else every(registry), console(stderr=True)
+    items, out = needed_items(names, registry, whole=False) if names else all_items(registry), console(stderr=True)
     styles = {"present": ("ok", "green"), "damaged": ("damaged", "bold red"), "unchecked": ("no sum", "yellow")}
     bad = []
     for item, state in verify(items):
@@ -108,14 +108,14 @@ def verify_(names: MaybeNames = None) -> None:
 @weights.command()
 def path(names: MaybeNames = None, whole: All = False) -> None:
     """Print the folder of all weights, or where the files that names need lie, or would lie."""
-    for place in [item.place for item in wanted(names, whole=whole)] if names else [store.folder()]:
+    for place in [item.place for item in needed_items(names, whole=whole)] if names else [store.folder()]:
         print(place)
 
 
-def _here(item: Item, sha256: str | None) -> bool:
+def _is_here(item: Item, sha256: str | None) -> bool:
     """Whether the file is here with its sum, or with the given one; it is hashed unless that was done before."""
-    place, expected = store.place(item.weights), item.weights.sha256 or sha256 or store.sum_of(item.weights)
-    return expected is not None and place.is_file() and store.checked(place) == expected
+    place, expected = store.place(item.weights), item.weights.sha256 or sha256 or store.expected_sha256(item.weights)
+    return expected is not None and place.is_file() and store.sha256_of(place) == expected
 
 
 def _remedy(item: Item) -> str:
@@ -125,7 +125,7 @@ def _remedy(item: Item) -> str:
 
 
 def _explain(names: Sequence[str], items: Sequence[Item], missing: Sequence[Item], registry: Registry) -> None:
-    """Says what is not fetched, and why."""
+    """Say what is not fetched, and why."""
     out = console(stderr=True)
     for item in items:
         if not item.fetchable:
@@ -134,7 +134,7 @@ def _explain(names: Sequence[str], items: Sequence[Item], missing: Sequence[Item
             out.print(Text.assemble(("here  ", "green"), str(item.place)))
     if items:
         return
-    others = wanted(names, registry, whole=True)
+    others = needed_items(names, registry, whole=True)
     if not others:
         out.print(f"{' and '.join(names)} needs no weights")
         return
@@ -148,22 +148,22 @@ def _explain(names: Sequence[str], items: Sequence[Item], missing: Sequence[Item
 
 def _show(missing: Sequence[Item]) -> None:
     """What will be fetched: licence, size, where from and where to."""
-    from eigenwalk.weights.download import shown, source
+    from eigenwalk.weights.download import address_of, without_login
 
     out = console(stderr=True)
     for item in missing:
         one = item.weights
         rows = [("file", one.file), ("licence", one.licence), ("size", store.megabytes(one.size))]
-        if item.state() == "unchecked" and store.sum_of(one) is None:
+        if item.state() == "unchecked" and store.expected_sha256(one) is None:
             rows.append(("here", f"{item.place}: its sum is recorded, and nothing is fetched if you trust it"))
         else:
-            rows += [("from", shown(source(one.file, one.url or ""))), ("to", str(item.place))]
-        facts(out, [*rows, ("SHA-256", store.sum_of(one) or "not published")])
+            rows += [("from", without_login(address_of(one.file, one.url or ""))), ("to", str(item.place))]
+        facts(out, [*rows, ("SHA-256", store.expected_sha256(one) or "not published")])
         out.print()
 
 
 def _ask(missing: Sequence[Item]) -> None:
-    """Goes on after a clear yes alone.
+    """Ask, and go on after a clear yes alone.
 
     Raises:
         InputError: there is nobody to ask.

@@ -68,7 +68,7 @@ def build(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any
     spec, who = offer.spec, f"{offer.name!r} of plugin {offer.plugin!r} ({offer.distribution} {offer.version})"
     factory = _import_factory(offer, who)
     try:
-        with sharing() as checkpoints, store.noting() as opened:
+        with sharing() as checkpoints, store.collect_used() as opened:
             result = factory(**options)
     except EigenwalkError:
         raise

@@ -278,7 +278,7 @@ class Recipe(BaseModel):
         for offer in (*registry.features, *registry.generators):
             if offer.distribution in self.installed:
                 for weights in offer.spec.weights:
-                    if sha := store.sum_of(weights):
+                    if sha := store.expected_sha256(weights):
                         brought.setdefault(weights.file, {})[sha] = f"{offer.distribution} {offer.version}"
         for file, recorded in self.weights.items():
             have = brought.get(file, {recorded: ""})

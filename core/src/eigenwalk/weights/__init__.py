@@ -1,7 +1,7 @@
 """Weights of all packages: which files there are, fetched when somebody asks for it, and hashed anew.
 
     eigenwalk.weights.fetch("identity(pretrained=vggface2)")      # returns the paths
-    for item in eigenwalk.weights.every(registry): item.state()   # nothing is hashed
+    for item in eigenwalk.weights.all_items(registry): item.state()   # nothing is hashed
 
 Nothing else of eigenwalk opens a connection, but ``eigenwalk index update`` and what pip or uv does. No torch here.
 """
@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eigenwalk.weights.items import Item, State, declared, every, wanted
+from eigenwalk.weights.items import Item, State, all_items, declared_items, needed_items
 
 if TYPE_CHECKING:
     from eigenwalk.names.registry import Registry
     from eigenwalk.weights.fetching import Progress
 
-__all__ = ["Item", "State", "declared", "every", "fetch", "verify", "wanted"]
+__all__ = ["Item", "State", "all_items", "declared_items", "fetch", "needed_items", "verify"]
 
 
 def fetch(
@@ -31,7 +31,7 @@ def fetch(
 ) -> list[Path]:
     """The paths of the files that `expressions` need, of which those that are missing are now fetched.
 
-    Calling this is asking for it: their licences are in ``wanted(…)``, item by item, and nobody is asked again.
+    Calling this is asking for it: their licences are in ``needed_items(…)``, item by item, and nobody is asked again.
 
     Args:
         expressions: features or generators, such as ``identity`` or ``mask(sam=vit_b)``; options that are not given
@@ -49,7 +49,7 @@ def fetch(
     """
     from eigenwalk.weights.fetching import check_sums, obtain  # an HTTP client, which lists need not wait for
 
-    items = [item for item in wanted(expressions, registry, whole) if item.fetchable]
+    items = [item for item in needed_items(expressions, registry, whole) if item.fetchable]
     check_sums(items, sha256, trust)
     return [obtain(item, sha256, trust, progress) for item in items]
 
@@ -60,4 +60,4 @@ def verify(items: Iterable[Item]) -> Iterator[tuple[Item, State]]:
     Raises:
         WeightsError: a file cannot be read.
     """
-    return ((item, item.verified()) for item in items)
+    return ((item, item.verify()) for item in items)

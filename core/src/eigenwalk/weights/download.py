@@ -85,8 +85,8 @@ class Transfer:
         self.notes.unlink(missing_ok=True)
 
 
-def source(file: str, url: str) -> str:
-    """Where `file` comes from: its `url`, or its place in the mirror that `EIGENWALK_MIRROR` names.
+def address_of(file: str, url: str) -> str:
+    """The address that `file` comes from: its `url`, or its place in the mirror that `EIGENWALK_MIRROR` names.
 
     Raises:
         InputError: the mirror is no ``https://``, ``http://`` or ``file://`` address.
@@ -99,8 +99,8 @@ def source(file: str, url: str) -> str:
     return f"{base.rstrip('/')}/{quote(file)}"
 
 
-def shown(url: str) -> str:
-    """`url` without a password."""
+def without_login(url: str) -> str:
+    """Return `url` without a password."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
@@ -176,7 +176,7 @@ def _retry(transfer: Transfer, tell: Tell) -> None:
             if failed >= ATTEMPTS:
                 kept = f"; {megabytes(transfer.have())} are kept, and fetching it again goes on from there"
                 raise WeightsError(
-                    f"{shown(transfer.url)} cannot be fetched: {error} ({failed} attempts)"
+                    f"{without_login(transfer.url)} cannot be fetched: {error} ({failed} attempts)"
                     f"{kept if transfer.have() else ''}"
                 ) from error
             wait = min(LONGEST_WAIT, max(error.after, BACKOFF * 2 ** (failed - 1) * random.uniform(1, 1.25)))
@@ -205,14 +205,14 @@ def _request(client: httpx2.Client, transfer: Transfer, tell: Tell, deadline: De
             _check(response, transfer)
             _receive(response, transfer, have if response.status_code == 206 else 0, tell)
     except (httpx2.TooManyRedirects, httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
-        raise WeightsError(f"{shown(transfer.url)} cannot be fetched: {error}") from error
+        raise WeightsError(f"{without_login(transfer.url)} cannot be fetched: {error}") from error
     except (httpx2.TransportError, httpx2.StreamError) as error:
-        if _caused_by(error, ssl.SSLCertVerificationError):
+        if _is_caused_by(error, ssl.SSLCertVerificationError):
             raise WeightsError(
-                f"{shown(transfer.url)} cannot be fetched: the server's certificate is not trusted ({error}); behind "
-                "a company's proxy, add its certificate to the system's, or name it in SSL_CERT_FILE"
+                f"{without_login(transfer.url)} cannot be fetched: the server's certificate is not trusted ({error}); "
+                "behind a company's proxy, add its certificate to the system's, or name it in SSL_CERT_FILE"
             ) from error
-        raise Interrupted(_words(error)) from error
+        raise Interrupted(_describe(error)) from error
     if transfer.exact and transfer.have() < transfer.size:
         raise Interrupted("the connection ended before the file did")
 
@@ -224,7 +224,7 @@ def _check(response: httpx2.Response, transfer: Transfer) -> None:
         WeightsError: it does not.
         Interrupted: it does not, but may later.
     """
-    url, status = shown(str(response.url)), response.status_code
+    url, status = without_login(str(response.url)), response.status_code
     if status in (408, 425, 429) or status >= 500:
         raise Interrupted(f"the server answers {status} {response.reason_phrase}", _retry_after(response))
     place = transfer.part.with_suffix("")
@@ -263,7 +263,7 @@ def _receive(response: httpx2.Response, transfer: Transfer, start: int, tell: Te
         transfer.forget()
         raise Interrupted("the server sent another part of the file than was asked for")
     if not start:
-        told = {"url": shown(transfer.url), "validator": _strong(response)}
+        told = {"url": without_login(transfer.url), "validator": _strong(response)}
         write_whole(transfer.notes, json.dumps(told))
     _space(transfer.part, (_total(response) or transfer.size) - start)
     with transfer.open(append=start > 0) as file:
@@ -296,8 +296,8 @@ def _write(blocks: Iterator[bytes], file, transfer: Transfer, start: int, tell: 
         if done > transfer.limit:
             transfer.forget()
             raise WeightsError(
-                f"{shown(transfer.url)} goes on after the {transfer.size:,} bytes that were declared: it is another "
-                "file, and was removed"
+                f"{without_login(transfer.url)} goes on after the {transfer.size:,} bytes that were declared: it is "
+                "another file, and was removed"
             )
         file.write(block)
         tell(done, "")
@@ -317,7 +317,7 @@ def _validator(transfer: Transfer) -> str | None:
     """What the server said the file was known by when the bytes in the part came from this address."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         told = json.loads(transfer.notes.read_text(encoding="utf-8"))
-        if told["url"] == shown(transfer.url) and isinstance(told["validator"], str):
+        if told["url"] == without_login(transfer.url) and isinstance(told["validator"], str):
             return told["validator"]
     return None
 
@@ -343,7 +343,7 @@ def _retry_after(response: httpx2.Response) -> float:
     return float(told) if re.fullmatch(NUMBER, told) else 0.0
 
 
-def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
+def _is_caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
     while error is not None:
         if isinstance(error, kind):
             return True
@@ -351,7 +351,7 @@ def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
     return False
 
 
-def _words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     """What went wrong with a connection."""
     if isinstance(error, httpx2.TimeoutException):
         return "the server does not answer in time"

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from eigenwalk import store
 from eigenwalk.errors import InputError, WeightsError, reason
-from eigenwalk.weights.download import Tell, Transfer, bring, shown, source
+from eigenwalk.weights.download import Tell, Transfer, address_of, bring, without_login
 from eigenwalk.weights.items import Item
 
 Progress = Callable[[Item, int, str], None]
@@ -22,7 +22,7 @@ Progress = Callable[[Item, int, str], None]
 
 
 def check_sums(items: Sequence[Item], sha256: str | None, trust: bool) -> None:
-    """Nothing, where every one of `items` has a sum, or may do without.
+    """Raise InputError unless every one of `items` has a sum, or may do without.
 
     Raises:
         InputError: one has none and `trust` is not given; or `sha256` is none, or it is not clear of which file.
@@ -34,7 +34,7 @@ def check_sums(items: Sequence[Item], sha256: str | None, trust: bool) -> None:
         if len(unsummed) != 1:
             which = ", ".join(item.weights.file for item in unsummed) or "all of these files have a published one"
             raise InputError(f"a SHA-256 is given for the one file without a published sum; here: {which}")
-    without = [item for item in unsummed if store.sum_of(item.weights) is None]
+    without = [item for item in unsummed if store.expected_sha256(item.weights) is None]
     if without and sha256 is None and not trust:
         names = "\n".join(f"  {item.weights.file} from {item.weights.url}" for item in without)
         raise InputError(
@@ -45,7 +45,7 @@ def check_sums(items: Sequence[Item], sha256: str | None, trust: bool) -> None:
 
 
 def obtain(item: Item, sha256: str | None = None, trust: bool = False, progress: Progress | None = None) -> Path:
-    """The path of the file of `item`, which is fetched unless it is here; for the arguments see `weights.fetch`.
+    """Fetch the file of `item` unless it is here, and return its path; for the arguments see `weights.fetch`.
 
     Of several processes one fetches, and the others wait for it.
 
@@ -59,16 +59,16 @@ def obtain(item: Item, sha256: str | None = None, trust: bool = False, progress:
         if progress:
             progress(item, done, note)
 
-    known = store.sum_of(weights)
-    if known and given in (known, None) and path.is_file() and store.checked(path) == known:
+    known = store.expected_sha256(weights)
+    if known and given in (known, None) and path.is_file() and store.sha256_of(path) == known:
         return path  # in a store that others maintain, too
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path, tell):
-            expected = given or store.sum_of(weights)
-            found = _present(path, expected, tell) or _brought(item, path, expected, trust, tell)
+        with _lock(path, tell):
+            expected = given or store.expected_sha256(weights)
+            found = _sum_if_right(path, expected, tell) or _fetch(item, path, expected, trust, tell)
             if weights.sha256 is None:
-                store.record(weights, found)
+                store.record_sha256(weights, found)
     except OSError as error:
         raise WeightsError(f"{weights.file} cannot be put into {store.folder()}: {reason(error)}") from error
     tell(path.stat().st_size, "")
@@ -76,7 +76,7 @@ def obtain(item: Item, sha256: str | None = None, trust: bool = False, progress:
 
 
 @contextmanager
-def _locked(path: Path, tell: Tell) -> Iterator[None]:
+def _lock(path: Path, tell: Tell) -> Iterator[None]:
     """The exclusive right to fetch the file at `path`; the system drops it when the process ends, however it ends."""
     lock = FileLock(path.with_name(f"{path.name}.lock"))
     try:
@@ -92,24 +92,24 @@ def _locked(path: Path, tell: Tell) -> Iterator[None]:
         lock.release()
 
 
-def _present(path: Path, expected: str | None, tell: Tell) -> str | None:
+def _sum_if_right(path: Path, expected: str | None, tell: Tell) -> str | None:
     """The SHA-256 of the file at `path` where it is the right one, or the only one that can be had."""
     if not path.is_file():
         return None
-    found = store.checked(path)
+    found = store.sha256_of(path)
     if expected in (found, None):
         return found
     tell(0, "the file that is here is damaged, or another: it is fetched anew")
     return None
 
 
-def _brought(item: Item, path: Path, expected: str | None, trust: bool, tell: Tell) -> str:
-    """The SHA-256 of the file at `path`, fetched now."""
+def _fetch(item: Item, path: Path, expected: str | None, trust: bool, tell: Tell) -> str:
+    """Fetch the file at `path`, and return its SHA-256."""
     weights, part = item.weights, store.part(path)
     if expected is None and not trust:
         check_sums([item], None, trust)
     assert weights.url is not None  # `fetchable`
-    transfer = Transfer(source(weights.file, weights.url), part, weights.size, expected is not None)
+    transfer = Transfer(address_of(weights.file, weights.url), part, weights.size, expected is not None)
     resumed = bring(transfer, tell)
     found = _sum(part)
     if expected not in (found, None) and resumed:
@@ -121,12 +121,12 @@ def _brought(item: Item, path: Path, expected: str | None, trust: bool, tell: Te
         transfer.forget()
         recorded = f"; to trust another file than before, remove {path.name}{store.TRUSTED} beside it"
         raise WeightsError(
-            f"{shown(transfer.url)} is not the file that was declared, and was removed: SHA-256 expected {expected}, "
-            f"got {found}{recorded if weights.sha256 is None and trust else ''}"
+            f"{without_login(transfer.url)} is not the file that was declared, and was removed: SHA-256 expected "
+            f"{expected}, got {found}{recorded if weights.sha256 is None and trust else ''}"
         )
     os.replace(part, path)
     transfer.forget()
-    store.remember(path, found)
+    store.remember_sha256(path, found)
     return found
 
 

@@ -62,22 +62,22 @@ class Item:
             return "damaged"
         if not self.fetchable:
             return "present"
-        found, expected = store.known(place), store.sum_of(self.weights)
+        found, expected = store.known_sha256(place), store.expected_sha256(self.weights)
         if found is None or expected is None:
             return "unchecked"
         return "present" if found == expected else "damaged"
 
-    def verified(self) -> State:
-        """How the file is, now that it was read and hashed anew.
+    def verify(self) -> State:
+        """Hash the file anew, and return how it is.
 
         Raises:
             WeightsError: it cannot be read.
         """
-        place, expected = self.place, store.sum_of(self.weights)
+        place, expected = self.place, store.expected_sha256(self.weights)
         if not place.is_file():
             return self.state()
         if self.fetchable:
-            found = store.checked(Path(str(place)), again=True)
+            found = store.sha256_of(Path(str(place)), again=True)
         else:
             try:
                 with place.open("rb") as file:
@@ -87,24 +87,26 @@ class Item:
         return "unchecked" if expected is None else "present" if found == expected else "damaged"
 
 
-def declared(offer: Offer[Any]) -> tuple[Item, ...]:
+def declared_items(offer: Offer[Any]) -> tuple[Item, ...]:
     """Every file that one offer declares."""
-    return _merged(_item(offer, weights, False) for weights in offer.spec.weights)
+    return _merge(_item(offer, weights, False) for weights in offer.spec.weights)
 
 
-def every(registry: Registry | None = None) -> tuple[Item, ...]:
+def all_items(registry: Registry | None = None) -> tuple[Item, ...]:
     """Every file that an installed feature or generator declares, in the order of the plugins' names."""
     registry = registry or Registry.discover()
     offers: list[Offer[Any]] = [*registry.features, *registry.generators]
     twice = Counter(offer.name for offer in offers)
-    return _merged(
+    return _merge(
         _item(offer, weights, twice[offer.name] > 1)
         for offer in sorted(offers, key=lambda offer: offer.distribution)
         for weights in offer.spec.weights
     )
 
 
-def wanted(expressions: str | Iterable[str], registry: Registry | None = None, whole: bool = False) -> tuple[Item, ...]:
+def needed_items(
+    expressions: str | Iterable[str], registry: Registry | None = None, whole: bool = False
+) -> tuple[Item, ...]:
     """The files that `expressions` of features or generators need, those that ship inside packages too.
 
     Options that are not given have their defaults, and required ones may be left out. `whole`: every file of each
@@ -122,7 +124,7 @@ def wanted(expressions: str | Iterable[str], registry: Registry | None = None, w
             spec = offer.spec
             needed = spec.weights if whole else spec.needed(factory_options(call.options))
             found += [_item(offer, weights, call.package is not None) for weights in needed]
-    return _merged(found)
+    return _merge(found)
 
 
 def _item(offer: Offer[Any], weights: Weights, picked: bool) -> Item:
@@ -131,7 +133,7 @@ def _item(offer: Offer[Any], weights: Weights, picked: bool) -> Item:
     return Item(weights, (str(Call(offer.name, options=tuple(options))),), offer.distribution, top)
 
 
-def _merged(items: Iterable[Item]) -> tuple[Item, ...]:
+def _merge(items: Iterable[Item]) -> tuple[Item, ...]:
     """One item a file: several features may need the same one."""
     found: dict[tuple[Weights, str], Item] = {}
     for item in items:
