@@ -12,6 +12,7 @@ would be held until its end.
 from __future__ import annotations
 
 import ast
+import copy
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,16 +42,25 @@ class Instance:
     attributes: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Slot:
+    """A tensor of the file, by the name of the buffer that holds it."""
+
+    name: str
+
+
 @dataclass
 class Frame:
     """One call of a function: its local variables and, at its end, its result.
 
     Attributes:
+        tensors: those of the file, by the names in `Slot`s.
         depth: calls that this one stands in.
         steps: one number, the statements that were carried out so far for this batch.
     """
 
     values: dict[str, Any]
+    tensors: Mapping[str, Tensor]
     depth: int = 0
     steps: list[int] = field(default_factory=lambda: [0])
     result: Any = None
@@ -105,9 +115,16 @@ class Code:
             if isinstance(one, ast.FunctionDef):
                 self.functions[f"{full}.{one.name}"] = Function(one)
 
-    def run(self, network: Instance, given: list[Any]) -> Any:
-        """What the method ``forward`` of `network` returns."""
-        return self.call(f"{network.kind}.forward", [network, *given], {}, Frame({}))
+    def __deepcopy__(self, memo: Any) -> Code:
+        """Code that shares the parsed functions, and prepares them for a place of its own."""
+        made = copy.copy(self)
+        made.place = Place(self.place.device, self.place.dtype)
+        made.functions = {name: Function(one.node) for name, one in self.functions.items()}
+        return made
+
+    def run(self, network: Instance, given: list[Any], tensors: Mapping[str, Tensor]) -> Any:
+        """What the method ``forward`` of `network` returns; `tensors` are those of the file."""
+        return self.call(f"{network.kind}.forward", [network, *given], {}, Frame({}, tensors))
 
     def call(self, name: str, given: list[Any], named: Mapping[str, Any], caller: Frame) -> Any:
         """What the function of this full name returns. `given` is emptied, so that nothing is held twice."""
@@ -118,7 +135,7 @@ class Code:
             raise Refusal(f"its code calls more than {DEPTH} functions within each other")
         if function.body is None:
             function.body = _Compiler(self).body(function)
-        frame = Frame({}, caller.depth + 1, caller.steps)
+        frame = Frame({}, caller.tensors, caller.depth + 1, caller.steps)
         frame.values = {key: run(frame) for key, run in function.defaults.items()}
         frame.values |= {**dict(zip(function.names, given, strict=False)), **named}
         given.clear()
@@ -340,14 +357,14 @@ class _Compiler:
             return lambda frame: name
         if names[:1] == ["CONSTANTS"] and len(names) == 2:
             i = int(names[1].removeprefix("c"))
-            return lambda frame: self.code.constants[i]()
+            return lambda frame: _read(self.code.constants[i], frame.tensors)
         return self._attribute(self.expression(node.value), node.attr)
 
     def _attribute(self, value: Run, name: str) -> Run:
         def get(frame: Frame) -> Any:
             found = value(frame)
             if isinstance(found, Instance):
-                return _read(found.attributes[name])
+                return _read(found.attributes[name], frame.tensors)
             raise Refusal(f"its code reads {name[:40]!r} of a {type(found).__name__}")
 
         return get
@@ -448,10 +465,12 @@ def _refuse(reason: str) -> Run:
     return refuse
 
 
-def _read(value: Any) -> Any:
-    """An attribute's value; tensors, and those in a list or a dictionary, are looked up where the module keeps them."""
-    if callable(value):
-        return value()
+def _read(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """An attribute's value, in which tensors, also those in a list or a dictionary, are looked up."""
+    if isinstance(value, Slot):
+        return tensors[value.name]
     if isinstance(value, (list, tuple)):
-        return type(value)([one() if callable(one) else one for one in value])
-    return {key: one() if callable(one) else one for key, one in value.items()} if isinstance(value, dict) else value
+        return type(value)([tensors[one.name] if isinstance(one, Slot) else one for one in value])
+    if isinstance(value, dict):
+        return {key: tensors[one.name] if isinstance(one, Slot) else one for key, one in value.items()}
+    return value

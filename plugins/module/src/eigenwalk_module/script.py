@@ -7,7 +7,7 @@ methods ``__setstate__`` of the file while it reads, and cannot be stopped in a 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from eigenwalk.checkpoint import Checkpoint, LazyTensor, Record
 from eigenwalk.checkpoint.torchfile import read_archive
 from eigenwalk.errors import FileError
-from eigenwalk_module.language import Code, Instance
+from eigenwalk_module.language import Code, Instance, Slot
 from eigenwalk_module.opened import Input, Loader, Opened, Refusal, image_of
 
 PICKLED = "torch.jit._pickle."
@@ -45,7 +45,7 @@ class Script(nn.Module):
         self.network = self._value(root)
         if not isinstance(self.network, Instance):
             raise Refusal("it holds no network")
-        self.code = Code(texts, [_getter(self._value(one)) for one in values])
+        self.code = Code(texts, [self._value(one) for one in values])
         del self.made, self.load  # which would hold all tensors twice, once they are moved
 
     def forward(self, *given: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class Script(nn.Module):
         floats = next((one for one in given if isinstance(one, Tensor) and one.is_floating_point()), given[0])
         self.code.place.device, self.code.place.dtype = floats.device, floats.dtype
         copies = [one.clone() if isinstance(one, Tensor) else one for one in given]  # the code may change them in place
-        return image_of(self.code.run(self.network, copies))
+        return image_of(self.code.run(self.network, copies, dict(self.named_buffers())))
 
     def _value(self, value: Any, depth: int = 0) -> Any:
         """A value of the pickle as the interpreter has it: tensors are buffers of this module, objects `Instance`s."""
@@ -70,7 +70,7 @@ class Script(nn.Module):
             tensor = self.load(value)
             name = self.held.setdefault(id(tensor), f"tensor_{len(self.held)}")
             self.register_buffer(name, tensor)
-            return lambda: getattr(self, name)
+            return Slot(name)
         if isinstance(value, dict):
             return {key: self._value(one, depth) for key, one in value.items()}
         if isinstance(value, (list, tuple)):
@@ -104,10 +104,6 @@ def script(checkpoint: Checkpoint) -> Opened:
     kinds = [(one.arg, ast.unparse(one.annotation) if one.annotation else "Tensor") for one in required]
     inputs = tuple(Input(name, None, kind in ("int", "bool"), kind in ("int", "bool", "float")) for name, kind in kinds)
     return Opened(made, inputs, "TorchScript module", _last(forward.node, made))
-
-
-def _getter(value: Any) -> Callable[[], Any]:
-    return value if callable(value) else lambda: value
 
 
 def _last(function: ast.FunctionDef, made: Script) -> str:
