@@ -6,8 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from eigenwalk.cli import trust
+from eigenwalk.names.files import OwnFile
 
 CODE = """
 import contextlib, io, json, sys
@@ -82,3 +87,15 @@ def test_it_is_told_in_few_words_before_torch_is_loaded(answers, i: int) -> None
     code, said, loaded = answers[i]
     assert (code, loaded) == (CASES[i][1], []) and CASES[i][2] in said, said
     assert "Traceback" not in said and len(said) < 900
+
+
+def test_on_a_terminal_the_user_is_asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[dict] = []
+    terminal = SimpleNamespace(isatty=lambda: True)
+    monkeypatch.setattr(trust, "sys", SimpleNamespace(stdin=terminal, stderr=terminal))
+    monkeypatch.setattr(trust.typer, "confirm", lambda text, **options: asked.append(options))
+    trust.ask_to_run([], "r.toml")
+    assert asked == [] and capsys.readouterr().err == ""
+    trust.ask_to_run([OwnFile(Path("e\x1bvil.py"), "fn")] * 2, "r.toml")
+    said = capsys.readouterr().err
+    assert asked == [{"abort": True, "err": True}] and said.count('"e\\x1bvil.py:fn"') == 1 and "\x1b" not in said
