@@ -63,6 +63,7 @@ def same(one: tuple[Path, ...], other: tuple[Path, ...]) -> bool:
     )
 
 
+@pytest.mark.usefixtures("quick_pictures")
 def test_a_stopped_run_comes_back_as_it_was(tmp_path: FilePath) -> None:
     with RunFolder.claim(tmp_path / "run", IDENTITY) as folder:
         assert folder.state == "fresh"
@@ -148,6 +149,7 @@ def test_a_kill_at_any_instant_loses_at_most_the_waypoint_under_way(
     assert same(load_journal(tmp_path).paths, until(walked(), index + 1))
 
 
+@pytest.mark.usefixtures("quick_pictures")
 def test_a_kill_while_the_progress_is_removed_leaves_a_finished_run(
     tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +175,7 @@ def test_a_folder_of_another_run_is_left_alone_and_the_difference_named(tmp_path
     assert _files(tmp_path) == before
 
 
+@pytest.mark.usefixtures("quick_pictures")
 def test_overwriting_replaces_only_what_is_ours(tmp_path: FilePath) -> None:
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
         walk(folder)
@@ -241,6 +244,19 @@ def test_damage_is_told_and_walked_again_from_the_last_good_waypoint(
 
 
 @pytest.fixture
+def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a test for which it is enough that the files of pictures, table and report are there."""
+
+    def draw(self: RunFolder, whole: bool) -> tuple[list[str], str]:
+        names = ["strip.png", "walk.mp4", "plot.png", "changes.csv", "report.html"]
+        for name in names:
+            (self.path / name).write_text("")
+        return names, ""
+
+    monkeypatch.setattr(RunFolder, "_draw", draw)
+
+
+@pytest.fixture
 def finished(tmp_path: FilePath) -> FilePath:
     with RunFolder.claim(tmp_path / "run", IDENTITY) as folder:
         walk(folder)
@@ -248,6 +264,7 @@ def finished(tmp_path: FilePath) -> FilePath:
     return tmp_path / "run"
 
 
+@pytest.mark.usefixtures("quick_pictures")
 @pytest.mark.parametrize("harm", [flip, FilePath.unlink])
 @pytest.mark.parametrize("name", ["seed0-1+.json", "seed1-1-.safetensors"])
 def test_a_finished_run_whose_path_is_damaged_is_walked_again(
@@ -265,6 +282,7 @@ def test_a_finished_run_whose_path_is_damaged_is_walked_again(
         assert whole.state == "finished" and same(whole.paths, tuple(sorted(walked(), key=_order)))
 
 
+@pytest.mark.usefixtures("quick_pictures")
 @pytest.mark.parametrize("name", ["strip.png", "report.html", "changes.csv"])
 def test_a_finished_run_without_its_pictures_is_not_finished_and_gets_them_again(finished: FilePath, name: str) -> None:
     (finished / name).unlink()
@@ -292,6 +310,7 @@ def make_old(folder: FilePath) -> None:
         state.unlink()
 
 
+@pytest.mark.usefixtures("quick_pictures")
 def test_folders_of_earlier_versions_are_ours_and_go_on(tmp_path: FilePath) -> None:
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
         walk(folder, last=2)
@@ -317,6 +336,7 @@ def test_a_missing_file_of_an_earlier_version_is_noticed(tmp_path: FilePath) -> 
         assert "is missing" in again.damage and not again.paths
 
 
+@pytest.mark.usefixtures("quick_pictures")
 def test_what_is_not_a_number_is_null_in_files(finished: FilePath) -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
@@ -344,6 +364,7 @@ def test_a_folder_of_the_users_own_is_left_alone(tmp_path: FilePath, mine: dict[
     assert {name: data.decode() for name, data in _files(tmp_path).items()} == mine
 
 
+@pytest.mark.usefixtures("quick_pictures")
 def test_what_a_user_put_into_a_run_stays(finished: FilePath) -> None:
     (finished / "paths" / "notes.txt").write_text("mine")
     with RunFolder.claim(finished, IDENTITY, overwrite=True) as folder:

@@ -61,13 +61,13 @@ def open_whole(target: Path) -> Iterator[BinaryIO]:
 
 
 def write_whole(target: Path, data: bytes | str) -> None:
-    """Writes `data` to `target`, text as UTF-8; raises as `open_whole`."""
+    """Write `data` to `target`, text as UTF-8; raises as `open_whole`."""
     with open_whole(target) as file:
         file.write(data.encode("utf-8") if isinstance(data, str) else data)
 
 
 def cache_folder() -> Path:
-    """Where eigenwalk keeps what can be had again: `EIGENWALK_CACHE`, else the user's cache folder."""
+    """Return the folder of what can be made or fetched again: `EIGENWALK_CACHE`, else the user's cache folder."""
     if own := os.environ.get("EIGENWALK_CACHE"):
         return Path(own)
     xdg = os.environ.get("XDG_CACHE_HOME")
@@ -162,7 +162,7 @@ def expected_sha256(weights: Weights) -> str | None:
 
 
 def record_sha256(weights: Weights, sha256: str) -> None:
-    """Keeps `sha256` as the sum that the file of `weights`, which has no published one, must have from now on."""
+    """Keep `sha256` as the sum that the file of `weights`, which has no published one, must have from now on."""
     path = place(weights)
     write_whole(_beside(path, TRUSTED), f"{sha256}  {path.name}\n")
 
@@ -196,7 +196,7 @@ def known_sha256(path: Path) -> str | None:
 
 
 def remember_sha256(path: Path, sha256: str) -> None:
-    """Keeps `sha256` for the file at `path` as it is now; in a store that this user cannot write, nothing."""
+    """Keep `sha256` for the file at `path` as it is now; do nothing in a store that this user cannot write."""
     with suppress(OSError):
         write_whole(_beside(path, CHECKED), json.dumps({"sha256": sha256, "state": _state(path)}))
 

@@ -25,10 +25,10 @@ class Progress(Protocol):
     """Where a walk's progress is shown."""
 
     def note(self, text: str) -> None:
-        """Says something that happened once."""
+        """Say something that happened once."""
 
     def front(self, index: int, paths: Sequence[Path]) -> None:
-        """Shows the paths after waypoint `index`."""
+        """Show the paths after waypoint `index`."""
 
     def __enter__(self) -> Self: ...
 
@@ -43,13 +43,13 @@ def progress(steps: int, quiet: bool) -> Progress:
 
 
 class Silent:
-    """Shows nothing."""
+    """Show nothing."""
 
     def note(self, text: str) -> None:
-        """Shows nothing."""
+        """Show nothing."""
 
     def front(self, index: int, paths: Sequence[Path]) -> None:
-        """Shows nothing."""
+        """Show nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -65,11 +65,11 @@ class Lines:
         self.steps, self.clock, self.ended = steps, Clock(steps), set()
 
     def note(self, text: str) -> None:
-        """Prints the text."""
+        """Print the text."""
         print(text, file=sys.stderr, flush=True)
 
     def front(self, index: int, paths: Sequence[Path]) -> None:
-        """Prints where the paths stand on average."""
+        """Print where the paths stand on average."""
         ends = [words.shares(path, path.waypoints[-1]) for path in paths if len(path)]
         figures = [f"varied {words.percent(sum(end.varied for end in ends) / max(1, len(ends)))} (mean)"]
         if paths and paths[0].fixed:
@@ -98,11 +98,11 @@ class LiveTable:
         self.live = Live(get_renderable=self.render, console=screen, refresh_per_second=4, transient=True)
 
     def note(self, text: str) -> None:
-        """Prints the text above the table, where it stays."""
+        """Print the text above the table, where it stays."""
         self.live.console.print(Text(text, style="dim"))
 
     def front(self, index: int, paths: Sequence[Path]) -> None:
-        """Takes the paths into the table."""
+        """Take the paths into the table."""
         self.clock.at(index)
         self.index, self.paths, self.text = index, tuple(paths), ""
         self.live.refresh()
@@ -186,7 +186,7 @@ class Clock:
         return duration(time.monotonic() - self.began)
 
     def at(self, index: int) -> str:
-        """Notes that waypoint `index` is reached; elapsed and remaining time in words."""
+        """Note that waypoint `index` is reached; elapsed and remaining time in words."""
         now = time.monotonic()
         if self.first is None:
             self.first = (index, now)

@@ -16,7 +16,7 @@ DPI = 75
 
 
 def write_page(summary: Summary, file: Path) -> None:
-    """Writes `file`, with one plot for each generator beside it.
+    """Write `file`, with one plot for each generator beside it.
 
     Raises:
         OutputError: it cannot be written.

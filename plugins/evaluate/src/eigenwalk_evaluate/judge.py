@@ -40,7 +40,7 @@ class Judged:
     values: Floats
 
     def save(self, file: FilePath) -> None:
-        """Writes it, whole or not at all; raises OSError as the file system gives it."""
+        """Write it, whole or not at all; raises OSError as the file system gives it."""
         write_whole(file, save({"values": self.values}, {"judged": json.dumps({"names": self.names})}))
 
     @classmethod

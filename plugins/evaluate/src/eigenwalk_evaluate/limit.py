@@ -58,7 +58,7 @@ class Limit:
     seconds: float
 
     def save(self, file: FilePath) -> None:
-        """Writes it, whole or not at all; raises OSError as the file system gives it."""
+        """Write it, whole or not at all; raises OSError as the file system gives it."""
         facts = {"levels": self.levels, "seeds": self.seeds, "passes": self.passes, "seconds": self.seconds}
         write_whole(file, save({"drift": self.drift, "varied": self.varied}, {"limit": json.dumps(facts)}))
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from eigenwalk.cli.errors import console
 from eigenwalk.cli.progress import duration
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Shown(Protocol):
     """Where an evaluation's progress is shown."""
 
     def told(self, told: Told) -> None:
-        """Takes what is told of a cell."""
+        """Take what is told of a cell."""
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def progress(cells: int, quiet: bool) -> Iterator[Shown]:
         TimeElapsedColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         yield Bar(bar, cells)
 
 
@@ -49,7 +49,7 @@ class Lines:
         self.cells, self.quiet, self.done, self.kept, self.began = cells, quiet, 0, 0, time.monotonic()
 
     def told(self, told: Told) -> None:
-        """Prints it."""
+        """Print it."""
         if told.what == "begins":
             self.began = time.monotonic()
             if self.kept:

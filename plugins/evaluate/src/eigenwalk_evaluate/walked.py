@@ -145,7 +145,7 @@ class Walked:
         return z if share == 0 else (1 - share) * z + share * self.latents[row, after]
 
     def save(self, file: FilePath) -> None:
-        """Writes it, whole or not at all; raises OSError as the file system gives it."""
+        """Write it, whole or not at all; raises OSError as the file system gives it."""
         facts = {
             "roles": [asdict(role) for role in self.roles],
             "endings": self.endings,

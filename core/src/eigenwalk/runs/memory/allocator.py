@@ -15,7 +15,7 @@ PAD = 256 << 20
 
 
 def keep_freed() -> bool:
-    """Lets the process keep memory that it frees, for what it asks for next; whether the C library can.
+    """Let the process keep memory that it frees, for what it asks for next; whether the C library can.
 
     For a process that is eigenwalk's own, and not for one that must give memory back to the machine: it holds its peak
     until it ends.
@@ -31,7 +31,7 @@ def keep_freed() -> bool:
 
 
 def give_back() -> None:
-    """Returns to the machine what is freed and kept, so that what the process holds is what it uses."""
+    """Return to the machine what is freed and kept, so that what the process holds is what it uses."""
     if sys.platform.startswith("linux"):
         with suppress(AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
