@@ -239,7 +239,7 @@ def _open_regular(path: Path) -> Any:
             raise FileError(f"{path} is no regular file: a pipe or a device is not opened")
         file = open(path, "rb", opener=_nonblocking)  # noqa: SIM115 - kept as long as the object
     except FileNotFoundError:
-        raise FileError(f"there is no file {str(path)!r} in {Path.cwd()}") from None
+        raise FileError(f"there is no file {str(path)[:200]!r} in {Path.cwd()}") from None
     except OSError as error:
         reason = "its name is too long" if error.errno == errno.ENAMETOOLONG else error.strerror
         raise FileError(f"{str(path)[:200]} cannot be read: {reason}") from error

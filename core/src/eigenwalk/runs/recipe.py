@@ -114,13 +114,13 @@ class Recipe(BaseModel):
     fix: tuple[FeatureTree, ...] = ()
     vary: tuple[FeatureTree, ...] = Field(min_length=1)
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = Field(default=(0,), min_length=1)
-    steps: int = Field(default=12, ge=1)
-    paths: int = Field(default=6, ge=1)
+    steps: int = Field(default=12, ge=1, lt=2**31)
+    paths: int = Field(default=6, ge=1, lt=2**31)
     stride: float = Field(default=0.08, gt=0, le=1)
     solver: SolverTree = Call("outward")
     tolerance: float = Field(default=0.35, gt=0, allow_inf_nan=False)
     region: float = Field(default=1.0, ge=0, allow_inf_nan=False)
-    batch: int | None = Field(default=None, ge=1)
+    batch: int | None = Field(default=None, ge=1, lt=2**31)
     device: Text = "cpu"
     dtype: Literal["float32", "float64"] = "float32"
     precision: Literal["full", "bf16", "fp16"] = "full"

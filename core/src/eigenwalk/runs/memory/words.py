@@ -16,7 +16,7 @@ def in_bytes(text: str) -> int:
     Raises:
         ValueError: it says no amount of memory.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
+    match = re.fullmatch(r"(\d{1,18}(?:\.\d{1,18})?)\s*([kmgt]?)(i?)b?", text.strip().lower())
     if match is None or (match[3] and not match[2]) or float(match[1]) == 0:
         raise ValueError("should be an amount of memory such as 4GB or 500MB")
     power = 1024 ** " kmgt".index(match[2]) if match[3] else UNITS[match[2]]
