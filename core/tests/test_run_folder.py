@@ -20,6 +20,7 @@ import pytest
 from eigenwalk.errors import FileError, OutputError
 from eigenwalk.path import Path
 from eigenwalk.runs.outputs import folder as folder_module
+from eigenwalk.runs.outputs import journal
 from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.outputs.journal import load_journal, save_waypoint
 from fabricated import CUT, FIXED, path, paths, until
@@ -243,6 +244,17 @@ def test_damage_is_told_and_walked_again_from_the_last_good_waypoint(
         assert not whole.damage and same(whole.paths, walked())
 
 
+def test_states_of_long_ago_go_where_they_take_much_room(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "STATES", 0)
+    with RunFolder.claim(tmp_path, IDENTITY) as folder:
+        walk(folder)
+    states = sorted(file.name for file in (tmp_path / "progress").glob("*.state.*"))
+    assert states == ["0003.state.safetensors", "0004.state.safetensors"]
+    flip(tmp_path / "progress" / "0003.json")
+    with RunFolder.claim(tmp_path, IDENTITY) as again:
+        assert again.state == "fresh" and again.damage, "what is good has no state to go on from"
+
+
 @pytest.fixture
 def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a test for which it is enough that the files of pictures, table and report are there."""
@@ -417,6 +429,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from eigenwalk.runs.outputs import folder as folder_module
+from eigenwalk.runs.outputs import journal
 from eigenwalk.runs.outputs.folder import RunFolder
 folder = RunFolder.claim(Path(sys.argv[1]), {})
 print("held", flush=True)

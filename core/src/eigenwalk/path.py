@@ -268,9 +268,10 @@ class Path:
 def path_entry(path: Path) -> dict[str, Any]:
     """Everything of `path` but its waypoints, as JSON holds it."""
     named = {key: getattr(path, key) for key in ("generator", "seed", "rank", "sense")}
-    roles = [asdict(role) | {"typical": _number(role.typical)} for role in path.roles]
-    for role in roles:
-        role["tolerance"] = None if role["tolerance"] is None else _number(role["tolerance"])
+    roles = []
+    for role in path.roles:
+        limit = None if role.tolerance is None else _number(role.tolerance)
+        roles.append(asdict(role) | {"typical": _number(role.typical), "tolerance": limit})
     return {**named, "status": asdict(path.status), "roles": roles}
 
 
