@@ -59,7 +59,7 @@ def text_encoder(folder: Path, name: str) -> Any:
     with _blame(folder):
         made = transformers.CLIPTextConfig(
             **arguments(transformers.CLIPTextConfig.__init__, config, TEXT_ENCODERS, folder / CONFIG),
-            attn_implementation="eager",
+            attn_implementation="eager",  # pyright: ignore[reportCallIssue]
         )
         with torch.device("meta"):
             model = getattr(transformers, name)(made)
@@ -83,7 +83,7 @@ def tokenizer(folder: Path) -> Any:
         if vocabulary and merges:
             words = vocabulary.json()
             lines = str(merges.data[:LARGEST], "utf-8").splitlines()
-            pairs = [tuple(one.split()) for one in lines if one and not one.startswith("#version")]
+            pairs: Any = [tuple(one.split()) for one in lines if one and not one.startswith("#version")]
         else:
             assert whole is not None
             words, pairs = whole.json()["model"]["vocab"], whole.json()["model"]["merges"]

@@ -109,8 +109,7 @@ class Code:
                     raise Refusal(f"{name} holds a {type(node).__name__}, where classes and functions are expected")
 
     def _add_class(self, full: str, node: ast.ClassDef) -> None:
-        fields = [one.target.id for one in node.body if isinstance(one, ast.AnnAssign) and _is_name(one.target)]
-        self.tuples[full] = fields if any(_is_name(base, "NamedTuple") for base in node.bases) else None
+        self.tuples[full] = any(_is_name(base, "NamedTuple") for base in node.bases)
         for one in node.body:
             if isinstance(one, ast.FunctionDef):
                 self.functions[f"{full}.{one.name}"] = Function(one)
@@ -409,7 +408,7 @@ class _Compiler:
         if name == "__torch__.torch.backends.mha.get_fastpath_enabled":
             return lambda frame: False  # the fused form has no forward mode
         given, named = self._arguments(node)
-        if self.code.tuples.get(name) is not None:
+        if self.code.tuples.get(name):
             return lambda frame: tuple(given(frame))
         return lambda frame: self.code.call(name, given(frame), named(frame), frame)
 

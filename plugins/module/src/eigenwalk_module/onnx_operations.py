@@ -261,7 +261,7 @@ def _cumsum(node: Node, x: Tensor, axis: Tensor) -> Tensor:
 
 
 def _top_k(node: Node, x: Tensor, k: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    count = node.sizes("k", k)
+    count: Any = node.sizes("k", k)
     return tuple(
         x.topk(count if isinstance(count, int) else count[0], node.get("axis", -1), bool(node.get("largest", 1)))
     )  # type: ignore
@@ -458,7 +458,8 @@ def _resize_axis(node: Node, x: Tensor, axis: int, out: int, scale: float, mode:
 
 
 def _grid_sample(node: Node, x: Tensor, grid: Tensor) -> Tensor:
-    mode = {"linear": "bilinear", "cubic": "bicubic"}.get(node.get("mode", "bilinear"), node.get("mode", "bilinear"))
+    mode = str(node.get("mode", "bilinear"))
+    mode = {"linear": "bilinear", "cubic": "bicubic"}.get(mode, mode)
     corners = bool(node.get("align_corners", 0))
     return functional.grid_sample(x, grid, mode, node.get("padding_mode", "zeros"), corners)
 

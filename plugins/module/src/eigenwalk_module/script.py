@@ -115,7 +115,8 @@ def _last(function: ast.FunctionDef, made: Script) -> str:
             for one in function.body
             if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name)
         }
-        value = function.body[-1].value if isinstance(function.body[-1], ast.Return) else None
+        end = function.body[-1]
+        value = end.value if isinstance(end, ast.Return) else None
         while isinstance(value, ast.Name) and value.id in values:
             value = values[value.id]
         if not (isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)):
@@ -141,4 +142,4 @@ def _owner(node: ast.expr, values: Mapping[str, ast.expr], owner: Instance) -> A
     else:
         return None
     inside = _owner(within, values, owner)
-    return inside.attributes.get(name) if isinstance(inside, Instance) else None
+    return inside.attributes.get(str(name)) if isinstance(inside, Instance) else None
