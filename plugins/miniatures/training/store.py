@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
+
+from eigenwalk.store import open_whole, write_whole
 
 
 def save_state(path: Path, state: dict) -> None:
     """Save `state` so that `path` is at any time either the old file or the new one."""
-    torch.save(state, path.with_suffix(".part"))
-    os.replace(path.with_suffix(".part"), path)
+    with open_whole(path) as file:
+        torch.save(state, file)
 
 
 def save_network(path: Path, network: nn.Module, about: dict[str, str]) -> None:
     """Save the tensors of `network` and the notes `about` as safetensors."""
     tensors = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
-    save_file(tensors, path.with_suffix(".part"), metadata=about)
-    os.replace(path.with_suffix(".part"), path)
+    write_whole(path, save(tensors, about))
 
 
 def save_grid(path: Path, images: Tensor, columns: int) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from eigenwalk.checkpoint import Checkpoint, StateDict
-from eigenwalk.errors import FileError, OutputError
+from eigenwalk.errors import FileError, OutputError, reason
+from eigenwalk.store import write_whole
 from eigenwalk_stylegan.configuration import as_data, from_data
 from eigenwalk_stylegan.description import Description, Network
 from eigenwalk_stylegan.recognise import CONVERTED
@@ -48,11 +48,8 @@ def write(network: Network, source: str, path: Path) -> None:
         "configuration": json.dumps(as_data(network.sizes)),
         "source": source,
     }
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, beside, metadata)
-        os.replace(beside, path)
+        tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+        write_whole(path, save(tensors, metadata))
     except (OSError, SafetensorError) as error:
-        raise OutputError(f"{path} cannot be written: {error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written: {reason(error)}") from error
