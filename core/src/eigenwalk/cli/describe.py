@@ -206,7 +206,7 @@ def _offer(out: Console, offer: Offer[Any]) -> None:
         weights = item.weights
         rows.append(("weights", f"{weights.file}, {megabytes(weights.size)}, {weights.licence}"))
         rows.append(("", f"{item.state()}{f', needed by {item.names[0]}' if weights.option else ''}"))
-        rows.append(("", weights.url or "inside the package"))
+        rows.append(("", weights.source or "inside the package"))
         rows.append(("", f"SHA-256 {weights.sha256 or 'not published'}"))
     for cite in spec.cites:
         rows.append(("cites", cite))

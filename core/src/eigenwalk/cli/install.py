@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from eigenwalk.cli.environment import Installer, installer, run
 from eigenwalk.cli.errors import warn
 from eigenwalk.errors import InputError, UnknownName
 from eigenwalk.names.discovery import Memory, entry_points
 from eigenwalk.names.index import NOT_AUDITED, Entry, Index, known_index, normal_name, shipped_index
+from eigenwalk.names.installer import Installer, installer, run
 
 DECLINED = 1
 PREFIX = "eigenwalk-"

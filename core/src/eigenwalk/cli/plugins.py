@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from eigenwalk.cli.environment import installer, origin, run_json
+from eigenwalk.cli.environment import origin
 from eigenwalk.cli.errors import console
 from eigenwalk.names.discovery import Memory, Source, entry_points, select
 from eigenwalk.names.index import Index, known_index, normal_name
+from eigenwalk.names.installer import installer, run_json
 
 
 def plugins(

@@ -157,7 +157,7 @@ def _show(missing: Sequence[Item]) -> None:
         if item.state() == "unchecked" and store.expected_sha256(one) is None:
             rows.append(("here", f"{item.place}: its sum is recorded, and nothing is fetched if you trust it"))
         else:
-            rows += [("from", without_login(address_of(one.file, one.url or ""))), ("to", str(item.place))]
+            rows += [("from", without_login(address_of(one.file, one.source or ""))), ("to", str(item.place))]
         facts(out, [*rows, ("SHA-256", store.expected_sha256(one) or "not published")])
         out.print()
 

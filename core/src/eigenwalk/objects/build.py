@@ -81,7 +81,7 @@ def build(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any
     paths = [option.name for option in spec.options if option.type == "path"]
     files = [str(value) for name, value in (call.options if call else ()) if name in paths]
     files += [str(file) for file in result.files] if isinstance(result, Feature) else []
-    inside = ((one.file, one.sha256) for one in spec.needed(options) if one.url is None and one.sha256)
+    inside = ((one.file, one.sha256) for one in spec.needed(options) if one.source is None and one.sha256)
     return result, Used(
         offer.name,
         offer.distribution,

@@ -39,7 +39,7 @@ def check_weights(recipe: Recipe) -> None:
     for call in (call for tree in trees for call in calls(tree)):
         if call.offer and not isinstance(call.offer, OwnFile):
             for weights in call.offer.spec.needed(factory_options(call.options)):
-                if weights.url is not None and not store.place(weights).is_file():
+                if weights.source is not None and not store.place(weights).is_file():
                     chosen = (weights.option,) if weights.option else ()
                     missing.setdefault(weights.file, (weights, str(Call(call.name, options=chosen))))
     if len(missing) == 1:

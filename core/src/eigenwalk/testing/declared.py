@@ -41,7 +41,7 @@ def _unsaid(spec: Any) -> list[str]:
     words += [f"the default of option {o.name} is not among its choices" for o in spec.options if _is_foreign(o)]
     words += [f"weights {w.file} have no licence" for w in spec.weights if not w.licence.strip()]
     words += [f"weights {w.file} have size {w.size}" for w in spec.weights if not w.size > 0]
-    if any(weights.url for weights in spec.weights) and not spec.cites:
+    if any(weights.source for weights in spec.weights) and not spec.cites:
         words.append("cites is empty, though somebody trained the weights")
     return words
 

