@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from eigenwalk.cli import doctor, environment, install, main
-from eigenwalk.cli.environment import Installer, origin
+from eigenwalk.cli import doctor, install, main
+from eigenwalk.cli.environment import origin
 from eigenwalk.cli.terminal import clean
 from eigenwalk.errors import InputError
+from eigenwalk.names import installer
 from eigenwalk.names.discovery import probe
 from eigenwalk.names.discovery.source import Source
 from eigenwalk.names.index import Entry, Index, merge, shipped_index
+from eigenwalk.names.installer import Installer
 from zookeeper import BAD, ESCAPE, HEAD, PLAIN, ZOO, Site
 
 ROOT = Path(__file__).parents[2]
@@ -254,7 +256,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         rows = [{"name": "Eigenwalk_Pixels", "version": "0.1.0", "latest_version": "9.9"}]
         return types.SimpleNamespace(returncode=0, stdout=json.dumps(rows))
 
-    monkeypatch.setattr(environment.subprocess, "run", run)
+    monkeypatch.setattr(installer.subprocess, "run", run)
     return commands
 
 
@@ -324,7 +326,7 @@ def test_it_asks_first(command, ran, monkeypatch, answer, runs):
 
 
 def test_an_installer_that_fails_is_said(command, monkeypatch):
-    monkeypatch.setattr(environment.subprocess, "run", lambda *_, **__: types.SimpleNamespace(returncode=3, stdout="x"))
+    monkeypatch.setattr(installer.subprocess, "run", lambda *_, **__: types.SimpleNamespace(returncode=3, stdout="x"))
     for words in (["install", "identity", "--yes"], ["list", "--outdated"]):
         code, _, err = command(*words)
         assert code == 1 and "ended with exit code 3" in err
@@ -348,14 +350,14 @@ def test_outdated_lists_what_pip_says(command, ran):
 )
 def test_what_made_the_environment_installs_into_it(tmp_path, monkeypatch, config, uv, pip, expected):
     (tmp_path / "pyvenv.cfg").write_text(f"home = /usr/bin\n{config}\n")
-    monkeypatch.setattr(environment.sys, "prefix", str(tmp_path))
-    monkeypatch.setattr(environment.shutil, "which", lambda name: uv)
-    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: pip if name == "pip" and pip else None)
+    monkeypatch.setattr(installer.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(installer.shutil, "which", lambda name: uv)
+    monkeypatch.setattr(installer.importlib.util, "find_spec", lambda name: pip if name == "pip" and pip else None)
     if expected is None:
         with pytest.raises(InputError, match="neither pip nor uv"):
-            environment.installer()
+            installer.installer()
     else:
-        assert environment.installer().words == expected
+        assert installer.installer().words == expected
 
 
 def test_uv_is_told_which_python():

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 
-from eigenwalk.cli.environment import installer
 from eigenwalk.errors import InputError
+from eigenwalk.names.installer import installer
 
 REMEDIES: Mapping[str, str] = {
     "facenet-pytorch": "pip install 'facenet-pytorch>=2.5.3,<2.6'",

@@ -18,12 +18,12 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from eigenwalk.cli.environment import InstallerError, installer
 from eigenwalk.names.discovery import coding, entry_points
 from eigenwalk.names.discovery.plugin import OFFERED
 from eigenwalk.names.discovery.probe import ask_apart
 from eigenwalk.names.discovery.source import ONLY, WITHOUT
 from eigenwalk.names.index import Entry, Index, normal_name
+from eigenwalk.names.installer import InstallerError, installer
 
 TIMEOUT = 1800.0
 """Seconds that one installation may take."""
