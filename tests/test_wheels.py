@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from email import message_from_string
 from email.message import Message
 from importlib.metadata import packages_distributions
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_a_wheel_holds_all_of_its_package(package, wheels):
 
 def test_what_is_not_python_is_in_the_wheels(wheels):
     held = {name for wheel in wheels.values() for name in described(wheel)[0]}
-    assert {"eigenwalk/registry.toml", "eigenwalk/outputs/report.html.j2", "eigenwalk/py.typed"} <= held
+    assert {"eigenwalk/registry.toml", "eigenwalk/runs/outputs/report.html.j2", "eigenwalk/py.typed"} <= held
     rooms = "eigenwalk_miniatures/rooms"
     assert {f"{rooms}/{network}.safetensors" for network in ("generator", "segmenter", "regressor")} <= held
 
@@ -86,13 +87,18 @@ def test_a_wheel_says_what_it_is(package, wheels):
 
 
 def imported(package: Path) -> Iterator[str]:
-    """The distributions of everything outside the standard library that the sources of `package` import."""
+    """The distributions of everything outside the standard library that `package` imports, or runs by ``-m``.
+
+    pip and uv are left out of the latter: whichever made the environment is used, and neither is required.
+    """
     (own,) = [folder.name for folder in (package / "src").iterdir() if (folder / "__init__.py").is_file()]
     providers = packages_distributions()
     for file in sorted((package / "src").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             found += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            words = [getattr(one, "value", None) for one in node.elts] if isinstance(node, ast.List | ast.Tuple) else []
+            found += [name for flag, name in pairwise(words) if flag == "-m" and name not in ("pip", "uv")]
             for top in {name.partition(".")[0] for name in found} - {own} - set(sys.stdlib_module_names):
                 # An editable install does not list its modules.
                 names = [top] if re.match(r"eigenwalk(_|$)", top) else providers.get(top, [])
@@ -106,7 +112,7 @@ def normal(name: str) -> str:
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=NAMES)
-def test_a_wheel_declares_what_its_package_imports_and_nothing_else(package, wheels):
+def test_a_wheel_declares_what_its_package_imports_or_runs_and_nothing_else(package, wheels):
     declared = described(wheels[package.name])[1].get_all("Requires-Dist") or []
     needed, optional = set[str](), set[str]()
     for line in declared:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -123,16 +121,6 @@ def test_a_row_that_is_well_is_found_well(own):
     assert check_index(own, [index.shipped_index()]) == []
 
 
-def test_the_command_exits_with_what_it_found(own, cache, capsys):
-    own.write_text("\n" + row(unit=None))
-    assert run("index", "check", str(own)) == 1
-    said = capsys.readouterr().out
-    assert "line 2: features.hair: it lacks unit" in said and "Listed is not audited" in said
-    own.write_text("not toml")
-    assert run("index", "check", str(own)) == 4
-    assert run("index", "check") == 0
-
-
 def test_own_indexes_come_before_the_shipped_one_in_their_order(own, tmp_path, cache, monkeypatch):
     own.write_text(row() + row("mask", distribution='"acme-masks"'))
     second = tmp_path / "second.toml"
@@ -201,51 +189,3 @@ def test_an_address_is_fetched_by_its_command_alone(httpserver: HTTPServer, cach
     assert run("index", "update") == 4 and "secret" not in capsys.readouterr().err
     monkeypatch.setenv("EIGENWALK_INDEX", "")
     assert run("index", "update") == 2
-
-
-PLUGIN = """
-from eigenwalk.hookspecs import hookimpl
-from eigenwalk.spec import FeatureSpec
-
-{first}
-
-@hookimpl
-def eigenwalk_features():
-    return [FeatureSpec("hair", "nowhere:Nothing", "how long hair is", unit="logit")]
-"""
-
-
-def wheel(folder: Path, first: str = "") -> None:
-    """Builds acme-hair 1.2 from a folder into `folder`."""
-    source = folder / "acme_hair"
-    source.mkdir(parents=True)
-    (source / "acme_hair.py").write_text(PLUGIN.format(first=first))
-    (source / "pyproject.toml").write_text(
-        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
-        '[project]\nname = "acme-hair"\nversion = "1.2"\nlicense = "MIT"\n'
-        '[project.entry-points.eigenwalk]\nhair = "acme_hair"\n'
-        '[tool.hatch.build.targets.wheel]\ninclude = ["acme_hair.py"]\n'
-    )
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=source, check=True, capture_output=True)
-
-
-def test_install_compares_the_index_with_what_is_installed_elsewhere(own, cache, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    marker = tmp_path / "imported"
-    wheel(tmp_path / "wheels", f"open({str(marker)!r}, 'a').write(__import__('sys').prefix)")
-    words = ["index", "check", str(own), "--install", "--borrow", "--find-links", str(tmp_path / "wheels")]
-    own.write_text(row())
-    assert run(*words) == 0
-    assert "acme-hair: 1 as listed" in capsys.readouterr().out
-    assert sys.prefix not in marker.read_text() and "env" in marker.read_text()
-    assert "acme_hair" not in sys.modules
-    own.write_text(row(unit='"pixels"', licence='"BSD-3-Clause"') + row("beard"))
-    assert run(*words) == 1
-    said = capsys.readouterr().out
-    assert "unit of feature hair is 'logit', the index says 'pixels'" in said
-    assert "its licence is MIT, the index says BSD-3-Clause" in said
-    assert "it offers no feature beard" in said
-    own.write_text(row(checked='"1.3"'))
-    assert run(*words) == 1
-    assert "it cannot be tried: " in capsys.readouterr().out
