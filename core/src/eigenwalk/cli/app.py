@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+from importlib.metadata import EntryPoint, version
 from typing import Annotated, Any
 
 import typer
@@ -71,18 +71,15 @@ class Commands(TyperGroup):
         """Run the command; every error of ours becomes its message and its exit code."""
         try:
             return super().invoke(ctx)
-        except EigenwalkError as error:
-            from eigenwalk.cli.errors import show
-
-            show(error, bool(ctx.obj and ctx.obj["traceback"]))
-            raise typer.Exit(error.exit_code) from None
         except BrokenPipeError:
             raise
-        except OSError as error:  # a name that is too long, a folder that may not be read
+        except (EigenwalkError, OSError) as error:
             from eigenwalk.cli.errors import show
 
-            show(FileError(f"{error.filename or ''!s:.200}: {reason(error)}"), bool(ctx.obj and ctx.obj["traceback"]))
-            raise typer.Exit(FileError.exit_code) from None
+            if isinstance(error, OSError):  # a name that is too long, a folder that may not be read
+                error = FileError(f"{error.filename or ''!s:.200}: {reason(error)}")
+            show(error, bool(ctx.obj and ctx.obj["traceback"]))
+            raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
 
@@ -100,17 +97,15 @@ def command() -> Any:
     return typer.main.get_command(app)
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib import metadata
-
-        typer.echo(f"eigenwalk {metadata.version('eigenwalk')}")
+        typer.echo(f"eigenwalk {version('eigenwalk')}")
         raise typer.Exit
 
 
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help=f"Show where an error came from; {TRACEBACK}=1 does the same.")
@@ -157,7 +152,7 @@ def _not_installed(name: str, entry: Any) -> Any:
 def _load_built_in(name: str) -> Any:
     """Return a command of the core; a group gains what plugins add to it, such as ``index check``."""
     target, summary = COMMANDS[name]
-    command = _as_click(name, _load(target), summary)
+    command = _as_click(name, EntryPoint(name, target, "").load(), summary)
     if hasattr(command, "add_command"):
         added = {word: _load_plugin(offer) for word, offer in _offers().items() if word.startswith(f"{name} ")}
         added |= {word: _not_installed(word, one) for word, one in _known().items() if word.startswith(f"{name} ")}
@@ -177,15 +172,6 @@ def _as_click(name: str, loaded: Any, summary: str) -> Any:
     return typer.main.get_command(app)
 
 
-def _load(target: str) -> Any:
-    """Import ``module:attribute``."""
-    module, _, attribute = target.partition(":")
-    loaded: Any = importlib.import_module(module)
-    for part in attribute.split("."):
-        loaded = getattr(loaded, part)
-    return loaded
-
-
 def _load_plugin(offer: Any) -> Any:
     """Return the command of a plugin.
 
@@ -195,9 +181,10 @@ def _load_plugin(offer: Any) -> Any:
     from eigenwalk.names.discovery import CALLED, explain
 
     try:
-        return _as_click(offer.name.rpartition(" ")[2], _load(offer.spec.load), offer.spec.summary)
+        loaded = EntryPoint(offer.name, offer.spec.load, "").load()
+        return _as_click(offer.name.rpartition(" ")[2], loaded, offer.spec.summary)
     except CALLED as error:
         raise PluginError(
-            f"command {offer.name!r} of plugin {offer.plugin!r} ({offer.distribution} {offer.version}) cannot be "
-            f"loaded from {offer.spec.load}: {explain(error)}"
+            f"command {offer.name!r} of plugin {offer.plugin!r} ({offer.provider}) cannot be loaded "
+            f"from {offer.spec.load}: {explain(error)}"
         ) from error

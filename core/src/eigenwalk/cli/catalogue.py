@@ -38,7 +38,7 @@ def features() -> None:
     """List the features that installed plugins offer: name, unit, what it is, who provides it."""
     registry = Registry.discover()
     offers = registry.features
-    rows = [(_name(offer, offers), offer.spec.unit, offer.spec.summary, _who(offer)) for offer in offers]
+    rows = [(_name(one, offers), one.spec.unit, one.spec.summary, one.provider) for one in offers]
     _print(rows, registry, "no installed plugin offers features")
 
 
@@ -46,7 +46,7 @@ def generators() -> None:
     """List the generators that installed plugins offer: name, latent spaces, what it is, who provides it."""
     registry = Registry.discover()
     offers = registry.generators
-    rows = [(_name(offer, offers), ", ".join(offer.spec.spaces), offer.spec.summary, _who(offer)) for offer in offers]
+    rows = [(_name(one, offers), ", ".join(one.spec.spaces), one.spec.summary, one.provider) for one in offers]
     _print(rows, registry, "no installed plugin offers generators")
 
 
@@ -96,10 +96,6 @@ def _name(offer: Offer[Any], offers: Sequence[Offer[Any]]) -> str:
     """The name as it must be written: with its package where two offer it."""
     count = Counter(other.name for other in offers)[offer.name]
     return offer.name if count == 1 else f'{offer.name}(package="{offer.distribution}")'
-
-
-def _who(offer: Offer[Any]) -> str:
-    return f"{offer.distribution} {offer.version}"
 
 
 def _print(rows: Sequence[Sequence[str]], registry: Registry, empty: str, right: int | None = None) -> None:

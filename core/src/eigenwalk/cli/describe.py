@@ -17,17 +17,7 @@ from eigenwalk.checkpoint import sharing
 from eigenwalk.cli.errors import console
 from eigenwalk.cli.facts import facts
 from eigenwalk.errors import ContractError, ExpressionError, FileError, OptionError, UnknownName, WeightsError
-from eigenwalk.names.expression import (
-    Call,
-    Expression,
-    Held,
-    Open,
-    Weighted,
-    calls,
-    parse,
-    parse_generator,
-    value_text,
-)
+from eigenwalk.names.expression import Call, Expression, Held, Open, Weighted, calls, parse_either, value_text
 from eigenwalk.names.near import nearest
 from eigenwalk.names.options import by_keyword
 from eigenwalk.names.resolve import open_checkpoint, resolve
@@ -72,7 +62,7 @@ def describe(
 
 def _describe(out: Console, name: str, registry: Registry, measure: bool | None) -> None:
     """Print what is known of a name, a file or an expression."""
-    node = _read(name)
+    node = parse_either(name)
     if isinstance(node, Open):
         _file(out, node, registry, measure)
         return
@@ -143,15 +133,6 @@ def _opened(
     facts(out, rows)
 
 
-def _read(text: str) -> Expression | Open:
-    """Return the tree of a text, preferably of a generator's file; raises as for a feature where it is neither."""
-    try:
-        node = parse_generator(text)
-    except ExpressionError:
-        return parse(text)
-    return node if isinstance(node, Open) else parse(text)
-
-
 def _resolve(node: Expression, registry: Registry) -> Expression:
     """Return the tree with all options by keyword, checked against the specs."""
     if isinstance(node, (Held, Weighted)):
@@ -198,7 +179,7 @@ def _offer(out: Console, offer: Offer[Any]) -> None:
             rows.append(("gradient", "none: central differences along the directions that are needed"))
     if hasattr(spec, "spaces"):
         rows.append(("spaces", ", ".join(spec.spaces)))
-    rows.append(("from", f"{offer.distribution} {offer.version} (plugin {offer.plugin})"))
+    rows.append(("from", f"{offer.provider} (plugin {offer.plugin})"))
     rows.append(("loads", spec.load))
     if spec.licence:
         rows.append(("licence", spec.licence))

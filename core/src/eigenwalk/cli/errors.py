@@ -35,16 +35,14 @@ def show(error: EigenwalkError, where: bool = False) -> None:
     if where:
         print("".join(traceback.format_exception(error)), file=sys.stderr)
         return
-    out = console(stderr=True)
-    if isinstance(error, ExpressionError):
-        out.print(Text.assemble(("error: ", "bold red"), error.message))
+    out, marks_place = console(stderr=True), isinstance(error, ExpressionError)
+    out.print(Text.assemble(("error: ", "bold red"), error.message if marks_place else str(error)))
+    if marks_place:
         text, start, end = error.shown
         line = Text(f"  {text}")
         line.stylize("bold red", 2 + start, 2 + end)
         out.print(line)
         out.print(Text(f"  {' ' * start}{'^' * (end - start)}", style="red"))
-        return
-    out.print(Text.assemble(("error: ", "bold red"), str(error)))
 
 
 def warn(message: str) -> None:

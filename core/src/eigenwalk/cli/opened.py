@@ -47,7 +47,8 @@ def status(what: str) -> Iterator[None]:
 
 def known_facts(generator: Generator, used: Sequence[Used], spec: GeneratorSpec | None) -> Rows:
     """Return what the generator, its files and its spec say."""
-    rows = [("file", f"{name}, {in_words(_size(name))}") for one in used for name, _ in one.files]
+    files = [name for one in used for name, _ in one.files]
+    rows = [("file", f"{name}, {in_words(Path(name).expanduser().stat().st_size)}") for name in files]
     facts = dict(generator.facts)
     latent, count = facts.pop("latent", ""), facts.pop("parameters", "")
     rows += facts.items()
@@ -85,10 +86,9 @@ def measure(generator: Generator, always: bool) -> Iterator[tuple[str, str]]:
     if seconds > PATIENCE and not always:
         yield "a waypoint", "not measured, as it takes longer: --measure does"
         return
-    look = Linearisation(generator, look.features)
     try:
         with status("measuring a waypoint"):
-            fit = choose_fit(look, latents, 1)
+            fit = choose_fit(Linearisation(generator, look.features), latents, 1)
     except (OutOfMemory, WalkError) as error:
         yield "a waypoint", str(error)
     else:
@@ -97,10 +97,6 @@ def measure(generator: Generator, always: bool) -> Iterator[tuple[str, str]]:
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
-
-
-def _size(name: str) -> int:
-    return Path(name).expanduser().stat().st_size
 
 
 def _parameters(generator: Generator, own_count: str) -> str:

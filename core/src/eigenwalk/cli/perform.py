@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 RUNS = FilePath("runs")
 TERMINATED = 143
+MADE = {"strip.png": "the pictures", "walk.mp4": "in motion", "walk.gif": "in motion", "report.html": "all of it"}
+"""What stands in a finished run's folder, as the summary calls it."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -81,11 +83,8 @@ def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) ->
             notice = _steps(recipe, folder, registry, quiet)
     except KeyboardInterrupt as stop:
         folder.take_up()
-        kept = (
-            f"kept {folder.kept} in {folder.path}; the same command goes on"
-            if folder.paths
-            else "nothing was saved yet"
-        )
+        kept = f"kept {folder.kept} in {folder.path}; the same command goes on"
+        kept = kept if folder.paths else "nothing was saved yet"
         console(stderr=True).print(Text.assemble(("stopped: ", "bold yellow"), kept))
         raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
     if notice:
@@ -115,29 +114,21 @@ def _fronts(recipe: Recipe, folder: RunFolder, registry: Registry, shown: Progre
     for text in run.notes:
         shown.note(text)
     paths: Sequence[Path] = folder.paths
-    mixed = Recipe.parse(folder.recipe).resume(_last(paths), run.recipe.installed) if paths else None
+    newest = max((path.waypoints[-1].index for path in paths), default=0)
+    mixed = Recipe.parse(folder.recipe).resume(newest, run.recipe.installed) if paths else None
     for front in run.fronts():
         paths = front.paths
         # The starts alone are not worth a folder: a walk that cannot take its first step leaves nothing behind.
         if any(len(path) > 1 for path in paths):
             if folder.state == "fresh":
-                folder.begin(_completed(run.recipe, recipe).text())
+                # With versions and hashes, and with exactly the entries that name this run's folder.
+                folder.begin(run.recipe.model_copy(update={key: getattr(recipe, key) for key in IDENTITY}).text())
             elif mixed:
                 folder.begin(mixed.text())
                 mixed = None
             folder.save(front.index, paths, front.arrays())
         shown.front(front.index, paths)
     return paths
-
-
-def _last(paths: Sequence[Path]) -> int:
-    """The newest waypoint of `paths`."""
-    return max(path.waypoints[-1].index for path in paths)
-
-
-def _completed(walked: Recipe, asked: Recipe) -> Recipe:
-    """Return the recipe with versions and hashes, and with exactly the entries that name this run's folder."""
-    return walked.model_copy(update={key: getattr(asked, key) for key in IDENTITY})
 
 
 def _no_step(paths: Sequence[Path]) -> WalkError:
@@ -167,24 +158,19 @@ def _summary(folder: RunFolder, quiet: bool) -> None:
     """Print how every path ended and where the pictures are; of a quiet run the folder alone."""
     if quiet:
         typer.echo(str(folder.path))
-    else:
-        out = console(stderr=True)
-        if out.is_terminal:
-            out.print(path_table(folder.paths, out.width))
-            cut = [path for path in folder.paths if path.status.reason not in ("length", "walking")]
-            for path in cut:
+        return
+    out = console(stderr=True)
+    if out.is_terminal:
+        out.print(path_table(folder.paths, out.width))
+        for path in folder.paths:
+            if path.status.reason not in ("length", "walking"):
                 out.print(Text(f"seed {path.seed}, {words.label(path)}. {words.ending(path)}", style="dim"))
-        else:
-            for line in path_lines(folder.paths):
-                out.print(Text(line))
-        for name, what in (
-            ("strip.png", "the pictures"),
-            ("walk.mp4", "in motion"),
-            ("walk.gif", "in motion"),
-            ("report.html", "all of it"),
-        ):
-            if (folder.path / name).exists():
-                out.print(Text.assemble((f"{what:<14}", "dim"), str(folder.path / name)))
+    else:
+        for line in path_lines(folder.paths):
+            out.print(Text(line))
+    for name, what in MADE.items():
+        if (folder.path / name).exists():
+            out.print(Text.assemble((f"{what:<14}", "dim"), str(folder.path / name)))
 
 
 @contextmanager

