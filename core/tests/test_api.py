@@ -123,6 +123,19 @@ def test_a_weight_and_a_tolerance_reach_the_walk(folder, registry):
     assert len(run.recipe.files) == 2
 
 
+def test_typical_distances_depend_on_the_generators_options_and_the_dtype(folder):
+    """What was measured for one generator is not used for another one of the same name."""
+
+    def typical(generator: str, dtype: str = "float32") -> float:
+        recipe = Recipe.of(generator=generator, vary=["pixels"], dtype=dtype)
+        return eigenwalk.start(recipe).problem.roles[0].typical
+
+    whole = typical("rooms")
+    assert typical("rooms(truncation=0.3)") < 0.8 * whole
+    assert typical("rooms") == whole
+    assert 0 < abs(typical("rooms", "float64") - whole) < 1e-4 * whole
+
+
 def test_typical_distances_are_measured_once(folder, registry):
     def cost(feature: str = "./my_feature.py:brightness") -> tuple[int, float]:
         """Generator calls to start, and the typical distance."""

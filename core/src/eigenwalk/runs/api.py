@@ -170,7 +170,7 @@ def _prepare(
     typical = {role.name: role.typical for role in roles}
     for term in terms:
         if term.text not in typical:
-            typical[term.text] = _typical(generator, used, term, device, dtype, budget)
+            typical[term.text] = _typical(recipe, generator, used, term, device, dtype, budget)
             notes.append(f"two random samples differ by {typical[term.text]:.4g} {term.feature.unit} in {term.text}")
     roles = tuple(
         _role(term, i < len(composition.fixed), typical[term.text], recipe.tolerance) for i, term in enumerate(terms)
@@ -205,6 +205,7 @@ def _role(term: Term, fixed: bool, typical: float, share: float) -> Role:
 
 
 def _typical(
+    recipe: Recipe,
     generator: Generator,
     used: Sequence[Used],
     term: Term,
@@ -222,7 +223,7 @@ def _typical(
     # An object that no name leads to may be another one next time: nothing says what it depends on.
     if not used or not term.used:
         return measure()
-    return cached_typical(term.text, (*used, *term.used), measure)
+    return cached_typical((term.text, str(recipe.generator), str(dtype)), (*used, *term.used), measure)
 
 
 def _device(text: str) -> torch.device:

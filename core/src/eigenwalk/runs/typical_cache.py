@@ -16,17 +16,19 @@ from eigenwalk.store import cache_folder, write_whole
 from eigenwalk.textfile import read_json
 
 
-def cached_typical(text: str, used: Sequence[Used], measure: Callable[[], float]) -> float:
-    """Return what was measured before for `text` with exactly these distributions, weights and files, or measure it.
+def cached_typical(names: Sequence[str], used: Sequence[Used], measure: Callable[[], float]) -> float:
+    """Return what was measured before for `names` with exactly these distributions, weights and files, or measure it.
+
+    `names` are the canonical expressions of the feature and of the generator, their options among them, and the dtype.
 
     A cache that cannot be read or written costs only time.
     """
-    key = json.dumps([text, SAMPLES, SEED, version("eigenwalk"), [asdict(one) for one in used]], sort_keys=True)
+    key = json.dumps([*names, SAMPLES, SEED, version("eigenwalk"), [asdict(one) for one in used]], sort_keys=True)
     file = cache_folder() / "typical" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
     with suppress(FileError, ValueError, KeyError, TypeError):
         return float(read_json(file)["typical"])
     value = measure()
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, json.dumps({"text": text, "typical": value}))
+        write_whole(file, json.dumps({"names": list(names), "typical": value}))
     return value
