@@ -88,6 +88,16 @@ def test_the_index_says_what_the_specs_say():
         assert {offer.name: offer.distribution for offer in offers if offer.distribution in ours} == rows
 
 
+def test_each_row_of_the_index_names_the_folder_of_its_package():
+    link = ROOT / "registry.toml"
+    assert link.is_symlink() and link.resolve() == ROOT / "core/src/eigenwalk/registry.toml"
+    for kind, entry in shipped_index().entries():
+        if entry.is_ours:
+            folder = ROOT / entry.homepage
+            assert folder.parent == ROOT / "plugins" and (folder / "pyproject.toml").is_file(), (kind, entry.name)
+            assert PROJECTS[folder.name]["project"]["name"] == entry.distribution, (kind, entry.name)
+
+
 def test_the_index_names_the_libraries_that_a_distribution_depends_on():
     for _, entry in shipped_index().entries():
         if entry.is_ours:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eigenwalk.cli import stack
+from eigenwalk.cli import main, stack
 from eigenwalk.errors import InputError
 from zookeeper import BAD, PLAIN, Site
 
@@ -105,3 +105,14 @@ def test_builds_that_do_not_fit(versions, said):
     found = list(stack._labels(versions, "linux"))
     assert (not found) if said is None else said in found[0] and "--no-deps torch torch" in found[0]
     assert not list(stack._labels(versions, "darwin")), "wheels for a Mac have no labels"
+
+
+@pytest.mark.parametrize(("conflicts", "code"), [([], 0), (["x requires y"], 1)])
+def test_a_healthy_installation_ends_with_0_and_a_conflict_with_1(monkeypatch, capsys, conflicts, code):
+    monkeypatch.setenv("EIGENWALK_PLUGINS", "fourier,pixels")
+    monkeypatch.setattr("eigenwalk.cli.doctor.conflicts", lambda: conflicts)
+    with pytest.raises(SystemExit) as end:
+        main(["doctor"])
+    said = capsys.readouterr().out
+    assert int(str(end.value.code or 0)) == code, said
+    assert "ok    eigenwalk-fourier " in said and ("wrong x requires y" in said) == bool(conflicts)

@@ -20,6 +20,7 @@ from eigenwalk_stylegan.convert import app
 from eigenwalk_stylegan.generator import StyleGAN, stylegan
 from eigenwalk_stylegan.plugin import eigenwalk_generators, eigenwalk_open
 from eigenwalk_stylegan.recognise import load
+from test_hostile_checkpoints import little_memory, safetensors  # noqa: F401
 
 
 def convert(file: Path, output: Path) -> tuple[type | None, str]:
@@ -82,6 +83,23 @@ def test_a_converted_file_of_a_later_version_says_so(file, tmp_path) -> None:
     made.write_bytes(made.read_bytes().replace(b'"version":"1"', b'"version":"2"'))
     with pytest.raises(FileError, match="a newer eigenwalk-stylegan"):
         load(made)
+
+
+@pytest.mark.parametrize(
+    ("claim", "says"),
+    [
+        ({"network": "stylegan3", "resolution": 64, "layers_between": 2**60}, "layers must be a whole number"),
+        ({"network": "stylegan2", "channels": [60000] * 2}, "does not fit Network"),
+    ],
+    ids=["2^60 layers", "500 GB"],
+)
+def test_what_a_converted_file_claims_takes_no_memory(claim, says, tmp_path, little_memory) -> None:  # noqa: F811
+    configuration = json.dumps(claim | {"mapping": {"z_dim": 8, "w_dim": 8, "hidden": 8, "layers": 2}})
+    head = {"format": "eigenwalk-stylegan", "version": "1", "configuration": configuration}
+    held = {"__metadata__": head, "constant": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
+    (tmp_path / "m.safetensors").write_bytes(safetensors(held))
+    with pytest.raises(FileError, match=says):
+        load(tmp_path / "m.safetensors")
 
 
 def changed(name: str, folder: Path, way: str = "snapshot", **entries: object) -> Path:
