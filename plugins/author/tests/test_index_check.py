@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from eigenwalk_author import index_probe, probe
 from test_index import cache, own, row, run  # noqa: F401
 
 
@@ -45,6 +48,11 @@ def wheel(folder: Path, first: str = "") -> None:
     )
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=source, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("module", [probe, index_probe])
+def test_what_runs_in_another_environment_imports_nothing_of_this_package(module):
+    assert "eigenwalk_author" not in Path(module.__file__).read_text()
 
 
 def test_install_compares_the_index_with_what_is_installed_elsewhere(own, cache, tmp_path, monkeypatch, capsys):

@@ -15,7 +15,6 @@ from eigenwalk.cli import main
 from eigenwalk.errors import FileError, InputError
 from eigenwalk.names.registry import Registry
 from eigenwalk_author.naming import naming, objections
-from eigenwalk_author.template import make
 
 KINDS = ("feature", "generator", "direction")
 PROGRAM = [sys.executable, "-W", "ignore", "-c", "from eigenwalk.cli import main; main()"]
@@ -158,13 +157,6 @@ def test_names_that_others_have_are_warned_of(tmp_path, run):
     assert any("is in the index" in one for one in told)
     assert any("taken for eigenwalk-masks" in one for one in objections(naming("mask"), Registry.discover()))
     assert not list(objections(naming("tints"), Registry.discover()))
-
-
-def test_without_copier_it_says_what_brings_it(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "copier", None)
-    with pytest.raises(InputError, match=r"pip install 'eigenwalk\[author\]'"):
-        make("feature", naming("warmth"), tmp_path / "x", {}, ask=False)
-    assert not (tmp_path / "x").exists()
 
 
 def test_at_a_terminal_what_is_not_given_is_asked(tmp_path):

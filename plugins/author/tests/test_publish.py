@@ -15,10 +15,11 @@ import pytest
 from packaging.requirements import Requirement
 
 from eigenwalk.errors import ContractError, FileError, InputError
-from eigenwalk_author.entry import entry, lacks
-from eigenwalk_author.lent import closure, lend
-from eigenwalk_author.trial import StepError, Told, environment, run
-from eigenwalk_author.wheel import EXAMPLE, Wheel, faults, read, wants
+from eigenwalk_author.borrow import closure, link
+from eigenwalk_author.entry import entry, index_faults
+from eigenwalk_author.environment import StepError, run
+from eigenwalk_author.trial import Answer, install
+from eigenwalk_author.wheel import EXAMPLE, Wheel, faults, gaps, read
 
 PROGRAM = [sys.executable, "-W", "ignore", "-c", "from eigenwalk.cli import main; main()"]
 
@@ -138,7 +139,7 @@ def test_a_wheel_is_read(tmp_path):
     assert (one.distribution, one.version, one.licence) == ("eigenwalk-x", "1.2", "MIT")
     assert one.homepage == "https://example.org" and one.plugins == (("x", "x.plugin"),)
     assert [str(requirement) for requirement in one.requires] == ["eigenwalk>=0.1"]
-    assert not list(faults(one)) and not list(wants(one))
+    assert not list(faults(one)) and not list(gaps(one))
     (tmp_path / "y.whl").write_text("no")
     with pytest.raises(FileError, match="not a wheel"):
         read(tmp_path / "y.whl")
@@ -156,44 +157,44 @@ def test_a_wheel_is_read(tmp_path):
 )
 def test_what_strangers_would_miss_is_said(tmp_path, line, instead, said):
     assert line in METADATA
-    (want,) = wants(wheel(tmp_path, METADATA.replace(line, instead)))
-    assert said in want
+    (gap,) = gaps(wheel(tmp_path, METADATA.replace(line, instead)))
+    assert said in gap
 
 
 def test_other_faults_of_wheels_are_said(tmp_path):
     assert "entry point" in next(faults(wheel(tmp_path, points="[console_scripts]\nx = x:main\n")))
     (fault,) = faults(wheel(tmp_path, METADATA.replace("Requires-Dist: eigenwalk>=0.1\n", "")))
     assert "does not require eigenwalk" in fault
-    (want,) = wants(wheel(tmp_path, tests__test_x="", x__plugin=""))
-    assert "tests/ would be installed" in want
-    (want,) = wants(wheel(tmp_path, "\n".join(line for line in METADATA.split("\n") if "URL" not in line)))
-    assert "homepage" in want
-    (want,) = wants(wheel(tmp_path, f"{METADATA}\n{EXAMPLE}\n\nValues are those of the example.\n"))
-    assert "its page still tells of the example" in want
+    (gap,) = gaps(wheel(tmp_path, tests__test_x="", x__plugin=""))
+    assert "tests/ would be installed" in gap
+    (gap,) = gaps(wheel(tmp_path, "\n".join(line for line in METADATA.split("\n") if "URL" not in line)))
+    assert "homepage" in gap
+    (gap,) = gaps(wheel(tmp_path, f"{METADATA}\n{EXAMPLE}\n\nValues are those of the example.\n"))
+    assert "its page still tells of the example" in gap
 
 
-def test_what_requirements_reach_is_lent_and_nothing_else(tmp_path):
+def test_what_requirements_reach_is_borrowed_and_nothing_else(tmp_path):
     found = closure([Requirement("pydantic>=2")])
     assert {"pydantic", "pydantic-core", "typing-extensions"} <= set(found) and not {"torch", "numpy"} & set(found)
-    lines = lend(found.values(), tmp_path / "lent")
-    assert lines[0] == str(tmp_path / "lent")
-    assert (tmp_path / "lent/pydantic/__init__.py").is_file() and not (tmp_path / "lent/torch").exists()
+    lines = link(found.values(), tmp_path / "borrowed")
+    assert lines[0] == str(tmp_path / "borrowed")
+    assert (tmp_path / "borrowed/pydantic/__init__.py").is_file() and not (tmp_path / "borrowed/torch").exists()
     code = "import pydantic, importlib.util, importlib.metadata as m; print(pydantic.__file__, m.version('pydantic'), "
     code += "importlib.util.find_spec('numpy'))"
     said = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path += {lines}; {code}"],
         capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
-    assert said == [str(tmp_path / "lent/pydantic/__init__.py"), metadata.version("pydantic"), "None"]
+    assert said == [str(tmp_path / "borrowed/pydantic/__init__.py"), metadata.version("pydantic"), "None"]
 
 
-def test_an_editable_install_is_lent_by_its_path(tmp_path):
-    lines = lend([metadata.distribution("eigenwalk")], tmp_path / "lent")
+def test_an_editable_install_is_borrowed_by_its_path(tmp_path):
+    lines = link([metadata.distribution("eigenwalk")], tmp_path / "borrowed")
     assert str(Path(__file__).parents[3] / "core/src") in lines
 
 
 @pytest.mark.parametrize(("line", "said"), [("no-such-thing", "pip install"), ("pydantic<1", "is installed here")])
-def test_what_cannot_be_lent_is_said(line, said):
+def test_what_cannot_be_borrowed_is_said(line, said):
     with pytest.raises(InputError, match=said):
         closure([Requirement(line)])
 
@@ -208,14 +209,14 @@ def test_rows_tell_what_was_found(tmp_path):
         {"check": "shape", "outcome": "passed", "measured": "well", "remedy": ""},
     ]
     reports = [{"name": "x.a(1)", "names": ["x.a"], "findings": found}]
-    text = entry(wheel(tmp_path), Told("0.1.0", True, offers, [], [], reports), date(2026, 11, 23))
+    text = entry(wheel(tmp_path), Answer("0.1.0", True, offers, [], [], reports), date(2026, 11, 23))
     rows = tomllib.loads(text)
     assert rows["features"]["x.a"]["findings"] == ["x.a(1): clip: bytes only"]
     assert rows["directions"]["b"]["weights_licence"] == "MIT, CC-BY-4.0" and "unit" not in rows["directions"]["b"]
     (tmp_path / "rows.toml").write_text(text)
-    assert lacks(tmp_path / "rows.toml") == []
+    assert index_faults(tmp_path / "rows.toml") == []
     (tmp_path / "rows.toml").write_text(text.replace('"x.a"', '"pixels"', 1))
-    assert any("shadows feature pixels of eigenwalk-pixels" in one for one in lacks(tmp_path / "rows.toml"))
+    assert any("shadows feature pixels of eigenwalk-pixels" in one for one in index_faults(tmp_path / "rows.toml"))
 
 
 def test_a_program_that_fails_is_shown_with_its_last_words():
@@ -235,6 +236,6 @@ def test_what_cannot_be_downloaded_says_what_else_there_is(tmp_path, monkeypatch
     shown: list[str] = []
     info = "eigenwalk_x-1.2.dist-info"
     whole = {f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n", f"{info}/RECORD": ""}
-    with pytest.raises(StepError, match=r"eigenwalk-of-nobody(?s:.*)--find-links FOLDER adds(?s:.*)--borrow lends"):
-        environment(tmp_path, wheel(tmp_path, text, **whole), shown.append)
+    with pytest.raises(StepError, match=r"eigenwalk-of-nobody(?s:.*)--find-links FOLDER adds(?s:.*)--borrow uses"):
+        install(tmp_path, wheel(tmp_path, text, **whole), shown.append)
     assert "several GB" in " ".join(shown)

@@ -1,1 +1,1 @@
-"""From an idea to a package that others install: made from a template, tried as strangers would have it, proposed."""
+"""Make a package from a template, try it as strangers would, and propose its names for the index."""

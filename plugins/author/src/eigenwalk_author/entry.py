@@ -1,4 +1,4 @@
-"""The rows to propose for the index of names, from what a wheel says and what was found where it was tried."""
+"""The rows to propose for the index of names: what a wheel says, and what its trial showed."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import tomli_w
 
 from eigenwalk.names.index import shipped_index
 from eigenwalk.names.schema import check_index
-from eigenwalk_author.trial import Told
+from eigenwalk_author.trial import Answer
 from eigenwalk_author.wheel import Wheel
 
 LONGEST = 160
-"""Characters of a finding in the index."""
+"""Most characters of a finding in the index."""
 
 
-def entry(wheel: Wheel, told: Told, day: date) -> str:
-    """The rows as TOML, a table for each name."""
+def entry(wheel: Wheel, answer: Answer, day: date) -> str:
+    """Return the rows as TOML, a table for each name."""
     tables: dict[str, dict[str, Any]] = {}
-    for offer in told.offers:
+    for offer in answer.offers:
         row = {"distribution": wheel.distribution, "summary": offer["summary"]}
         row |= {key: offer[key] for key in ("kind", "unit") if key in offer}
         row |= {
@@ -31,14 +31,14 @@ def entry(wheel: Wheel, told: Told, day: date) -> str:
             "api": offer["api"],
             "checked": wheel.version,
             "checked_on": day,
-            "findings": list(findings(offer["name"], told.reports)),
+            "findings": list(findings(offer["name"], answer.reports)),
         }
         tables.setdefault(offer["table"], {})[offer["name"]] = row
     return tomli_w.dumps(tables)
 
 
 def findings(name: str, reports: Iterable[Mapping[str, Any]]) -> Iterable[str]:
-    """What the kit found of `name` that is not as the contract wants it, whether that was foretold or not."""
+    """Yield where `name` breaks the contract, expected failures included."""
     for report in reports:
         if name in report["names"]:
             for one in report["findings"]:
@@ -46,6 +46,6 @@ def findings(name: str, reports: Iterable[Mapping[str, Any]]) -> Iterable[str]:
                     yield " ".join(f"{report['name']}: {one['check']}: {one['measured']}".split())[:LONGEST].strip()
 
 
-def lacks(file: Path) -> list[str]:
-    """What the index would refuse of the rows in `file`."""
+def index_faults(file: Path) -> list[str]:
+    """Return what the index would refuse in the rows of `file`."""
     return [str(one) for one in check_index(file, [shipped_index()])]

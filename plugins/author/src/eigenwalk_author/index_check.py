@@ -1,4 +1,4 @@
-"""``eigenwalk index check``: whether an index is complete, and, with --install, whether packages are what it says."""
+"""``eigenwalk index check``: check an index and, with --install, that packages are what it says."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from eigenwalk.cli.errors import console
 from eigenwalk.names import index as indexes
 
 FOUND = 1
+"""Exit code of a check that finds faults."""
 
 
 def check(
@@ -28,28 +29,28 @@ def check(
         bool, typer.Option("--borrow", help="Let those environments see what is installed here, such as torch.")
     ] = False,
 ) -> None:
-    """Check an index: fields complete, names unique, licences named; with --install, that it says what packages do.
+    """Check an index: fields complete, names unique, licences named; with --install, packages as listed.
 
-    Without --install nothing is imported or fetched; with it no package is imported outside its own environment.
-    Exits with 1 where something is found.
+    Without --install nothing is imported or fetched; with it, each package is imported in its own environment only.
+    Exits with 1 if anything is wrong.
     """
     out = console()
     own = indexes.places(os.environ.get(indexes.INDEX, ""))
     places = [file] if file else [indexes.SHIPPED, *map(indexes.file_of, own)]
-    found = [_checked(out, place) for place in places]
+    counts = [_print_faults(out, place) for place in places]
     if install:
         from eigenwalk_author.index_trial import Trial
 
         trial = Trial(find_links, borrow)
         for place in places:
-            found.append(trial.of(indexes.Index.read(place), out))
+            counts.append(trial.print_faults(indexes.Index.read(place), out))
     out.print(indexes.NOT_AUDITED)
-    if any(found):
+    if any(counts):
         raise typer.Exit(FOUND)
 
 
-def _checked(out: Console, place: Path) -> int:
-    """How much is wrong with the index at `place`, which is printed."""
+def _print_faults(out: Console, place: Path) -> int:
+    """Print what is wrong with the index at `place`, and return how much that is."""
     from eigenwalk.names.schema import check_index
 
     others = [] if place.resolve() == indexes.SHIPPED.resolve() else [indexes.shipped_index()]

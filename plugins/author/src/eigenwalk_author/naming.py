@@ -1,4 +1,4 @@
-"""What a package, its module, its class and the name that it offers are called. No torch here.
+"""The names of a package, its module, its class, and of what it offers. No torch here.
 
 >>> naming("My.Feature").distribution, naming("My.Feature").name, naming("hair-colour").class_name
 ('eigenwalk-my-feature', 'my_feature', 'HairColour')
@@ -20,7 +20,7 @@ from eigenwalk.names.schema import NAME, RESERVED
 PREFIX = "eigenwalk-"
 DISTRIBUTION = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
 LITERALS = ("true", "false", "package")
-"""Words that mean something in an expression, and are no keywords of Python."""
+"""Words with a meaning in expressions that are not keywords of Python."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Naming:
 
 
 def naming(text: str, name: str | None = None) -> Naming:
-    """The names that follow from `text`, a distribution's name with or without ``eigenwalk-``.
+    """Return the names that follow from `text`, a distribution's name with or without ``eigenwalk-``.
 
-    `name` is what expressions will write; it follows from `text` where it is None.
+    `name` is what expressions will write; by default it follows from `text`.
 
     Raises:
-        InputError: `text` is no name of a distribution, or the name none of an expression.
+        InputError: `text` cannot name a distribution, or `name` cannot stand in an expression.
     """
     if not DISTRIBUTION.fullmatch(text) or not text.isascii():
         raise InputError(
@@ -58,18 +58,14 @@ def naming(text: str, name: str | None = None) -> Naming:
         raise InputError("eigenwalk is the core itself: name what the package measures, such as hair-colour")
     distribution = PREFIX + own
     name = own.replace("-", "_") if name is None else name
-    _check(name, text)
+    _check_name(name, text)
     words = re.split(r"[._]", name)
     class_name = "".join(word[:1].upper() + word[1:] for word in words)
     return Naming(distribution, distribution.replace("-", "_"), name, class_name)
 
 
-def _check(name: str, text: str) -> None:
-    """Nothing, where expressions can write `name`.
-
-    Raises:
-        InputError: they cannot.
-    """
+def _check_name(name: str, text: str) -> None:
+    """Raise InputError if expressions cannot write `name`."""
     parts = name.split(".")
     if not NAME.fullmatch(name) or not name.isascii():
         remedy = "say which with --name, such as --name colour.moments"
@@ -81,7 +77,7 @@ def _check(name: str, text: str) -> None:
 
 
 def objections(named: Naming, registry: Registry) -> Iterator[str]:
-    """What would stand in the way of `named` once it is published, as far as is known here."""
+    """Yield the clashes of `named` with names that are installed or indexed here."""
     for kind in ("feature", "generator", "direction"):
         for offer in getattr(registry, f"{kind}s"):
             if offer.name == named.name and normal_name(offer.distribution) != named.distribution:

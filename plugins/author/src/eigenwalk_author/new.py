@@ -1,4 +1,4 @@
-"""``eigenwalk new``: a package of a feature, a generator or a direction, complete and passing its tests."""
+"""``eigenwalk new``: make a package of a feature, a generator or a direction, complete and passing its tests."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def new(
     summary: Annotated[str | None, typer.Option(help="What it is, in a line.")] = None,
     author: Annotated[str | None, typer.Option(help="Who holds the copyright [default: git's user]")] = None,
     licence: Annotated[str | None, typer.Option(help="Apache-2.0, BSD-3-Clause or MIT [default: Apache-2.0]")] = None,
-    homepage: Annotated[str | None, typer.Option(help="Address of the project, where it has one.")] = None,
+    homepage: Annotated[str | None, typer.Option(help="Address of the project, if it has one.")] = None,
     folder: Annotated[
         Path | None, typer.Option("--folder", "-o", help="Where to make it [default: ./eigenwalk-PACKAGE]")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: defaults for what is not given.")] = False,
 ) -> None:
-    """Make a package of a feature, a generator or a way to choose directions; its tests pass as it is made.
+    """Make a package of a feature, a generator or a way to choose directions; its tests pass from the start.
 
-    What is not given is asked for where there is a terminal.
+    On a terminal, what is not given is asked for.
 
     eigenwalk new feature hair-colour --summary "the colour of the hair"
     """
@@ -53,7 +53,7 @@ def new(
     answers = {key: value for key, value in given.items() if value is not None}
     files = make(kind, named, place, answers, ask=not yes and sys.stdin.isatty() and sys.stdout.isatty())
     out = console()
-    out.print(Text.assemble("made ", (str(place), "bold"), f": {len(files)} files, {_lines(place, files)} lines"))
+    out.print(Text.assemble("made ", (str(place), "bold"), f": {len(files)} files, {_count_lines(place, files)} lines"))
     source = place / "src" / named.package
     out.print(Text(f"  {source / f'{kind}.py'} computes: write your own there"))
     out.print(Text(f"  {source / 'plugin.py'} says what is offered: name, summary, options, unit"))
@@ -69,6 +69,6 @@ def new(
         out.print(Text(f"  {command}"))
 
 
-def _lines(place: Path, files: tuple[Path, ...]) -> int:
-    """How many lines the files have, the licence left out."""
+def _count_lines(place: Path, files: tuple[Path, ...]) -> int:
+    """Return how many lines the files have, without the licence."""
     return sum(len((place / file).read_text(encoding="utf-8").splitlines()) for file in files if file.name != "LICENSE")

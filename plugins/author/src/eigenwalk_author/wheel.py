@@ -1,4 +1,4 @@
-"""What a built wheel says of itself, and what is wrong with that. Nothing of it is imported."""
+"""Read a built wheel without importing it, and say what is wrong with its metadata."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from eigenwalk.hookspecs import GROUP
 from eigenwalk.names.index import normal_name
 
 HOMES = ("homepage", "home", "home-page", "repository", "source", "source code", "documentation")
-"""Labels of the project's address, the best first, as pyproject.toml may have them."""
+"""Labels of the project's address in pyproject.toml, the best first."""
 
 EXAMPLE = "<!-- of the example: replace it with the code -->"
-"""What stands in a new package's README above the words about the code that it was made with."""
+"""Stands in a new package's README above the text about the example code."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Wheel:
 
     @property
     def licence(self) -> str:
-        """The SPDX expression of its licence, or nothing."""
+        """The SPDX expression of its licence, or an empty string."""
         return str(self.metadata["License-Expression"] or "")
 
     @property
@@ -56,12 +56,12 @@ class Wheel:
 
     @property
     def page(self) -> str:
-        """Its README, or nothing."""
+        """Its README, or an empty string."""
         return str(self.metadata.get_payload() or self.metadata["Description"] or "")
 
     @property
     def homepage(self) -> str:
-        """The project's address, or nothing."""
+        """The project's address, or an empty string."""
         lines = [line.partition(",") for line in self.metadata.get_all("Project-URL") or []]
         urls = {label.strip().lower(): url.strip() for label, _, url in lines}
         best = next((urls[label] for label in HOMES if label in urls), "")
@@ -69,10 +69,10 @@ class Wheel:
 
 
 def read(path: Path) -> Wheel:
-    """The wheel at `path`.
+    """Read the wheel at `path`.
 
     Raises:
-        FileError: it is none.
+        FileError: it is not a wheel.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -90,7 +90,7 @@ def read(path: Path) -> Wheel:
 
 
 def faults(wheel: Wheel) -> Iterator[str]:
-    """What makes a wheel no plugin of eigenwalk's, each with what to write in pyproject.toml."""
+    """Yield why a wheel is not a plugin of eigenwalk, each with what to write in pyproject.toml."""
     if not wheel.plugins:
         yield (
             f"it has no entry point of group {GROUP}, so nobody would find it: write [project.entry-points.{GROUP}] "
@@ -100,11 +100,11 @@ def faults(wheel: Wheel) -> Iterator[str]:
         yield "it does not require eigenwalk: add eigenwalk>=0.1 to dependencies"
 
 
-def wants(wheel: Wheel) -> Iterator[str]:
-    """What a stranger would miss in the wheel, each with what to write."""
+def gaps(wheel: Wheel) -> Iterator[str]:
+    """Yield what a stranger would miss in the wheel, each with what to write."""
     metadata = wheel.metadata
     if not wheel.licence:
-        yield 'its licence is not said as an SPDX expression: license = "MIT", and license-files = ["LICENSE"]'
+        yield 'it gives no licence as an SPDX expression: license = "MIT", and license-files = ["LICENSE"]'
     elif not metadata.get_all("License-File"):
         yield 'the text of its licence is not in it: license-files = ["LICENSE"]'
     if not metadata["Summary"]:

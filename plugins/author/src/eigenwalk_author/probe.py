@@ -1,7 +1,6 @@
-"""Run by itself inside the environment that a wheel is tried in: what it offers, and whether that keeps the contract.
+"""Write what a distribution offers, and whether that keeps the contract, as JSON.
 
-Says it as JSON in the file that the last argument names. It uses nothing of the core but its public modules, since
-the core in there may be another version.
+This file is run by itself, inside the environment that a wheel is tried in: the core there may be another version.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 
 
 def main(distribution: str, cases: str, answer: str) -> None:
-    """Writes to the file `answer` what the plugin `distribution` offers, and the kit's reports on the `cases` file."""
+    """Write to the file `answer` what the plugin `distribution` offers, and the kit's reports on the `cases` file."""
     from eigenwalk.names.index import normal_name
     from eigenwalk.names.registry import Registry
     from eigenwalk.testing import Case, check, names
@@ -26,15 +25,15 @@ def main(distribution: str, cases: str, answer: str) -> None:
     offers = [
         (kind, one) for kind in kinds for one in getattr(registry, f"{kind}s") if normal_name(one.distribution) == own
     ]
-    given: list[Any] = _cases(cases) if cases else []
-    covered = {name for case in given for name in names(case, registry)}
+    todo: list[Any] = _load_cases(cases) if cases else []
+    covered = {name for case in todo for name in names(case, registry)}
     bare = [one.spec for _, one in offers if one.name not in covered]
-    given += [Case(spec.name) for spec in bare if not any(option.required for option in spec.options)]
+    todo += [Case(spec.name) for spec in bare if not any(option.required for option in spec.options)]
     reports = []
-    for case in given:
+    for case in todo:
         print(f"checking {case}", flush=True)
         reports.append(check(case, registry).as_dict() | {"names": sorted(names(case, registry))})
-    found = {
+    answers = {
         "core": metadata.version("eigenwalk"),
         "inside": Path(str(metadata.distribution(distribution).locate_file("")))
         .resolve()
@@ -44,11 +43,11 @@ def main(distribution: str, cases: str, answer: str) -> None:
         "unchecked": [spec.name for spec in bare if any(option.required for option in spec.options)],
         "reports": reports,
     }
-    Path(answer).write_text(json.dumps(found), encoding="utf-8")
+    Path(answer).write_text(json.dumps(answers), encoding="utf-8")
 
 
-def _cases(file: str) -> list[Any]:
-    """CASES of the Python file."""
+def _load_cases(file: str) -> list[Any]:
+    """Return CASES of a Python file."""
     sys.path.insert(0, str(Path(file).parent))
     spec = importlib.util.spec_from_file_location("cases", file)
     assert spec and spec.loader
@@ -58,11 +57,11 @@ def _cases(file: str) -> list[Any]:
 
 
 def _offer(kind: str, spec: Any) -> dict[str, Any]:
-    """What the index says of a name, as far as its spec knows."""
-    told = {"table": f"{kind}s", "name": spec.name, "summary": spec.summary, "api": spec.api}
+    """Return the fields of a name's row in the index that its spec knows."""
+    row = {"table": f"{kind}s", "name": spec.name, "summary": spec.summary, "api": spec.api}
     if kind == "feature":
-        told |= {"kind": spec.kind, "unit": spec.unit}
-    return told | {"weights": [asdict(weights)["licence"] for weights in spec.weights]}
+        row |= {"kind": spec.kind, "unit": spec.unit}
+    return row | {"weights": [asdict(weights)["licence"] for weights in spec.weights]}
 
 
 if __name__ == "__main__":

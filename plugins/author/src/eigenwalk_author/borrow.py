@@ -1,6 +1,6 @@
-"""What is installed here, lent to another environment: just the distributions that some requirements reach.
+"""Let another environment use what is installed here: the distributions that some requirements reach, no others.
 
-Links, so that nothing is downloaded or copied. What was never declared is not there, as on a stranger's machine.
+They are linked: nothing is downloaded or copied. What was never declared is missing, as on a stranger's machine.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from eigenwalk.errors import FileError, InputError
+from eigenwalk.errors import FileError, InputError, reason
 from eigenwalk.names.index import normal_name
 
 
 def closure(requirements: Iterable[Requirement]) -> dict[str, metadata.Distribution]:
-    """The installed distributions that `requirements` reach, by normal name.
+    """Return the installed distributions that `requirements` reach, by normal name.
 
     Raises:
         InputError: one is not installed here, or in a version that is not allowed.
@@ -34,8 +34,8 @@ def closure(requirements: Iterable[Requirement]) -> dict[str, metadata.Distribut
             distribution = metadata.distribution(wanted.name)
         except metadata.PackageNotFoundError:
             raise InputError(
-                f"{wanted} is required and not installed here, so it cannot be lent: pip install '{wanted}', or leave "
-                "out --borrow"
+                f"{wanted} is required and not installed here, so it cannot be borrowed: pip install '{wanted}', or "
+                "leave out --borrow"
             ) from None
         if not wanted.specifier.contains(distribution.version, prereleases=True):
             raise InputError(f"{wanted} is required, and {distribution.version} is installed here: leave out --borrow")
@@ -47,8 +47,8 @@ def closure(requirements: Iterable[Requirement]) -> dict[str, metadata.Distribut
     return found
 
 
-def lend(distributions: Iterable[metadata.Distribution], folder: Path) -> list[str]:
-    """The lines of a ``.pth`` file that lets an environment see `distributions`, linked into `folder`.
+def link(distributions: Iterable[metadata.Distribution], folder: Path) -> list[str]:
+    """Link `distributions` into `folder`, and return the lines of a ``.pth`` file that let an environment see them.
 
     Raises:
         FileError: this system makes no links.
@@ -59,7 +59,7 @@ def lend(distributions: Iterable[metadata.Distribution], folder: Path) -> list[s
     for distribution in distributions:
         if distribution.files is None:
             raise InputError(
-                f"{distribution.name} has no record of its files, so it cannot be lent: leave out --borrow"
+                f"{distribution.name} has no record of its files, so it cannot be borrowed: leave out --borrow"
             )
         for file in distribution.files:
             top = file.parts[0]
@@ -72,5 +72,5 @@ def lend(distributions: Iterable[metadata.Distribution], folder: Path) -> list[s
             try:
                 link.symlink_to(source)
             except OSError as error:
-                raise FileError(f"no link can be made in {folder} ({error.strerror}): leave out --borrow") from error
+                raise FileError(f"no link can be made in {folder} ({reason(error)}): leave out --borrow") from error
     return list(dict.fromkeys(lines))
