@@ -144,7 +144,8 @@ def test_a_stopped_walk_goes_on_and_a_recipe_repeats_it_to_the_same_latents(here
     assert (place / "killed" / "progress" / "0002.json").exists()
     check("killed", WALK, "going on in killed")
     names = {entry.name for entry in (place / "killed").iterdir()}
-    assert names == {"recipe.toml", "paths", "strip.png", "walk.mp4", "plot.png", "changes.csv", "report.html"}
+    outputs = {"strip.png", "walk.mp4", "plot.png", "changes.csv", "report.html"}
+    assert names == {"run.json", "recipe.toml", "paths", *outputs}
     said = stop(place, signal.SIGINT, 1, "stopped")
     assert "stopped: kept" in said and "the same command goes on" in said and "Traceback" not in said
     check("stopped", WALK, "going on in stopped")
