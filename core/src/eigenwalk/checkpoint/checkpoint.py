@@ -7,6 +7,7 @@ import hashlib
 import mmap
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -101,13 +102,10 @@ class Checkpoint(os.PathLike[str]):
     @property
     def is_stale(self) -> bool:
         """Whether the file has changed since it was opened."""
-        if self.is_folder:
-            return False
         try:
-            now = os.stat(self.path)
+            return not self.is_folder and _stamp(os.stat(self.path)) != _stamp(self._state)
         except OSError:
             return True
-        return _stamp(now) != _stamp(self._state)
 
     @property
     def tree(self) -> Any:
@@ -181,12 +179,9 @@ class Checkpoint(os.PathLike[str]):
             return f"{self.kind} of one object of class {tree.kind}"
         if not isinstance(tree, dict):
             return f"{self.kind} that holds a {type(tree).__name__}"
-        counts: dict[str, int] = {}
-        for name in self.tensors:
-            top = name.split(".")[0]
-            counts[top] = counts.get(top, 0) + 1
+        counts = Counter(name.split(".")[0] for name in self.tensors)
         tops = list(dict.fromkeys([*counts, *map(str, tree)])) if len(counts) < 40 else list(counts)
-        listed = [f"{top} ({counts[top]} tensors)" if counts.get(top, 1) > 1 else top for top in tops[:6]]
+        listed = [f"{top} ({counts[top]} tensors)" if counts[top] > 1 else top for top in tops[:6]]
         more = f" and {len(tops) - 6} more" if len(tops) > 6 else ""
         return f"{self.kind} with {', '.join(listed)}{more}" if listed else f"{self.kind} that holds nothing"
 

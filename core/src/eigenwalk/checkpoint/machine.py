@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import pickletools
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -276,7 +276,7 @@ def _appends(machine: Machine, values: list[Any]) -> None:
     (into.values if isinstance(into, Record) else into).extend(values)
 
 
-def _set_items(machine: Machine, values: list[Any]) -> None:
+def _set_items(machine: Machine, values: Sequence[Any]) -> None:
     if len(values) % 2:
         machine.refuse("a key without a value")
     into = machine.top((dict, Record))
@@ -291,26 +291,12 @@ def _add_items(machine: Machine) -> None:
     into.values.extend(values) if isinstance(into, Record) else into.update(values)
 
 
-def _set_item(machine: Machine) -> None:
-    _set_items(machine, list(_tuple(machine, 2)))
-
-
-def _stack_global(machine: Machine) -> None:
-    module, name = _tuple(machine, 2)
-    machine.stack.append(machine.name(module, name))
-
-
-def _reduce(machine: Machine) -> None:
-    function, arguments = _tuple(machine, 2)
-    machine.stack.append(machine.call(function, arguments))
-
-
-def _new_with_words(machine: Machine) -> None:
+def _new_with_words(machine: Machine) -> Any:
     function, arguments, words = _tuple(machine, 3)
     known = isinstance(function, Global) and str(function) in machine.known
     if words != {} and known:
         machine.refuse(f"it calls a {_kind(function)} with arguments by name")
-    machine.stack.append(machine.call(function, arguments))
+    return machine.call(function, arguments)
 
 
 def _build(machine: Machine) -> None:
@@ -326,10 +312,10 @@ def _build(machine: Machine) -> None:
     machine.stack.append(into)
 
 
-def _persistent(machine: Machine) -> None:
+def _persistent(machine: Machine) -> Any:
     if machine.persistent is None:
         machine.refuse("it refers to another file")
-    machine.stack.append(machine.persistent(machine.pop()))
+    return machine.persistent(machine.pop())
 
 
 _STOP = ord(".")
@@ -367,7 +353,7 @@ _STEPS: dict[int, Callable[[Machine], Any]] = {
     ord("a"): lambda m: _appends(m, [m.pop()]),
     ord("e"): lambda m: _appends(m, m.pop_mark()),
     ord("}"): _push(lambda m: {}),
-    ord("s"): _set_item,
+    ord("s"): lambda m: _set_items(m, _tuple(m, 2)),
     ord("u"): lambda m: _set_items(m, m.pop_mark()),
     0x8F: _push(lambda m: set()),
     0x90: _add_items,
@@ -378,10 +364,10 @@ _STEPS: dict[int, Callable[[Machine], Any]] = {
     ord("r"): lambda m: m.remember(m.unsigned(4)),
     0x94: lambda m: m.remember(len(m.memo)),
     ord("c"): _push(lambda m: m.name(m.line(), m.line())),
-    0x93: _stack_global,
-    ord("R"): _reduce,
-    0x81: _reduce,
-    0x92: _new_with_words,
+    0x93: _push(lambda m: m.name(*_tuple(m, 2))),
+    ord("R"): _push(lambda m: m.call(*_tuple(m, 2))),
+    0x81: _push(lambda m: m.call(*_tuple(m, 2))),
+    0x92: _push(_new_with_words),
     ord("b"): _build,
-    ord("Q"): _persistent,
+    ord("Q"): _push(_persistent),
 }

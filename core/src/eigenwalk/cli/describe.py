@@ -17,10 +17,10 @@ from eigenwalk.checkpoint import sharing
 from eigenwalk.cli.errors import console
 from eigenwalk.cli.facts import facts
 from eigenwalk.errors import ContractError, ExpressionError, FileError, OptionError, UnknownName, WeightsError
-from eigenwalk.names.expression import Call, Expression, Held, Open, Weighted, calls, parse_either, value_text
+from eigenwalk.names.expression import Call, Expression, Open, calls, parse_either, value_text
 from eigenwalk.names.near import nearest
 from eigenwalk.names.options import by_keyword
-from eigenwalk.names.resolve import open_checkpoint, resolve
+from eigenwalk.names.resolve import open_checkpoint, resolve_whole
 from eigenwalk.names.source import quoted
 from eigenwalk.spec import FeatureSpec, GeneratorSpec
 from eigenwalk.store import megabytes
@@ -135,13 +135,11 @@ def _opened(
 
 def _resolve(node: Expression, registry: Registry) -> Expression:
     """Return the tree with all options by keyword, checked against the specs."""
-    if isinstance(node, (Held, Weighted)):
-        return replace(node, inner=resolve(node.inner, registry))
     if isinstance(node, Call) and node.name != "file":
         offer = _find(registry, node)
         if not isinstance(offer.spec, FeatureSpec):
             return replace(by_keyword(node, offer.spec), offer=offer)
-    return resolve(node, registry)
+    return resolve_whole(node, registry)
 
 
 def _find(registry: Registry, call: Call) -> Offer[Any]:

@@ -54,18 +54,9 @@ class Installer:
         pip leaves the wheel there; uv, which downloads no wheels, leaves what is in it.
         """
         if self.name == "pip":
-            options = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
-            return [*self.words, "download", *options, requirement]
-        return [
-            *self.words,
-            "install",
-            *self._python(),
-            "--no-deps",
-            "--no-build",
-            "--target",
-            str(folder),
-            requirement,
-        ]
+            return [*self.words, "download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), requirement]
+        options = ["--no-deps", "--no-build", "--target", str(folder)]
+        return [*self.words, "install", *self._python(), *options, requirement]
 
     def outdated(self) -> list[str]:
         """Return the command that lists, as JSON, what has a later version."""

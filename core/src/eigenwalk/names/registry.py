@@ -137,8 +137,8 @@ class Registry:
         failures: list[Failure] = []
         says: list[str] = []
         for plugin in self.plugins:
-            source, spec = plugin.source, None
-            if not plugin.implements("eigenwalk_open"):
+            source, spec, purpose = plugin.source, None, plugin.answers.purposes.get("eigenwalk_open")
+            if purpose is None:
                 continue
             with guard(source, "hook eigenwalk_open", failures):
                 try:
@@ -152,7 +152,7 @@ class Registry:
                 elif spec is not None:
                     takes = "checkpoint" in plugin.arguments("eigenwalk_open")
                     return Offer(spec, source.distribution, source.version, source.plugin, takes)
-                readers.append(f"{plugin.purpose('eigenwalk_open') or source.plugin} ({source.distribution})")
+                readers.append(f"{purpose or source.plugin} ({source.distribution})")
         tried = "\n  ".join(["It is none of", *readers]) if readers else "No installed plugin reads generator files"
         raise FileError(
             f"{path} is not recognised as a generator. It is {checkpoint.words}{''.join(says)}\n"

@@ -68,6 +68,15 @@ def resolve(node: Node, registry: Registry) -> Node:
     return replace(call, options=tuple(options), offer=offer)  # type: ignore[arg-type]
 
 
+def resolve_whole(node: Expression, registry: Registry) -> Expression:
+    """Return `node` resolved, its tolerance or weight as it is; raises as `resolve`."""
+    if is_resolved(node):
+        return node
+    if isinstance(node, (Held, Weighted)):
+        return replace(node, inner=resolve(node.inner, registry))
+    return resolve(node, registry)
+
+
 def resolve_sets(fixed: Sequence[Any], varied: Sequence[Any], registry: Registry) -> tuple[tuple[Expression, ...], ...]:
     """Return the resolved trees of `fixed` and of `varied`, each given as text, tree or object.
 
@@ -81,8 +90,8 @@ def resolve_sets(fixed: Sequence[Any], varied: Sequence[Any], registry: Registry
             raise InputError(f"{part} must be a list of expressions, got the text {given!r}: write [{given!r}]")
     if not varied:
         raise CompositionError("nothing varies: name at least one feature to vary, such as pixels")
-    held = tuple(_resolve_whole(as_tree(one), registry) for one in fixed)
-    weighted = tuple(_resolve_whole(as_tree(one), registry) for one in varied)
+    held = tuple(resolve_whole(as_tree(one), registry) for one in fixed)
+    weighted = tuple(resolve_whole(as_tree(one), registry) for one in varied)
     for one in held:
         if isinstance(one, Weighted):
             raise CompositionError(
@@ -141,15 +150,6 @@ def not_a_projection(node: Node, kind: str, rule: str) -> CompositionError:
 def is_resolved(node: Any) -> bool:
     """Whether every name in a tree has its offer."""
     return all(call.offer for call in calls(node))
-
-
-def _resolve_whole(node: Expression, registry: Registry) -> Expression:
-    """Return `node` resolved, its tolerance or weight as it is."""
-    if is_resolved(node):
-        return node
-    if isinstance(node, (Held, Weighted)):
-        return replace(node, inner=resolve(node.inner, registry))
-    return resolve(node, registry)
 
 
 def _check_twice(fixed: Sequence[Expression], varied: Sequence[Expression]) -> None:

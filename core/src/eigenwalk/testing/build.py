@@ -22,10 +22,9 @@ from eigenwalk.objects.compose import build_feature, build_generator
 from eigenwalk.spec import FeatureSpec, GeneratorSpec
 from eigenwalk.testing.latent import latents
 from eigenwalk.testing.report import Kind
-from eigenwalk.testing.subject import FeatureSubject, GeneratorSubject
+from eigenwalk.testing.subject import NOBODY, FeatureSubject, GeneratorSubject
 
 LATENTS = 3
-NOBODY = "no distribution"
 
 
 def kind_of(text: str, registry: Registry) -> Kind:

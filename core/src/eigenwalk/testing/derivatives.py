@@ -15,7 +15,7 @@ from eigenwalk.feature import Feature
 from eigenwalk.maths.linearise import UNABLE, Point
 from eigenwalk.maths.linearise.attention import plain_attention
 from eigenwalk.testing.checks import Inapplicable, fail
-from eigenwalk.testing.subject import ROWS, SEED, FeatureSubject, Subject, normal, words
+from eigenwalk.testing.subject import ROWS, SEED, FeatureSubject, Subject, dtype_name, normal, words
 
 MANY = 3
 """Tangents that the core pushes together, by forward mode; one alone goes through two reverse passes."""
@@ -78,7 +78,7 @@ def pullback(s: Subject) -> str:
                 "look for a custom backward, a detach in the middle, or a mask or crop that moves with the image and "
                 "belongs in at()",
             )
-        return f"{best:.1g} from central differences ({_precision(z)}, {CLOSE[z.dtype]:g} allowed)"
+        return f"{best:.1g} from central differences ({dtype_name(z)}, {CLOSE[z.dtype]:g} allowed)"
 
 
 def pushforward(s: Subject) -> str:
@@ -101,7 +101,7 @@ def pushforward(s: Subject) -> str:
                     "a custom autograd function has a wrong jvp, or a backward that is itself not differentiable",
                 )
             worst = max(worst, error)
-        told = f"{worst:.1g} from the pullback ({_precision(pulled)}, {EXACT[pulled.dtype]:g} allowed)"
+        told = f"{worst:.1g} from the pullback ({dtype_name(pulled)}, {EXACT[pulled.dtype]:g} allowed)"
         return f"{told}; {_routes(point, function)}"
 
 
@@ -165,7 +165,3 @@ def _smooth(images: Tensor, seed: int) -> Tensor:
     coarse = normal(images.new_empty(len(images), 3, 6, 6), SEED + seed)
     fine = torch.nn.functional.interpolate(coarse, images.shape[-2:], mode="bilinear", align_corners=False)
     return fine / fine.flatten(1).square().mean(1).sqrt()[:, None, None, None]
-
-
-def _precision(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")

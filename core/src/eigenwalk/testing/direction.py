@@ -15,9 +15,9 @@ from eigenwalk.testing.subject import what
 from eigenwalk.testing.values import keeping_state, two_seeds
 
 LENGTH = 1e-3
-"""How far from 1 a unit vector's length may be: the walk refuses others."""
+"""How far from 1 a unit vector's length may be, and a size above the longest, in relation: the walk refuses others."""
 SAME = 1e-3
-"""Largest distance of unit vectors that are the same but for the order of sums and the ends of iterations."""
+"""Largest distance of unit vectors, or of steps as a share of their size, that differ in the order of sums alone."""
 APART = 1e-2
 """Smallest singular value of directions side by side; of orthonormal ones it is 1."""
 

@@ -105,15 +105,15 @@ def undefined(s: FeatureSubject) -> str:
 
 def size(s: FeatureSubject) -> str:
     """It measures images of another size that are not square."""
-    height, width = s.inputs.shape[-2:]
-    other = s.inputs[..., : width * 3 // 4]
+    height, width = s.inputs.shape[-2], s.inputs.shape[-1] * 3 // 4
+    other = s.inputs[..., :width]
     try:
         values = s.values(other)
     except (InputError, Undefined) as error:
         raise Inapplicable(f"it says that it cannot: {error}") from None
     if values.shape[0] != len(other) or not bool(values.isfinite().all()):
-        fail(f"images of {width * 3 // 4} x {height} give values of shape {tuple(values.shape)}, not all finite", "")
-    return f"{width * 3 // 4} x {height} pixels give {tuple(values.shape[1:])} values"
+        fail(f"images of {width} x {height} give values of shape {tuple(values.shape)}, not all finite", "")
+    return f"{width} x {height} pixels give {tuple(values.shape[1:])} values"
 
 
 def clip(s: FeatureSubject) -> str:
@@ -135,9 +135,8 @@ def clip(s: FeatureSubject) -> str:
             found = torch.autograd.grad(near(asked).square().sum(), asked, allow_unused=True)[0]
         if found is None or not bool(found.abs().max() > 0):
             fail(f"pixels {side} have no gradient", remedy)
-    if not s.feature.differentiable:
-        return "values are finite beyond [0, 1]"
-    return "pixels beyond [0, 1] change values, and have a gradient"
+    told = "pixels beyond [0, 1] change values, and have a gradient"
+    return told if s.feature.differentiable else "values are finite beyond [0, 1]"
 
 
 def follow(s: FeatureSubject) -> str:

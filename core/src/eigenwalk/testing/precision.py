@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from eigenwalk.names.discovery import explain
 from eigenwalk.testing.checks import Failed, Inapplicable, fail
-from eigenwalk.testing.subject import Subject, apart, normal
+from eigenwalk.testing.subject import Subject, apart, dtype_name, normal
 
 HALF = 0.05
 """Largest difference of half-precision values from float32's, as a share of the largest value: bfloat16 has 8 bits."""
@@ -27,13 +27,13 @@ def dtype(s: Subject) -> str:
     """float32 inputs give float32 values, and float64 inputs float64 ones that were computed in float64."""
     remedy = "write constant.to(images), and keep networks as attributes: they are moved before a walk starts"
     if s.reference.dtype != torch.float32:
-        fail(f"float32 inputs give {_short(s.reference.dtype)} values", remedy)
+        fail(f"float32 inputs give {dtype_name(s.reference)} values", remedy)
     with s.precisely(torch.float64):
         inputs = s.inputs.double()
         inputs = inputs + TINY * normal(inputs)  # no float32 number is left among them
         values = s.values(inputs)
     if values.dtype != torch.float64:
-        fail(f"float64 inputs give {_short(values.dtype)} values", remedy)
+        fail(f"float64 inputs give {dtype_name(values)} values", remedy)
     told = values[values != 0]
     if len(told) and torch.equal(told, told.float().double()) and _computes(s):
         s.follows = False
@@ -45,10 +45,6 @@ def _computes(s: Subject) -> bool:
     """Whether values have many digits at all: a count, or a rounded place, is a float32 number by itself."""
     told = s.reference[s.reference != 0]
     return not torch.equal(told, told.bfloat16().float())
-
-
-def _short(kind: torch.dtype) -> str:
-    return str(kind).removeprefix("torch.")
 
 
 def device(s: Subject) -> str:
@@ -145,15 +141,16 @@ def half(s: Subject) -> str:
         raise Inapplicable("its spec does not declare half=True")
     told = []
     for kind in (torch.float16, torch.bfloat16):
+        inputs = s.inputs.to(kind)
         with s.precisely(kind):
-            values = s.values(s.inputs.to(kind))
+            values = s.values(inputs)
         if values.dtype != kind:
-            fail(f"{_short(kind)} inputs give {_short(values.dtype)} values", "return values in the input's dtype")
+            fail(f"{dtype_name(inputs)} inputs give {dtype_name(values)} values", "return values in the input's dtype")
         difference = apart(values.float(), s.reference)
         if not difference <= HALF:
             fail(
-                f"in {_short(kind)} values differ by {difference:.2g} of the largest, and {HALF:g} is allowed",
+                f"in {dtype_name(inputs)} values differ by {difference:.2g} of the largest, and {HALF:g} is allowed",
                 "compute what overflows or cancels in float32 and turn the result back, or declare half=False",
             )
-        told.append(f"{difference:.1g} in {_short(kind)}")
+        told.append(f"{difference:.1g} in {dtype_name(inputs)}")
     return f"{', '.join(told)}, {HALF:g} allowed"

@@ -7,7 +7,7 @@ coordinates, of whose images the left half is fixed and the right half varies.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from eigenwalk.objects.compose import Term, build_generator, build_method, compo
 from eigenwalk.path import Role
 from eigenwalk.spec import DirectionSpec
 from eigenwalk.testing.case import Case
-from eigenwalk.testing.subject import SEED
+from eigenwalk.testing.subject import NOBODY, SEED
 
 ROWS = 3
 """Latents that a method is asked at."""
@@ -38,7 +38,6 @@ TOLERANCE = 0.35
 """Of a fixed feature, as a share of its typical distance: a walk's default."""
 STRIDE, LONGEST = 0.08, 0.15
 """Of a step, in typical distances of what varies, and of latents: a walk's defaults."""
-NOBODY = "no distribution"
 
 
 class Meadow(Generator):
@@ -81,6 +80,7 @@ class DirectionSubject:
         generator, fixed, varied: what a walk would hand it.
         offers: of its name; none for an object.
         golden: the file of values that it must give again.
+        typical: typical distances, by feature and dtype, as they are measured.
     """
 
     name: str
@@ -90,6 +90,7 @@ class DirectionSubject:
     varied: Sequence[Term]
     offers: tuple[Offer[Any], ...] = ()
     golden: Path | None = None
+    typical: dict[tuple[str, torch.dtype], float] = field(default_factory=dict)
 
     @cached_property
     def inputs(self) -> Tensor:
@@ -138,21 +139,14 @@ class DirectionSubject:
 
     def _role(self, term: Term, part: Any, dtype: torch.dtype) -> Role:
         key = (term.text, dtype)
-        if key not in self._typical:
-            self._typical[key] = typical_distance(self.generator, (term.text, term.feature), dtype=dtype)
-        typical = self._typical[key]
-        tolerance = term.tolerance or TOLERANCE * typical
-        unit = term.feature.unit
-        return Role(term.text, part, unit, typical, tolerance if part == "fixed" else None, term.weight)
+        if key not in self.typical:
+            self.typical[key] = typical_distance(self.generator, (term.text, term.feature), dtype=dtype)
+        tolerance = (term.tolerance or TOLERANCE * self.typical[key]) if part == "fixed" else None
+        return Role(term.text, part, term.feature.unit, self.typical[key], tolerance, term.weight)
 
     @cached_property
     def _latent_scale(self) -> float:
         return latent_scale(self.generator)
-
-    @cached_property
-    def _typical(self) -> dict[tuple[str, torch.dtype], float]:
-        """Typical distances, measured once."""
-        return {}
 
 
 def direction_subject(

@@ -9,20 +9,16 @@ from torch import Tensor
 
 from eigenwalk.direction import Directions, Gaps, Sight, State, Step
 from eigenwalk.testing.checks import Inapplicable, fail
+from eigenwalk.testing.direction import LENGTH, SAME
 from eigenwalk.testing.sight import DirectionSubject
-
-SLACK = 1e-3
-"""How far a length may be from 1, or a size above the longest, in relation; the walk refuses no more."""
-SAME = 1e-3
-"""Largest difference of steps that are the same but for the order of sums, as a share of the step size."""
 
 
 def start(s: DirectionSubject) -> str:
     """Steps at the starts have an axis for k, sizes up to the longest, and a state of one row for each start."""
     _owns_its_step(s)
     step, state = s.method.start(s.sight(s.inputs), s.leading, s.limits(s.inputs))
-    _check_step(s, step, (len(s.inputs), s.leading))
-    return f"{_check_state(state, len(s.inputs))}; {_sizes(step)}"
+    sizes = _check_step(s, step, (len(s.inputs), s.leading))
+    return f"{_check_state(state, len(s.inputs))}; {sizes}"
 
 
 def step(s: DirectionSubject) -> str:
@@ -30,8 +26,8 @@ def step(s: DirectionSubject) -> str:
     _owns_its_step(s)
     sight, state, gaps, there = _second(s, s.inputs)
     step, after = s.method.step(sight, state, gaps, s.limits(there))
-    _check_step(s, step, (len(there),))
-    return f"{_check_state(after, len(there))}; {_sizes(step)}"
+    sizes = _check_step(s, step, (len(there),))
+    return f"{_check_state(after, len(there))}; {sizes}"
 
 
 def state(s: DirectionSubject) -> str:
@@ -76,7 +72,7 @@ def _move(step: Step) -> Tensor:
     return move if step.pull is None else move + step.pull
 
 
-def _check_step(s: DirectionSubject, step: Any, axes: tuple[int, ...]) -> None:
+def _check_step(s: DirectionSubject, step: Any, axes: tuple[int, ...]) -> str:
     if not isinstance(step, Step):
         fail(f"it gives a {type(step).__name__}", "return an eigenwalk.direction.Step, and the state beside it")
     wide, longest = (*axes, s.generator.latent_dim), s.limits(s.inputs).longest
@@ -91,13 +87,13 @@ def _check_step(s: DirectionSubject, step: Any, axes: tuple[int, ...]) -> None:
         if not bool(tensor.isfinite().all()):
             fail(f"{name} is NaN or infinite", "divide by a length only where it is not zero: x / n.clamp_min(1e-12)")
     off = float((step.direction.norm(dim=-1) - 1).abs().max())
-    if off > SLACK:
+    if off > LENGTH:
         fail(f"a direction's length differs from 1 by {off:.2g}", "normalise it; how far to go is its `size`")
     low, high = float(step.size.min()), float(step.size.max())
-    if low < 0 or high > (1 + SLACK) * longest:
-        fail(
-            f"sizes go from {low:.3g} to {high:.3g}, and 0 to {longest:.3g} is allowed", "limits.size(rate) keeps to it"
-        )
+    if low < 0 or high > (1 + LENGTH) * longest:
+        asked = f"and 0 to {longest:.3g} is allowed"
+        fail(f"sizes go from {low:.3g} to {high:.3g}, {asked}", "limits.size(rate) keeps to it")
+    return f"sizes from {low:.3g} to {high:.3g}"
 
 
 def _check_state(state: Any, rows: int) -> str:
@@ -106,10 +102,6 @@ def _check_state(state: Any, rows: int) -> str:
             got = tuple(tensor.shape) if isinstance(tensor, Tensor) else f"a {type(tensor).__name__}"
             fail(f"state[{name!r}] is {got}", f"let it be a tensor of {rows} rows, one for each latent")
     return f"a state of {len(state)} tensors"
-
-
-def _sizes(step: Step) -> str:
-    return f"sizes from {float(step.size.min()):.3g} to {float(step.size.max()):.3g}"
 
 
 def _owns_its_step(s: DirectionSubject) -> None:

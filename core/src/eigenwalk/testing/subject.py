@@ -19,6 +19,8 @@ from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import Linearisation, Point
 from eigenwalk.names.registry import Offer
 
+NOBODY = "no distribution"
+"""That of a spec which no plugin offers."""
 SEED = 20221023
 """Of the latents that generators are checked at, and of every random direction."""
 ROWS = 2
@@ -38,6 +40,11 @@ def apart(a: Tensor, b: Tensor) -> float:
     if not a.numel():
         return 0.0
     return float((a.double() - b.double()).abs().max()) / max(float(a.abs().max()), float(b.abs().max()), 1e-30)
+
+
+def dtype_name(tensor: Tensor) -> str:
+    """Return the dtype of `tensor` without ``torch.``."""
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def words(numbers: Tensor) -> str:

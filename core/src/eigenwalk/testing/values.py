@@ -67,10 +67,8 @@ def independence(s: Subject) -> str:
 
 def order(s: Subject) -> str:
     """Rows in another order give the same values in that order."""
-    turned = s.values(s.inputs.flip(0)).flip(0)
-    return same(
-        s.reference, turned, "in another order values differ", "let nothing depend on a row's place in the batch"
-    )
+    turned, remedy = s.values(s.inputs.flip(0)).flip(0), "let nothing depend on a row's place in the batch"
+    return same(s.reference, turned, "in another order values differ", remedy)
 
 
 def pure(s: Subject) -> str:

@@ -33,7 +33,7 @@ TYPES: Mapping[str, type] = {"str": str, "int": int, "bool": bool, "Option": Opt
 
 @dataclass(frozen=True)
 class Answers:
-    """What a plugin answered: its specs by hook, and the purpose of every hook that it implements."""
+    """What a plugin answered: its specs by hook, and of every hook that it implements its docstring's first line."""
 
     specs: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     purposes: Mapping[str, str] = field(default_factory=dict)
@@ -45,14 +45,6 @@ class Plugin:
 
     source: Source
     answers: Answers = field(repr=False)
-
-    def implements(self, hook: str) -> bool:
-        """Whether the plugin answers `hook`."""
-        return hook in self.answers.purposes
-
-    def purpose(self, hook: str) -> str:
-        """Return the first line of the docstring of this plugin's `hook`, or ""."""
-        return self.answers.purposes.get(hook, "")
 
     def arguments(self, hook: str) -> tuple[str, ...]:
         """Return the names of what this plugin's `hook` takes."""
@@ -169,7 +161,7 @@ def objection(source: Source, item: Any, kind: type) -> str:
     if not isinstance(item, kind):
         return f"expected a {kind.__name__}, got {show_value(item)}"
     name, api = item.name, getattr(item, "api", API)  # type: ignore[attr-defined]
-    if (isinstance(api, int) and not OLDEST <= api <= API) or not isinstance(api, int):
+    if not (isinstance(api, int) and OLDEST <= api <= API):
         newer = isinstance(api, int) and api > API
         speaks = f"version {API}" if OLDEST == API else f"versions {OLDEST} to {API}"
         return (
@@ -177,15 +169,9 @@ def objection(source: Source, item: Any, kind: type) -> str:
             f"pip install --upgrade {'eigenwalk' if newer else source.distribution}"
         )
     for one in fields(item):
-        value, (many, word) = getattr(item, one.name), _annotation(str(one.type))
-        wanted = TYPES.get(word)
+        value, kind_of_one = getattr(item, one.name), str(one.type).removeprefix("tuple[")
+        wanted, many = TYPES.get(kind_of_one.partition(",")[0]), kind_of_one != one.type
         values = value if many and isinstance(value, (tuple, list)) else (value,)
         if wanted and not all(isinstance(part, wanted) for part in values):
             return f"{one.name} of {name!r} must be {one.type}, got {show_value(value)}"
     return ""
-
-
-def _annotation(text: str) -> tuple[bool, str]:
-    """Split an annotation into whether it is a tuple, and the type of what it holds."""
-    many = text.startswith("tuple[")
-    return many, text.removeprefix("tuple[").partition(",")[0]
