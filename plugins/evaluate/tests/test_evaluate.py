@@ -20,17 +20,17 @@ from eigenwalk.path import Role
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.walk import WalkOptions, walk
 from eigenwalk_evaluate.estimate import estimate
-from eigenwalk_evaluate.grid import Grid, merged
-from eigenwalk_evaluate.judge import Judged, judge, spread
+from eigenwalk_evaluate.grid import Grid, override
+from eigenwalk_evaluate.judge import Judgement, judge, spread
 from eigenwalk_evaluate.limit import SLACK, Limit, limit
 from eigenwalk_evaluate.lines import REACH, lines
 from eigenwalk_evaluate.method import SOLVERS
+from eigenwalk_evaluate.paths import Paths, crossing, drift_at, value_at
 from eigenwalk_evaluate.plan import SOURCES, _files, plan
 from eigenwalk_evaluate.ratios import ratios
 from eigenwalk_evaluate.summary import summarise
 from eigenwalk_evaluate.tables import ratio_table
-from eigenwalk_evaluate.walked import Walked, crossing, drift_at, value_at
-from eigenwalk_evaluate.work import best
+from eigenwalk_evaluate.work import best_path
 from problems import Defined, Embedding, assemble, circle, normal
 
 LIKE = torch.empty(0, dtype=torch.float64)
@@ -60,13 +60,13 @@ def slope(v: Tensor) -> float:
     return float((F @ v).norm() / math.sqrt(6) / ((C @ v).norm() / math.sqrt(3)))
 
 
-def followed(problem: Problem, seeds: tuple[int, ...] = (0, 1), **options) -> Walked:
+def follow_axes(problem: Problem, seeds: tuple[int, ...] = (0, 1), **options) -> Paths:
     """The lines along the axes."""
     given = {"paths": 4, "steps": 60, "until": 0.55, "method": Axis(), "batch": 2} | options
-    return Walked.of(lines(problem, seeds, WalkOptions(**given), "cpu"), 1.0, (0.3, 0.5))
+    return Paths.of(lines(problem, seeds, WalkOptions(**given), "cpu"), 1.0, (0.3, 0.5))
 
 
-def made(varied: list[list[float]], drift: list[list[float]], seeds: list[int], levels=(0.3, 0.5)) -> Walked:
+def walk_arrays(varied: list[list[float]], drift: list[list[float]], seeds: list[int], levels=(0.3, 0.5)) -> Paths:
     """A walk with these figures; its waypoints lie at (their index, seed)."""
     long = max(map(len, varied))
 
@@ -75,7 +75,7 @@ def made(varied: list[list[float]], drift: list[list[float]], seeds: list[int], 
 
     changes = np.stack([wide(drift), wide(varied)], -1)
     steps = wide([[float(i) for i in range(len(row))] for row in varied])
-    return Walked(
+    return Paths(
         (Role("f", "fixed", "u", 1.0, 0.35), Role("c", "varied", "u", 1.0)),
         np.array(seeds),
         np.ones(len(seeds), np.int64),
@@ -90,7 +90,7 @@ def made(varied: list[list[float]], drift: list[list[float]], seeds: list[int], 
 
 
 def test_a_line_is_looked_at_by_forward_passes_alone_and_its_drift_is_the_formula() -> None:
-    walked = followed(straight())
+    walked = follow_axes(straight())
     assert walked.changes.shape[0] == 8 and {reason for reason, _ in walked.endings} == {"length"}
     expected = [0.5 * slope(torch.eye(6).double()[rank - 1]) for rank in walked.ranks]
     assert drift_at(walked, 0.5) == pytest.approx(expected, rel=1e-9)
@@ -108,7 +108,7 @@ def test_a_line_that_never_gets_there_ends_where_no_sample_is_and_costs_the_othe
     G = Embedding(2)
     fixed = {"f": (G.feature(lambda z: z[:, :1]), 0.35)}
     problem = assemble(G, fixed, {"c": G.feature(lambda z: torch.stack([z[:, 0], 0.4 * z[:, 1].tanh()], 1))})
-    walked = followed(problem, (0,))
+    walked = follow_axes(problem, (0,))
     reasons = dict(zip(walked.ranks.tolist(), walked.endings, strict=True))
     assert reasons[1][0] == "length" and reasons[2][0] == "region"
     assert np.isnan(drift_at(walked, 0.5)[walked.ranks == 2]).all()
@@ -119,27 +119,27 @@ def test_a_line_that_never_gets_there_ends_where_no_sample_is_and_costs_the_othe
 def test_a_line_ends_where_a_feature_has_no_value() -> None:
     G = Embedding(3)
     problem = assemble(G, {"f": (Defined(G, 3.0), 0.35)}, {"c": G.feature(lambda z: 0.05 * z[:, :1])})
-    walked = followed(problem, (0,), paths=2)
+    walked = follow_axes(problem, (0,), paths=2)
     assert {reason for reason, _ in walked.endings} == {"undefined", "length"}
 
 
 def test_a_method_that_gives_no_unit_vectors_is_named() -> None:
     with pytest.raises(ContractError, match="unit vectors"):
-        followed(straight(), method=Axis(2.0))
+        follow_axes(straight(), method=Axis(2.0))
 
 
 def test_the_circle_is_walked_with_almost_no_drift_and_a_line_off_it_with_the_formula() -> None:
     """From a point of the unit circle the tangent leaves it: |z|² - 1 = tan² θ for an angle θ."""
     problem = circle()
     *_, front = walk(problem, (0, 1), WalkOptions(steps=12, paths=2, until=0.5))
-    around = Walked.of(front.paths, 1.0, (0.4,))
+    around = Paths.of(front.paths, 1.0, (0.4,))
 
     class Tangent(Directions):
         def find(self, sight: Sight, k: int, previous: Tensor | None = None) -> Tensor:
             return torch.stack([-sight.like[:, 1], sight.like[:, 0]], 1)[:, None]
 
     options = WalkOptions(steps=60, paths=2, until=0.45, stride=0.01, method=Tangent())
-    off = Walked.of(lines(problem, (0, 1), options, "cpu"), 1.0, (0.4,))
+    off = Paths.of(lines(problem, (0, 1), options, "cpu"), 1.0, (0.4,))
     theta = 2 * math.asin(0.4 / math.sqrt(2))  # a chord of length √2 · 0.4
     assert drift_at(off, 0.4) == pytest.approx([math.tan(theta) ** 2] * 4, rel=0.01)
     assert np.nanmax(drift_at(around, 0.4)) < 0.05 < drift_at(off, 0.4).min()
@@ -148,7 +148,7 @@ def test_the_circle_is_walked_with_almost_no_drift_and_a_line_off_it_with_the_fo
 def test_the_limit_of_a_linear_problem_is_its_smallest_eigenvalue() -> None:
     top = torch.linalg.eigvals(torch.linalg.solve(F.T @ F / 6, C.T @ C / 3)).real.max().item()
     problem = straight(latent_scale=3.0)
-    found = limit(problem, (0, 1, 2), (0.3, 0.5), [followed(problem, (0, 1, 2))], 4, LIKE)
+    found = limit(problem, (0, 1, 2), (0.3, 0.5), [follow_axes(problem, (0, 1, 2))], 4, LIKE)
     for level, drift, varied in zip(found.levels, found.drift, found.varied, strict=True):
         assert np.all(varied >= level - SLACK)
         assert np.all(drift >= (level - SLACK) / math.sqrt(top))
@@ -162,7 +162,7 @@ def test_the_limit_is_sought_without_walks_and_on_a_circle_is_nought() -> None:
 
 
 def test_levels_lie_between_waypoints_where_they_are_first_reached() -> None:
-    walked = made(
+    walked = walk_arrays(
         [[0, 0.2, 0.4, 0.6], [0, 0.4, 0.1, 0.6], [0, 0.2, 0.29]],
         [[0, 0.1, 0.2, 0.4], [0, 0.4, 0.1, 0.9], [0, 0.1, 0.2]],
         [0, 0, 1],
@@ -172,7 +172,7 @@ def test_levels_lie_between_waypoints_where_they_are_first_reached() -> None:
     assert drift_at(walked, 0.0) == pytest.approx([0.0, 0.0, 0.0])
     assert walked.latent_at(0, 0.3) == pytest.approx([1.5, 0.0])
     assert walked.latent_at(2, 0.3) is None
-    assert best(walked, 0, 0.5) == 0 and best(walked, 1, 0.5) == 2
+    assert best_path(walked, 0, 0.5) == 0 and best_path(walked, 1, 0.5) == 2
     assert walked.outside.sum() == 3  # .4, .4 and .9, of a tolerance of .35
 
 
@@ -194,26 +194,26 @@ def test_an_interval_is_over_starts_not_paths_and_the_same_again() -> None:
 
 
 def test_what_was_walked_judged_and_sought_is_saved_whole(tmp_path: FilePath) -> None:
-    walked = followed(straight(), (0,))
+    walked = follow_axes(straight(), (0,))
     walked = walked.with_pictures(straight().linearisation.generator, [1], LIKE)
     walked.save(tmp_path / "a")
-    again = Walked.load(tmp_path / "a")
+    again = Paths.load(tmp_path / "a")
     for name, value in vars(walked).items():
         assert np.array_equal(getattr(again, name), value, equal_nan=name in ("changes", "passes", "latents")), name
     assert again.pictures is not None and again.pictures.shape[:2] == (1, 6)
-    Judged(("a",), np.ones((2, 1, 1))).save(tmp_path / "b")
-    assert Judged.load(tmp_path / "b").names == ("a",)
+    Judgement(("a",), np.ones((2, 1, 1))).save(tmp_path / "b")
+    assert Judgement.load(tmp_path / "b").names == ("a",)
     Limit((0.5,), (0,), np.ones((1, 1)), np.ones((1, 1)), 3.0, 1.0).save(tmp_path / "c")
     assert Limit.load(tmp_path / "c").passes == 3.0
     (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:100])
-    for kind, file in ((Walked, "a"), (Judged, "c"), (Limit, "none")):
+    for kind, file in ((Paths, "a"), (Judgement, "c"), (Limit, "none")):
         with pytest.raises(FileError, match="remove it"):
             kind.load(tmp_path / file)
 
 
 def test_a_judge_measures_where_the_level_is_reached_and_scores_have_a_sign() -> None:
     problem = straight()
-    walked = followed(problem, (0, 1))
+    walked = follow_axes(problem, (0, 1))
     G = problem.linearisation.generator
     assert isinstance(G, Embedding)
     judges = assemble(G, {}, {"first": G.feature(lambda z: z[:, 0]), "all": G.feature(lambda z: z)}, typical=2.0)
@@ -237,7 +237,7 @@ def test_a_judge_measures_where_the_level_is_reached_and_scores_have_a_sign() ->
 
 
 def test_a_judge_without_a_value_says_nothing_of_that_path_alone() -> None:
-    walked = followed(straight(), (0, 1))
+    walked = follow_axes(straight(), (0, 1))
     G = straight().linearisation.generator
     assert isinstance(G, Embedding)
     highest = max(float(z[0]) for i in range(8) if (z := walked.latent_at(i, 0.5)) is not None)
@@ -253,10 +253,10 @@ def test_a_grid_says_the_same_again() -> None:
     grid = Grid.of(generators=[ONE], methods=["rayleigh", {"method": "random", "directions": 3}], seeds="0-2, 7")
     assert grid.seeds == (0, 1, 2, 7) and grid.methods[0].method == "rayleigh"
     assert Grid.parse(grid.text()) == grid
-    other = merged(grid, {"seeds": "4", "methods": ["published"], "limit": False})
+    other = override(grid, {"seeds": "4", "methods": ["published"], "limit": False})
     assert other.seeds == (4,) and [one.method for one in other.methods] == ["published"] and not other.limit
     inner = Grid.of(generators=[ONE | {"seeds": [9]}])
-    assert merged(inner, {"seeds": [4]}).generators[0].seeds is None
+    assert override(inner, {"seeds": [4]}).generators[0].seeds is None
 
 
 @pytest.mark.parametrize(
@@ -322,11 +322,11 @@ def test_a_plan_has_walks_before_what_needs_them_and_keys_of_all_that_matters() 
     assert changed(**judges) == [False, True, False, True, False]
     assert changed(directions=3) == [False, False, True, True, False]
     assert all(changed(seeds="1")) and all(changed(stride=0.05))
-    assert [cell.label for cell in first.chosen(["*/rayleigh"])] == [
+    assert [cell.label for cell in first.select(["*/rayleigh"])] == [
         "rooms/rooms.part(sofa) held, fourier.low varied/rayleigh"
     ] * 2
     with pytest.raises(InputError, match="matches none"):
-        first.chosen(["nobody"])
+        first.select(["nobody"])
 
 
 def test_the_files_that_a_key_depends_on_are_there() -> None:
@@ -350,8 +350,8 @@ def test_numbers_of_rows_are_means_over_starts() -> None:
     def at(end: float) -> list[float]:
         return [0.0, end / 2, end]
 
-    first = made([line] * 4, [at(0.1), at(0.2), at(0.3), at(0.6)], [0, 0, 0, 1])
-    second = made([line, line, line, [0.0, 0.2]], [at(0.4), at(0.3), at(0.5), [0.0, 0.5]], [0, 0, 1, 1])
+    first = walk_arrays([line] * 4, [at(0.1), at(0.2), at(0.3), at(0.6)], [0, 0, 0, 1])
+    second = walk_arrays([line, line, line, [0.0, 0.2]], [at(0.4), at(0.3), at(0.5), [0.0, 0.5]], [0, 0, 1, 1])
     least = Limit((0.3, 0.5), (0, 1), np.array([[0.05, 0.1], [0.2, 0.1]]), np.full((2, 2), 0.5), 10.0, 1.0)
     summary = summarise(planned, {ours.key: first, others.key: second, sought.key: least}, {})
     rayleigh, mean, least_of = summary.rows
@@ -373,9 +373,9 @@ def test_ratios_are_over_starts_where_both_get_there() -> None:
     )
     ours, published, straight = (cell for cell in planned.cells if cell.kind in ("walk", "lines"))
     line = [0.0, 0.5]
-    first = made([line, line, [0.0, 0.2]], [[0.0, 0.1], [0.0, 0.3], [0.0, 0.1]], [0, 1, 2])
-    second = made([line, [0.0, 0.1], line], [[0.0, 0.2], [0.0, 0.1], [0.0, 0.9]], [0, 1, 2])
-    third = made([line, line, line, line], [[0.0, 0.5], [0.0, 0.4], [0.0, 0.4], [0.0, 0.4]], [0, 0, 1, 2])
+    first = walk_arrays([line, line, [0.0, 0.2]], [[0.0, 0.1], [0.0, 0.3], [0.0, 0.1]], [0, 1, 2])
+    second = walk_arrays([line, [0.0, 0.1], line], [[0.0, 0.2], [0.0, 0.1], [0.0, 0.9]], [0, 1, 2])
+    third = walk_arrays([line, line, line, line], [[0.0, 0.5], [0.0, 0.4], [0.0, 0.4], [0.0, 0.4]], [0, 0, 1, 2])
     least = Limit((0.3, 0.5), (0,), np.array([[0.02], [0.05]]), np.full((2, 1), 0.5), 10.0, 1.0)
     results = {ours.key: first, published.key: second, straight.key: third, planned.cells[-1].key: least}
     (found,) = ratios(summarise(planned, results, {}))

@@ -1,4 +1,4 @@
-"""``eigenwalk evaluate``: methods compared on pairs of fixed and varied features."""
+"""``eigenwalk evaluate``: compare methods on pairs of fixed and varied features."""
 
 from __future__ import annotations
 
@@ -69,18 +69,18 @@ def evaluate(
     given = {"fix": fix, "vary": vary, "judges": judge, "attributes": attribute}
     entries = {"seeds": seeds, "directions": directions, "limit": limit, "device": device, "memory": memory}
     if methods is not None:
-        entries["methods"] = apart(methods)
+        entries["methods"] = split_methods(methods)
     entries = {key: value for key, value in entries.items() if value is not None}
-    grid = _grid(what, {key: value for key, value in given.items() if value}, entries)
-    out = RUNS / f"evaluate-{_name(what)}" if out is None else out
+    grid = _read_grid(what, {key: value for key, value in given.items() if value}, entries)
+    out = RUNS / f"evaluate-{_label(what)}" if out is None else out
     source = "" if trust else ", ".join(one for one in what if one.endswith(".toml"))
     _perform(grid, out, only or [], page, quiet, source)
 
 
-def apart(text: str) -> list[str]:
-    """The parts of a text between the commas that stand in no brackets.
+def split_methods(text: str) -> list[str]:
+    """Split text at the commas outside brackets.
 
-    >>> apart("rayleigh, ganspace(components=5, seed=1),random")
+    >>> split_methods("rayleigh, ganspace(components=5, seed=1),random")
     ['rayleigh', 'ganspace(components=5, seed=1)', 'random']
     """
     parts, depth = [""], 0
@@ -93,16 +93,16 @@ def apart(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _grid(what: list[str], given: dict[str, Any], entries: dict[str, Any]) -> Grid:
-    """The grid of some files, with what else is given in place of their own; or of one pair."""
-    from eigenwalk_evaluate.grid import Grid, merged, together
+def _read_grid(what: list[str], given: dict[str, Any], entries: dict[str, Any]) -> Grid:
+    """Return the grid of some files, with `entries` in place of their own, or the grid of one pair."""
+    from eigenwalk_evaluate.grid import Grid, combine, override
 
     files = [one for one in what if one.endswith(".toml")]
     if files and given:
         option = {"judges": "judge", "attributes": "attribute"}.get(key := next(iter(given)), key)
         raise InputError(f"{files[0]} says itself what is fixed, varied and judged: leave --{option} out")
     if files == what:
-        return merged(together([Grid.read(file) for file in files]), entries)
+        return override(combine([Grid.read(file) for file in files]), entries)
     if len(what) > 1:
         raise InputError(f"evaluate takes one generator, or grids in TOML files, got {', '.join(what)}")
     one: dict[str, Any] = {"generator": what[0], "judges": given.get("judges", [])}
@@ -115,32 +115,32 @@ def _grid(what: list[str], given: dict[str, Any], entries: dict[str, Any]) -> Gr
     return Grid.of(generators=[one], **entries)
 
 
-def _name(what: list[str]) -> str:
+def _label(what: list[str]) -> str:
     from eigenwalk_evaluate.folder import slug
 
     return slug("-".join(Path(one).stem if one.endswith(".toml") else one for one in what))
 
 
 def _perform(grid: Grid, out: Path, only: list[str], page: Path | None, quiet: bool, source: str) -> None:
-    """Evaluate `grid`; `source` names files that it came from, whose code the user is asked about."""
+    """Evaluate `grid`; ask before running code that the grid files in `source` name."""
     from eigenwalk.cli.errors import warn
     from eigenwalk.cli.trust import ask_to_run
     from eigenwalk.names.registry import Registry
     from eigenwalk.runs.memory.allocator import keep_freed
     from eigenwalk_evaluate.folder import evaluate as compute
     from eigenwalk_evaluate.plan import own_code, plan
-    from eigenwalk_evaluate.progress import progress
+    from eigenwalk_evaluate.progress import show_progress
 
     keep_freed()  # within a budget too: what is free is given back before the next pair is fitted into it
-    if not sys.warnoptions:  # of libraries, about themselves: they would tear the progress
+    if not sys.warnoptions:  # warnings of libraries would break the progress bar
         warnings.simplefilter("ignore")
     registry = Registry.discover()
     if source:
         ask_to_run(own_code(grid, registry), source)
     planned = plan(grid, registry)
-    chosen = planned.chosen(only)
-    with progress(len(chosen), quiet) as shown:
-        summary = compute(planned, out, registry, only, shown.told)
+    chosen = planned.select(only)
+    with show_progress(len(chosen), quiet) as display:
+        summary = compute(planned, out, registry, only, display.update)
     if page is not None:
         from eigenwalk_evaluate.digest import write_page
 
@@ -156,7 +156,7 @@ def _perform(grid: Grid, out: Path, only: list[str], page: Path | None, quiet: b
 
 
 def _print(summary: Summary, out: Path) -> None:
-    """The drift of every method over all pairs, and where the rest is."""
+    """Print the drift of every method over all pairs, and where the files are."""
     from rich.table import Table
 
     from eigenwalk.cli.errors import console

@@ -1,4 +1,4 @@
-"""A page of an evaluation for documentation: Markdown with all tables, and few small plots beside it."""
+"""Write an evaluation as a page of documentation: Markdown with all tables, and small plots beside it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eigenwalk_evaluate.summary import Summary
 from eigenwalk_evaluate.tables import markdown
 
 DPI = 75
-"""Of the plots: what a page of text shows of them."""
+"""Resolution of the plots, enough for a page of text."""
 
 
 def write_page(summary: Summary, file: Path) -> None:

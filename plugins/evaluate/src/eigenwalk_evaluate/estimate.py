@@ -1,4 +1,4 @@
-"""A mean over seeds with its bootstrap interval: paths from one start are no independent samples, starts are.
+"""Estimate a mean over seeds with its bootstrap interval: starts are independent samples, paths from one start are not.
 
 Percentile bootstrap (Efron & Tibshirani, An Introduction to the Bootstrap, chapter 13), from a fixed seed.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eigenwalk_evaluate.walked import Floats
+from eigenwalk_evaluate.paths import Floats
 
 RESAMPLES = 4000
 COVERAGE = 0.95
@@ -19,7 +19,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, the ends of its 95 % interval (NaN from fewer than two seeds), and how many seeds it is over."""
+    """A mean, the ends of its 95 % interval (NaN below two seeds), and the number of seeds."""
 
     mean: float = math.nan
     low: float = math.nan
@@ -28,7 +28,7 @@ class Estimate:
 
 
 def estimate(by_seed: Floats) -> Estimate:
-    """The mean of one number a seed, ``(seeds,)``; seeds without one (NaN) are left out.
+    """Return the mean of one number per seed, ``(seeds,)``; NaN is left out.
 
     >>> estimate(np.array([1.0, 1.0, np.nan])).mean, estimate(np.array([2.0])).low
     (1.0, nan)

@@ -1,4 +1,4 @@
-"""An evaluation's folder: every cell saved as soon as it is there, and the whole told after the last.
+"""Evaluate into a folder: save every cell once it is computed, and write tables, plots and the page after the last.
 
 cells/                  a file for every cell, under the hash of all that it depends on
 grid.toml               what was evaluated, with versions
@@ -22,25 +22,30 @@ from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
 from eigenwalk.store import write_whole
 from eigenwalk.textfile import read_text
-from eigenwalk_evaluate.judge import Judged
+from eigenwalk_evaluate.judge import Judgement
 from eigenwalk_evaluate.limit import Limit
+from eigenwalk_evaluate.paths import Paths
 from eigenwalk_evaluate.plan import Cell, Plan
 from eigenwalk_evaluate.runs import Runs
 from eigenwalk_evaluate.summary import Summary, summarise
-from eigenwalk_evaluate.walked import Walked
-from eigenwalk_evaluate.work import Result, work
+from eigenwalk_evaluate.work import Result, compute_cell
 
 CELLS, GRID = "cells", "grid.toml"
 MARK = "\n# What took part:\n#\n"
-"""In the grid that an evaluation writes: the folder is one of ours."""
+"""Marks a grid that an evaluation wrote, and so a folder of ours."""
 WAIT = 0.5
-"""Seconds between two looks at what other processes are at."""
-KINDS: dict[str, type[Walked | Judged | Limit]] = {"walk": Walked, "lines": Walked, "judge": Judged, "limit": Limit}
+"""Seconds to wait for cells that other processes compute."""
+KINDS: dict[str, type[Paths | Judgement | Limit]] = {
+    "walk": Paths,
+    "lines": Paths,
+    "judge": Judgement,
+    "limit": Limit,
+}
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a listener is told of a cell: ``begins``, ``goes on`` (with its share), ``kept``, ``done``, ``failed``."""
+class CellEvent:
+    """A cell ``begins``, ``goes on`` (with the share done), was ``kept`` from before, is ``done``, or ``failed``."""
 
     cell: Cell
     what: str
@@ -48,7 +53,7 @@ class Told:
     reason: str = ""
 
 
-Listener = Callable[[Told], object]
+Listener = Callable[[CellEvent], object]
 
 
 def evaluate(
@@ -56,30 +61,30 @@ def evaluate(
     out: Path,
     registry: Registry,
     only: Sequence[str] = (),
-    listener: Listener = lambda told: None,
+    listener: Listener = lambda event: None,
 ) -> Summary:
-    """The numbers of `plan`, computed where `out` has them not, and written there.
+    """Compute the cells of `plan` that `out` lacks, write everything there, and return the numbers.
 
-    A cell that fails is told of and costs the others nothing. `only` leaves other cells as they are. Several processes
-    may do this at once: each takes cells that no other is at, and whoever ends last tells of all.
+    A cell that fails is reported, and the others go on. `only` selects cells. Several processes may share a folder:
+    each takes cells that no other computes, and the last one to end writes about all.
 
     Raises:
         InputError: one of `only` names no cell.
         OutputError: the folder holds something else, or it cannot be written.
     """
-    left = list(plan.chosen(only))
+    left = list(plan.select(only))
     _claim(out)
     try:
         with _lock(out):
             write_whole(out / GRID, grid_text(plan))
         work = _Work(out, Runs(registry), listener)
         while left:
-            waiting = [cell for cell in left if not work.settled(cell)]
+            waiting = [cell for cell in left if not work.try_compute(cell)]
             if len(waiting) == len(left):
-                time.sleep(WAIT)  # others are at all of them, or at what they come after
+                time.sleep(WAIT)  # other processes compute all of them, or what they depend on
             left = waiting
         with _lock(out):
-            summary = summarise(plan, work.all(plan.cells), work.failures)
+            summary = summarise(plan, work.load_all(plan.cells), work.failures)
             _write(summary, out)
         return summary
     except OSError as error:
@@ -87,14 +92,14 @@ def evaluate(
 
 
 def grid_text(plan: Plan) -> str:
-    """The grid with the versions, weights and files that took part, in TOML."""
+    """Return the grid with the versions, weights and files that took part, in TOML."""
     provenance = tomli_w.dumps({key: table for key, table in plan.provenance.items() if table})
     # As comments: what was evaluated can be read again, with other versions too.
     return plan.grid.text() + MARK + re.sub(r"^", "# ", provenance.strip(), flags=re.MULTILINE) + "\n"
 
 
 class _Work:
-    """Cells of a folder, taken one by one while other processes take others."""
+    """Compute the cells of a folder that no other process is computing."""
 
     def __init__(self, out: Path, runs: Runs, listener: Listener):
         self.cells, self.runs, self.listener = out / CELLS, runs, listener
@@ -102,55 +107,57 @@ class _Work:
         self.failures: dict[str, str] = {}
         self.cells.mkdir(exist_ok=True)
 
-    def settled(self, cell: Cell) -> bool:
-        """Whether the cell has a result or has failed; where nobody else is at it, it is computed."""
-        if self._found(cell):
-            self.listener(Told(cell, "kept"))
+    def try_compute(self, cell: Cell) -> bool:
+        """Compute the cell if it has no result and no other process is at it; return whether it is done or failed."""
+        if self._load(cell):
+            self.listener(CellEvent(cell, "kept"))
             return True
         try:
             lock = Lock(self.cells, f"{cell.key}.lock")
         except OutputError:
             return False
         try:
-            if self._found(cell):  # somebody has just saved it
-                self.listener(Told(cell, "kept"))
+            if self._load(cell):  # somebody has just saved it
+                self.listener(CellEvent(cell, "kept"))
                 return True
-            return self._computed(cell)
+            return self._compute(cell)
         finally:
             lock.release()
 
-    def all(self, cells: Sequence[Cell]) -> dict[str, Result]:
-        """Every result there is, those of other processes among them."""
+    def load_all(self, cells: Sequence[Cell]) -> dict[str, Result]:
+        """Load every result in the folder, those of other processes included."""
         for cell in cells:
-            self._found(cell)
+            self._load(cell)
         return self.results
 
-    def _computed(self, cell: Cell) -> bool:
-        """Whether it was computed, or failed; not where another process is at what it comes after."""
-        lacking = [one for one in cell.after if not self._found(one)]
-        if any(self._taken(one) for one in lacking):
+    def _compute(self, cell: Cell) -> bool:
+        """Compute the cell; return False if another process still computes what it depends on."""
+        lacking = [one for one in cell.after if not self._load(one)]
+        if any(self._is_taken(one) for one in lacking):
             return False
-        # A limit begins from whatever walks there are; a judge needs the very one.
+        # A limit starts from any walks that exist; a judge needs its own.
         if lacking and cell.kind == "judge":
             if lacking[0].key in self.failures:
-                self.failures[cell.key] = "what it judges failed"
+                self.failures[cell.key] = "the walk to judge failed"
             return True
-        self.listener(Told(cell, "begins"))
+        self.listener(CellEvent(cell, "begins"))
         try:
             after = [self.results[one.key] for one in cell.after if one.key in self.results]
-            result = work(cell, after, self.runs, lambda share: self.listener(Told(cell, "goes on", share)))
+            result = compute_cell(
+                cell, after, self.runs, lambda share: self.listener(CellEvent(cell, "goes on", share))
+            )
         except Exception as error:  # plugins' code runs in there, and one of them must not cost the others' cells
             named = "" if isinstance(error, EigenwalkError) else f"{type(error).__name__}: "
             self.failures[cell.key] = f"{named}{error}"
-            self.listener(Told(cell, "failed", reason=self.failures[cell.key]))
+            self.listener(CellEvent(cell, "failed", reason=self.failures[cell.key]))
             return True
         result.save(self._file(cell))
         self.results[cell.key] = result
-        self.listener(Told(cell, "done", 1.0))
+        self.listener(CellEvent(cell, "done", 1.0))
         return True
 
-    def _found(self, cell: Cell) -> bool:
-        """Whether the cell has a result, now loaded; a damaged file is taken away."""
+    def _load(self, cell: Cell) -> bool:
+        """Load the cell's result, and return whether it has one; a damaged file is removed."""
         if cell.key not in self.results and self._file(cell).is_file():
             try:
                 self.results[cell.key] = KINDS[cell.kind].load(self._file(cell))
@@ -158,8 +165,8 @@ class _Work:
                 self._file(cell).unlink(missing_ok=True)
         return cell.key in self.results
 
-    def _taken(self, cell: Cell) -> bool:
-        """Whether another process is at it."""
+    def _is_taken(self, cell: Cell) -> bool:
+        """Return whether another process computes the cell."""
         try:
             Lock(self.cells, f"{cell.key}.lock").release()
         except OutputError:
@@ -175,7 +182,7 @@ def _claim(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         others = {entry.name for entry in out.iterdir()} - {LOCK}
-        # A grid.toml of the user's own says nothing of what took part.
+        # A grid.toml of the user's own lacks the mark.
         ours = (out / GRID).is_file() and MARK in read_text(out / GRID, "grid")
     except OSError as error:
         raise OutputError(f"cannot write in {out}: {reason(error)}; give another folder with --out") from error
@@ -186,7 +193,7 @@ def _claim(out: Path) -> None:
 
 @contextmanager
 def _lock(out: Path) -> Iterator[None]:
-    """The folder's own files, for as long as they are written; waits where another process writes them."""
+    """Hold the lock of the folder's own files; wait while another process writes them."""
     while True:
         try:
             lock = Lock(out)
@@ -200,7 +207,7 @@ def _lock(out: Path) -> Iterator[None]:
 
 
 def _write(summary: Summary, out: Path) -> None:
-    """Writes tables, plots and the page of a summary."""
+    """Write tables, plots and the page of a summary."""
     from eigenwalk_evaluate.page import page
     from eigenwalk_evaluate.plots import pair_png, summary_png
     from eigenwalk_evaluate.tables import cells_csv, curves_csv, markdown
@@ -222,7 +229,7 @@ def _write(summary: Summary, out: Path) -> None:
 
 
 def slug(text: str) -> str:
-    """A file's name for a label.
+    """Return a label as a file name.
 
     >>> slug("rooms.part(sofa) held, the rest varied")
     'rooms.part-sofa-held-the-rest-varied'

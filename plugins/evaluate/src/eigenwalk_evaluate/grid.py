@@ -22,7 +22,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Seeds = tuple[Annotated[int, Field(ge=0, lt=2**63)], ...]
 Share = Annotated[float, Field(gt=0, le=2)]
 METHODS = ("rayleigh", "published", "quotient", "ganspace", "sefa", "random")
-"""Methods where a grid names none."""
+"""Methods of a grid that names none."""
 
 
 class Entry(BaseModel):
@@ -37,7 +37,7 @@ class MethodEntry(Entry):
     Attributes:
         method: its name or expression.
         directions: how many leading directions are walked, in both senses.
-        starts: walked from the first so many seeds alone, where it takes long.
+        starts: number of seeds to walk from, the first ones; for slow methods.
         label: what tables call it.
     """
 
@@ -51,7 +51,7 @@ Methods = Annotated[tuple[MethodEntry, ...], Field(min_length=1)]
 
 
 class PairEntry(Entry):
-    """What is fixed while what varies; `judges`, `methods` and `seeds` where not those of all."""
+    """A pair of fixed and varied features; `judges`, `methods` and `seeds` replace those of the grid."""
 
     name: Text | None = None
     fix: tuple[Text, ...] = ()
@@ -66,7 +66,7 @@ class AttributesEntry(Entry):
 
     Attributes:
         features: two at least.
-        scores: what tells of each how far it moved; the features themselves where none are named.
+        scores: features that measure how far each moved; by default the features themselves.
         move: how far the edited one moves, in its standard deviations.
     """
 
@@ -77,15 +77,14 @@ class AttributesEntry(Entry):
     seeds: Seeds | None = None
 
     @model_validator(mode="after")
-    def _parallel(self) -> Self:
+    def _check_scores(self) -> Self:
         if self.scores and len(self.scores) != len(self.features):
             raise ValueError(f"should name a score for each of {len(self.features)} features, got {len(self.scores)}")
         return self
 
 
 class GeneratorEntry(Entry):
-    """A generator with its pairs, the judges that no method sees, and the attributes to edit; `methods` and `seeds`
-    where not those of all."""
+    """A generator with its pairs, judges and attributes to edit; `methods` and `seeds` replace those of the grid."""
 
     generator: Text
     name: Text | None = None
@@ -96,7 +95,7 @@ class GeneratorEntry(Entry):
     seeds: Seeds | None = None
 
     @model_validator(mode="after")
-    def _something(self) -> Self:
+    def _check_not_empty(self) -> Self:
         if not self.pairs and self.attributes is None:
             raise ValueError("should have a pair, such as [[generators.pairs]] with fix and vary")
         return self
@@ -109,11 +108,11 @@ class Grid(Entry):
         generators: with their pairs.
         methods: walked for every pair.
         seeds: of the starts.
-        levels: shares of varied change at which drift is told; paths end a little beyond the last.
-        directions: leading directions of a method that has no preferred one for a pair.
-        paths: of a method that has, per seed, the two senses of a direction counted apart.
+        levels: shares of varied change at which drift is reported; paths end a little beyond the last.
+        directions: leading directions of a method that prefers none for a pair.
+        paths: per seed, of a method that prefers one; both senses of a direction count.
         steps, stride, tolerance: of a walk, as in a recipe.
-        limit: whether the least drift that optimising the latent finds is sought; a number: at the first so many seeds.
+        limit: whether to seek the least drift by optimising the latent; a number: for that many seeds.
         shown: seeds whose pictures are kept.
         device, memory: as in a recipe; several processes that share the work each take `memory`.
     """
@@ -134,35 +133,35 @@ class Grid(Entry):
 
     @field_validator("levels")
     @classmethod
-    def _levels(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
+    def _check_levels(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
         if list(levels) != sorted(set(levels)):
             raise ValueError("should rise, each level once")
         return levels
 
     @classmethod
     def of(cls, **entries: Any) -> Self:
-        """The grid with these entries, in which a method may be its text and seeds a range such as ``"0-3"``.
+        """Return the grid with these entries; a method may be given as text, seeds as a range such as ``"0-3"``.
 
         Raises:
             RecipeError: an entry is missing, unknown or out of range.
         """
-        return cls._checked(entries, "")
+        return cls._validate(entries, "")
 
     @classmethod
     def parse(cls, text: str, source: str = "grid") -> Self:
-        """The grid in TOML `text`; `source` names it in messages.
+        """Return the grid in TOML `text`; `source` names it in messages.
 
         Raises:
             RecipeError: the text is not TOML, or an entry is missing, unknown or out of range.
         """
         try:
-            return cls._checked(parse_toml(text, source), source)
+            return cls._validate(parse_toml(text, source), source)
         except FileError as error:
             raise RecipeError(str(error)) from None
 
     @classmethod
     def read(cls, file: str | Path) -> Self:
-        """The grid in `file`; raises as `parse`, and where the file cannot be read."""
+        """Return the grid in `file`; raises as `parse`, or if the file cannot be read."""
         try:
             text = read_text(file, "grid")
         except FileError as error:
@@ -170,25 +169,25 @@ class Grid(Entry):
         return cls.parse(text, str(file))
 
     def text(self) -> str:
-        """The grid in TOML."""
+        """Return the grid in TOML."""
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
     @classmethod
-    def _checked(cls, entries: Mapping[str, Any], source: str) -> Self:
+    def _validate(cls, entries: Mapping[str, Any], source: str) -> Self:
         try:
-            return cls(**_written_out(dict(entries)))
+            return cls(**_expand(dict(entries)))
         except ValidationError as error:
             head = f"{source}: " if source else ""
             raise RecipeError("\n".join(f"{head}{text}" for _, text in complaints(error, cls))) from None
 
 
-def _written_out(entries: Any) -> Any:
-    """The entries with texts of methods as tables, and ranges of seeds as numbers."""
+def _expand(entries: Any) -> Any:
+    """Return the entries with methods as tables, and seeds as numbers."""
     if isinstance(entries, list | tuple):
-        return [_written_out(one) for one in entries]
+        return [_expand(one) for one in entries]
     if not isinstance(entries, dict):
         return entries
-    out = {key: _written_out(value) for key, value in entries.items()}
+    out = {key: _expand(value) for key, value in entries.items()}
     if isinstance(out.get("seeds"), str):
         out["seeds"] = parse_seeds(out["seeds"].split(","), "seeds")
     elif isinstance(out.get("seeds"), list) and all(isinstance(one, int) for one in out["seeds"]):
@@ -204,8 +203,8 @@ def _without_none(value: Any) -> Any:
     return [_without_none(one) for one in value] if isinstance(value, list) else value
 
 
-def merged(grid: Grid, entries: Mapping[str, Any]) -> Grid:
-    """The grid with `entries` in place of its own, whichever generator or pair has others.
+def override(grid: Grid, entries: Mapping[str, Any]) -> Grid:
+    """Return the grid with `entries` in place of its own, and of those of its generators and pairs.
 
     Raises:
         RecipeError: one of them is out of range.
@@ -218,11 +217,11 @@ def merged(grid: Grid, entries: Mapping[str, Any]) -> Grid:
     return Grid.of(**_without_none(whole) | dict(entries))
 
 
-def together(grids: Sequence[Grid]) -> Grid:
-    """One grid of several: their generators, with methods and seeds of their own.
+def combine(grids: Sequence[Grid]) -> Grid:
+    """Return one grid with the generators of several; each keeps its methods and seeds.
 
     Raises:
-        RecipeError: they differ in what goes for all generators, such as the levels.
+        RecipeError: they differ in an entry for all generators, such as the levels.
     """
     if len(grids) == 1:
         return grids[0]

@@ -1,4 +1,4 @@
-"""What features say of a walk that they took no part in: distances from the start, or scores of scalar features."""
+"""Judge a walk by features that no method was asked about: distances from the start, or scores of scalar features."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from eigenwalk.maths.linearise import Point
 from eigenwalk.maths.problem import Problem
 from eigenwalk.store import write_whole
 from eigenwalk.walk.rows import attempt_rows, groups
-from eigenwalk_evaluate.walked import Floats, Walked, load_arrays
+from eigenwalk_evaluate.paths import Floats, Paths, load_arrays
 
 SAMPLES = 128
 SEED = 20221024
@@ -28,8 +28,8 @@ What = Literal["distances", "scores"]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What judges say where paths reach each level: distances as shares of typical, or scores in standard deviations.
+class Judgement:
+    """Values of judges where paths reach each level: distances as shares of typical, or scores in standard deviations.
 
     Attributes:
         names: of the judges.
@@ -40,23 +40,23 @@ class Judged:
     values: Floats
 
     def save(self, file: FilePath) -> None:
-        """Write it, whole or not at all; raises OSError as the file system gives it."""
+        """Write it, whole or not at all; raises OSError."""
         write_whole(file, save({"values": self.values}, {"judged": json.dumps({"names": self.names})}))
 
     @classmethod
-    def load(cls, file: FilePath) -> Judged:
-        """What `save` wrote; raises FileError where the file is missing or damaged."""
+    def load(cls, file: FilePath) -> Judgement:
+        """Return what `save` wrote; raises FileError where the file is missing or damaged."""
         arrays, facts = load_arrays(file, "judged")
         return cls(tuple(facts["names"]), arrays["values"])
 
 
-def judge(problem: Problem, walked: Walked, batch: int, what: What, like: Tensor) -> Judged:
-    """What all features of `problem` say of a walk at its levels: distances from the start, or signed changes.
+def judge(problem: Problem, walked: Paths, batch: int, what: What, like: Tensor) -> Judgement:
+    """Measure a walk at its levels by all features of `problem`: distances from the start, or signed changes.
 
-    Scores are told in the standard deviation of the scalar feature over 128 samples.
+    Scores are in standard deviations of the scalar feature over 128 samples.
 
     Raises:
-        WalkError: scores are asked of a feature that is no number.
+        WalkError: a feature whose score is asked for is not a single number.
     """
     scale = spread(problem, batch, like) if what == "scores" else [role.typical for role in problem.roles]
     values = np.full((len(walked.seeds), len(walked.levels), len(problem.roles)), np.nan)
@@ -68,23 +68,23 @@ def judge(problem: Problem, walked: Walked, batch: int, what: What, like: Tensor
         reached = [(i, z) for i in range(len(values)) if (z := walked.latent_at(i, level)) is not None]
         ends: Ends = [(i, z) for i, z in reached if place[int(walked.seeds[i])] in starts]
 
-        def told(point: Point, rows: list[int], ends: Ends = ends) -> tuple[Tensor, ...]:
+        def measure(point: Point, rows: list[int], ends: Ends = ends) -> tuple[Tensor, ...]:
             mine = [starts[place[int(walked.seeds[ends[row][0]])]] for row in rows]
             start = [torch.stack(column) for column in zip(*mine, strict=True)]
             return (problem.changes(point, start) if what == "distances" else _scores(point, start),)
 
         if ends:
-            found = _values(problem, torch.from_numpy(np.stack([z for _, z in ends])).to(like), batch, told)
+            found = _values(problem, torch.from_numpy(np.stack([z for _, z in ends])).to(like), batch, measure)
             for row, (changes,) in found.items():
                 values[ends[row][0], n] = changes.cpu().numpy()
-    return Judged(tuple(role.name for role in problem.roles), values / np.array(scale))
+    return Judgement(tuple(role.name for role in problem.roles), values / np.array(scale))
 
 
 def spread(problem: Problem, batch: int, like: Tensor) -> list[float]:
-    """The standard deviation of each scalar feature over 128 samples of the generator.
+    """Return the standard deviation of each scalar feature over 128 samples of the generator.
 
     Raises:
-        WalkError: a feature is no number, or has a value at fewer than two samples.
+        WalkError: a feature is not a single number, or has a value at fewer than two samples.
     """
     z = problem.linearisation.generator.sample(SAMPLES, SEED).to(like)
     found = _values(problem, z, batch, lambda point, rows: point.values)
@@ -100,7 +100,7 @@ def spread(problem: Problem, batch: int, like: Tensor) -> list[float]:
 def _values(
     problem: Problem, latents: Tensor, batch: int, of: Callable[[Point, list[int]], tuple[Tensor, ...]]
 ) -> dict[int, tuple[Tensor, ...]]:
-    """`of` every row of `latents` at which all features have a value."""
+    """Return `of` every row of `latents` at which all features have a value."""
     found: dict[int, tuple[Tensor, ...]] = {}
     for rows in groups(range(len(latents)), batch):
         done, _ = attempt_rows(rows, lambda these: (these, problem.linearisation.at(latents[these])))
@@ -111,5 +111,5 @@ def _values(
 
 
 def _scores(point: Point, start: list[Tensor]) -> Tensor:
-    """Signed changes ``(rows, features)`` of numbers."""
+    """Return signed changes of scalar features, ``(rows, features)``."""
     return torch.stack([(v - a).reshape(len(v)) for v, a in zip(point.values, start, strict=True)], 1).double()

@@ -27,19 +27,19 @@ from eigenwalk.maths.problem import Problem
 from eigenwalk.path import PULLBACK_PASSES
 from eigenwalk.store import write_whole
 from eigenwalk.walk.rows import attempt_rows, groups
-from eigenwalk_evaluate.walked import Floats, Walked, clock, drift_at, load_arrays
+from eigenwalk_evaluate.paths import Floats, Paths, clock, drift_at, load_arrays
 
 TRIALS, ROUNDS = 25, 110
 """Rounds from every start, then from the best of each seed."""
 RANDOM = 1
-"""Random directions among the starts, each in one sense."""
+"""Random directions among the starts of each seed."""
 FREEZE = 5
-"""Rounds that share what features freeze (masks): what is kept is always judged with its own."""
+"""Rounds that share frozen masks; a latent that is kept is measured with its own."""
 RHO = 8.0
 RATE = 0.03
 """Adam's first rate, as a share of one coordinate's typical distance."""
 SLACK = 1e-3
-"""What is kept may miss the level by so much."""
+"""A latent may miss the level by this much."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class Limit:
     seconds: float
 
     def save(self, file: FilePath) -> None:
-        """Write it, whole or not at all; raises OSError as the file system gives it."""
+        """Write it, whole or not at all; raises OSError."""
         facts = {"levels": self.levels, "seeds": self.seeds, "passes": self.passes, "seconds": self.seconds}
         write_whole(file, save({"drift": self.drift, "varied": self.varied}, {"limit": json.dumps(facts)}))
 
     @classmethod
     def load(cls, file: FilePath) -> Limit:
-        """What `save` wrote; raises FileError where the file is missing or damaged."""
+        """Return what `save` wrote; raises FileError where the file is missing or damaged."""
         arrays, facts = load_arrays(file, "limit")
         return cls(
             tuple(facts["levels"]), tuple(facts["seeds"]), passes=facts["passes"], seconds=facts["seconds"], **arrays
@@ -72,9 +72,14 @@ class Limit:
 
 
 def limit(
-    problem: Problem, seeds: Sequence[int], levels: Sequence[float], walks: Sequence[Walked], batch: int, like: Tensor
+    problem: Problem,
+    seeds: Sequence[int],
+    levels: Sequence[float],
+    walks: Sequence[Paths],
+    batch: int,
+    like: Tensor,
 ) -> Limit:
-    """The limit at each level, the highest first: on the way to its latents the lower ones begin, too.
+    """Seek the limit at each level, from the highest down: latents on the way to the last serve as further starts.
 
     Raises:
         PluginError: the generator's or a feature's own code fails.
@@ -84,16 +89,18 @@ def limit(
     z0 = torch.cat([problem.linearisation.generator.sample(1, seed) for seed in seeds]).to(like)
     above: dict[int, tuple[Tensor, float]] = {}
     for n in sorted(range(len(levels)), key=lambda i: -levels[i]):
-        starts = [*_reached(walks, seeds, levels[n], z0), *_random(problem, z0, levels[n])]
+        starts = [*_starts_on_walks(walks, seeds, levels[n], z0), *_random_starts(problem, z0, levels[n])]
         starts += [(j, z0[j] + levels[n] / level * (z - z0[j])) for j, (z, level) in above.items()]
-        for j, best in search.least(z0, starts, levels[n]).items():
+        for j, best in search.minimise(z0, starts, levels[n]).items():
             drift[n, j], varied[n, j] = best.drift, best.varied
             above[j] = best.z, levels[n]
     return Limit(tuple(levels), tuple(seeds), drift, varied, search.passes / len(seeds), clock(like) - began)
 
 
-def _reached(walks: Sequence[Walked], seeds: Sequence[int], level: float, z0: Tensor) -> list[tuple[int, Tensor]]:
-    """From each walk, and for each seed, where its path of least drift reached the level."""
+def _starts_on_walks(
+    walks: Sequence[Paths], seeds: Sequence[int], level: float, z0: Tensor
+) -> list[tuple[int, Tensor]]:
+    """Return, for each walk and seed, the latent where the path of least drift reached the level."""
     found = []
     for walked in walks:
         drift = drift_at(walked, level)
@@ -105,7 +112,7 @@ def _reached(walks: Sequence[Walked], seeds: Sequence[int], level: float, z0: Te
     return found
 
 
-def _random(problem: Problem, z0: Tensor, level: float) -> list[tuple[int, Tensor]]:
+def _random_starts(problem: Problem, z0: Tensor, level: float) -> list[tuple[int, Tensor]]:
     random = torch.Generator().manual_seed(0)
     found = []
     for j in range(len(z0)):
@@ -123,14 +130,14 @@ class _Best:
 
 
 class _Search:
-    """Augmented Lagrangians in batches of rows; it counts what they cost."""
+    """Minimise augmented Lagrangians in batches of rows, and count generator passes."""
 
     def __init__(self, problem: Problem, batch: int):
         self.problem, self.batch, self.passes = problem, batch, 0.0
         self.rate = RATE * problem.latent_scale / math.sqrt(problem.linearisation.generator.latent_dim)
 
-    def least(self, z0: Tensor, starts: list[tuple[int, Tensor]], level: float) -> dict[int, _Best]:
-        """For each row of `z0` that any start serves, the best latent found at the level."""
+    def minimise(self, z0: Tensor, starts: list[tuple[int, Tensor]], level: float) -> dict[int, _Best]:
+        """Return the best latent found at the level, by the row of `z0` it began from."""
         found: dict[int, _Best] = {}
         merits: dict[int, tuple[float, Tensor]] = {}
         for rows in groups(range(len(starts)), self.batch):
@@ -146,7 +153,7 @@ class _Search:
     def _descend(
         self, z0: Tensor, z: Tensor, level: float, rounds: int, index: list[int], found: dict[int, _Best]
     ) -> list[tuple[float, Tensor]]:
-        """Merit and latent of each row after some rounds (infinite where it was lost); the best go into `found`."""
+        """Return merit (infinite for lost rows) and latent of each row after `rounds`; the best go into `found`."""
         look, z = self.problem.linearisation, z.clone()
         start, rows = self._values(z0, list(range(len(z))))
         merit, lam = [math.inf] * len(z), z.new_zeros(len(z), dtype=torch.float64)
@@ -157,7 +164,7 @@ class _Search:
                 break
             rows, point = done
             near = replace(look, features=point.features) if not point.tracked else look
-            s, d2 = self._told(point, [v[rows] for v in start])
+            s, d2 = self._measure(point, [v[rows] for v in start])
             lam[rows] = (lam[rows] + RHO * (level - s)).clamp_min(0)
             for i, gap, square in zip(rows, (level - s).tolist(), d2.tolist(), strict=True):
                 merit[i] = square + RHO / 2 * max(0.0, gap) ** 2
@@ -177,7 +184,7 @@ class _Search:
             found[j] = _Best(z.clone(), square, varied)
 
     def _values(self, z0: Tensor, rows: list[int]) -> tuple[list[Tensor], list[int]]:
-        """Values at the starts, ``(rows, ...)``, and the rows that have them."""
+        """Return values at the starts, ``(rows, ...)``, and the rows that have them."""
         done, _ = attempt_rows(rows, lambda these: (these, self.problem.linearisation.at(z0[these]).values))
         if done is None:
             return [], []
@@ -186,7 +193,7 @@ class _Search:
             whole[done[0]] = v
         return values, done[0]
 
-    def _told(self, point: Point, start: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def _measure(self, point: Point, start: list[Tensor]) -> tuple[Tensor, Tensor]:
         """``(s, D²)``: mean varied share and mean squared fixed share, ``(rows,)``."""
         return self._split(self.problem.changes(point, start))
 
@@ -195,12 +202,12 @@ class _Search:
         return shares[:, self.problem.fixed :].mean(1), shares[:, : self.problem.fixed].square().mean(1)
 
     def _gradient(self, point: Point, start: list[Tensor], lam: Tensor, level: float) -> Tensor:
-        """The gradient of the augmented Lagrangian, ``(rows, latent)``."""
+        """Return the gradient of the augmented Lagrangian, ``(rows, latent)``."""
         values = [v.clone().requires_grad_() for v in point.values]
         pairs = zip(point.features, values, start, strict=True)
         s, d2 = self._split(torch.stack([feature.distance(a, v).double() for (_, feature), v, a in pairs], 1))
         L = d2 + (lam + RHO * (level - s)).clamp_min(0).square() / (2 * RHO)
-        # A distance has no gradient where it is nought: there it is at its least.
+        # The gradient of a distance is NaN at 0, its minimum.
         pulled = [
             None if u is None else u.nan_to_num(0.0) for u in torch.autograd.grad(L.sum(), values, allow_unused=True)
         ]

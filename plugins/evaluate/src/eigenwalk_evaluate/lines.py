@@ -1,7 +1,6 @@
-"""Straight lines: directions that a method finds at the start, followed by forward passes alone.
+"""Walk straight lines along the directions that a method finds at the start, by forward passes alone.
 
-What a curved walk steps by first-order rates, a line needs no derivative for: it is the same line wherever it is
-looked at. The next look is where the varied change should have grown by a stride, at the rate of the last.
+The next waypoint is where the varied change should have grown by `STRIDE` strides, at the rate since the last one.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from eigenwalk.walk.rows import attempt_rows, groups, status
 from eigenwalk.walk.start import begin, origin, picture
 
 REACH = 2.0
-"""A line ends at this many times the typical distance between two latents: beyond, no image is like a sample."""
+"""A line ends at this many times the typical distance between two latents, where images stop resembling samples."""
 STRIDE = 1.4
-"""Strides between two looks: a line bends nowhere, so that its curve needs fewer than a walk."""
+"""Strides between two waypoints: a straight line needs fewer of them than a curved walk."""
 
 
 @dataclass
 class _Line:
-    """Where one path's next look is: at `along` times its direction, after `last` where `moved` had varied."""
+    """The next waypoint of a path: at `along` times its direction, after `last` with varied change `moved`."""
 
     along: float
     rate: float
@@ -43,7 +42,7 @@ def lines(
     device: torch.device | str,
     progress: Callable[[list[Path]], object] = lambda paths: None,
 ) -> list[Path]:
-    """The leading ``options.paths / 2`` directions of ``options.method`` from each seed, in both senses.
+    """Walk the leading ``options.paths / 2`` directions of ``options.method`` from each seed, in both senses.
 
     Every path ends at `options.until`, at twice the typical distance between latents, or after `options.steps` looks.
 
@@ -56,7 +55,7 @@ def lines(
     paths = list(front.paths)
     directions, rates = torch.zeros_like(front.latents), torch.zeros(len(paths))
     for group in groups([i for i in front.walking if paths[i].rank == 1 and paths[i].sense > 0], options.batch):
-        done, failures = attempt_rows(group, lambda rows: list(_found(problem, front, rows, options)))
+        done, failures = attempt_rows(group, lambda rows: list(_find_directions(problem, front, rows, options)))
         for row, error in failures.items():
             side_by_side = slice(row, row + options.paths)
             paths[side_by_side] = [one.end(status(error)) for one in paths[side_by_side]]
@@ -70,16 +69,16 @@ def lines(
     for _ in range(options.steps):
         walking = [i for i, path in enumerate(paths) if path.status.reason == "walking"]
         for group in groups(walking, options.batch):
-            _look(plain, front, group, directions, ahead, paths, options)
+            _advance(plain, front, group, directions, ahead, paths, options)
         progress(paths)
     over = Status("length", f"looked at {options.steps} places")
     return [path.end(over) if path.status.reason == "walking" else path for path in paths]
 
 
-def _found(
+def _find_directions(
     problem: Problem, front: Front, rows: list[int], options: WalkOptions
 ) -> Iterator[tuple[int, Tensor, Tensor, Cost]]:
-    """Each row, and for its seed: directions ``(paths, latent)``, rates ``(paths,)``, and what finding them cost."""
+    """Yield each row with directions ``(paths, latent)``, rates ``(paths,)`` and their cost."""
     point = problem.linearisation.at(front.latents[rows])
     anywhere = Limits(options.stride, float("inf"), None, front.latents.new_full((len(rows),), float("inf")))
     steps, _ = options.method.start(Scaled(problem, point), (options.paths + 1) // 2, anywhere)
@@ -90,7 +89,7 @@ def _found(
         yield row, senses[:, None] * both.direction[n], rates[n], point.meter.cost
 
 
-def _look(
+def _advance(
     problem: Problem,
     front: Front,
     group: list[int],
@@ -99,16 +98,16 @@ def _look(
     paths: list[Path],
     options: WalkOptions,
 ) -> None:
-    """The next waypoint of every path of `group`, put into `paths`, and where it looks after that, into `ahead`."""
+    """Append the next waypoint to each path of `group`, and put the one after it into `ahead`."""
 
-    def reached(rows: list[int]) -> list[tuple[int, Tensor, Tensor, Any]]:
+    def measure(rows: list[int]) -> list[tuple[int, Tensor, Tensor, Any]]:
         along = front.latents.new_tensor([ahead[i].along for i in rows])
         z = front.latents[rows] + along[:, None] * directions[rows]
         point = problem.linearisation.at(z)
         changes = problem.changes(point, [start[rows] for start in front.origin or ()])
         return list(zip(rows, z, changes, picture(point.images), strict=True))
 
-    done, failures = attempt_rows(group, reached)
+    done, failures = attempt_rows(group, measure)
     for row, error in failures.items():
         paths[row] = paths[row].end(status(error))
     for row, z, changes, image in done or ():
@@ -123,11 +122,11 @@ def _look(
             quotient=float("nan"),
             cost=Cost(forwards=1),
         )
-        paths[row] = _ended(paths[row].append(waypoint), ahead[row], problem, options)
-        ahead[row] = _next(ahead[row], paths[row].moved, problem, options)
+        paths[row] = _end_if_done(paths[row].append(waypoint), ahead[row], problem, options)
+        ahead[row] = _next_place(ahead[row], paths[row].moved, problem, options)
 
 
-def _ended(path: Path, line: _Line, problem: Problem, options: WalkOptions) -> Path:
+def _end_if_done(path: Path, line: _Line, problem: Problem, options: WalkOptions) -> Path:
     if options.until is not None and path.moved >= options.until:
         return path.end(Status("length", f"what varies has moved {100 * path.moved:.0f} % of typical"))
     if line.along >= REACH * problem.latent_scale * (1 - 1e-6):
@@ -135,8 +134,8 @@ def _ended(path: Path, line: _Line, problem: Problem, options: WalkOptions) -> P
     return path
 
 
-def _next(line: _Line, moved: float, problem: Problem, options: WalkOptions) -> _Line:
-    """The next look: a stride further at the rate since the last, no step more than twice the one before."""
+def _next_place(line: _Line, moved: float, problem: Problem, options: WalkOptions) -> _Line:
+    """Return the next waypoint's place: at most twice the last step further."""
     step = line.along - line.last
     speed = (moved - line.moved) / step
     wanted = STRIDE * options.stride / speed if speed > 0 else float("inf")

@@ -1,4 +1,4 @@
-"""Methods by name: the walk as users get it, the published rule, the plain quotient, or a plugin's directions."""
+"""Resolve methods by name: the default walk, the published rule, the plain quotient, or a plugin's directions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from eigenwalk_evaluate.grid import Grid, MethodEntry
 
 OURS = "rayleigh"
 SOLVERS = {OURS: str(Recipe.model_fields["solver"].default), "quotient": "davidson", "published": "nullspace"}
-"""The core's own methods, and the solver of each: ours is the one that a walk has by default."""
+"""The core's own methods with their solvers; `OURS` is the default of a walk."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Method:
     Attributes:
         label: what tables call it.
         solver: as in a recipe.
-        kind: ``walk`` from waypoint to waypoint, or ``lines``: directions found at the start, followed straight.
-        paths: from each start, the two senses of a direction counted apart.
-        plain: nothing is pulled back and no tolerance is kept: fixed features are only measured.
-        several: it has no preferred direction for a pair, so that the best of its directions is told too.
-        starts: it is walked from the first so many seeds; None for all.
-        used: what its name stands for.
+        kind: ``walk``, from waypoint to waypoint, or ``lines``, straight along the directions at the start.
+        paths: from each start; both senses of a direction count.
+        plain: whether fixed features are only measured: no tolerance is kept.
+        several: whether it prefers no direction for a pair, so that the best one is reported too.
+        starts: number of seeds to walk from; None for all.
+        used: objects that its name stands for.
     """
 
     label: str
@@ -45,8 +45,8 @@ class Method:
     used: tuple[Used, ...] = ()
 
 
-def resolved(entry: MethodEntry, grid: Grid, registry: Registry) -> Method:
-    """The method that an entry names.
+def resolve_method(entry: MethodEntry, grid: Grid, registry: Registry) -> Method:
+    """Return the method that an entry names.
 
     Raises:
         UnknownName, OptionError, ExpressionError: there is none of that name, or not with these options.

@@ -1,4 +1,4 @@
-"""``index.html``: the whole evaluation on one page that needs nothing else, readable on a phone and in the dark."""
+"""Write ``index.html``: the whole evaluation on one self-contained page, for phones and dark mode too."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from PIL import Image
 
 from eigenwalk.runs.outputs import words
 from eigenwalk_evaluate import tables
+from eigenwalk_evaluate.paths import Paths, value_at
 from eigenwalk_evaluate.plan import Pair
 from eigenwalk_evaluate.plots import pair_png, summary_png
 from eigenwalk_evaluate.summary import Summary
-from eigenwalk_evaluate.walked import Walked, value_at
 
 LARGEST = 192
 """Pixels of a picture's longer side on the page."""
@@ -25,14 +25,14 @@ LARGEST = 192
 
 @dataclass(frozen=True)
 class Strip:
-    """One method's pictures from one start: image and drift at each level; no image beyond the path's end."""
+    """One method's pictures from one start: image and drift at each level, None beyond the path's end."""
 
     method: str
     pictures: tuple[tuple[str | None, str], ...]
 
 
 def page(summary: Summary, grid: str) -> str:
-    """The page, with tables, plots, pictures and the grid embedded."""
+    """Return the page, with tables, plots, pictures and grid embedded."""
     from jinja2 import Environment, StrictUndefined
 
     source = files("eigenwalk_evaluate").joinpath("page.html.j2").read_text(encoding="utf-8")
@@ -68,8 +68,8 @@ def _pair(summary: Summary, pair: Pair) -> dict[str, Any]:
     }
 
 
-def _strips(pair: Pair, walks: list[tuple[str, Walked]]) -> list[tuple[int, list[str], list[Strip]]]:
-    """For every shown seed: the levels, and each method's strip."""
+def _strips(pair: Pair, walks: list[tuple[str, Paths]]) -> list[tuple[int, list[str], list[Strip]]]:
+    """Return the levels and each method's strip, for every shown seed."""
     found = []
     for n, seed in enumerate(pair.recipe.seeds[: pair.shown]):
         strips = [_strip(method, walked, n) for method, walked in walks if n < len(walked.shown)]
@@ -79,7 +79,7 @@ def _strips(pair: Pair, walks: list[tuple[str, Walked]]) -> list[tuple[int, list
     return found
 
 
-def _strip(method: str, walked: Walked, n: int) -> Strip:
+def _strip(method: str, walked: Paths, n: int) -> Strip:
     row = walked.shown[n]
     assert walked.pictures is not None
     pictures = []

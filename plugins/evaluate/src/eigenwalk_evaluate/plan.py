@@ -1,4 +1,4 @@
-"""Every name of a grid resolved, and what there is to do: one cell for each generator, pair and method."""
+"""Plan an evaluation: resolve every name of a grid, and list a cell for each generator, pair and method."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from eigenwalk.objects.compose import build_generator, compose
 from eigenwalk.runs.ready import own_files
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk_evaluate.grid import AttributesEntry, GeneratorEntry, Grid, Methods, PairEntry
-from eigenwalk_evaluate.method import Method, resolved
+from eigenwalk_evaluate.method import Method, resolve_method
 
 ANY = ("maths/linearise", "maths/problem", "maths/typical", "generator", "feature", "objects/compose", "path")
 SOURCES = {
-    "lines": {"eigenwalk": (*ANY, "direction", "walk/start"), "eigenwalk_evaluate": ("lines", "walked")},
-    "walk": {"eigenwalk": (*ANY, "direction", "walk", "maths/methods"), "eigenwalk_evaluate": ("walked",)},
+    "lines": {"eigenwalk": (*ANY, "direction", "walk/start"), "eigenwalk_evaluate": ("lines", "paths")},
+    "walk": {"eigenwalk": (*ANY, "direction", "walk", "maths/methods"), "eigenwalk_evaluate": ("paths",)},
     "limit": {"eigenwalk": ANY, "eigenwalk_evaluate": ("limit",)},
     "judge": {"eigenwalk": ANY, "eigenwalk_evaluate": ("judge",)},
 }
-"""The files, by package, on which a cell of each kind depends: where they change, it is computed again."""
+"""Files by package on which a cell of each kind depends; if one changes, the cell is computed again."""
 LIMIT = "limit"
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What is fixed while what varies, from some starts of a generator.
+    """A pair of fixed and varied features of a generator.
 
     Attributes:
         generator, name: what tables call the generator and the pair.
-        recipe: of the walk; its solver and paths are the method's.
-        levels: shares of varied change at which drift is told.
+        recipe: of the walk, but for solver and paths, which are the method's.
+        levels: shares of varied change at which drift is reported.
         judges: features that no method was asked about.
-        attributes: scalar features, of which the pair varies the one at `target`; none for an ordinary pair.
-        scores: what tells of each attribute how far it moved.
+        attributes: scalar features, of which the one at `target` varies; empty for an ordinary pair.
+        scores: features that measure how far each attribute moved.
         move: how far the target moves, in its standard deviations.
         shown: seeds whose pictures are kept.
     """
@@ -66,10 +66,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Cell:
-    """One thing to compute, and to save under its key.
+    """One thing to compute and save.
 
     Attributes:
-        kind: ``walk`` or ``lines`` of a method, ``judge`` what was walked, or the ``limit`` of a pair.
+        kind: ``walk`` or ``lines`` of a method, ``judge`` of a walk, or ``limit`` of a pair.
         identity: everything that its result depends on.
         seeds: of its starts.
         after: the cells whose results it needs.
@@ -84,7 +84,7 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """A file's name for it."""
+        """Name of the cell's file."""
         return hashlib.sha256(self.identity.encode()).hexdigest()[:20]
 
     @property
@@ -96,15 +96,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """All cells of a grid, walks before what needs them; and the versions, weights and files that take part."""
+    """All cells of a grid, walks before their judges and limits, and the versions, weights and files that take part."""
 
     grid: Grid
     pairs: tuple[Pair, ...]
     cells: tuple[Cell, ...]
     provenance: dict[str, dict[str, str]]
 
-    def chosen(self, only: Sequence[str]) -> tuple[Cell, ...]:
-        """The cells whose label holds one of `only`, in which ``*`` stands for anything; all where none is given.
+    def select(self, only: Sequence[str]) -> tuple[Cell, ...]:
+        """Return the cells whose label contains one of the patterns `only`, or all if there is none.
 
         Raises:
             InputError: one of them matches nothing.
@@ -118,7 +118,7 @@ class Plan:
 
 
 def plan(grid: Grid, registry: Registry) -> Plan:
-    """What there is to do for `grid`; every name is resolved, and every object has been built once.
+    """Plan `grid`: resolve every name, and build every object once.
 
     Raises:
         InputError, PluginError, FileError: a name, an option, a file or a plugin's factory is wrong.
@@ -132,8 +132,8 @@ def plan(grid: Grid, registry: Registry) -> Plan:
         for pair, methods in found:
             terms = compose(pair.recipe.fix, pair.recipe.vary, registry)
             taken = (*used, *(one for term in (*terms.fixed, *terms.varied) for one in term.used))
-            seen = _used(pair.scores or pair.judges, registry)
-            cells += _cells(grid, pair, [resolved(one, grid, registry) for one in methods], taken, seen, registry)
+            seen = _build_features(pair.scores or pair.judges, registry)
+            cells += _cells(grid, pair, [resolve_method(one, grid, registry) for one in methods], taken, seen, registry)
             everything += [*taken, *seen]
         pairs += [pair for pair, _ in found]
     names = [(pair.generator, pair.name) for pair in pairs]
@@ -155,7 +155,7 @@ def own_code(grid: Grid, registry: Registry) -> list[OwnFile]:
 
 
 def _pairs(grid: Grid, entry: GeneratorEntry, registry: Registry) -> Iterator[tuple[Pair, Methods]]:
-    """The pairs of one generator, those of its attributes among them, and the methods for each."""
+    """Yield the pairs of one generator, those of its attributes included, with the methods for each."""
     generator = resolve_generator(parse_generator(entry.generator), registry)
     name = entry.name or Recipe.of(generator=generator, vary=["pixels"]).slug().rpartition("-")[0]
 
@@ -194,7 +194,7 @@ def _pairs(grid: Grid, entry: GeneratorEntry, registry: Registry) -> Iterator[tu
 def _cells(
     grid: Grid, pair: Pair, methods: Sequence[Method], taken: Iterable[Used], seen: Iterable[Used], registry: Registry
 ) -> list[Cell]:
-    """The cells of one pair: each method's walk and what judges say of it, then the limit."""
+    """Return the cells of one pair: each method's walk and its judges, then the limit."""
     labels = [method.label for method in methods]
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice:
@@ -202,7 +202,7 @@ def _cells(
     cells = []
     for method in methods:
         seeds = pair.recipe.seeds[: method.starts]
-        walked = _identity(method.kind, pair, seeds, (*taken, *method.used), registry, method=_told(method))
+        walked = _identity(method.kind, pair, seeds, (*taken, *method.used), registry, method=_facts(method))
         walk = Cell(method.kind, pair, method, walked, seeds)
         cells.append(walk)
         if pair.scores or pair.judges:
@@ -217,7 +217,7 @@ def _cells(
     return cells
 
 
-def _told(method: Method) -> dict[str, Any]:
+def _facts(method: Method) -> dict[str, Any]:
     return {key: value for key, value in asdict(method).items() if key not in ("label", "used", "starts")}
 
 
@@ -229,7 +229,7 @@ def _identity(
     registry: Registry,
     **more: Any,
 ) -> str:
-    """Everything that the result of a cell depends on, as text."""
+    """Return everything that the result of a cell depends on, as text."""
     recipe = {key: value for key, value in pair.recipe.identity().items() if key not in ("solver", "paths")}
     return json.dumps(
         {
@@ -240,7 +240,7 @@ def _identity(
             "move": pair.move,
             "shown": pair.shown,
             "used": sorted({json.dumps(asdict(one)) for one in used}),
-            "plugins": sorted({root: _digest(root) for one in used for root in _roots(one, registry)}.items()),
+            "plugins": sorted({root: _digest(root) for one in used for root in _packages(one, registry)}.items()),
             "code": [_digest(package, parts) for package, parts in SOURCES[kind].items()],
             "torch": version("torch"),
             **more,
@@ -249,15 +249,15 @@ def _identity(
     )
 
 
-def _used(features: Sequence[str], registry: Registry) -> tuple[Used, ...]:
+def _build_features(features: Sequence[str], registry: Registry) -> tuple[Used, ...]:
     if not features:
         return ()
     terms = compose([], features, registry).varied
     return tuple(dict.fromkeys(one for term in terms for one in term.used))
 
 
-def _roots(used: Used, registry: Registry) -> set[str]:
-    """The packages whose code stands behind a name."""
+def _packages(used: Used, registry: Registry) -> set[str]:
+    """Return the packages that hold a name's code."""
     offers = (*registry.features, *registry.generators, *registry.directions)
     mine = [offer for offer in offers if offer.name == used.name and offer.distribution == used.distribution]
     return {offer.spec.load.partition(":")[0].partition(".")[0] for offer in mine}
@@ -265,7 +265,7 @@ def _roots(used: Used, registry: Registry) -> set[str]:
 
 @cache
 def _digest(package: str, parts: tuple[str, ...] = ("",)) -> str:
-    """SHA-256 of a package's Python files, or of `parts` of it: a version says too little while one works on it."""
+    """Return SHA-256 of a package's Python files, or of `parts` of it: its version stays while one works on it."""
     spec = importlib.util.find_spec(package)
     folders = [Path(one) for one in (spec.submodule_search_locations if spec else None) or ()]
     sha = hashlib.sha256()
@@ -275,11 +275,11 @@ def _digest(package: str, parts: tuple[str, ...] = ("",)) -> str:
 
 
 def _files(folder: Path, part: str) -> list[Path]:
-    """The Python files of a module or package inside `folder`; all of them where no part is named."""
+    """Return the Python files of a module or package inside `folder`, or all if `part` is empty."""
     module = folder / f"{part}.py"
     return [module] if part and module.is_file() else list((folder / part).rglob("*.py"))
 
 
 def _matches(label: str, pattern: str) -> bool:
-    # Brackets are of expressions: only * and ? stand for something else.
+    # Brackets belong to expressions: only * and ? are wildcards.
     return fnmatch(label, f"*{pattern.replace('[', '[[]')}*")

@@ -19,12 +19,12 @@ from eigenwalk_evaluate.summary import LimitRow, Row, Summary
 
 HUES = (theme.INK, theme.VARIED, theme.FIXED, *theme.PATHS)
 FEW = 5
-"""Of at least so many paths is a point of a curve drawn: quartiles of fewer say nothing."""
+"""Fewest paths at a point of a curve: quartiles of fewer say nothing."""
 
 
 @theme.plain_text
 def pair_png(rows: Sequence[Row], limit: LimitRow | None) -> bytes:
-    """Median drift against varied change with interquartile bands, a line a method, and the limit."""
+    """Plot median drift against varied change with interquartile bands, a line for every method, and the limit."""
     figure = Figure(figsize=(11, 5.6), facecolor=theme.PAPER)
     figure.set_layout_engine("constrained", w_pad=0.15, h_pad=0.12)
     axes = figure.add_subplot()
@@ -56,7 +56,7 @@ def pair_png(rows: Sequence[Row], limit: LimitRow | None) -> bytes:
 
 @theme.plain_text
 def summary_png(summary: Summary, generator: str | None = None, dpi: int = 130) -> bytes:
-    """Mean drift at the last level with its interval, and the share of paths that get there, by pair and method.
+    """Plot mean drift at the last level with its interval, and the share of paths that get there, by pair and method.
 
     Of one `generator`, or of all.
     """
@@ -109,7 +109,7 @@ def _style(axes: Axes, title: str) -> None:
 
 
 def _bars(estimates: Sequence[Estimate]) -> np.ndarray:
-    """Lengths below and above the means, ``(2, n)``; none where there is no interval."""
+    """Return the lengths of error bars below and above the means, ``(2, n)``; 0 without an interval."""
     below = [one.mean - one.low for one in estimates]
     above = [one.high - one.mean for one in estimates]
     return np.nan_to_num(np.clip(np.array([below, above]), 0, None))

@@ -1,4 +1,4 @@
-"""An evaluation as it goes on: a bar on a terminal, a line a cell elsewhere. All on standard error."""
+"""Show progress on standard error: a bar on a terminal, otherwise a line for every cell."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from eigenwalk.cli.errors import console
 from eigenwalk.cli.progress import duration
 
 if TYPE_CHECKING:
-    from eigenwalk_evaluate.folder import Told
+    from eigenwalk_evaluate.folder import CellEvent
 
 
-class Shown(Protocol):
-    """Where an evaluation's progress is shown."""
+class Display(Protocol):
+    """Shows the progress of an evaluation."""
 
-    def told(self, told: Told) -> None:
-        """Take what is told of a cell."""
+    def update(self, event: CellEvent) -> None:
+        """Show an event of a cell."""
 
 
 @contextmanager
-def progress(cells: int, quiet: bool) -> Iterator[Shown]:
-    """What suits standard error: nothing, a bar, or plain lines."""
+def show_progress(cells: int, quiet: bool) -> Iterator[Display]:
+    """Give the display that suits standard error: none, a bar, or plain lines."""
     if quiet or not sys.stderr.isatty():
         yield Lines(cells, quiet)
         return
@@ -43,25 +43,25 @@ def progress(cells: int, quiet: bool) -> Iterator[Shown]:
 
 
 class Lines:
-    """A line for every cell that is done, and for those kept from before one in all."""
+    """Prints a line for every cell that is done, and one for all that were computed before."""
 
     def __init__(self, cells: int, quiet: bool):
         self.cells, self.quiet, self.done, self.kept, self.began = cells, quiet, 0, 0, time.monotonic()
 
-    def told(self, told: Told) -> None:
-        """Print it."""
-        if told.what == "begins":
+    def update(self, event: CellEvent) -> None:
+        """Print a line if the cell is done."""
+        if event.what == "begins":
             self.began = time.monotonic()
             if self.kept:
                 self._print(f"{self.kept} cells were computed before")
                 self.done, self.kept = self.done + self.kept, 0
-        elif told.what == "kept":
+        elif event.what == "kept":
             self.kept += 1
-        elif told.what in ("done", "failed"):
+        elif event.what in ("done", "failed"):
             self.done += 1
             took = duration(time.monotonic() - self.began)
-            what = f"{told.cell.kind} {told.cell.label}"
-            failed = f" failed: {told.reason}" if told.what == "failed" else ""
+            what = f"{event.cell.kind} {event.cell.label}"
+            failed = f" failed: {event.reason}" if event.what == "failed" else ""
             self._print(f"{self.done} of {self.cells}: {what}{failed}, {took}")
 
     def _print(self, text: str) -> None:
@@ -70,22 +70,22 @@ class Lines:
 
 
 class Bar:
-    """A bar over all cells, and one within the cell that is computed."""
+    """Shows a bar for all cells, and one for the cell that is computed."""
 
     def __init__(self, bar: Progress, cells: int):
         self.bar = bar
         self.all = bar.add_task("cells", total=cells)
         self.one = bar.add_task("", total=1.0, visible=False)
 
-    def told(self, told: Told) -> None:
-        """Moves the bars; a failure stays above them."""
-        text = f"{told.cell.kind} {told.cell.label}"
-        if told.what == "begins":
+    def update(self, event: CellEvent) -> None:
+        """Move the bars; a failure stays above them."""
+        text = f"{event.cell.kind} {event.cell.label}"
+        if event.what == "begins":
             self.bar.reset(self.one, total=1.0, description=Text(text, overflow="ellipsis").plain[-60:], visible=True)
-        elif told.what == "goes on":
-            self.bar.update(self.one, completed=told.share)
+        elif event.what == "goes on":
+            self.bar.update(self.one, completed=event.share)
         else:
             self.bar.advance(self.all)
             self.bar.update(self.one, visible=False)
-        if told.what == "failed":
-            self.bar.console.print(Text.assemble(("failed: ", "bold yellow"), f"{text}: {told.reason}"))
+        if event.what == "failed":
+            self.bar.console.print(Text.assemble(("failed: ", "bold yellow"), f"{text}: {event.reason}"))

@@ -20,9 +20,9 @@ class Ratios:
 
     Attributes:
         published: over the published rule's.
-        linear, best: over that of the straight method with the least drift, and which that is. Of one that is told
-            twice, the best of its directions counts, though nobody knows it beforehand.
-        limit: over the least drift that there is known to be.
+        linear, best: over that of the straight method with the least drift, and its name. A method without a
+            preferred direction counts by its best one, though nobody knows it beforehand.
+        limit: over the least drift that is known.
     """
 
     pair: Pair
@@ -33,7 +33,7 @@ class Ratios:
 
 
 def ratios(summary: Summary) -> list[Ratios]:
-    """The ratios of every pair that the first method walked."""
+    """Return the ratios of every pair that the first method walked."""
     found = []
     for pair in summary.plan.pairs:
         rows = summary.of(pair)
@@ -56,7 +56,7 @@ def ratios(summary: Summary) -> list[Ratios]:
 
 
 def ratio(mine: Mapping[int, float], theirs: Mapping[int, float]) -> float:
-    """Mean over mean, on the seeds where both have a drift; NaN where none has both.
+    """Return mean over mean, on the seeds where both have a drift, or NaN.
 
     >>> ratio({0: 0.1, 1: 0.2, 2: 0.9}, {0: 0.2, 1: 0.4, 3: 0.1}), ratio({0: float("nan")}, {0: 1.0})
     (0.5, nan)

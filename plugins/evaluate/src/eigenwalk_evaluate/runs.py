@@ -1,4 +1,4 @@
-"""Runs made ready once and used by many cells: a pair's objects, typical distances and batch serve all its methods."""
+"""Share runs between cells: a pair's objects, typical distances and batch serve all its methods."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from eigenwalk.runs.recipe import Recipe
 from eigenwalk_evaluate.method import SOLVERS
 
 KEPT = 3
-"""A pair's own run, that of the published rule's finite differences, and that of its judges."""
+"""Runs to keep: a pair's own, that of the published rule's finite differences, and that of its judges."""
 
 
 class Runs:
-    """Runs by recipe; the latest are kept, for finding out how many rows fit takes longer than many a cell."""
+    """Runs by recipe; the latest are kept, since measuring how many rows fit takes longer than many a cell."""
 
     def __init__(self, registry: Registry):
         self.registry = registry
         self._kept: dict[str, api.Run] = {}
 
     def of(self, recipe: Recipe) -> api.Run:
-        """The run of a recipe; raises as `api.start`."""
+        """Return the run of a recipe; raises as `api.start`."""
         key = recipe.model_dump_json()
         if key not in self._kept:
             self._kept[key] = api.start(recipe, registry=self.registry)
@@ -31,8 +31,8 @@ class Runs:
                 del self._kept[next(iter(self._kept))]
         return self._kept[key]
 
-    def by(self, recipe: Recipe, solver: str, paths: int) -> api.Run:
-        """The run of a recipe by another method, and with so many paths, as far as the latent has directions."""
+    def with_method(self, recipe: Recipe, solver: str, paths: int) -> api.Run:
+        """Return the run of a recipe by another method, with `paths` or as many as the latent has directions."""
         if solver == SOLVERS["published"]:
             run = self.of(recipe.model_copy(update={"solver": Call(solver)}))
         else:

@@ -1,8 +1,9 @@
-"""Numbers out of cells: what every method's paths did, by seed, with intervals."""
+"""Summarise cells: drift, arrival and cost of every method by seed, with intervals."""
 
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eigenwalk_evaluate.estimate import Estimate, estimate
-from eigenwalk_evaluate.judge import Judged
+from eigenwalk_evaluate.judge import Judgement
 from eigenwalk_evaluate.limit import Limit
+from eigenwalk_evaluate.paths import Floats, Paths, drift_at, value_at
 from eigenwalk_evaluate.plan import Cell, Pair, Plan
-from eigenwalk_evaluate.walked import Floats, Walked, drift_at, value_at
-from eigenwalk_evaluate.work import Result, best
+from eigenwalk_evaluate.work import Result, best_path
 
 GRID = 20
 """Points of a curve, from nothing varied to the last level."""
@@ -34,19 +35,19 @@ class Curve:
 
 @dataclass(frozen=True)
 class Row:
-    """What one method did on one pair.
+    """The figures of one method on one pair.
 
     Attributes:
-        method: its label; of one without a preferred direction there are two rows, ``(mean of n)``, ``(best of n)``.
-        count, seeds: paths that are counted, and starts.
+        method: its label; without a preferred direction there are two rows, ``(mean of n)`` and ``(best of n)``.
+        count, seeds: numbers of paths and of starts.
         drift: at each level, the mean of paths that get there.
         area: under drift against varied change up to the last level, over that level: the mean drift on the way.
         arrived: share of paths that reach each level.
         against: drift at the last level less that of the pair's first method, on the seeds where both get there.
-        judges: each judge's distance at each level where it was asked: the last.
-        passes, seconds: per path; of the best of several, what all of them took.
-        outside, waypoints: waypoints with a fixed feature beyond its tolerance, of how many were walked in all.
-        solver, straight: the method's, and whether it goes along straight lines.
+        judges: each judge's distance at the last level.
+        passes, seconds: per path; for the best of several, those of all.
+        outside, waypoints: waypoints with a fixed feature beyond its tolerance, and all.
+        solver, straight: the method's solver, and whether its paths are straight lines.
         by_seed: drift at the last level by seed, NaN where no path gets there.
     """
 
@@ -88,12 +89,12 @@ class LimitRow:
 
 @dataclass(frozen=True)
 class Edit:
-    """What editing one attribute by one method did to all, at the first level, in standard deviations.
+    """Changes of all attributes when one method edits one of them, in standard deviations.
 
     Attributes:
-        change: mean signed change of every attribute, the edited one's counted as positive.
+        change: mean signed change of every attribute; that of the edited one is positive.
         mean, largest: move of the other attributes: their mean and their largest.
-        arrived: share of paths that move the edited one so far.
+        arrived: share of paths that move the edited one that far.
     """
 
     pair: Pair
@@ -112,33 +113,33 @@ class Summary:
     rows: tuple[Row, ...]
     limits: tuple[LimitRow, ...]
     edits: tuple[Edit, ...]
-    pictures: dict[tuple[str, str], list[tuple[str, Walked]]] = field(repr=False)
+    pictures: dict[tuple[str, str], list[tuple[str, Paths]]] = field(repr=False)
     failures: tuple[tuple[str, str], ...] = ()
     missing: int = 0
 
     def of(self, pair: Pair) -> tuple[Row, ...]:
-        """The rows of a pair."""
+        """Return the rows of a pair."""
         return tuple(row for row in self.rows if row.pair == pair)
 
     def limit_of(self, pair: Pair) -> LimitRow | None:
-        """The limit of a pair, where it was sought."""
+        """Return the limit of a pair, or None if it was not sought."""
         return next((row for row in self.limits if row.pair == pair), None)
 
 
 def summarise(plan: Plan, results: Mapping[str, Result], failures: Mapping[str, str]) -> Summary:
-    """The numbers of all cells that have a result, by key."""
+    """Summarise the cells that have a result; `results` and `failures` are by key."""
     rows: list[Row] = []
     limits: list[LimitRow] = []
     edits: list[Edit] = []
-    pictures: dict[tuple[str, str], list[tuple[str, Walked]]] = {}
+    pictures: dict[tuple[str, str], list[tuple[str, Paths]]] = {}
     for pair in plan.pairs:
         cells = [cell for cell in plan.cells if cell.pair == pair]
         judged = {cell.after[0].key: results.get(cell.key) for cell in cells if cell.kind == "judge"}
-        walks = [(cell, found) for cell in cells if isinstance(found := results.get(cell.key), Walked)]
+        walks = [(cell, found) for cell in cells if isinstance(found := results.get(cell.key), Paths)]
         first = _by_seed(walks[0][1], drift_at(walks[0][1], walks[0][1].levels[-1])) if walks else {}
         for cell, walked in walks:
             said = judged.get(cell.key)
-            said = said if isinstance(said, Judged) else None
+            said = said if isinstance(said, Judgement) else None
             rows += [_row(cell, walked, said, label, chosen, first) for label, chosen in _choices(cell, walked)]
             if pair.attributes and said:
                 edits += [_edit(cell, walked, said, label, chosen) for label, chosen in _choices(cell, walked)]
@@ -155,19 +156,24 @@ def summarise(plan: Plan, results: Mapping[str, Result], failures: Mapping[str, 
     return Summary(plan, tuple(rows), tuple(limits), tuple(edits), pictures, failed, missing)
 
 
-def _choices(cell: Cell, walked: Walked) -> list[tuple[str, NDArray[np.int64]]]:
-    """Labels and the paths that are counted under each."""
+def _choices(cell: Cell, walked: Paths) -> list[tuple[str, NDArray[np.int64]]]:
+    """Return labels, and the paths that count under each."""
     assert cell.method is not None
     every, label = np.arange(len(walked.seeds)), cell.method.label
     if not cell.method.several:
         return [(label, every)]
     n = int(walked.ranks.max())
-    one = np.array([best(walked, int(seed), walked.levels[-1]) for seed in dict.fromkeys(walked.seeds)])
+    one = np.array([best_path(walked, int(seed), walked.levels[-1]) for seed in dict.fromkeys(walked.seeds)])
     return [(f"{label} (mean of {n})", every), (f"{label} (best of {n})", one)]
 
 
 def _row(
-    cell: Cell, walked: Walked, judged: Judged | None, label: str, chosen: NDArray[np.int64], first: dict[int, float]
+    cell: Cell,
+    walked: Paths,
+    judged: Judgement | None,
+    label: str,
+    chosen: NDArray[np.int64],
+    first: dict[int, float],
 ) -> Row:
     part = walked.rows(chosen)
     at = [drift_at(part, level) for level in walked.levels]
@@ -193,44 +199,40 @@ def _row(
         straight=cell.kind == "lines",
         by_seed=mine,
         curve=curve,
-        endings=_counted([walked.endings[i][0] for i in chosen]),
+        endings=dict(Counter(walked.endings[i][0] for i in chosen)),
     )
 
 
-def _counted(words: Sequence[str]) -> dict[str, int]:
-    return {word: words.count(word) for word in dict.fromkeys(words)}
-
-
-def _judges(part: Walked, judged: Judged, chosen: NDArray[np.int64]) -> dict[str, tuple[Estimate, ...]]:
+def _judges(part: Paths, judged: Judgement, chosen: NDArray[np.int64]) -> dict[str, tuple[Estimate, ...]]:
     return {
         name: tuple(_estimate(part, judged.values[chosen, n, j]) for n in range(judged.values.shape[1]))
         for j, name in enumerate(judged.names)
     }
 
 
-def _by_seed(walked: Walked, values: Floats) -> dict[int, float]:
-    """The mean of each seed's paths that have a value; NaN where none has."""
+def _by_seed(walked: Paths, values: Floats) -> dict[int, float]:
+    """Return the mean of each seed's paths that have a value, or NaN."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a seed of which no path gets there: NaN is the answer
+        warnings.simplefilter("ignore", RuntimeWarning)  # NaN for a seed that no path reaches the level from
         return {int(seed): float(np.nanmean(values[walked.seeds == seed])) for seed in dict.fromkeys(walked.seeds)}
 
 
-def _estimate(walked: Walked, values: Floats) -> Estimate:
+def _estimate(walked: Paths, values: Floats) -> Estimate:
     return estimate(np.array(list(_by_seed(walked, values).values())))
 
 
-def _lines(walked: Walked, level: float) -> tuple[Floats, Floats]:
-    """Levels ``(points,)`` and every path's drift there, ``(paths, points)``."""
+def _lines(walked: Paths, level: float) -> tuple[Floats, Floats]:
+    """Return levels ``(points,)`` and every path's drift there, ``(paths, points)``."""
     grid = np.linspace(0, level, GRID + 1)
     return grid, np.stack([value_at(walked.drift, walked.varied, at) for at in grid], 1)
 
 
-def _areas(walked: Walked, level: float) -> Floats:
+def _areas(walked: Paths, level: float) -> Floats:
     grid, lines = _lines(walked, level)
     return np.asarray(np.trapezoid(lines, grid, axis=1)) / level
 
 
-def _curve(walked: Walked, level: float) -> Curve:
+def _curve(walked: Paths, level: float) -> Curve:
     grid, lines = _lines(walked, level)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # levels that no path reaches
@@ -239,8 +241,8 @@ def _curve(walked: Walked, level: float) -> Curve:
     return Curve(grid, low, median, high, mean, np.isfinite(lines).sum(0))
 
 
-def _limit_row(pair: Pair, found: Limit, walks: Sequence[Walked]) -> LimitRow:
-    """The limit, or what a walk found where that is less."""
+def _limit_row(pair: Pair, found: Limit, walks: Sequence[Paths]) -> LimitRow:
+    """Return the limit, lowered where a walk drifted less."""
     least, beaten = found.drift.copy(), set()
     for walked in walks:
         for n, level in enumerate(found.levels):
@@ -255,7 +257,7 @@ def _limit_row(pair: Pair, found: Limit, walks: Sequence[Walked]) -> LimitRow:
     return LimitRow(pair, tuple(map(estimate, least)), found.passes, seconds, len(beaten), by_seed)
 
 
-def _edit(cell: Cell, walked: Walked, judged: Judged, label: str, chosen: NDArray[np.int64]) -> Edit:
+def _edit(cell: Cell, walked: Paths, judged: Judgement, label: str, chosen: NDArray[np.int64]) -> Edit:
     part, target = walked.rows(chosen), cell.pair.target
     assert target is not None
     values = judged.values[chosen, 0]

@@ -1,4 +1,4 @@
-"""Tables of an evaluation: Markdown for people, CSV for whoever computes further."""
+"""Tables of an evaluation: Markdown to read, CSV to compute with."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ RATIOS = (
 
 
 def percent(share: float) -> str:
-    """A share in per cent with one decimal, a dash where there is none."""
+    """Return a share in per cent with one decimal, or a dash for NaN."""
     return f"{100 * share:.1f}" if math.isfinite(share) else "–"
 
 
-def told(one: Estimate) -> str:
-    """An estimate in per cent with its interval.
+def interval(one: Estimate) -> str:
+    """Return an estimate in per cent with its interval.
 
-    >>> told(Estimate(0.125, 0.1, 0.15, 8)), told(Estimate(0.125, math.nan, math.nan, 1)), told(Estimate())
+    >>> interval(Estimate(0.125, 0.1, 0.15, 8)), interval(Estimate(0.125, math.nan, math.nan, 1)), interval(Estimate())
     ('12.5 (10.0–15.0)', '12.5', '–')
     """
     if not one.low < one.high:
@@ -38,8 +38,8 @@ def told(one: Estimate) -> str:
     return f"{percent(one.mean)} ({percent(one.low)}–{percent(one.high)})"
 
 
-def signed(one: Estimate) -> str:
-    """A difference in points with its interval, always with its sign."""
+def signed_interval(one: Estimate) -> str:
+    """Return a difference in percentage points with its interval, always signed."""
     if not math.isfinite(one.mean):
         return "–"
     if not math.isfinite(one.low):
@@ -48,7 +48,7 @@ def signed(one: Estimate) -> str:
 
 
 def pair_table(summary: Summary, pair: Pair) -> Table:
-    """What every method did on a pair, and the limit."""
+    """Return a row for every method on a pair, then the limit."""
     rows, levels = summary.of(pair), pair.levels
     head = [
         "method",
@@ -60,10 +60,10 @@ def pair_table(summary: Summary, pair: Pair) -> Table:
     body = [
         [
             row.method if row.seeds == len(pair.recipe.seeds) else f"{row.method}, {row.seeds} starts",
-            *map(told, row.drift),
-            told(row.area),
-            f"{told(row.arrived[-1])}",
-            "" if row is rows[0] else signed(row.against),
+            *map(interval, row.drift),
+            interval(row.area),
+            interval(row.arrived[-1]),
+            "" if row is rows[0] else signed_interval(row.against),
             f"{row.passes:,.0f}",
             f"{row.seconds:.1f}",
             f"{row.outside} of {row.waypoints}",
@@ -72,24 +72,24 @@ def pair_table(summary: Summary, pair: Pair) -> Table:
     ]
     limit = summary.limit_of(pair)
     if limit:
-        drift = [told(one) for one in limit.drift]
+        drift = [interval(one) for one in limit.drift]
         few = "" if len(limit.by_seed) == len(pair.recipe.seeds) else f", {len(limit.by_seed)} starts"
         body.append([f"limit{few}", *drift, "", "", "", f"{limit.passes:,.0f}", f"{limit.seconds:.1f}", ""])
     return head, body
 
 
 def judge_table(summary: Summary, pair: Pair) -> Table:
-    """What judges that no method saw say at the last level."""
+    """Return the judges' values at the last level, a row for every method."""
     rows = summary.of(pair)
     names = list(dict.fromkeys(name for row in rows for name in row.judges))
     body = [
-        [row.method, *(told(row.judges[name][-1]) if name in row.judges else "–" for name in names)] for row in rows
+        [row.method, *(interval(row.judges[name][-1]) if name in row.judges else "–" for name in names)] for row in rows
     ]
     return ["method", *names], body if names else []
 
 
 def overview(summary: Summary) -> Table:
-    """Drift at the last level of every pair, a column a method, and the limit."""
+    """Return drift at the last level: a row for every pair, a column for every method and for the limit."""
     pairs = [pair for pair in summary.plan.pairs if not pair.attributes and summary.of(pair)]
     methods = list(dict.fromkeys(row.method for row in summary.rows if not row.pair.attributes))
     body = []
@@ -102,7 +102,7 @@ def overview(summary: Summary) -> Table:
 
 
 def ratio_table(summary: Summary) -> Table:
-    """The first method's drift over others', pair by pair, then the mean and the worst over all pairs."""
+    """Return the first method's drift over others', pair by pair, then the mean and the worst over all pairs."""
     found = ratios(summary)
     if not found:
         return [], []
@@ -129,7 +129,7 @@ def _ratio(value: float) -> str:
 
 
 def by_method(summary: Summary) -> Table:
-    """A line a method: mean drift at the last level over the pairs where it gets there; the rest over all its pairs."""
+    """Return a row for every method: mean drift at the last level over pairs that reach it, the rest over all pairs."""
     rows = [row for row in summary.rows if not row.pair.attributes]
     body = []
     for method in dict.fromkeys(row.method for row in rows):
@@ -154,20 +154,22 @@ def by_method(summary: Summary) -> Table:
 
 
 def dependency_table(edits: Sequence[Edit]) -> Table:
-    """Attribute dependency: what editing each attribute did to the others, by method."""
+    """Return attribute dependency: how much editing each attribute moved the others, by method."""
     head = ["method", "edited", "mean move of the others", "largest move", "paths there"]
-    return head, [[e.method, _edited(e), _deviations(e.mean), _deviations(e.largest), told(e.arrived)] for e in edits]
+    return head, [
+        [e.method, _target(e), _deviations(e.mean), _deviations(e.largest), interval(e.arrived)] for e in edits
+    ]
 
 
 def rescoring_table(edits: Sequence[Edit]) -> Table:
-    """Re-scoring: the mean change of every attribute's score (columns) for an edit of each (rows) by one method."""
+    """Return re-scoring: the mean change of each attribute's score (columns) when another is edited (rows)."""
     names = edits[0].pair.attributes
-    body = [[_edited(e), *(f"{v:+.2f}" if math.isfinite(v) else "–" for v in e.change)] for e in edits]
+    body = [[_target(e), *(f"{v:+.2f}" if math.isfinite(v) else "–" for v in e.change)] for e in edits]
     return ["edited", *names], body
 
 
 def edits_by(summary: Summary) -> dict[str, dict[str, list[Edit]]]:
-    """Edits by generator and method."""
+    """Group edits by generator, then by method."""
     found: dict[str, dict[str, list[Edit]]] = {}
     for edit in summary.edits:
         found.setdefault(edit.pair.generator, {}).setdefault(edit.method, []).append(edit)
@@ -177,7 +179,7 @@ def edits_by(summary: Summary) -> dict[str, dict[str, list[Edit]]]:
 def markdown(
     summary: Summary, overviews: Sequence[tuple[str, str]], plots: Mapping[tuple[str, str], str] | None = None
 ) -> str:
-    """``evaluation.md``: all tables, with `overviews` (what it shows, file) and plots by generator and pair."""
+    """Return ``evaluation.md``: all tables, with `overviews` (what it shows, file) and plots by generator and pair."""
     plots = plots or {}
     out = ["# Results", "", *(line for note in notes(summary) for line in (note, ""))]
     if summary.failures:
@@ -194,7 +196,7 @@ def markdown(
     for pair in summary.plan.pairs:
         rows = summary.of(pair)
         if rows and not pair.attributes:
-            out += [f"## {pair.generator}: {pair.name}", "", *_sets(pair), ""]
+            out += [f"## {pair.generator}: {pair.name}", "", *_sets_line(pair), ""]
             if plot := plots.get((pair.generator, pair.name)):
                 out += [f"![{pair.name}: drift against varied change]({plot})", ""]
             out += [*_lines(*pair_table(summary, pair)), ""]
@@ -204,7 +206,7 @@ def markdown(
                 out += [*_lines(head, body), ""]
     for generator, methods in edits_by(summary).items():
         every = [edit for edits in methods.values() for edit in edits]
-        out += [f"## {generator}: attributes edited one by one", "", _moved(every[0]), ""]
+        out += [f"## {generator}: attributes edited one by one", "", _move_note(every[0]), ""]
         out += [*_lines(*dependency_table(every)), ""]
         for method, edits in methods.items():
             out += [f"Mean change of every score for an edit of each, {method}:", ""]
@@ -213,7 +215,7 @@ def markdown(
 
 
 def notes(summary: Summary) -> list[str]:
-    """What the figures mean, a sentence each."""
+    """Return paragraphs that explain the figures."""
     grid = summary.plan.grid
     lines = [
         "Drift and varied change are in per cent of typical: the median distance between two random samples of the "
@@ -221,7 +223,7 @@ def notes(summary: Summary) -> list[str]:
         "mean. Drift at a level lies on the curve between two waypoints, and counts the paths that get there alone. "
         "In brackets: 95 % bootstrap intervals over the starts.",
         f"rayleigh keeps every fixed feature within {words.percent(grid.tolerance)} of typical, and ends where "
-        "it cannot; all others are only measured. A method without a preferred direction for a pair is told twice: "
+        "it cannot; all others are only measured. A method without a preferred direction for a pair is listed twice: "
         "the mean of its leading directions, and the best of them, chosen for every start by the drift itself.",
     ]
     if grid.limit:
@@ -235,7 +237,7 @@ def notes(summary: Summary) -> list[str]:
 
 
 def cells_csv(summary: Summary) -> str:
-    """``cells.csv``: a line for each generator, pair and method."""
+    """Return ``cells.csv``: a line for each generator, pair and method."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     judges = list(dict.fromkeys(name for row in summary.rows for name in row.judges))
@@ -269,7 +271,7 @@ def cells_csv(summary: Summary) -> str:
 
 
 def curves_csv(summary: Summary) -> str:
-    """``curves.csv``: drift against varied change, quartiles and mean of the paths that get so far."""
+    """Return ``curves.csv``: drift against varied change, quartiles and mean of the paths that get so far."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
@@ -293,24 +295,24 @@ def _number(value: float) -> str:
 
 
 def _lines(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
-    """A Markdown table."""
+    """Return a Markdown table."""
     rows = [head, ["---"] * len(head), *body]
     return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
 
 
-def _sets(pair: Pair) -> list[str]:
+def _sets_line(pair: Pair) -> list[str]:
     fixed, varied = ", ".join(map(str, pair.recipe.fix)) or "nothing", ", ".join(map(str, pair.recipe.vary))
     return [f"Fixed: `{fixed}`. Varied: `{varied}`. {len(pair.recipe.seeds)} starts."]
 
 
-def _moved(edit: Edit) -> str:
+def _move_note(edit: Edit) -> str:
     return (
         f"Each is moved by {edit.pair.move:g} of its standard deviations while the others are to hold; what the others "
         "move is in theirs."
     )
 
 
-def _edited(edit: Edit) -> str:
+def _target(edit: Edit) -> str:
     assert edit.pair.target is not None
     return edit.pair.attributes[edit.pair.target]
 

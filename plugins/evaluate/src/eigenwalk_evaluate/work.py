@@ -1,4 +1,4 @@
-"""A cell computed: its objects are made by name, and batched as memory allows."""
+"""Compute a cell: build its objects by name, and batch them as memory allows."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ import torch
 from eigenwalk.runs import api
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.walk import walk
-from eigenwalk_evaluate.judge import Judged, judge, spread
+from eigenwalk_evaluate.judge import Judgement, judge, spread
 from eigenwalk_evaluate.limit import Limit, limit
 from eigenwalk_evaluate.lines import lines
+from eigenwalk_evaluate.paths import Paths, clock, drift_at
 from eigenwalk_evaluate.plan import Cell, Pair
 from eigenwalk_evaluate.runs import Runs
-from eigenwalk_evaluate.walked import Walked, clock, drift_at
 
 SAMPLE_ROWS = 16
-"""Samples measured at once for their standard deviation: so few fit wherever one walk does."""
+"""Samples measured at once for their standard deviation; few enough for any memory that holds a walk."""
 JUST = 1 + 1e-6
-"""Paths go just beyond the last level: no rounding may end one before it."""
-Result = Walked | Judged | Limit
+"""Factor on the last level, so that rounding ends no path before it."""
+Result = Paths | Judgement | Limit
 Advance = Callable[[float], object]
-"""Told how much of a cell is done."""
+"""Takes the share of a cell that is done."""
 
 
-def work(cell: Cell, after: Sequence[Result], runs: Runs, advance: Advance = lambda share: None) -> Result:
-    """The result of a cell, given those of the cells that it comes after.
+def compute_cell(cell: Cell, after: Sequence[Result], runs: Runs, advance: Advance = lambda share: None) -> Result:
+    """Return the result of a cell, given those of the cells that it comes after.
 
     Raises:
         EigenwalkError: as the api, the walk and the plugins raise it.
     """
     if cell.kind == "judge":
-        assert isinstance(after[0], Walked)
+        assert isinstance(after[0], Paths)
         return _judge(cell.pair, after[0], runs)
     if cell.kind == "limit":
-        walks = [one for one in after if isinstance(one, Walked)]
+        walks = [one for one in after if isinstance(one, Paths)]
         return _limit(cell, walks, runs)
     return _walk(cell, runs, advance)
 
 
-def _walk(cell: Cell, runs: Runs, advance: Advance) -> Walked:
+def _walk(cell: Cell, runs: Runs, advance: Advance) -> Paths:
     pair, method = cell.pair, cell.method
     assert method is not None
-    run = runs.by(pair.recipe, method.solver, method.paths)
+    run = runs.with_method(pair.recipe, method.solver, method.paths)
     generator = run.problem.linearisation.generator
     levels = _levels(pair, run)
     until = levels[-1] * JUST
@@ -60,8 +60,8 @@ def _walk(cell: Cell, runs: Runs, advance: Advance) -> Walked:
         for front in walk(run.problem, cell.seeds, options, run.recipe.device):
             paths = front.paths
             advance(_share(paths, until))
-    walked = Walked.of(paths, clock(_like(run)) - began, levels)
-    shown = [best(walked, seed, levels[-1]) for seed in cell.seeds[: pair.shown]]
+    walked = Paths.of(paths, clock(_like(run)) - began, levels)
+    shown = [best_path(walked, seed, levels[-1]) for seed in cell.seeds[: pair.shown]]
     return walked.with_pictures(generator, shown, _like(run))
 
 
@@ -69,8 +69,8 @@ def _like(run: api.Run) -> torch.Tensor:
     return torch.empty(0, device=run.recipe.device, dtype=run.problem.linearisation.dtype)
 
 
-def best(walked: Walked, seed: int, level: float) -> int:
-    """The path of a seed with the least drift at `level`; where none gets there, the one that gets furthest."""
+def best_path(walked: Paths, seed: int, level: float) -> int:
+    """Return the path of a seed with the least drift at `level`, or the one that gets furthest if none reaches it."""
     rows = np.flatnonzero(walked.seeds == seed)
     drift = drift_at(walked, level)[rows]
     if np.isfinite(drift).any():
@@ -79,12 +79,12 @@ def best(walked: Walked, seed: int, level: float) -> int:
 
 
 def _share(paths: Sequence, until: float) -> float:
-    """How much of all paths is done: those that have ended, wholly."""
+    """Return the share of all paths that is done; a path that has ended counts as 1."""
     return sum(1.0 if p.status.reason != "walking" else min(1.0, p.moved / until) for p in paths) / len(paths)
 
 
 def _levels(pair: Pair, run: api.Run) -> tuple[float, ...]:
-    """The levels of varied change of a pair; of an attribute, where it has moved by so many standard deviations."""
+    """Return the levels of varied change of a pair; an attribute's one level is `move` standard deviations."""
     if pair.target is None:
         return pair.levels
     (varied,) = (role for role in run.problem.roles if role.part == "varied")
@@ -94,27 +94,27 @@ def _levels(pair: Pair, run: api.Run) -> tuple[float, ...]:
 
 @cache
 def deviations(generator: str, features: tuple[str, ...], device: str) -> tuple[float, ...]:
-    """The standard deviation of each scalar feature over samples of a generator."""
+    """Return the standard deviation of each scalar feature over samples of a generator."""
     recipe = Recipe.of(generator=generator, vary=features, device=device)
     run = api.start(recipe)
-    return tuple(spread(_measuring(run), SAMPLE_ROWS, _like(run)))
+    return tuple(spread(_forward_only(run), SAMPLE_ROWS, _like(run)))
 
 
-def _measuring(run: api.Run):
-    """The problem with its features to be measured only."""
+def _forward_only(run: api.Run):
+    """Return the problem for forward passes alone: its features need no gradient."""
     return replace(run.problem, linearisation=replace(run.problem.linearisation, differences=1.0))
 
 
-def _judge(pair: Pair, walked: Walked, runs: Runs) -> Judged:
-    """What judges say where paths reach the last level."""
+def _judge(pair: Pair, walked: Paths, runs: Runs) -> Judgement:
+    """Return the judges' values where paths reach the last level."""
     judges = pair.scores or pair.judges
     where = {key: getattr(pair.recipe, key) for key in ("generator", "seeds", "device", "memory")}
     run = runs.of(Recipe.of(vary=judges, **where))
     last = replace(walked, levels=walked.levels[-1:])
     what = "scores" if pair.scores else "distances"
-    return judge(_measuring(run), last, run.recipe.batch or 1, what, _like(run))
+    return judge(_forward_only(run), last, run.recipe.batch or 1, what, _like(run))
 
 
-def _limit(cell: Cell, walks: Sequence[Walked], runs: Runs) -> Limit:
+def _limit(cell: Cell, walks: Sequence[Paths], runs: Runs) -> Limit:
     run = runs.of(cell.pair.recipe)
     return limit(run.problem, cell.seeds, cell.pair.levels, walks, run.recipe.batch or 1, _like(run))

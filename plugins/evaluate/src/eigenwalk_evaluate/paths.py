@@ -1,6 +1,6 @@
-"""A cell's walk as arrays: what every feature did at every waypoint of every path, where, and at what cost.
+"""The paths of a cell as arrays: changes, latents and cost at every waypoint.
 
-Paths have different lengths; beyond the last waypoint of one stands NaN.
+Paths differ in length; values after the last waypoint of a path are NaN.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from eigenwalk.walk.start import picture
 
 Floats = NDArray[np.floating]
 PICTURES = 6
-"""From the start to the last level, evenly spaced in varied change."""
+"""Pictures of a path, evenly spaced in varied change from the start to the last level."""
 PER_PATH = ("seeds", "ranks", "senses", "changes", "passes", "latents")
 
 
 @dataclass(frozen=True)
-class Walked:
-    """What was walked.
+class Paths:
+    """Paths of one method from some seeds.
 
     Attributes:
         roles: the fixed features, then the varied ones.
@@ -41,11 +41,11 @@ class Walked:
         passes: what each waypoint took, in generator passes, ``(paths, waypoints)``.
         latents: ``(paths, waypoints, latent)``.
         endings: why each path ended: a word, and a sentence.
-        seconds: that all of it took the processor.
-        levels: of varied change, at which drift is told.
-        pictures: of one path of some seeds, from the start to the last level evenly, uint8
-            ``(shown, 6, height, width, 3)``; black beyond its end.
-        shown: which paths these are.
+        seconds: of processor time, for all of them.
+        levels: of varied change at which drift is reported.
+        pictures: of the paths `shown`, evenly from the start to the last level, uint8
+            ``(shown, 6, height, width, 3)``; black beyond a path's end.
+        shown: paths with pictures, one of some seeds.
     """
 
     roles: tuple[Role, ...]
@@ -62,8 +62,8 @@ class Walked:
     shown: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, paths: Sequence[Path], seconds: float, levels: tuple[float, ...] = ()) -> Walked:
-        """The arrays of these paths."""
+    def of(cls, paths: Sequence[Path], seconds: float, levels: tuple[float, ...] = ()) -> Paths:
+        """Return the arrays of `paths`."""
         long, first = max(len(path) for path in paths), paths[0]
         roles = (*first.fixed, *first.varied)
         changes = np.full((len(paths), long, len(roles)), np.nan)
@@ -91,8 +91,8 @@ class Walked:
         """The varied change at each picture."""
         return [self.levels[-1] * n / (PICTURES - 1) for n in range(PICTURES)]
 
-    def rows(self, index: NDArray[np.integer]) -> Walked:
-        """Some of its paths, without the pictures."""
+    def rows(self, index: NDArray[np.integer]) -> Paths:
+        """Return some of the paths, without pictures."""
         arrays = {name: getattr(self, name)[index] for name in PER_PATH}
         endings = tuple(self.endings[i] for i in index)
         return replace(self, **arrays, endings=endings, pictures=None, shown=())
@@ -120,8 +120,8 @@ class Walked:
     def _fixed(self) -> int:
         return sum(role.part == "fixed" for role in self.roles)
 
-    def with_pictures(self, generator: Generator, shown: Sequence[int], like: torch.Tensor) -> Walked:
-        """With pictures of some paths, made on `like`'s device and in its dtype."""
+    def with_pictures(self, generator: Generator, shown: Sequence[int], like: torch.Tensor) -> Paths:
+        """Return a copy with pictures of some paths, made on `like`'s device and in its dtype."""
         height, width = generator.resolution
         levels = self.picture_levels
         pictures = np.zeros((len(shown), len(levels), height, width, 3), np.uint8)
@@ -134,7 +134,7 @@ class Walked:
         return replace(self, pictures=pictures, shown=tuple(shown))
 
     def latent_at(self, row: int, level: float) -> Floats | None:
-        """The latent of path `row` where what varies first reaches `level`, between two waypoints; None if nowhere."""
+        """Return the latent where path `row` first reaches `level`, between two waypoints, or None."""
         place = crossing(self.varied[row], level)
         if place is None:
             return None
@@ -145,7 +145,7 @@ class Walked:
         return z if share == 0 else (1 - share) * z + share * self.latents[row, after]
 
     def save(self, file: FilePath) -> None:
-        """Write it, whole or not at all; raises OSError as the file system gives it."""
+        """Write it, whole or not at all; raises OSError."""
         facts = {
             "roles": [asdict(role) for role in self.roles],
             "endings": self.endings,
@@ -158,8 +158,8 @@ class Walked:
         write_whole(file, save(arrays, {"walked": json.dumps(facts)}))
 
     @classmethod
-    def load(cls, file: FilePath) -> Walked:
-        """What `save` wrote.
+    def load(cls, file: FilePath) -> Paths:
+        """Return what `save` wrote.
 
         Raises:
             FileError: the file is missing or damaged.
@@ -176,7 +176,7 @@ class Walked:
 
 
 def crossing(varied: Floats, level: float) -> float | None:
-    """Where a line of waypoints first reaches `level`, as a fractional index; None where it never does.
+    """Return where a line of waypoints first reaches `level`, as a fractional index; None where it never does.
 
     >>> crossing(np.array([0.0, 0.2, 0.6, np.nan]), 0.3), crossing(np.array([0.0, 0.2, 0.1]), 0.3)
     (1.25, None)
@@ -191,8 +191,8 @@ def crossing(varied: Floats, level: float) -> float | None:
     return after - 1 + (level - a) / (b - a)
 
 
-def drift_at(walked: Walked, level: float) -> Floats:
-    """The drift of every path where what varies first reaches `level`, ``(paths,)``; NaN where it never does."""
+def drift_at(walked: Paths, level: float) -> Floats:
+    """Return the drift of every path where what varies first reaches `level`, ``(paths,)``; NaN where it never does."""
     return value_at(walked.drift, walked.varied, level)
 
 
@@ -213,12 +213,12 @@ def value_at(values: Floats, varied: Floats, level: float) -> Floats:
 
 
 def clock(like: torch.Tensor) -> float:
-    """Seconds that the processor has worked, whoever else uses it; on another device those on the wall."""
+    """Return processor seconds of this process on a CPU, wall-clock seconds on another device."""
     return time.process_time() if like.device.type == "cpu" else time.monotonic()
 
 
 def load_arrays(file: FilePath, what: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """The arrays of a saved cell and the facts under `what` in its head.
+    """Return the arrays of a saved cell and the facts under `what` in its head.
 
     Raises:
         FileError: the file is missing or damaged.
@@ -229,5 +229,5 @@ def load_arrays(file: FilePath, what: str) -> tuple[dict[str, NDArray[Any]], dic
             return {name: opened.get_tensor(name) for name in opened.keys()}, facts  # noqa: SIM118 - no mapping
     except Exception as error:  # safetensors, json and a missing key each raise their own
         raise FileError(
-            f"{file} is not a saved cell, or is damaged: {error}; remove it, and it is made again"
+            f"{file} is not a saved cell, or is damaged: {error}; remove it, and it is computed again"
         ) from error
