@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eigenwalk.cli import main, stack
+from eigenwalk.cli import environment, main
 from eigenwalk.errors import InputError
 from zookeeper import BAD, PLAIN, Site
 
@@ -85,8 +85,8 @@ def test_requirements_that_are_not_met(monkeypatch, code, printed, said):
             raise InputError("neither pip nor uv")
         return types.SimpleNamespace(returncode=code, stdout=printed, stderr="")
 
-    monkeypatch.setattr(stack.subprocess, "run", run)
-    found = list(stack._unmet())
+    monkeypatch.setattr(environment.subprocess, "run", run)
+    found = list(environment._unmet())
     assert len(found) == len(said) and all(text in line for text, line in zip(said, found, strict=True))
 
 
@@ -102,9 +102,9 @@ def test_requirements_that_are_not_met(monkeypatch, code, printed, said):
     ],
 )
 def test_builds_that_do_not_fit(versions, said):
-    found = list(stack._labels(versions, "linux"))
+    found = list(environment._labels(versions, "linux"))
     assert (not found) if said is None else said in found[0] and "--no-deps torch torch" in found[0]
-    assert not list(stack._labels(versions, "darwin")), "wheels for a Mac have no labels"
+    assert not list(environment._labels(versions, "darwin")), "wheels for a Mac have no labels"
 
 
 @pytest.mark.parametrize(("conflicts", "code"), [([], 0), (["x requires y"], 1)])

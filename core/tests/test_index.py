@@ -9,7 +9,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from eigenwalk.cli import main
-from eigenwalk.cli.machine import folders
+from eigenwalk.cli.environment import folders
 from eigenwalk.errors import FileError
 from eigenwalk.names import index
 from eigenwalk.names.methods import METHODS

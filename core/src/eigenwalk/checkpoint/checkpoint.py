@@ -232,7 +232,8 @@ def _open_regular(path: Path) -> Any:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise FileError(f"{path} is no regular file: a pipe or a device is not opened")
-        file = open(path, "rb", opener=_nonblocking)  # noqa: SIM115 - kept as long as the object
+        nonblocking = getattr(os, "O_NONBLOCK", 0)
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | nonblocking))  # noqa: SIM115 - kept
     except FileNotFoundError:
         raise FileError(f"there is no file {str(path)[:200]!r} in {Path.cwd()}") from None
     except OSError as error:
@@ -244,10 +245,6 @@ def _open_regular(path: Path) -> Any:
         file.close()
         raise FileError(f"{path} is no regular file: a pipe or a device is not opened")
     return file
-
-
-def _nonblocking(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _stamp(state: os.stat_result) -> tuple[int, ...]:

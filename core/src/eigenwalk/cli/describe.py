@@ -14,8 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eigenwalk.checkpoint import sharing
-from eigenwalk.cli.errors import console
-from eigenwalk.cli.facts import facts
+from eigenwalk.cli.errors import console, facts
 from eigenwalk.errors import ContractError, ExpressionError, FileError, OptionError, UnknownName, WeightsError
 from eigenwalk.names.expression import Call, Expression, Open, calls, parse_either, value_text
 from eigenwalk.names.near import nearest

@@ -7,18 +7,14 @@ import platform
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import metadata
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from eigenwalk.cli.environment import origin
-from eigenwalk.cli.errors import console
-from eigenwalk.cli.facts import facts
-from eigenwalk.cli.machine import device, folders
-from eigenwalk.cli.stack import conflicts
+from eigenwalk.cli.environment import conflicts, device, folders, installed_version, origin
+from eigenwalk.cli.errors import console, facts
 from eigenwalk.errors import PluginError
 from eigenwalk.names.discovery import Failure, Memory, Source, entry_points, select
 from eigenwalk.names.discovery.probe import TIMEOUT, Probe, ask_apart
@@ -76,7 +72,9 @@ def doctor(
 
 
 def _installation(out: Console, device: str) -> None:
-    rows = [(name, _version(name)) for name in ("eigenwalk", "torch", "torchvision", "numpy")]
+    rows = [
+        (name, installed_version(name) or "not installed") for name in ("eigenwalk", "torch", "torchvision", "numpy")
+    ]
     rows[0] = ("eigenwalk", f"{rows[0][1]}, speaks version {API} of the contracts")
     rows += [("python", f"{platform.python_version()} on {platform.system()}"), ("device", device)]
     facts(out, rows)
@@ -145,10 +143,3 @@ def _weights(out: Console, registry: Registry) -> None:
             size = megabytes(item.weights.size)
             get = command(item.names[0]) if item.fetchable else "it ships with its package"
             out.print(f"  {state:<9}{item.weights.file} ({size}): {get}")
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "not installed"

@@ -1,10 +1,11 @@
-"""How messages look on the command line: one console for all, and errors without a traceback."""
+"""How texts look on the command line: one console for all, facts under labels, errors without a traceback."""
 
 from __future__ import annotations
 
 import sys
+import textwrap
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,8 @@ from rich.text import Text
 
 from eigenwalk.cli.terminal import clean, raw
 from eigenwalk.errors import EigenwalkError, ExpressionError
+
+NARROWEST = 20
 
 
 class CleanConsole(Console):
@@ -28,6 +31,16 @@ def console(stderr: bool = False, soft_wrap: bool = True) -> Console:
     """Return the console of standard output, or of standard error; lines are broken only without `soft_wrap`."""
     stream = raw(sys.stderr if stderr else sys.stdout)
     return CleanConsole(file=stream, stderr=stderr, markup=False, highlight=False, soft_wrap=soft_wrap)
+
+
+def facts(out: Console, rows: Sequence[tuple[str, str]]) -> None:
+    """Print `rows` of label and value, breaking values only between words: addresses and sums can be copied."""
+    indent = max(len(label) for label, _ in rows) + 2
+    width = max(out.width - indent, NARROWEST)
+    for label, value in rows:
+        lines = textwrap.wrap(value, width, break_long_words=False, break_on_hyphens=False) or [""]
+        for head, line in zip([label, *[""] * (len(lines) - 1)], lines, strict=True):
+            out.print(Text.assemble((f"{head:<{indent}}", "dim"), line))
 
 
 def show(error: EigenwalkError, where: bool = False) -> None:

@@ -15,8 +15,7 @@ from rich.text import Text
 
 from eigenwalk import store
 from eigenwalk.cli import catalogue
-from eigenwalk.cli.errors import console, show
-from eigenwalk.cli.facts import facts
+from eigenwalk.cli.errors import console, facts, show
 from eigenwalk.errors import InputError, OptionError, WeightsError
 from eigenwalk.names.registry import Registry
 from eigenwalk.weights import Item, all_items, needed_items, verify
