@@ -241,9 +241,10 @@ def test_a_generator_of_the_wrong_shape(broken):
         looking(generator=FunctionGenerator(broken, 6, G.resolution)).at(Z)
 
 
-def test_exceptions_of_plugins_are_named():
+@pytest.mark.parametrize("error", [KeyError("hair"), SystemExit("hair")])
+def test_exceptions_of_plugins_are_named(error):
     def broken(images):
-        raise KeyError("hair")
+        raise error
 
     with pytest.raises(PluginError, match=r"my\.feature.*hair"):
         looking(("my.feature", FunctionFeature(broken))).at(Z)
@@ -252,7 +253,7 @@ def test_exceptions_of_plugins_are_named():
 
     class BrokenAt(Frozen):
         def at(self, images):
-            raise KeyError("hair")
+            raise error
 
     with pytest.raises(PluginError, match=r"my\.feature.*at\(\).*hair"):
         looking(("my.feature", BrokenAt(G))).at(Z)

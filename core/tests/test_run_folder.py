@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from eigenwalk.errors import FileError, OutputError
-from eigenwalk.path import Path
+from eigenwalk.path import Path, json_text, seal
 from eigenwalk.runs.outputs import folder as folder_module
 from eigenwalk.runs.outputs import journal
 from eigenwalk.runs.outputs.folder import RunFolder
@@ -382,6 +382,13 @@ def test_what_a_user_put_into_a_run_stays(finished: FilePath) -> None:
     with RunFolder.claim(finished, IDENTITY, overwrite=True) as folder:
         folder.begin(RECIPE)
     assert set(_files(finished)) == {"run.json", "recipe.toml", "paths/notes.txt"}
+
+
+@pytest.mark.parametrize("files", [5, "x", [1], [["paths/x"]], ["../../mine"], ["paths/" + "x" * 5000], ["a\0b"]])
+def test_a_strangers_mark_that_lists_no_files_of_a_run_marks_nothing(tmp_path: FilePath, files: object) -> None:
+    (tmp_path / "run.json").write_text(json_text(seal({"eigenwalk": "run", "files": files})))
+    with pytest.raises(OutputError, match="holds other files"):
+        RunFolder.claim(tmp_path, IDENTITY)
 
 
 def test_links_in_a_strangers_folder_lead_nowhere(finished: FilePath, tmp_path: FilePath) -> None:

@@ -12,7 +12,11 @@ from eigenwalk.names.near import nearest
 
 def complaints(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
     """Return every complaint of `error` once, with the first part of its place: what is wrong, given and to write."""
-    return list(dict.fromkeys((str((*one["loc"], "")[0]), _complaint(dict(one), model)) for one in error.errors()))
+    found = [(str((*one["loc"], "")[0]), dict(one)) for one in error.errors()]
+    # A list whose items are all wrong is also too short once pydantic has left them out: that is no second mistake.
+    wrong = {first for first, one in found if one["type"] != "too_short"}
+    kept = ((first, one) for first, one in found if one["type"] != "too_short" or first not in wrong)
+    return list(dict.fromkeys((first, _complaint(one, model)) for first, one in kept))
 
 
 def shown(value: Any) -> str:

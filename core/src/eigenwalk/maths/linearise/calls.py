@@ -37,7 +37,7 @@ def blame(what: str) -> Iterator[None]:
         yield
     except EigenwalkError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit, GeneratorExit) as error:  # sys.exit(0) would end a walk as if it had succeeded
         if lacks_memory(error):
             raise OutOfMemory(
                 f"there is too little memory for {what}: compute fewer paths at once (--batch 1), say how much there "

@@ -264,7 +264,7 @@ class RunFolder:
         if RUN in present:
             with suppress(FileError):
                 mark = open_sealed(self.path / RUN)
-                if mark["sum"] and mark.get("eigenwalk") == "run":
+                if mark["sum"] and mark.get("eigenwalk") == "run" and _is_list_of_files(mark.get("files")):
                     return mark["files"]
         # Versions before 0.2 wrote no run.json: theirs are a recipe with versions, and files that none else names so.
         saved = [f"{PATHS}/{file.name}" for file in self._ours(PATHS)]
@@ -321,6 +321,14 @@ def load_paths(folder: FilePath) -> tuple[Path, ...]:
     if not files:
         raise FileError(f"{folder} holds no finished run: expected saved paths in {folder / PATHS}")
     return tuple(sorted((Path.load(file, hold_images=False) for file in files), key=_order))
+
+
+def _is_list_of_files(files: Any) -> bool:
+    """Whether `files` is what a run's mark may hold: None, or names such as a run writes."""
+    names = re.compile(f"{PICTURES}|{PATHS}/{OURS[PATHS]}")
+    return files is None or (
+        isinstance(files, list) and all(isinstance(one, str) and names.fullmatch(one) for one in files)
+    )
 
 
 def _order(path: Path) -> tuple[int, int, int]:
