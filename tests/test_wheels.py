@@ -98,7 +98,7 @@ def imported(package: Path) -> Iterator[str]:
             found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             found += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
             words = [getattr(one, "value", None) for one in node.elts] if isinstance(node, ast.List | ast.Tuple) else []
-            found += [name for flag, name in pairwise(words) if flag == "-m" and name not in ("pip", "uv")]
+            found += [str(name) for flag, name in pairwise(words) if flag == "-m" and name not in ("pip", "uv")]
             for top in {name.partition(".")[0] for name in found} - {own} - set(sys.stdlib_module_names):
                 # An editable install does not list its modules.
                 names = [top] if re.match(r"eigenwalk(_|$)", top) else providers.get(top, [])

@@ -10,6 +10,7 @@ import venv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 
 from eigenwalk.errors import EigenwalkError, reason
 from eigenwalk.names.installer import installer
@@ -38,8 +39,7 @@ def run(
     words = [str(word) for word in command]
     say(f"$ {shlex.join(words)}")
     try:
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        done = subprocess.run(words, check=False, text=True, cwd=cwd, env=environment, timeout=TIMEOUT, **pipes)
+        done = subprocess.run(words, stdout=PIPE, stderr=STDOUT, text=True, cwd=cwd, env=environment, timeout=TIMEOUT)
     except OSError as error:
         raise StepError(f"{words[0]} cannot be run: {reason(error)}") from error
     except subprocess.TimeoutExpired as error:
