@@ -42,7 +42,8 @@ def read(path: Path | str, size: tuple[int, int] | None = None) -> Tensor:
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     if size is not None:
-        image = ImageOps.fit(image, size[::-1], Image.Resampling.LANCZOS)
+        height, width = size
+        image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
     if image.mode == "I":
         grey = np.asarray(image, np.float32).clip(0, 65535) / 65535
         return torch.from_numpy(grey).expand(3, -1, -1).contiguous()

@@ -48,9 +48,11 @@ def show(error: EigenwalkError, where: bool = False) -> None:
     if where:
         print("".join(traceback.format_exception(error)), file=sys.stderr)
         return
-    out, marks_place = console(stderr=True), isinstance(error, ExpressionError)
-    out.print(Text.assemble(("error: ", "bold red"), error.message if marks_place else str(error)))
-    if marks_place:
+    out = console(stderr=True)
+    if not isinstance(error, ExpressionError):
+        out.print(Text.assemble(("error: ", "bold red"), str(error)))
+    else:
+        out.print(Text.assemble(("error: ", "bold red"), error.message))
         text, start, end = error.shown
         line = Text(f"  {text}")
         line.stylize("bold red", 2 + start, 2 + end)

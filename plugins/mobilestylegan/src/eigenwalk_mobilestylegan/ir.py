@@ -6,9 +6,9 @@ constants must come in the order and the shapes that it asks for, or the file is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from xml.etree import ElementTree
 
 import torch
@@ -86,7 +86,7 @@ def load_synthesis(file: Checkpoint) -> Synthesis:
     styles = [network.style]
     for block in reversed(network.blocks):
         styles += [block.second.style, block.first.style, block.style]
-    wanted: list[Tensor] = [one for style in (*styles, network.first.style) for one in (style.weight, style.bias)]
+    wanted: list[Any] = [one for style in (*styles, network.first.style) for one in (style.weight, style.bias)]
     wanted.append(network.constant)
     for styled in (network.first, *(one for block in network.blocks for one in (block.first, block.second))):
         wanted += _parameters(styled)
@@ -99,7 +99,7 @@ def _parameters(styled: Styled) -> list[Tensor]:
     return [*depthwise, styled.pointwise.weight, styled.noise, styled.pointwise.bias]
 
 
-def _fill(network: Network, wanted: list[Tensor], found: list[tuple[str, Tensor]], file: Checkpoint) -> Network:
+def _fill(network: Network, wanted: Sequence[Any], found: list[tuple[str, Tensor]], file: Checkpoint) -> Network:
     with torch.no_grad():
         for place, (name, numbers) in zip(wanted, found, strict=True):
             if numbers.numel() != place.numel() or _sides(numbers.shape) != _sides(place.shape):

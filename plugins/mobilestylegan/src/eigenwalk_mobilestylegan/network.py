@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +27,7 @@ class Mapping(nn.Module):
 
     def __init__(self, depth: int, width: int):
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+        self.layers: Any = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
 
     def forward(self, z: Tensor) -> Tensor:
         """Return w."""
@@ -91,7 +92,7 @@ class Synthesis(nn.Module):
         super().__init__()
         self.constant = nn.Parameter(torch.zeros(1, first, side, side))
         self.first = Styled(first, first, side, style, separable=False)
-        self.blocks = nn.ModuleList()
+        self.blocks: Any = nn.ModuleList()
         for middle, after in channels:
             side *= 2
             self.blocks.append(Block(first, middle, after, side, style))

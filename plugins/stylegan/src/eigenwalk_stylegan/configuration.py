@@ -80,7 +80,7 @@ class StyleGAN2:
     filter: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)
     clamp: float | None = None
     noise: bool = True
-    start: tuple[int, int] = (4, 4)
+    start: tuple[int, ...] = (4, 4)
 
     def __post_init__(self) -> None:
         if len(self.start) != 2 or max(self.start) > 64:
