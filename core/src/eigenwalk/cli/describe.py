@@ -147,13 +147,11 @@ def _find(registry: Registry, call: Call) -> Offer[Any]:
     Raises:
         UnknownName, AmbiguousName: as for a feature, unless another kind has the name.
     """
-    kinds = {
-        offer.name: kind for kind in ("direction", "generator", "feature") for offer in getattr(registry, f"{kind}s")
-    }
+    kind = registry.kind_of(call.name)
     try:
-        return getattr(registry, kinds.get(call.name, "feature"))(call.name, call.package)
+        return getattr(registry, kind or "feature")(call.name, call.package)
     except UnknownName as error:
-        if call.name not in kinds and call.name in registry.index.generators:
+        if not kind and call.name in registry.index.generators:
             return registry.generator(call.name, call.package)
         others = (offer.name for offer in (*registry.generators, *registry.directions))
         near = nearest(call.name, set(others), 3)

@@ -18,7 +18,7 @@ from eigenwalk.cli.errors import console, facts
 from eigenwalk.errors import PluginError
 from eigenwalk.names.discovery import Failure, Memory, Source, entry_points, select
 from eigenwalk.names.discovery.probe import TIMEOUT, Probe, ask_apart
-from eigenwalk.names.registry import Registry
+from eigenwalk.names.registry import KINDS, Registry
 from eigenwalk.spec import API
 from eigenwalk.store import command, megabytes
 from eigenwalk.weights import all_items
@@ -115,7 +115,7 @@ def _clashes(registry: Registry) -> list[str]:
     from eigenwalk.cli.app import COMMANDS
 
     messages = []
-    for kind in ("feature", "generator", "direction"):
+    for kind in KINDS:
         offers: Sequence[Any] = getattr(registry, f"{kind}s")
         for name, count in Counter(offer.name for offer in offers).items():
             if count > 1:

@@ -82,7 +82,8 @@ def measure(generator: Generator, always: bool) -> Iterator[tuple[str, str]]:
         return
     threads = torch.get_num_threads()
     where = f"on {threads} thread{'s' * (threads > 1)} of the CPU"
-    yield "an image", f"{_seconds(seconds)} and {in_words(tracker.peak)} of memory, {where}"
+    took = f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
+    yield "an image", f"{took} and {in_words(tracker.peak)} of memory, {where}"
     if seconds > PATIENCE and not always:
         yield "a waypoint", "not measured, as it takes longer: --measure does"
         return
@@ -93,10 +94,6 @@ def measure(generator: Generator, always: bool) -> Iterator[tuple[str, str]]:
         yield "a waypoint", str(error)
     else:
         yield "a waypoint", f"{in_words(fit.footprint.need)} of memory a path{RECORDED[fit.linearisation.record]}"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
 
 
 def _parameters(generator: Generator, own_count: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from eigenwalk.errors import AmbiguousName, FileError, OptionError, UnknownName
 from eigenwalk.names.discovery import Failure, Plugin, Source, ask_all, entry_points, guard, objection, select
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Failure", "Offer", "Registry"]
 
+Kind = Literal["feature", "generator", "direction"]
+KINDS: tuple[Kind, ...] = ("feature", "generator", "direction")
 S = TypeVar("S", FeatureSpec, GeneratorSpec, DirectionSpec, CommandSpec)
 
 
@@ -123,6 +125,10 @@ class Registry:
         """Return the one offer of direction `name`; raises as `feature` does."""
         return self._find("direction", self.directions, name, package)
 
+    def kind_of(self, name: str, kinds: Iterable[Kind] = KINDS) -> Kind | None:
+        """Return what installed plugins offer `name` as, the first of `kinds` that fits; None where none does."""
+        return next((kind for kind in kinds if any(offer.name == name for offer in getattr(self, f"{kind}s"))), None)
+
     def open(self, path: Path | str | Checkpoint) -> Offer[GeneratorSpec]:
         """Return the generator in the file or folder at `path`, from the first plugin that recognises it.
 
@@ -197,9 +203,8 @@ class Registry:
             entry = Entry(name, package, listed_in="the expression")
         if entry:
             return self._how_to_get(kind, entry) + others
-        for other in ("feature", "generator", "direction"):
-            if any(offer.name == name for offer in getattr(self, f"{other}s")):
-                return f"{name!r} is a {other}, not a {kind}"
+        if other := self.kind_of(name):
+            return f"{name!r} is a {other}, not a {kind}"
         meant = self._by_choice(kind, name)
         return f"no {kind} is called {name!r}{f': write {meant}' if meant else self._nearest(kind, name)}{others}"
 

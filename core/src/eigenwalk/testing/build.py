@@ -16,12 +16,11 @@ from eigenwalk.generator import Generator
 from eigenwalk.names.expression import Call, Held, Open, Weighted, calls, parse, parse_generator
 from eigenwalk.names.files import OwnFile
 from eigenwalk.names.options import factory_options
-from eigenwalk.names.registry import Offer, Registry
+from eigenwalk.names.registry import Kind, Offer, Registry
 from eigenwalk.objects.build import check_generator
 from eigenwalk.objects.compose import build_feature, build_generator
 from eigenwalk.spec import FeatureSpec, GeneratorSpec
 from eigenwalk.testing.latent import latents
-from eigenwalk.testing.report import Kind
 from eigenwalk.testing.subject import NOBODY, FeatureSubject, GeneratorSubject
 
 LATENTS = 3
@@ -40,11 +39,7 @@ def kind_of(text: str, registry: Registry) -> Kind:
     if isinstance(node, Open):
         return "generator"
     if node.name != "file":
-        kinds: tuple[Kind, ...] = ("feature", "direction", "generator")
-        for kind in kinds:
-            if any(offer.name == node.name for offer in getattr(registry, f"{kind}s")):
-                return kind
-        return "feature"
+        return registry.kind_of(node.name) or "feature"
     found = OwnFile.of(str(node.args[0])).load()
     if inspect.isclass(found) or isinstance(found, (Feature, Generator)):
         return "generator" if issubclass(found if inspect.isclass(found) else type(found), Generator) else "feature"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from torch import Tensor
 
 from eigenwalk.generator import Generator
+from eigenwalk.names.registry import Kind
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Case:
     golden: Path | None = None
     expected: Mapping[str, str] = field(default_factory=dict)
     resolution: int = 64
-    kind: Literal["feature", "generator", "direction"] | None = None
+    kind: Kind | None = None
     generator: str | Callable[[], Generator] | None = None
     fix: Sequence[str | Callable[[Tensor], Tensor]] = ()
     vary: Sequence[str | Callable[[Tensor], Tensor]] = ()

@@ -20,7 +20,7 @@ from eigenwalk.errors import InputError
 from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
 from eigenwalk.names.expression import calls, parse, parse_generator
-from eigenwalk.names.registry import Registry
+from eigenwalk.names.registry import Kind, Registry
 from eigenwalk.spec import DirectionSpec, FeatureSpec, GeneratorSpec
 from eigenwalk.testing import declared, derivatives, direction, frozen, latent, measure, precision, step, values
 from eigenwalk.testing.build import feature_subject, generator_subject, kind_of
@@ -28,7 +28,7 @@ from eigenwalk.testing.case import Case
 from eigenwalk.testing.checks import Check, run_checks
 from eigenwalk.testing.golden import golden, save
 from eigenwalk.testing.images import smooth_images
-from eigenwalk.testing.report import Kind, Report
+from eigenwalk.testing.report import Report
 from eigenwalk.testing.sight import DirectionSubject, direction_subject
 from eigenwalk.testing.subject import Declaration, Subject
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Kind = Literal["feature", "generator", "direction"]
+from eigenwalk.names.registry import Kind
+
 Outcome = Literal["passed", "failed", "expected", "skipped"]
 MEANINGLESS = "means nothing without"
 WIDTH = 118

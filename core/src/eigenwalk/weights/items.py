@@ -165,6 +165,6 @@ def _offer(call: Call, registry: Registry) -> Offer[Any]:
     try:
         return registry.feature(call.name, call.package)
     except UnknownName:
-        if any(offer.name == call.name for offer in registry.generators) or call.name in registry.index.generators:
+        if registry.kind_of(call.name, ["generator"]) or call.name in registry.index.generators:
             return registry.generator(call.name, call.package)
         raise
