@@ -35,12 +35,7 @@ MARK = "\n# What took part:\n#\n"
 """Marks a grid that an evaluation wrote, and so a folder of ours."""
 WAIT = 0.5
 """Seconds to wait for cells that other processes compute."""
-KINDS: dict[str, type[Paths | Judgement | Limit]] = {
-    "walk": Paths,
-    "lines": Paths,
-    "judge": Judgement,
-    "limit": Limit,
-}
+KINDS: dict[str, type[Paths | Judgement | Limit]] = {"walk": Paths, "lines": Paths, "judge": Judgement, "limit": Limit}
 
 
 @dataclass(frozen=True)
@@ -57,11 +52,7 @@ Listener = Callable[[CellEvent], object]
 
 
 def evaluate(
-    plan: Plan,
-    out: Path,
-    registry: Registry,
-    only: Sequence[str] = (),
-    listener: Listener = lambda event: None,
+    plan: Plan, out: Path, registry: Registry, only: Sequence[str] = (), listener: Listener = lambda event: None
 ) -> Summary:
     """Compute the cells of `plan` that `out` lacks, write everything there, and return the numbers.
 

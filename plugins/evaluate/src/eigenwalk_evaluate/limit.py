@@ -72,12 +72,7 @@ class Limit:
 
 
 def limit(
-    problem: Problem,
-    seeds: Sequence[int],
-    levels: Sequence[float],
-    walks: Sequence[Paths],
-    batch: int,
-    like: Tensor,
+    problem: Problem, seeds: Sequence[int], levels: Sequence[float], walks: Sequence[Paths], batch: int, like: Tensor
 ) -> Limit:
     """Seek the limit at each level, from the highest down: latents on the way to the last serve as further starts.
 
@@ -194,7 +189,7 @@ class _Search:
         return values, done[0]
 
     def _measure(self, point: Point, start: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """``(s, D²)``: mean varied share and mean squared fixed share, ``(rows,)``."""
+        """Return ``(s, D²)``: mean varied share and mean squared fixed share, ``(rows,)``."""
         return self._split(self.problem.changes(point, start))
 
     def _split(self, changes: Tensor) -> tuple[Tensor, Tensor]:

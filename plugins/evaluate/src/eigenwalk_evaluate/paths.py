@@ -197,7 +197,7 @@ def drift_at(walked: Paths, level: float) -> Floats:
 
 
 def value_at(values: Floats, varied: Floats, level: float) -> Floats:
-    """`values` ``(paths, waypoints)`` between the two waypoints where `varied` first reaches `level`, ``(paths,)``.
+    """Interpolate `values` ``(paths, waypoints)`` to where `varied` first reaches `level`, ``(paths,)``.
 
     >>> value_at(np.array([[0.0, 0.1, 0.3]]), np.array([[0.0, 0.2, 0.6]]), 0.4)
     array([0.2])

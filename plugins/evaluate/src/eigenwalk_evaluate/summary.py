@@ -168,12 +168,7 @@ def _choices(cell: Cell, walked: Paths) -> list[tuple[str, NDArray[np.int64]]]:
 
 
 def _row(
-    cell: Cell,
-    walked: Paths,
-    judged: Judgement | None,
-    label: str,
-    chosen: NDArray[np.int64],
-    first: dict[int, float],
+    cell: Cell, walked: Paths, judged: Judgement | None, label: str, chosen: NDArray[np.int64], first: dict[int, float]
 ) -> Row:
     part = walked.rows(chosen)
     at = [drift_at(part, level) for level in walked.levels]

@@ -162,7 +162,7 @@ def dependency_table(edits: Sequence[Edit]) -> Table:
 
 
 def rescoring_table(edits: Sequence[Edit]) -> Table:
-    """Return re-scoring: the mean change of each attribute's score (columns) when another is edited (rows)."""
+    """Return re-scoring: the mean change of each attribute's score (columns) when each is edited (rows)."""
     names = edits[0].pair.attributes
     body = [[_target(e), *(f"{v:+.2f}" if math.isfinite(v) else "–" for v in e.change)] for e in edits]
     return ["edited", *names], body
