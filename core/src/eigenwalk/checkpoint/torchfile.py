@@ -5,7 +5,7 @@ The machine reads them, so that what is checked is what is read: nothing is hand
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,17 +43,13 @@ def read_archive(members: Mapping[str, memoryview], what: str) -> Pickled:
         machine.refuse("its numbers are stored with the most significant byte first")
     held: dict[str, Storage] = {}
 
-    def persistent(identity: Any) -> Any:
-        claim = _claim(machine, identity)
-        if isinstance(claim, Global):
-            return claim
-        key, storage = claim
+    def take(key: str, storage: Storage) -> Storage:
         buffer = members.get(f"data/{key}")
         if buffer is None or storage.nbytes > len(buffer):
             machine.refuse(f"storage {key[:40]!r} claims {storage.numel} numbers, more than there are")
         return _same(machine, held, key, storage, buffer)
 
-    machine.persistent = persistent
+    machine.persistent = _reader(machine, take)
     return Pickled(machine.load(), tuple(machine.foreign))
 
 
@@ -79,18 +75,15 @@ def read_legacy(data: memoryview, what: str, steps: int = STEPS) -> Pickled:
     machine = Machine(data, KNOWN, what, len(data), steps)
     held: dict[str, Storage] = {}
 
-    def persistent(identity: Any) -> Any:
-        claim = _claim(machine, identity)
-        if isinstance(claim, Global):
-            return claim
-        storage = _same(machine, held, *claim)
+    def take(key: str, storage: Storage) -> Storage:
+        storage = _same(machine, held, key, storage)
         if storage.nbytes > len(data):
             machine.refuse(f"its storages claim more than the {len(data)} bytes there are")
         return storage
 
     if machine.load() != MAGIC or machine.load() != 1001 or not isinstance(machine.load(), dict):
         machine.refuse("it is no file of PyTorch")
-    machine.persistent = persistent
+    machine.persistent = _reader(machine, take)
     tree = machine.load()
     machine.persistent = None
     if sum(one.nbytes for one in held.values()) > len(data):
@@ -116,11 +109,17 @@ def _storage_inside(machine: Machine, content: Any) -> Storage:
     return storage
 
 
-def _claim(machine: Machine, identity: Any) -> tuple[str, Storage] | Global:
-    try:
-        return storage_claim(identity)
-    except (TypeError, ValueError, KeyError, IndexError):
-        machine.refuse("it refers to another file, where a storage was expected")
+def _reader(machine: Machine, take: Callable[[str, Storage], Storage]) -> Callable[[Any], Any]:
+    """Return what reads a persistent id: a class stays a name, and of a storage's key and claim `take` makes one."""
+
+    def read(identity: Any) -> Any:
+        try:
+            claim = storage_claim(identity)
+        except (TypeError, ValueError, KeyError, IndexError):
+            machine.refuse("it refers to another file, where a storage was expected")
+        return claim if isinstance(claim, Global) else take(*claim)
+
+    return read
 
 
 def _same(machine: Machine, held: dict[str, Storage], key: str, storage: Storage, buffer: Any = None) -> Storage:
