@@ -7,6 +7,7 @@ import pty
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,7 @@ def test_a_package_is_complete(kind, site):
     wanted |= {"tests/cases.py", f"tests/test_{kind}.py", f"tests/golden/{kind}.json"}
     assert wanted <= found
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert set(project["dependencies"]) & set(metadata.requires("eigenwalk") or ()), "torch as the core asks for it"
     assert project["entry-points"]["eigenwalk"] == {f"own_{kind}": f"eigenwalk_own_{kind}.plugin"}
     assert "Apache License" in (folder / "LICENSE").read_text()
     for file in (name for name in wanted if name != "LICENSE"):
