@@ -130,6 +130,19 @@ def test_large_pictures_are_refused_before_they_are_decoded(tmp_path, monkeypatc
                 reader(tmp_path / name)
 
 
+def test_a_jpeg_of_endless_scans_is_refused(tmp_path, flag):
+    file = tmp_path / "flag.jpg"
+    flag.save(file, progressive=True)
+    data = file.read_bytes()
+    last = data[data.rindex(b"\xff\xda") : -2]  # repeated, each scan decodes all pixels once more
+    file.write_bytes(data[:-2] + 20 * last + data[-2:])
+    assert images.read(file).shape == (3, 8, 16)
+    file.write_bytes(data[:-2] + 1000 * last + data[-2:])
+    for reader in (images.read, images.read_mask, images.read_size):
+        with pytest.raises(FileError, match="more than 100 scans"):
+            reader(file)
+
+
 def test_other_formats_start_no_decoder(tmp_path, flag, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a program was started"))
     postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\n0 0 64 64 rectfill\nshowpage\n"
