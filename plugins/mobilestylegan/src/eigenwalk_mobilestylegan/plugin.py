@@ -52,7 +52,7 @@ CITES = ("Belousov 2021, arXiv 2104.04767", "Karras et al. 2020, arXiv 1912.0495
 
 @hookimpl
 def eigenwalk_open(path: Path, checkpoint: Checkpoint) -> GeneratorSpec | None:
-    """The ``.xml`` of a MobileStyleGAN's synthesis, OpenVINO's format."""
+    """MobileStyleGAN: .xml of the synthesis network, OpenVINO's format."""
     if checkpoint.kind != Kind.OPENVINO:
         return None
     if b'.to_img.conv.weight"' not in bytes(checkpoint.data[: 4 << 20]):
