@@ -136,21 +136,21 @@ def test_every_row_of_the_index_has_a_card_with_a_picture_or_why_not(site, pages
 def test_a_card_of_another_index_needs_neither_package_nor_example(tmp_path):
     row = 'distribution = "acme-hair"\nsummary = "how <long> it is"\nkind = "feature"\nunit = "logit"\n'
     (tmp_path / "index.toml").write_text(f'[features."acme.hair"]\n{row}homepage = "https://acme.example/hair"\n')
-    text = tool("website.cards").written(Index.read(tmp_path / "index.toml"))
+    text = tool("website.cards").page_text(Index.read(tmp_path / "index.toml"))
     assert 'id="acme.hair"' in text and "how &lt;long&gt; it is" in text
     assert 'href="https://acme.example/hair"' in text and "no example picture made" in text
 
 
 def test_formulas_are_drawn_without_a_script(site, pages):
-    drawn = tool("website.mathematics").drawn
-    inline = drawn(r'<p>of <span class="arithmatex">\(v^\top A v &lt; \lambda\)</span></p>')
-    block = drawn(r'<div class="arithmatex">\[\frac{a}{b}\]</div>')
+    draw = tool("website.mathematics").draw_formulas
+    inline = draw(r'<p>of <span class="arithmatex">\(v^\top A v &lt; \lambda\)</span></p>')
+    block = draw(r'<div class="arithmatex">\[\frac{a}{b}\]</div>')
     assert inline.startswith("<p>of <math") and "&#x0003C;" in inline and "arithmatex" not in inline
     assert block.startswith('<div class="formula"><math') and "<mfrac>" in block and 'display="block"' in block
-    lines = drawn(r'<div class="arithmatex">\[\begin{aligned} a &amp;= b \\ c &amp;= d \end{aligned}\]</div>')
+    lines = draw(r'<div class="arithmatex">\[\begin{aligned} a &amp;= b \\ c &amp;= d \end{aligned}\]</div>')
     assert lines.count("<mtr>") == 2
     with pytest.raises(ValueError, match=r"\\foo of the formula"):
-        drawn(r'<span class="arithmatex">\(\foo\)</span>')
+        draw(r'<span class="arithmatex">\(\foo\)</span>')
     assert not [name for name in pages if 'class="arithmatex"' in (site / name).read_text(encoding="utf-8")]
 
 
@@ -169,11 +169,11 @@ LISTS = [
 
 @pytest.mark.parametrize(("given", "wanted"), LISTS)
 def test_lists_are_moved_to_where_the_site_reads_them(given, wanted):
-    assert tool("website.lists").indented(given) == wanted
+    assert tool("website.lists").indent_lists(given) == wanted
 
 
 def test_links_between_files_are_links_between_pages():
-    between = tool("website.links").between_pages
+    between = tool("website.links").link_pages
     readme = Path("plugins/masks/README.md")
     text = "[core](../../core) [guide](../../docs/masks.md#by-word) [licence](LICENSE) [out](https://a.example)\n```\n[a](b)\n```"
     assert between(text, "packages/masks.md", readme) == (

@@ -9,12 +9,12 @@ from mkdocs.structure.files import File
 
 from eigenwalk.names.index import shipped_index
 from website import cards, commands
-from website.links import between_pages
-from website.lists import indented
-from website.mathematics import drawn
-from website.pages import ROOT, attached, sources
+from website.links import link_pages
+from website.lists import indent_lists
+from website.mathematics import draw_formulas
+from website.pages import ROOT, attached_files, sources
 
-MARKERS = {"<!-- commands -->": commands.written, "<!-- cards -->": cards.written}
+MARKERS = {"<!-- commands -->": commands.page_text, "<!-- cards -->": cards.page_text}
 """What a page asks for, and what is put in its place."""
 ALONE = re.compile(r'<p>(<img [^>]*?src="([^"]+)"[^>]*>)</p>')
 """A picture that is a paragraph."""
@@ -34,7 +34,7 @@ def on_files(files: Any, config: Any) -> Any:
     contents: dict[str, str | bytes] = {
         name: (ROOT / source).read_text(encoding="utf-8") for name, source in outside.items()
     }
-    contents |= {name: file.read_bytes() for name, file in attached().items()}
+    contents |= {name: file.read_bytes() for name, file in attached_files().items()}
     contents[PACKAGES] = _packages()
     if files.get_file_from_path(EVALUATION) is None:
         contents[EVALUATION] = _grids()
@@ -48,17 +48,17 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     name = page.file.src_uri
     page.meta.setdefault("hide", _hidden(page))
     if name in sources():
-        markdown = between_pages(markdown, name, sources()[name])
-    markdown = indented(markdown)
-    for marker, written in MARKERS.items():
+        markdown = link_pages(markdown, name, sources()[name])
+    markdown = indent_lists(markdown)
+    for marker, page_text in MARKERS.items():
         if marker in markdown:
-            markdown = markdown.replace(marker, written())
+            markdown = markdown.replace(marker, page_text())
     return markdown
 
 
 def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
-    """A page's HTML with its formulas drawn, and pictures that open alone when they are pressed."""
-    return ALONE.sub(r'<p class="ew-picture"><a href="\2">\1</a></p>', drawn(html))
+    """Return the HTML of a page with its formulas drawn, and each picture linked to its file."""
+    return ALONE.sub(r'<p class="ew-picture"><a href="\2">\1</a></p>', draw_formulas(html))
 
 
 def _hidden(page: Any) -> list[str]:

@@ -24,7 +24,7 @@ HEADS = {
 }
 
 
-def written(index: Index | None = None) -> str:
+def page_text(index: Index | None = None) -> str:
     """The catalogue in HTML: what filters it, then a section of cards for features, generators and directions."""
     entries = (index or shipped_index()).entries()
     cards = [(kind, _Card(kind, entry)) for kind, entry in entries if kind in HEADS]

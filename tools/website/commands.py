@@ -1,4 +1,4 @@
-"""The page of the command line, from what every command says of itself with ``--help``."""
+"""The page of the command line, made from the ``--help`` of every command."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from eigenwalk.cli.app import command
 PROGRAM = "eigenwalk"
 
 
-def written() -> str:
-    """Every command in Markdown: its usage, what it does, its arguments and options."""
+def page_text() -> str:
+    """Return the page in Markdown: every command with its usage, description, arguments and options."""
     return "\n\n".join(_said(*one) for one in every())
 
 
@@ -46,7 +46,7 @@ def _paragraph(text: str) -> str:
 
 
 def _row(record: tuple[str, str]) -> str:
-    """A row of a table: how it is written, and what it says, with what it is without being given."""
+    """A table row: a parameter, its description and its default."""
     name, said = (html.escape(" ".join(text.split()), quote=False).replace("|", "&#124;") for text in record)
     said = re.sub(r"\[(default: .*?|required|x.?[<>&].*?|.*?[<=;]x)\](?= *(\[|$))", r"<small>\1</small>", said)
     return f"| <code>{name}</code> | {said} |"

@@ -1,4 +1,4 @@
-"""Doctests in docstrings, fenced for Markdown, which takes ``>>>`` for a quotation of a quotation of a quotation."""
+"""Doctests in docstrings, put into fenced blocks: Markdown would read ``>>>`` as nested quotations."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import griffe
 DOCTEST = re.compile(r"^( *)>>> .*\n?(?:^\1\S.*\n?)*", re.MULTILINE)
 
 
-def fenced(text: str) -> str:
-    """`text` with every doctest, which an empty line ends, in a fenced block.
+def fence_doctests(text: str) -> str:
+    """Return `text` with every doctest in a fenced block; an empty line ends a doctest.
 
-    >>> print(fenced("Of two:\\n\\n    >>> 1 + 1\\n    2\\n\\nMore.").replace("`", "'"))
+    >>> print(fence_doctests("Of two:\\n\\n    >>> 1 + 1\\n    2\\n\\nMore.").replace("`", "'"))
     Of two:
     <BLANKLINE>
     '''pycon
@@ -32,9 +32,9 @@ def fenced(text: str) -> str:
 
 
 class Doctests(griffe.Extension):
-    """What griffe calls for every object that it has read."""
+    """A griffe extension that fences doctests for Markdown."""
 
     def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Fences the doctests of the object's docstring."""
+        """Fence the doctests of the docstring of `obj`."""
         if obj.docstring:
-            obj.docstring.value = fenced(obj.docstring.value)
+            obj.docstring.value = fence_doctests(obj.docstring.value)

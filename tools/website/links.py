@@ -9,10 +9,10 @@ from pathlib import Path
 from website.pages import LINK, ROOT, file_at, is_address, page_of, prose
 
 
-def between_pages(text: str, name: str, source: Path) -> str:
-    """The page `name` with its links as they lead from there, given the text of its file `source`.
+def link_pages(text: str, name: str, source: Path) -> str:
+    """Return `text`, of the file `source`, with its links rewritten to lead from the page `name`.
 
-    What leads nowhere stays as it is, and mkdocs says so.
+    A link that leads nowhere stays unchanged, and mkdocs reports it.
     """
 
     def moved(link: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
 """Lists as GitHub reads them, turned into lists as Python-Markdown reads them.
 
-GitHub takes what stands under a list item's text as part of it; Python-Markdown asks for four spaces, and for an empty
-line before a list.
+GitHub counts indented text under a list item as part of it. Python-Markdown requires four spaces, and an empty line
+before a list.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ FENCE = re.compile(r"^( *)(```|~~~)")
 DEPTH = 4
 
 
-def indented(text: str) -> str:
-    """`text` with what belongs to a list item four spaces below it, however deep.
+def indent_lists(text: str) -> str:
+    """Return `text` with the contents of every list item indented by four spaces for each level.
 
-    >>> print(indented("So:\\n1. one\\n\\n   more\\n2. two"))
+    >>> print(indent_lists("So:\\n1. one\\n\\n   more\\n2. two"))
     So:
     <BLANKLINE>
     1. one

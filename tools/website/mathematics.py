@@ -14,8 +14,8 @@ LEFT = re.compile(r"<mi>(\\\w+|&)</mi>")
 """What the converter leaves of a command that it does not know."""
 
 
-def drawn(page: str) -> str:
-    """The HTML `page` with MathML where arithmatex has marked LaTeX.
+def draw_formulas(page: str) -> str:
+    """Return the HTML `page` with MathML in place of the LaTeX that arithmatex marked.
 
     Raises:
         ValueError: a command of LaTeX that is not known.

@@ -40,7 +40,7 @@ def page_of(file: str) -> str | None:
 
 
 def prose(text: str) -> Iterator[tuple[str, bool]]:
-    """The lines of `text`, each with whether it is text: not in a fenced block, nor the fence itself."""
+    """Yield each line of `text`, and whether it lies outside fenced blocks."""
     fenced = False
     for line in text.splitlines():
         fence = FENCE.match(line) is not None
@@ -58,7 +58,7 @@ def targets(text: str) -> Iterator[str]:
 
 
 def is_address(target: str) -> bool:
-    """Whether a link leads out of the repository."""
+    """Whether a link is an address with a scheme, which leads out of the repository."""
     return re.match(r"[a-z]+:", target) is not None
 
 
@@ -77,8 +77,8 @@ def file_at(page: Path, target: str) -> str:
     return "/".join(parts)
 
 
-def attached() -> dict[str, Path]:
-    """Files that pages link to and that are no pages, with where they are put; those below docs are there already."""
+def attached_files() -> dict[str, Path]:
+    """Files outside docs that pages link to and that are not pages, by their path in the site."""
     found = {}
     for source in sources().values():
         for target in targets((ROOT / source).read_text(encoding="utf-8")):
