@@ -1,8 +1,8 @@
-"""Every command and every piece of Python in the README and the guides runs as it stands there.
+"""Every command and every piece of Python in the README and the guides runs as written.
 
-Blocks of a page run in order, in one empty folder. Only the length of walks is changed: one step, two paths. ``make``
-is left to those who run it, and ``pip install`` of a package that a page builds goes into a folder beside it. Commands
-that need what cannot be here (others' weights, a network) are shown as text: they are read, up to names and options.
+Blocks of a page run in order, in one empty folder. Walks are shortened to one step and two paths. ``make`` does
+nothing, and ``pip install`` of a package that a page builds installs into a folder beside it. Commands that need
+others' weights or a network are fenced as text: their names and options are checked, and they are not run.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ words = sys.argv[1:]
 main(words + ["--steps", "{SHORT["steps"]}", "--paths", "{SHORT["paths"]}"] * (words[:1] == ["walk"]))
 """
 PIP = f"""#!/bin/sh
-# pip install of folders that lie here, without a network; of others nothing, as they are installed.
+# Install existing folders without a network. Skip everything else, which is installed already.
 shift
 for folder in "$@"; do
   [ -d "$folder" ] || continue
@@ -52,7 +52,7 @@ MAKE = "#!/bin/sh\n"
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: what follows the fence, its text, and the line that it begins at."""
+    """A fenced block: its language, its text, and the number of its first line."""
 
     language: str
     text: str
@@ -98,8 +98,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def beside(page: Path, folder: Path) -> None:
-    """Puts into `folder` what a page takes its reader to have: a StyleGAN of their own."""
+def provide_files(page: Path, folder: Path) -> None:
+    """Write into `folder` the files that a page assumes: a StyleGAN of the reader's own."""
     if page.name == "own_stylegan.md":
         stylegan_files.write("ada-16", folder, contrast=0.3).rename(folder / "ffhq.pkl")
 
@@ -107,7 +107,7 @@ def beside(page: Path, folder: Path) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix().removeprefix("docs/"))
 def test_what_a_page_says_runs(page, place):
-    beside(page, place)
+    provide_files(page, place)
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(page):
         where = f"{page.name}, line {block.line}"
@@ -123,7 +123,7 @@ def test_what_a_page_says_runs(page, place):
 
 
 def shown_commands(page: Path) -> Iterator[tuple[int, list[str]]]:
-    """Commands of eigenwalk that a page shows and that no test runs, in words, with their lines."""
+    """Yield each eigenwalk command that a page shows without running it: its line and its words."""
     text = page.read_text(encoding="utf-8")
     lines = [(block.line, block.text) for block in blocks(page) if block.language == "text"]
     without = re.sub(r"^( *)```(\w+)\n(.*?)^\1```$", lambda block: "\n" * block[0].count("\n"), text, flags=re.M | re.S)
@@ -134,7 +134,7 @@ def shown_commands(page: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def complaint(words: list[str]) -> str:
-    """What the command line has against these words; empty if only a file is missing."""
+    """The command line's error message for these words; empty if they are valid or only a file is missing."""
     root: Any = command()
     context = root.make_context("eigenwalk", list(words), resilient_parsing=True)
     try:
@@ -161,4 +161,4 @@ def test_commands_that_are_only_shown_could_be_typed(page):
         assert not complaint(words), f"{page.name}, line {line}: {shlex.join(words)}"
         for option, expression in pairwise(words):
             if option in ("--fix", "--vary"):
-                weights.needed_items(expression)  # reads it, and finds every name and option
+                weights.needed_items(expression)  # raises if a name or an option is unknown

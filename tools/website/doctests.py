@@ -13,11 +13,11 @@ DOCTEST = re.compile(r"^( *)>>> .*\n?(?:^\1\S.*\n?)*", re.MULTILINE)
 def fence_doctests(text: str) -> str:
     """Return `text` with every doctest in a fenced block; an empty line ends a doctest.
 
-    >>> print(fence_doctests("Of two:\\n\\n    >>> 1 + 1\\n    2\\n\\nMore.").replace("`", "'"))
+    >>> print(fence_doctests("Of two:\\n\\n    >>> 1 + 1\\n    2\\n\\nMore.").replace("`", "'").replace(">>>", ">"))
     Of two:
     <BLANKLINE>
     '''pycon
-    >>> 1 + 1
+    > 1 + 1
     2
     '''
     <BLANKLINE>
