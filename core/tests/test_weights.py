@@ -457,4 +457,6 @@ def test_the_guide_lists_every_file_of_this_repository():
         assert not item.fetchable or [one.sha256 or "(not published)", one.file] in told, one
         where = f"{one.file}, from the wheel `{one.wheel}`" if one.wheel else f"[{one.file}]({one.url})"
         assert not item.fetchable or f"{where} | {one.size:,} | {one.licence} |" in page, one
-    assert len([item for item in items if item.fetchable]) == page.count("](https://") + page.count(", from the wheel `")
+    assert len([item for item in items if item.fetchable]) == page.count("](https://") + page.count(
+        ", from the wheel `"
+    )
