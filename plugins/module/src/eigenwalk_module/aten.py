@@ -152,7 +152,7 @@ def _batch_statistics(x: Tensor, weight: Tensor | None, bias: Tensor | None, *gi
         mean, var, training, momentum, eps = given
         check_eval("batch_norm", training)
         return _batch_norm(x, weight, bias, mean, var, momentum, eps)
-    *_, eps = given
+    eps = list(given)[-1]
     return functional.batch_norm(x, None, None, weight, bias, True, 0.0, eps), None, None
 
 
