@@ -219,8 +219,9 @@ def test_archives_of_code_are_no_state_dicts(tmp_path):
     assert found.kind is Kind.SCRIPT and not found.has_all("weight")
     with pytest.raises(FileError, match="is a TorchScript file, not a file of tensors"):
         state_dict(tmp_path / "x.pt")
-    assert any(name.startswith("code/") for name in found.members)
-    assert b"def forward" in bytes(found.members["code/__torch__/torch/nn/modules/linear.py"])
+    # Where another test of this process has scripted a class, torch gives it another name the next time.
+    (code,) = [name for name in found.members if name.startswith("code/") and name.endswith(".py")]
+    assert b"def forward" in bytes(found.members[code])
 
 
 def test_a_folder_gives_its_files(tmp_path):

@@ -182,6 +182,7 @@ def test_an_address_is_fetched_by_its_command_alone(httpserver: HTTPServer, cach
     assert index.known_index().features["hair"].distribution == "acme-hair", "what was fetched before stays"
     httpserver.stop()
     assert run("index", "update") == 4 and run("index", "list") == 0
+    httpserver.start()  # one server serves all tests
     said = capsys.readouterr()
     assert "ConnectError" in said.err and "secret" not in said.err + said.out
     assert "secret" not in str(dict(folders()))
