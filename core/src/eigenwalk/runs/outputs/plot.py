@@ -1,8 +1,8 @@
-"""``plot.png``: what every feature did along the paths, and what it cost.
+"""Draw ``plot.png``: how far every feature moved along the paths, and what each waypoint cost.
 
-A panel per feature (change from the start against the waypoint, in % of typical, with the feature's own
-unit on the right), generator passes per waypoint below, and beside them fixed against varied: a path that
-does what was asked runs flat to the right.
+At the left, a panel per feature shows its change from the start at every waypoint, in % of its typical distance, with
+the feature's own unit on the right-hand axis; below them stand the generator passes per waypoint. At the right, the
+change of what is fixed is drawn against the change of what varies: a good path runs flat to the right.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from eigenwalk.path import Path, Role
 from eigenwalk.runs.outputs import theme, words
 
-LEGEND = 12
-"""More paths than this are told apart by direction alone."""
+MANY = 12
+"""With more paths than this, lines are thin and transparent."""
 
 
 @dataclass(frozen=True)
 class Ink:
-    """The colours of one plot: on paper, or on a dark screen."""
+    """Colours of a plot. The defaults suit white paper; `DARK` suits a dark screen."""
 
     text: str = theme.INK
     quiet: str = theme.GREY
@@ -45,7 +45,7 @@ DARK = Ink("#f2f2f4", "#a1a1a8", "#3a3a40", "#16161a", "#f0803c", "#4aa8e0")
 
 @theme.plain_text
 def plot_png(paths: Sequence[Path]) -> bytes:
-    """The plot on white, 150 dots an inch."""
+    """Return the plot as a PNG on white, at 150 dots per inch."""
     figure, buffer = draw_plot(paths, Ink()), io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(buffer, format="png", dpi=150)
@@ -54,7 +54,7 @@ def plot_png(paths: Sequence[Path]) -> bytes:
 
 @theme.plain_text
 def plot_svg(paths: Sequence[Path], dark: bool = False) -> bytes:
-    """The plot as SVG with a transparent background, its text as outlines: no font is needed to show it."""
+    """Return the plot as an SVG with a transparent background. Text is drawn as outlines, so no font is needed."""
     figure, buffer = draw_plot(paths, DARK if dark else Ink()), io.BytesIO()
     for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
         patch.set_alpha(0)
@@ -64,7 +64,7 @@ def plot_svg(paths: Sequence[Path], dark: bool = False) -> bytes:
 
 
 def draw_plot(paths: Sequence[Path], ink: Ink) -> Figure:
-    """The figure: feature panels and passes at the left, fixed against varied at the right."""
+    """Draw the figure: feature panels and passes at the left, fixed against varied at the right."""
     roles = (*paths[0].varied, *paths[0].fixed)
     heights = [2.0] * len(roles) + [1.3]
     figure = Figure(figsize=(12, max(6.2, sum(heights) + 1.2)), facecolor=ink.paper)
@@ -73,18 +73,18 @@ def draw_plot(paths: Sequence[Path], ink: Ink) -> Figure:
     last = None
     for row, role in enumerate(roles):
         last = figure.add_subplot(grid[row, 0], sharex=last)
-        _feature(last, paths, role, ink)
+        _draw_feature(last, paths, role, ink)
     passes = figure.add_subplot(grid[-1, 0], sharex=last)
-    _passes(passes, paths, ink)
+    _draw_passes(passes, paths, ink)
     for axes in figure.axes[:-1]:
         axes.tick_params(labelbottom=False)
     passes.set_xlabel("waypoint", color=ink.quiet)
-    _against(figure.add_subplot(grid[: len(roles), 1]), paths, ink)
-    _legend(figure.add_subplot(grid[-1, 1]), paths, ink)
+    _draw_against(figure.add_subplot(grid[: len(roles), 1]), paths, ink)
+    _draw_legend(figure.add_subplot(grid[-1, 1]), paths, ink)
     return figure
 
 
-def _style(axes: Axes, title: str, colour: str, ink: Ink) -> None:
+def _apply_style(axes: Axes, title: str, colour: str, ink: Ink) -> None:
     axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold", color=colour, pad=8)
     axes.set_facecolor(ink.paper)
     axes.grid(axis="y", color=ink.line, linewidth=0.7)
@@ -96,30 +96,30 @@ def _style(axes: Axes, title: str, colour: str, ink: Ink) -> None:
     axes.margins(x=0.01)
 
 
-def _colour(path: Path) -> str:
+def _path_colour(path: Path) -> str:
     return theme.PATHS[(path.rank - 1) % len(theme.PATHS)]
 
 
-def _line(axes: Axes, path: Path, x: Sequence[float], y: Sequence[float], many: bool) -> None:
-    """One path: hue by direction, dashes for the minus sense, a cross where it was cut short."""
+def _draw_path(axes: Axes, path: Path, x: Sequence[float], y: Sequence[float], many: bool) -> None:
+    """Draw one path: its colour is its direction's, dashes mean sense −, and a cross marks an early end."""
     style = "-" if path.sense > 0 else (0, (4, 2))
     short = path.status.reason not in ("length", "walking")
     width, alpha = (1.0, 0.55) if many else (1.8, 0.95)
-    colour = _colour(path)
+    colour = _path_colour(path)
     axes.plot(x, y, linestyle=style, color=colour, linewidth=width, alpha=alpha, solid_capstyle="round")
     axes.plot(x[-1:], y[-1:], marker="X" if short else "o", color=colour, markersize=5.5 if short else 3.5, alpha=alpha)
 
 
-def _feature(axes: Axes, paths: Sequence[Path], role: Role, ink: Ink) -> None:
+def _draw_feature(axes: Axes, paths: Sequence[Path], role: Role, ink: Ink) -> None:
     colour = ink.varied if role.part == "varied" else ink.fixed
     title = role.name if len(role.name) <= 58 else role.name[:28] + "…" + role.name[-28:]
-    _style(axes, f"{role.part}  {title}", colour, ink)
+    _apply_style(axes, f"{role.part}  {title}", colour, ink)
     top = 0.0
     for path in paths:
         with np.errstate(divide="ignore", invalid="ignore"):  # a feature that never changes has no typical distance
             change = path.change(role)
         top = max(top, float(np.nanmax(change, initial=0.0)))
-        _line(axes, path, [w.index for w in path], list(change), len(paths) > LEGEND)
+        _draw_path(axes, path, [w.index for w in path], list(change), len(paths) > MANY)
     limit = words.tolerance(role)
     if math.isfinite(limit):
         top = max(top, limit)
@@ -130,22 +130,22 @@ def _feature(axes: Axes, paths: Sequence[Path], role: Role, ink: Ink) -> None:
     axes.set_ylim(0, max(1.16 * top, 0.02))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
     axes.yaxis.set_major_locator(MaxNLocator(4))
-    own = axes.secondary_yaxis("right", functions=_own_unit(role))
+    own = axes.secondary_yaxis("right", functions=_unit_conversion(role))
     own.set_ylabel(role.unit, color=ink.quiet, fontsize=9)
     own.tick_params(colors=ink.quiet, length=0, labelsize=9)
     own.yaxis.set_major_locator(MaxNLocator(4))
     own.spines["right"].set_visible(False)
 
 
-def _own_unit(role: Role) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """Share of typical -> the feature's unit, and back; matplotlib calls them with arrays."""
+def _unit_conversion(role: Role) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """Return two functions for matplotlib: share of the typical distance to the feature's unit, and back."""
     typical = role.typical or 1.0
     return lambda share: np.asarray(share) * typical, lambda value: np.asarray(value) / typical
 
 
-def _passes(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
-    """Mean passes per waypoint over the paths, with their range as a thin line."""
-    _style(axes, "generator passes per waypoint", ink.text, ink)
+def _draw_passes(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
+    """Draw the mean passes of the paths at each waypoint as bars, with their range as thin lines."""
+    _apply_style(axes, "generator passes per waypoint", ink.text, ink)
     axes.yaxis.set_major_locator(MaxNLocator(3))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     spent: dict[int, list[float]] = {}
@@ -158,9 +158,9 @@ def _passes(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
     axes.set_ylim(bottom=0)
 
 
-def _against(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
-    """Fixed against varied, the two figures that stand under every picture of the strip."""
-    _style(axes, "fixed against varied", ink.text, ink)
+def _draw_against(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
+    """Draw the fixed change against the varied change, the two percentages under every picture of the strip."""
+    _apply_style(axes, "fixed against varied", ink.text, ink)
     axes.grid(axis="x", color=ink.line, linewidth=0.7)
     top = right = 0.0
     limits = set()
@@ -169,7 +169,7 @@ def _against(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
         varied, fixed = [f.varied for f in figures], [0.0 if math.isnan(f.fixed) else f.fixed for f in figures]
         limits |= {f.tolerance for f in figures if math.isfinite(f.tolerance)}
         top, right = max([top, *fixed]), max([right, *varied])
-        _line(axes, path, varied, fixed, len(paths) > LEGEND)
+        _draw_path(axes, path, varied, fixed, len(paths) > MANY)
     if len(limits) == 1:
         limit = limits.pop()
         top = max(top, limit)
@@ -177,7 +177,7 @@ def _against(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
     edge = 1.08 * max(top, right, 0.02)
     axes.plot((0, edge), (0, edge), color=ink.line, linewidth=1, zorder=0)
     slanted: Any = {"ha": "right", "va": "bottom", "rotation": 45, "rotation_mode": "anchor"}
-    axes.text(0.97 * edge, 0.99 * edge, "moves as much", fontsize=8.5, color=ink.quiet, **slanted)
+    axes.text(0.97 * edge, 0.99 * edge, "both move equally", fontsize=8.5, color=ink.quiet, **slanted)
     axes.set(xlim=(0, edge), ylim=(0, edge))
     axes.set_aspect("equal", adjustable="box", anchor="NW")
     for axis in (axes.xaxis, axes.yaxis):
@@ -187,7 +187,7 @@ def _against(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
     axes.set_ylabel("fixed change, % of typical", color=ink.fixed, fontsize=9.5)
 
 
-def _legend(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
+def _draw_legend(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
     axes.set_axis_off()
     ranks = sorted({path.rank for path in paths})
     hues = [

@@ -1,4 +1,4 @@
-"""Paths in words and figures, the same in every output: labels, endings, shares of typical.
+"""Labels, endings and percentages of paths, worded the same in every output.
 
 >>> percent(0.254), percent(0.004), percent(float("nan"))
 ('25 %', '0.4 %', '–')
@@ -25,7 +25,7 @@ ENDINGS = {
 
 
 def percent(share: float) -> str:
-    """A share as a percentage: whole above one per cent, one decimal below, a dash where it is not a number."""
+    """Format a share as a percentage: whole above one per cent, one decimal below, a dash for nan and infinity."""
     if not math.isfinite(share):
         return "–"
     value = 100 * share
@@ -33,23 +33,23 @@ def percent(share: float) -> str:
 
 
 def figure(value: float) -> str:
-    """A number in three significant figures, a dash where there is none."""
+    """Format a number to three significant figures; a dash stands for nan and infinity."""
     return f"{value:.3g}" if math.isfinite(value) else "–"
 
 
 def title(path: Path) -> str:
-    """The generator as people write it: ``./my_generator.py:build`` without the ``file("…")`` around it."""
+    """Return the generator as people write it: ``./my_generator.py:build`` without the ``file("…")`` around it."""
     found = re.fullmatch(r'(?:file|open)\("([^"\\]*)"\)', path.generator)
     return found[1] if found else path.generator
 
 
 def label(path: Path) -> str:
-    """The direction in words: ``direction 2 −``, counted from the largest quotient."""
+    """Return the path's direction in words, such as ``direction 2 −``. Direction 1 has the largest quotient."""
     return f"direction {path.rank} {'+' if path.sense > 0 else '−'}"
 
 
 def brief_ending(path: Path) -> str:
-    """How the path ended, in a few words, with the last waypoint."""
+    """Say in a few words how many steps the path took and how it ended."""
     reason = path.status.reason
     last = path.waypoints[-1].index if path.waypoints else 0
     steps = f"{last} step{'' if last == 1 else 's'}"
@@ -67,7 +67,7 @@ def brief_ending(path: Path) -> str:
 
 
 def ending(path: Path) -> str:
-    """How the path ended, as a sentence."""
+    """Say in a sentence how many steps the path took and how it ended."""
     last = path.waypoints[-1].index if path.waypoints else 0
     if path.status.reason == "length":
         return f"Walked its full length of {last} steps."
@@ -78,18 +78,18 @@ def ending(path: Path) -> str:
 
 
 def tolerance(role: Role) -> float:
-    """A fixed feature's tolerance as a share of its typical distance; infinity where it has none."""
+    """Return a fixed feature's tolerance as a share of its typical distance; infinity if it has no tolerance."""
     return math.inf if role.tolerance is None or not role.typical else role.tolerance / role.typical
 
 
 def names(roles: Sequence[Role]) -> str:
-    """The names of the roles, in one line."""
+    """Join the names of the roles with commas; ``nothing`` if there are none."""
     return ", ".join(role.name for role in roles) or "nothing"
 
 
 @dataclass(frozen=True)
 class Shares:
-    """How far one waypoint is from its start, as shares of the typical distances: two figures for one picture.
+    """How far one waypoint is from its start, as shares of the typical distances: the numbers under one picture.
 
     Attributes:
         varied: mean change of the varied features.
@@ -103,12 +103,12 @@ class Shares:
 
     @property
     def largest(self) -> float:
-        """The largest of the three that is a number."""
+        """The largest of the three that is finite; 0 if none is."""
         return max((v for v in (self.varied, self.fixed, self.tolerance) if math.isfinite(v)), default=0.0)
 
 
 def shares(path: Path, waypoint: Waypoint) -> Shares:
-    """The two figures under the picture of `waypoint`."""
+    """Return the numbers that stand under the picture of `waypoint`."""
     share = {role.name: waypoint.changes[role.name] / role.typical if role.typical else math.nan for role in path.roles}
     varied = [share[role.name] for role in path.varied]
     mean = sum(varied) / len(varied) if varied else math.nan
@@ -119,7 +119,7 @@ def shares(path: Path, waypoint: Waypoint) -> Shares:
 
 
 def scale(paths: Sequence[Path]) -> float:
-    """The share that a bar's full length stands for, so that every bar of these paths fits."""
+    """Return the share that a bar of full length stands for, so that every bar of these paths fits."""
     return max(0.05, *(1.04 * shares(path, waypoint).largest for path in paths for waypoint in path))
 
 
