@@ -23,16 +23,16 @@ ROWS = (
     ("objects", "maths"),
     ("walk",),
     ("runs",),
-    ("weights", "testing"),
+    ("weights",),
     ("cli",),
-    ("__main__", "__init__"),
+    ("testing", "__main__", "__init__"),
 )  # fmt: skip
 """Level by level; inside a level, a module may import those that stand before it in its row, and no other."""
 
 LEVELS = {name: level for level, row in enumerate(ROWS) for name in row}
 ORDER = [name for row in ROWS for name in row]
 OPEN_TO_PLUGINS = {*ROWS[0], *ROWS[1]}
-TOOLS = {"author", "evaluate"}
+TOOLS = {"author", "evaluate", "testing"}
 """Plugins that bring a command: they alone may import the whole of the core."""
 
 
@@ -64,7 +64,7 @@ def core_violations(source: Path) -> Iterator[str]:
         package = ".".join(["eigenwalk", *relative.parts[:-1]])
         for line, name in imports(file, package):
             other = of("eigenwalk", name)
-            if name.startswith("eigenwalk_"):
+            if name.startswith("eigenwalk_") and own != "testing":  # which is the kit's public name
                 yield f"{relative}:{line}: the core imports the plugin {name}"
             elif other in LEVELS and other != own and ORDER.index(other) > ORDER.index(own):
                 yield f"{relative}:{line}: {own} (level {LEVELS[own]}) imports {other} (level {LEVELS[other]})"

@@ -162,13 +162,14 @@ def test_a_plugin_adds_a_command_that_is_imported_when_it_is_run(command: Comman
 def test_the_help_lists_what_is_here_and_what_can_be_had(command: Command, site: Site) -> None:
     here, _, others = command("--help")[1].partition("Known, and not installed:")
     assert all(f"\n  {name} " in here for name in ("walk", "doctor", "evaluate", "new")) and others == ""
-    words = ("--without", "evaluate,author")
+    words = ("--without", "evaluate,author,testing")
     here, _, others = command("--help", *words)[1].partition("Known, and not installed:")
     lines = " ".join(others.split())
     assert "evaluate" not in here and "walk" in here
     for name, entry in shipped_index().commands.items():
-        if entry.distribution in ("eigenwalk-evaluate", "eigenwalk-author"):
-            assert f"\n  {name} " in others and f"{entry.summary} pip install {ROOT / entry.homepage}" in lines
+        if entry.distribution in ("eigenwalk-evaluate", "eigenwalk-author", "eigenwalk-testing"):
+            assert f"\n  {name} " in others and f"{entry.summary} {entry.pip_line}" in lines
+            assert entry.pip_line.endswith(str(ROOT / entry.homepage))
             code, _, err = command(*name.split(), "--any", "word", *words)
             assert code == 2 and err == f"error: eigenwalk {name} comes with {entry.distribution}: {entry.pip_line}\n"
     assert "check" in command("index", "--help", *words)[1]
@@ -388,3 +389,10 @@ def test_where_a_plugin_comes_from(tmp_path, told, expected):
     if told:
         (tmp_path / "direct_url.json").write_text(json.dumps(told))
     assert origin(Source("some", "eigenwalk-some", "1.0", dict, info=tmp_path)) == expected
+
+
+def test_the_kit_says_how_to_install_it() -> None:
+    code = "import sys; sys.modules['eigenwalk_testing'] = None; import eigenwalk.testing"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr
+    how = shipped_index().commands["check"].pip_line
+    assert told.endswith(f"ModuleNotFoundError: eigenwalk.testing comes with eigenwalk-testing: {how}\n")

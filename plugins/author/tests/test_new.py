@@ -57,7 +57,7 @@ def alone(site: Path, kind: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_tests_of_a_package_pass_as_it_is_made_with_the_core_alone(kind, site):
+def test_the_tests_of_a_package_pass_as_it_is_made_with_the_core_and_the_kit_alone(kind, site):
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
         words, cwd=site / f"eigenwalk-own-{kind}", env=alone(site, kind), capture_output=True, text=True, check=False

@@ -24,7 +24,6 @@ COMMANDS = {
     "uninstall": ("eigenwalk.cli.install:uninstall", "Remove the distributions that offer names."),
     "list": ("eigenwalk.cli.plugins:plugins", "List the installed plugins and where they come from."),
     "index": ("eigenwalk.cli.index:index", "Fetch indexes of names, and say which are used."),
-    "check": ("eigenwalk.cli.check:check", "Check whether a feature, generator or direction keeps the contract."),
     "doctor": ("eigenwalk.cli.doctor:doctor", "Check plugins, and say what failed."),
 }
 NOT_INSTALLED = "Known, and not installed"

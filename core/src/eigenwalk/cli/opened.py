@@ -18,9 +18,9 @@ from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.linearise.tracker import Tracker
 from eigenwalk.objects.build import Used
+from eigenwalk.objects.reach import reachable
 from eigenwalk.runs.memory.fitting import choose_fit, free
 from eigenwalk.runs.memory.words import in_words
-from eigenwalk.testing.reach import reachable
 
 if TYPE_CHECKING:
     from eigenwalk.spec import GeneratorSpec

@@ -18,7 +18,8 @@ def main(distribution: str, cases: str, answer: str) -> None:
     """Write to the file `answer` what the plugin `distribution` offers, and the kit's reports on the `cases` file."""
     from eigenwalk.names.index import normal_name
     from eigenwalk.names.registry import Registry
-    from eigenwalk.testing import Case, check, names
+    from eigenwalk_testing.case import Case
+    from eigenwalk_testing.kit import check, names
 
     registry, own = Registry.discover(), normal_name(distribution)
     kinds = ("feature", "generator", "direction")

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+
 from eigenwalk_author import probe
 from eigenwalk_author.borrow import closure, link
 from eigenwalk_author.environment import Environment, Say, StepError
 from eigenwalk_author.wheel import Wheel
+
+KIT = "eigenwalk-testing"
+"""Installed beside the wheel, to check it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Answer:
 
 
 def install(folder: Path, wheel: Wheel, say: Say, borrow: bool = False, find_links: Path | None = None) -> Environment:
-    """Return a new environment in `folder` with `wheel` installed.
+    """Return a new environment in `folder` with `wheel` and the conformance kit installed.
 
     With `borrow` it sees what the wheel requires of what is installed here; otherwise that is downloaded.
 
@@ -45,12 +50,14 @@ def install(folder: Path, wheel: Wheel, say: Say, borrow: bool = False, find_lin
     """
     environment = Environment(folder / "environment", say, borrow, find_links)
     if borrow:
-        environment.see(link(closure(wheel.requires).values(), folder / "borrowed"))
+        needed = closure((*wheel.requires, Requirement(KIT)))
+        environment.see(link(needed.values(), folder / "borrowed"))
         environment.install("--no-index", wheel.path)
         return environment
     say("downloads what the wheel requires: PyTorch with CUDA is several GB; --borrow uses what is installed here")
     try:
         environment.install(wheel.path)
+        environment.install(KIT)
     except StepError as error:
         raise StepError(
             f"{error}\nthe wheel, or what it requires, cannot be installed: where an index lacks it, "

@@ -57,29 +57,31 @@ def what(value: Any) -> str:
     return f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
-@dataclass(frozen=True)
-class Declaration:
-    """What plugins declare, before anything is opened."""
-
-    offers: tuple[Offer[Any], ...]
-
-
 @dataclass
-class Subject(ABC):
-    """A feature or a generator under examination.
+class Named:
+    """What is under examination, before anything is opened.
 
     Attributes:
         name: its expression.
-        inputs: images, or latents, float32, two rows or more, all different.
         offers: of every name in the expression; none for an object, or a function in a file.
         golden: the file of values that it must give again.
-        rebuilt: builds the same again with other options, where a name leads to it.
     """
 
     name: str
-    inputs: Tensor
     offers: tuple[Offer[Any], ...] = ()
     golden: Path | None = None
+
+
+@dataclass
+class Subject(Named, ABC):
+    """A feature or a generator under examination.
+
+    Attributes:
+        inputs: images, or latents, float32, two rows or more, all different.
+        rebuilt: builds the same again with other options, where a name leads to it.
+    """
+
+    inputs: Tensor = field(kw_only=True)
     rebuilt: Callable[..., Any] | None = None
 
     @property

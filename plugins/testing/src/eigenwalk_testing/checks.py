@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from eigenwalk.errors import Undefined
 from eigenwalk.names.discovery import CALLED, explain
 from eigenwalk.names.near import nearest
-from eigenwalk.testing.report import MEANINGLESS, Finding
+from eigenwalk_testing.report import MEANINGLESS, Finding
 
 
 class Failed(Exception):

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from eigenwalk.names.registry import Registry
-    from eigenwalk.testing import Case, Report
+    from eigenwalk_testing.case import Case
+    from eigenwalk_testing.report import Report
 
 FAILED = 1
 STYLES = {"passed": "green", "failed": "bold red", "expected": "yellow", "skipped": "dim"}
@@ -54,7 +55,8 @@ def check(
     Without a name, what every installed plugin declares is checked. Exits with 1 where a check fails.
     """
     from eigenwalk.names.registry import Registry
-    from eigenwalk.testing import Case, kit
+    from eigenwalk_testing import kit
+    from eigenwalk_testing.case import Case
 
     if cases and (names or generator or images or golden or save_golden):
         raise InputError("--cases says by itself what is checked, and on what: give nothing else with it")
@@ -85,7 +87,7 @@ def _cases(file: Path) -> list[Case]:
         InputError: CASES is no list of cases.
     """
     from eigenwalk.names.files import OwnFile
-    from eigenwalk.testing import Case
+    from eigenwalk_testing.case import Case
 
     if not file.is_file():
         raise FileError(f"there is no file {file}: --cases names a Python file with CASES = [Case(…), …]")

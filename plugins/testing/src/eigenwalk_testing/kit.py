@@ -22,15 +22,15 @@ from eigenwalk.generator import Generator
 from eigenwalk.names.expression import calls, parse, parse_generator
 from eigenwalk.names.registry import Kind, Registry
 from eigenwalk.spec import DirectionSpec, FeatureSpec, GeneratorSpec
-from eigenwalk.testing import declared, derivatives, direction, frozen, latent, measure, precision, step, values
-from eigenwalk.testing.build import feature_subject, generator_subject, kind_of
-from eigenwalk.testing.case import Case
-from eigenwalk.testing.checks import Check, run_checks
-from eigenwalk.testing.golden import golden, save
-from eigenwalk.testing.images import smooth_images
-from eigenwalk.testing.report import Report
-from eigenwalk.testing.sight import DirectionSubject, direction_subject
-from eigenwalk.testing.subject import Declaration, Subject
+from eigenwalk_testing import declared, derivatives, direction, frozen, latent, measure, precision, step, values
+from eigenwalk_testing.build import feature_subject, generator_subject, kind_of
+from eigenwalk_testing.case import Case
+from eigenwalk_testing.checks import Check, run_checks
+from eigenwalk_testing.golden import golden, save
+from eigenwalk_testing.images import smooth_images
+from eigenwalk_testing.report import Report
+from eigenwalk_testing.sight import DirectionSubject, direction_subject
+from eigenwalk_testing.subject import Named, Subject
 
 DECLARED = (Check("spec", declared.spec), Check("options", declared.options), Check("import", declared.light))
 FEATURE = (
@@ -176,7 +176,7 @@ def check_declarations(registry: Registry | None = None) -> Iterator[Report]:
     registry = registry or Registry.discover()
     for kind in CHECKS:
         for offer in getattr(registry, f"{kind}s"):
-            yield Report(offer.name, kind, tuple(run_checks(DECLARED, Declaration((offer,)), {})))
+            yield Report(offer.name, kind, tuple(run_checks(DECLARED, Named(offer.name, (offer,)), {})))
 
 
 def save_golden(case: Case, path: Path | None = None, registry: Registry | None = None) -> None:

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from eigenwalk.direction import Directions
 from eigenwalk.errors import CompositionError
-from eigenwalk.testing.checks import Inapplicable, fail
-from eigenwalk.testing.sight import DirectionSubject
-from eigenwalk.testing.subject import what
-from eigenwalk.testing.values import keeping_state, two_seeds
+from eigenwalk_testing.checks import Inapplicable, fail
+from eigenwalk_testing.sight import DirectionSubject
+from eigenwalk_testing.subject import what
+from eigenwalk_testing.values import keeping_state, two_seeds
 
 LENGTH = 1e-3
 """How far from 1 a unit vector's length may be, and a size above the longest, in relation: the walk refuses others."""

@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nonconforming as bad
 import pytest
 import torch
 from PIL import Image
 
-import nonconforming as bad
 from eigenwalk.cli import main
 from eigenwalk.errors import InputError
 from eigenwalk.names.registry import Registry
@@ -28,7 +28,7 @@ from eigenwalk.testing import (
     smooth_images,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BY_OTHERS = {"import", "golden"}
 """Checks whose bad example is a file, and has a test of its own."""
 
@@ -100,7 +100,7 @@ def eigenwalk_features():
     import offering  # type: ignore[import-not-found]
 
     registry = Registry.discover(extra=[(offering, "eigenwalk-offering", "1.0")], installed=False)
-    from eigenwalk.testing.declared import _probe
+    from eigenwalk_testing.declared import _probe
 
     _probe.cache_clear()
     report = check_feature("pooled", registry=registry)

@@ -20,8 +20,8 @@ from eigenwalk.names.registry import Kind, Offer, Registry
 from eigenwalk.objects.build import check_generator
 from eigenwalk.objects.compose import build_feature, build_generator
 from eigenwalk.spec import FeatureSpec, GeneratorSpec
-from eigenwalk.testing.latent import latents
-from eigenwalk.testing.subject import NOBODY, FeatureSubject, GeneratorSubject
+from eigenwalk_testing.latent import latents
+from eigenwalk_testing.subject import NOBODY, FeatureSubject, GeneratorSubject
 
 LATENTS = 3
 
@@ -70,11 +70,11 @@ def feature_subject(what: Any, images: Tensor, registry: Registry | None = None)
         feature, _ = build_feature(node, registry)
         named = [call for call in calls(node) if call.name != "file"]
         offers = tuple(dict.fromkeys(registry.feature(call.name, call.package) for call in named))
-        return FeatureSubject(what, images, offers, feature=feature, direct=isinstance(node, Call))
+        return FeatureSubject(what, offers, inputs=images, feature=feature, direct=isinstance(node, Call))
     if isinstance(what, FeatureSpec):
-        return FeatureSubject(what.name, images, (Offer(what, NOBODY, "", ""),), feature=what.factory()())
+        return FeatureSubject(what.name, (Offer(what, NOBODY, "", ""),), inputs=images, feature=what.factory()())
     feature = what if isinstance(what, Feature) else FunctionFeature(what)
-    return FeatureSubject(getattr(what, "__name__", type(what).__name__), images, feature=feature)
+    return FeatureSubject(getattr(what, "__name__", type(what).__name__), inputs=images, feature=feature)
 
 
 def generator_subject(what: Any, registry: Registry | None = None) -> GeneratorSubject:
@@ -100,7 +100,7 @@ def generator_subject(what: Any, registry: Registry | None = None) -> GeneratorS
     else:
         generator, name = what, type(what).__name__
     generator = check_generator(generator, name)
-    return GeneratorSubject(name, latents(LATENTS, generator), offers, rebuilt=rebuilt, generator=generator)
+    return GeneratorSubject(name, offers, inputs=latents(LATENTS, generator), rebuilt=rebuilt, generator=generator)
 
 
 def _rebuild(node: Call | Open, registry: Registry, **options: Any) -> Generator:

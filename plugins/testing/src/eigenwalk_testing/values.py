@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from eigenwalk.errors import EigenwalkError
-from eigenwalk.testing.checks import Failed, fail
-from eigenwalk.testing.reach import reachable
-from eigenwalk.testing.subject import ROWS, SEED, FeatureSubject, Subject, apart
+from eigenwalk.objects.reach import reachable
+from eigenwalk_testing.checks import Failed, fail
+from eigenwalk_testing.subject import ROWS, SEED, FeatureSubject, Subject, apart
 
 T = TypeVar("T")
 SAME = 1e-4

@@ -12,18 +12,17 @@ from eigenwalk.names.discovery import Source, entry_points
 from eigenwalk.names.discovery.probe import Probe, ask_apart
 from eigenwalk.names.registry import Offer
 from eigenwalk.spec import FeatureSpec, Option
-from eigenwalk.testing.checks import Inapplicable, fail
-from eigenwalk.testing.sight import DirectionSubject
-from eigenwalk.testing.subject import Declaration, FeatureSubject, GeneratorSubject, Subject
+from eigenwalk_testing.checks import Inapplicable, fail
+from eigenwalk_testing.subject import FeatureSubject, GeneratorSubject, Named, Subject
 
 
-def _offers(s: Subject | DirectionSubject | Declaration) -> tuple[Offer[Any], ...]:
+def _offers(s: Named) -> tuple[Offer[Any], ...]:
     if not s.offers:
         raise Inapplicable("it is an object, or a function in a file: nothing is declared")
     return s.offers
 
 
-def spec(s: Subject | DirectionSubject | Declaration) -> str:
+def spec(s: Named) -> str:
     """The spec says in words what is offered: summary, unit, every option, every weight's licence and source."""
     missing = [f"{offer.name}: {word}" for offer in _offers(s) for word in _unsaid(offer.spec)]
     if missing:
@@ -53,7 +52,7 @@ def _is_foreign(option: Option) -> bool:
     return any(word not in option.choices for word in words)
 
 
-def options(s: Subject | DirectionSubject | Declaration) -> str:
+def options(s: Named) -> str:
     """The factory takes exactly the options that are declared, with the same defaults."""
     wrong = [f"{offer.name}: {word}" for offer in _offers(s) for word in _mismatches(offer.spec)]
     if wrong:
@@ -118,7 +117,7 @@ def declared(s: Subject) -> str:
     return f"{spec.kind}, unit {spec.unit!r}, {'' if spec.differentiable else 'not '}differentiable"
 
 
-def light(s: Subject | DirectionSubject | Declaration) -> str:
+def light(s: Named) -> str:
     """The module that the entry point names imports nothing heavy."""
     told = []
     sources = {source for offer in _offers(s) if (source := _source(offer))}

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from eigenwalk.errors import FileError, OutputError, reason
 from eigenwalk.store import write_whole
-from eigenwalk.testing.checks import Inapplicable, fail
-from eigenwalk.testing.sight import DirectionSubject
-from eigenwalk.testing.subject import Subject
 from eigenwalk.textfile import read_json
+from eigenwalk_testing.checks import Inapplicable, fail
+from eigenwalk_testing.sight import DirectionSubject
+from eigenwalk_testing.subject import Subject
 
 FIRST = 8
 TOLERANCE = 1e-4

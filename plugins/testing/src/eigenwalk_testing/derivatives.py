@@ -14,8 +14,8 @@ from torch import Tensor
 from eigenwalk.feature import Feature
 from eigenwalk.maths.linearise import UNABLE, Point
 from eigenwalk.maths.linearise.attention import plain_attention
-from eigenwalk.testing.checks import Inapplicable, fail
-from eigenwalk.testing.subject import ROWS, SEED, FeatureSubject, Subject, dtype_name, normal, words
+from eigenwalk_testing.checks import Inapplicable, fail
+from eigenwalk_testing.subject import ROWS, SEED, FeatureSubject, Subject, dtype_name, normal, words
 
 MANY = 3
 """Tangents that the core pushes together, by forward mode; one alone goes through two reverse passes."""

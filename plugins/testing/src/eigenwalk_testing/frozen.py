@@ -7,9 +7,9 @@ from torch import Tensor
 
 from eigenwalk.errors import EigenwalkError, InputError, Undefined
 from eigenwalk.feature import Feature
-from eigenwalk.testing.checks import Inapplicable, fail
-from eigenwalk.testing.subject import FeatureSubject, apart
-from eigenwalk.testing.values import same
+from eigenwalk_testing.checks import Inapplicable, fail
+from eigenwalk_testing.subject import FeatureSubject, apart
+from eigenwalk_testing.values import same
 
 INTERVALS, HALVINGS, JUMP = 8, 14, 0.1
 """A segment in the image, how often its steepest part is halved, and the share of its change that then may be left."""

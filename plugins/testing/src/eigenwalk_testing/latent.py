@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from eigenwalk.generator import Generator
-from eigenwalk.testing.checks import Inapplicable, fail
-from eigenwalk.testing.subject import SEED, GeneratorSubject, apart, normal, what
-from eigenwalk.testing.values import same
+from eigenwalk_testing.checks import Inapplicable, fail
+from eigenwalk_testing.subject import SEED, GeneratorSubject, apart, normal, what
+from eigenwalk_testing.values import same
 
 TYPICAL = (-0.5, 1.5)
 """Where 98 of 100 pixels lie: [0, 1], with room for overshoot; images in [-1, 1] or [0, 255] leave it."""

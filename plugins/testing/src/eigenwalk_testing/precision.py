@@ -15,8 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from eigenwalk.names.discovery import explain
-from eigenwalk.testing.checks import Failed, Inapplicable, fail
-from eigenwalk.testing.subject import Subject, apart, dtype_name, normal
+from eigenwalk_testing.checks import Failed, Inapplicable, fail
+from eigenwalk_testing.subject import Subject, apart, dtype_name, normal
 
 HALF = 0.05
 """Largest difference of half-precision values from float32's, as a share of the largest value: bfloat16 has 8 bits."""

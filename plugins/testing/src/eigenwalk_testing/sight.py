@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,8 +26,8 @@ from eigenwalk.names.registry import Offer, Registry
 from eigenwalk.objects.compose import Term, build_generator, build_method, compose
 from eigenwalk.path import Role
 from eigenwalk.spec import DirectionSpec
-from eigenwalk.testing.case import Case
-from eigenwalk.testing.subject import NOBODY, SEED
+from eigenwalk_testing.case import Case
+from eigenwalk_testing.subject import NOBODY, SEED, Named
 
 ROWS = 3
 """Latents that a method is asked at."""
@@ -71,25 +70,19 @@ def right(images: Tensor) -> Tensor:
 
 
 @dataclass(kw_only=True)
-class DirectionSubject:
+class DirectionSubject(Named):
     """A method under examination, and what it is shown.
 
     Attributes:
-        name: its expression.
         method: the object.
         generator, fixed, varied: what a walk would hand it.
-        offers: of its name; none for an object.
-        golden: the file of values that it must give again.
         typical: typical distances, by feature and dtype, as they are measured.
     """
 
-    name: str
     method: Method
     generator: Generator
     fixed: Sequence[Term]
     varied: Sequence[Term]
-    offers: tuple[Offer[Any], ...] = ()
-    golden: Path | None = None
     typical: dict[tuple[str, torch.dtype], float] = field(default_factory=dict)
 
     @cached_property

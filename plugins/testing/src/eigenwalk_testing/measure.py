@@ -9,9 +9,9 @@ from torch import Tensor
 
 from eigenwalk.errors import EigenwalkError, InputError
 from eigenwalk.feature import Projection
-from eigenwalk.testing.checks import Inapplicable, fail
-from eigenwalk.testing.subject import FeatureSubject, apart, normal, what, words
-from eigenwalk.testing.values import SAME, same
+from eigenwalk_testing.checks import Inapplicable, fail
+from eigenwalk_testing.subject import FeatureSubject, apart, normal, what, words
+from eigenwalk_testing.values import SAME, same
 
 FACTOR = 2.0
 """How far a distance may lie from the tolerance that radius() was asked for, either way."""

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from eigenwalk.direction import Directions, Gaps, Sight, State, Step
-from eigenwalk.testing.checks import Inapplicable, fail
-from eigenwalk.testing.direction import LENGTH, SAME
-from eigenwalk.testing.sight import DirectionSubject
+from eigenwalk_testing.checks import Inapplicable, fail
+from eigenwalk_testing.direction import LENGTH, SAME
+from eigenwalk_testing.sight import DirectionSubject
 
 
 def start(s: DirectionSubject) -> str:
