@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from eigenwalk.runs.outputs.folder import load_paths
+from eigenwalk.path import Path as WalkedPath
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,7 +28,7 @@ def test_the_demo_holds_the_sofa_and_varies_the_room(tmp_path):
         [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    paths = load_paths(tmp_path / "demo")
+    paths = [WalkedPath.load(file) for file in sorted((tmp_path / "demo/paths").glob("*.json"))]
     assert sum(len(path) >= 10 for path in paths) >= 6, {path.name: (len(path), path.status) for path in paths}
     for path in paths:
         fixed, varied = path.roles

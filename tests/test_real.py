@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from eigenwalk import load_generator
-from eigenwalk.runs.outputs.folder import load_paths
+from eigenwalk.path import Path as WalkedPath
 
 ROOT = Path(__file__).parents[1]
 REAL = Path(os.path.normpath(ROOT / "../shared/real"))
@@ -50,7 +50,7 @@ def test_a_walk_by_name_holds_a_box(name, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "walked/strip.png").stat().st_size > 1000
-    paths = load_paths(tmp_path / "walked")
+    paths = [WalkedPath.load(file) for file in sorted((tmp_path / "walked/paths").glob("*.json"))]
     assert [(path.rank, path.sense) for path in paths] == [(1, 1), (1, -1)]
     for path in paths:
         assert len(path) == 3, path.status

@@ -310,6 +310,20 @@ def test_pictures_of_a_stopped_walk(command: Command, api: MadeUp, tmp_path: Pat
     assert "Not ended" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_of_a_damaged_path_the_report_names_it_and_the_walk_says_what_it_does(
+    command: Command, api: MadeUp, tmp_path: Path, pictures: None
+) -> None:
+    command(*WALK, "--out", "out")
+    damaged = min((tmp_path / "out" / "paths").glob("*.json"))
+    damaged.write_text(damaged.read_text().replace('"rank": 1', '"rank": 2'))
+    shown = command("report", "out")
+    assert shown.code == 0 and shown.out == "out/report.html\n"
+    assert shown.err.count(damaged.name) == 1 and "The report shows the rest" in shown.err
+    walked = command(*WALK, "--out", "out")
+    assert walked.code == 0 and walked.err.count(damaged.name) == 1 and "The whole run is walked again" in walked.err
+    assert "warning" not in command("report", "out").err
+
+
 def test_other_versions_are_warned_of_when_a_recipe_is_run(command: Command, api: MadeUp, tmp_path: Path) -> None:
     Recipe.of(generator="./made.py:build", vary=["pixels"], installed={"eigenwalk": "0.0.1"}).write(tmp_path / "r.toml")
     got = command("run", "r.toml", "--out", "out", "--trust")

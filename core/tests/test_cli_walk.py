@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from eigenwalk.cli import main
-from eigenwalk.runs.outputs.folder import load_paths
+from eigenwalk.path import Path as WalkedPath
 from eigenwalk.runs.recipe import Recipe
 
 GENERATOR = '''
@@ -106,7 +106,7 @@ def here(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixt
 
 def latents(folder: Path) -> dict[str, np.ndarray]:
     """The latents of a finished run, by path."""
-    return {path.name: path.latents for path in load_paths(folder)}
+    return {file.stem: WalkedPath.load(file).latents for file in (folder / "paths").glob("*.json")}
 
 
 def left(place: Path) -> set[str]:

@@ -283,15 +283,51 @@ def test_a_finished_run_whose_path_is_damaged_is_walked_again(
     finished: FilePath, harm: Callable[[FilePath], object], name: str
 ) -> None:
     harm(finished / "paths" / name)
-    with pytest.raises(FileError, match=name.partition(".")[0].replace("+", r"\+")):
-        RunFolder.open(finished)
     with RunFolder.claim(finished, IDENTITY) as again:
-        assert again.state == "fresh" and name in again.damage.replace(".json is not", name + " is not")
+        assert again.state == "fresh" and not again.paths
+        assert again.damage.count(str(finished / "paths" / name)) == 1
         walk(again)
         assert (finished / "paths" / "seed0-1-.json").exists(), "what is whole stays until it is replaced"
         again.finish(walked())
     with RunFolder.claim(finished, IDENTITY) as whole:
         assert whole.state == "finished" and same(whole.paths, tuple(sorted(walked(), key=_order)))
+
+
+@pytest.mark.usefixtures("quick_pictures")
+def test_a_report_shows_the_paths_that_are_whole_and_names_the_others(finished: FilePath) -> None:
+    flip(finished / "paths" / "seed0-1+.json")
+    (finished / "paths" / "seed1-1-.safetensors").unlink()
+    with RunFolder.open(finished) as folder:
+        assert [path.name for path in folder.paths] == ["seed0-1-", "seed0-2+", "seed1-1+"]
+        assert folder.damage.count("seed0-1+") == folder.damage.count("seed1-1-") == 1
+        folder.write_outputs()
+    with RunFolder.claim(finished, IDENTITY) as again:
+        assert again.state == "fresh", "a report does not make a damaged run whole"
+    for file in (finished / "paths").glob("*.json"):
+        file.unlink()
+    with pytest.raises(FileError, match=r"holds no waypoint.*seed0-1\+"):
+        RunFolder.open(finished)
+
+
+@pytest.mark.usefixtures("quick_pictures")
+def test_a_run_that_lost_its_recipe_is_not_called_another_run(finished: FilePath) -> None:
+    (finished / "recipe.toml").write_text("steps = ")
+    with pytest.raises(OutputError, match=r"recipe\.toml is not TOML.*--overwrite"):
+        RunFolder.claim(finished, IDENTITY)
+    (finished / "recipe.toml").unlink()
+    with pytest.raises(OutputError, match=r"recipe\.toml is missing.*--overwrite"):
+        RunFolder.claim(finished, IDENTITY)
+    with RunFolder.open(finished) as folder:
+        assert len(folder.paths) == 5 and "recipe.toml is missing" in folder.damage
+    RunFolder.claim(finished, IDENTITY, overwrite=True).release()
+
+
+def test_a_run_killed_before_its_recipe_was_written_begins_anew(tmp_path: FilePath) -> None:
+    with RunFolder.claim(tmp_path, IDENTITY) as folder:
+        folder.begin(RECIPE)
+    (tmp_path / "recipe.toml").unlink()
+    with RunFolder.claim(tmp_path, IDENTITY) as again:
+        assert again.state == "fresh"
 
 
 @pytest.mark.usefixtures("quick_pictures")

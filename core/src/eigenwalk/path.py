@@ -261,7 +261,7 @@ class Path:
             if not hold_images:
                 leave_on_disk(rows, place)
             return replace(path_of(document), waypoints=tuple(rows))
-        except (FileError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
             raise FileError(f"{file} is not a saved path, or is damaged: {error}") from error
 
 
@@ -340,12 +340,12 @@ def open_sealed(file: FilePath) -> dict[str, Any]:
     Raises:
         FileError: it is no JSON of ours, or not what was written.
     """
-    document = parse_json(read_whole(file), f"{file.name}", _limit(file))
+    document = parse_json(read_whole(file), str(file), _limit(file))
     if not isinstance(document, dict) or document.get("format", 1) not in (1, FORMAT):
-        raise FileError(f"{file.name} is of another kind, or of a later version")
+        raise FileError(f"{file} is of another kind, or of a later version")
     has = document.pop("sum", None)
     if (has is not None or document.get("format", 1) != 1) and has != _content_sum(document):
-        raise FileError(f"{file.name} is not what was written: its sum differs")
+        raise FileError(f"{file} is damaged: its SHA-256 differs from the one saved with it")
     return {"sum": has, **document}
 
 
@@ -362,7 +362,7 @@ def read_tensors(file: FilePath, expected: str | None) -> dict[str, NDArray[Any]
     """
     data = read_whole(file)
     if expected is not None and sum_of(data) != expected:
-        raise FileError(f"{file.name} is not what was written: its sum differs")
+        raise FileError(f"{file} is damaged: its SHA-256 differs from the one saved with it")
     return load(data)
 
 

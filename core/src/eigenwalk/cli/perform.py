@@ -62,7 +62,10 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, 
         out = RUNS / recipe.slug() if out is None else out
         with RunFolder.claim(out, recipe.identity(), overwrite) as folder:
             if folder.damage:
-                warn(f"{folder.damage}. It is walked again from the last good waypoint")
+                again = (
+                    "The walk goes on from the last good waypoint" if folder.paths else "The whole run is walked again"
+                )
+                warn(f"{folder.damage}. {again}")
             if folder.recipe:
                 recipe = _continue(recipe, folder, registry)
             if folder.state in ("fresh", "unfinished"):

@@ -18,7 +18,7 @@ def report(
 
     with RunFolder.open(folder) as run:
         if run.damage:
-            warn(run.damage)
+            warn(f"{run.damage}. The report shows the rest")
         if notice := run.write_outputs(whole):
             warn(notice)
     typer.echo(str(folder / "report.html"))

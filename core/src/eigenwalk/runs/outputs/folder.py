@@ -52,7 +52,7 @@ class RunFolder:
             ``finished``.
         journal: what was walked before, or saved since; the pictures of its paths lie on disk.
         recipe: the text of ``recipe.toml`` where there is one.
-        damage: what was saved and is missing or damaged, in words; it is walked again.
+        damage: which saved files are missing or damaged, in words.
     """
 
     path: FilePath
@@ -81,13 +81,13 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: FilePath) -> RunFolder:
-        """Return the folder of an earlier run, locked, whatever it walked.
+        """Return the folder of any earlier run, locked, with those of its paths that can be read.
 
         Raises:
             FileError: it is no run's folder, or holds no waypoint that can be read.
             OutputError: another process writes there, or this one may not.
         """
-        if not (path / RECIPE).is_file():
+        if not ((path / RECIPE).is_file() or (path / RUN).is_file()):
             raise FileError(f"{path} is not the folder of a run: it has no {RECIPE}")
         try:
             folder = cls._locked(path, (), None, False)
@@ -97,6 +97,8 @@ class RunFolder:
             folder.release()
             lost = f"{folder.damage}; the same walk into it begins again" if folder.damage else "its run was stopped"
             raise FileError(f"{path} holds no waypoint: {lost}")
+        if not folder.recipe:
+            folder.damage = "; ".join(filter(None, (folder.damage, f"{path / RECIPE} is missing or empty")))
         return folder
 
     @classmethod
@@ -154,7 +156,7 @@ class RunFolder:
         if not (self.path / PROGRESS).is_dir():
             return False
         self.journal = load_journal(self.path / PROGRESS)
-        self.damage = self.journal.damage and f"{self.path / PROGRESS}: {self.journal.damage}"
+        self.damage = self.journal.damage
         self.state = "unfinished" if self.paths else "fresh"
         return True
 
@@ -240,20 +242,33 @@ class RunFolder:
         if overwrite:
             self.recipe = ""
             return
-        difference = "" if identity is None else _difference(self.recipe, identity)
-        if difference:
-            raise OutputError(f"{self.path} belongs to another run ({difference}): {REMEDY}")
+        if not (self.recipe or files or any(self._ours(name) for name in OURS)):
+            return  # a run that was killed before it wrote its recipe
+        if identity is not None:
+            self._check_identity(identity)
         if self.take_up() or files is None:
             return
+        paths, damage = _load_paths(sorted({self.path / file for file in files if file.startswith(PATHS)}))
+        self.damage = "; ".join(damage)
+        if not damage:
+            self.state = "finished" if all((self.path / file).is_file() for file in files) else "walked"
+        if not damage or identity is None:  # a walk goes on with all of its paths or with none
+            self.journal = Journal(paths)
+
+    def _check_identity(self, identity: Mapping[str, Any]) -> None:
+        """Raise OutputError unless the folder's recipe has these entries."""
+        if not self.recipe:
+            raise OutputError(
+                f"{self.path / RECIPE} is missing or empty, and only it says which run this folder holds: {REMEDY}"
+            )
         try:
-            for file in files:
-                if file.startswith(PATHS) and not (self.path / file).is_file():
-                    raise FileError(f"{self.path / file} is missing")
-            self.journal = Journal(load_paths(self.path))
+            there = parse_toml(self.recipe, str(self.path / RECIPE))
         except FileError as error:
-            self.damage = str(error)
-            return
-        self.state = "finished" if all((self.path / file).is_file() for file in files) else "walked"
+            raise OutputError(f"{error}; only it says which run this folder holds: {REMEDY}") from error
+        differ = [key for key, value in identity.items() if there.get(key) != value]
+        if differ:
+            said = (f"{key}: {there.get(key, 'not given')!r} there, {identity[key]!r} asked" for key in differ[:3])
+            raise OutputError(f"{self.path} belongs to another run ({'; '.join(said)}): {REMEDY}")
 
     def _finished_files(self, present: set[str]) -> list[str] | None:
         """What the folder must hold, as its run wrote at its end; None if it has not come to its end.
@@ -311,16 +326,15 @@ class RunFolder:
             ) from error
 
 
-def load_paths(folder: FilePath) -> tuple[Path, ...]:
-    """Return the saved paths of a finished run, by seed, rank and sense; their pictures stay on disk.
-
-    Raises:
-        FileError: none is there, or one is damaged.
-    """
-    files = list((folder / PATHS).glob("*.json"))
-    if not files:
-        raise FileError(f"{folder} holds no finished run: expected saved paths in {folder / PATHS}")
-    return tuple(sorted((Path.load(file, hold_images=False) for file in files), key=_order))
+def _load_paths(files: Sequence[FilePath]) -> tuple[tuple[Path, ...], list[str]]:
+    """Return the paths saved in `files`, by seed, rank and sense, and what is wrong with those that cannot be read."""
+    paths, damage = [], []
+    for file in sorted({file.with_suffix(".json") for file in files}):
+        try:
+            paths.append(Path.load(file, hold_images=False))
+        except FileError as error:
+            damage.append(str(error))
+    return tuple(sorted(paths, key=_order)), damage
 
 
 def _is_list_of_files(files: Any) -> bool:
@@ -357,13 +371,3 @@ def _remove_empty(folders: Sequence[FilePath]) -> None:
     with suppress(OSError):
         for folder in folders:
             folder.rmdir()
-
-
-def _difference(recipe: str, identity: Mapping[str, Any]) -> str:
-    """The entries in which the recipe in the folder differs, in words; nothing if it is the same run."""
-    try:
-        there = parse_toml(recipe, f"its {RECIPE}")
-    except FileError as error:
-        return str(error)
-    differ = [key for key, value in identity.items() if there.get(key) != value]
-    return "; ".join(f"{key}: {there.get(key, 'not given')!r} there, {identity[key]!r} asked" for key in differ[:3])

@@ -109,10 +109,13 @@ def load_journal(folder: FilePath) -> Journal:
         try:
             document = open_sealed(file)
             if document.get("before") != last:
-                raise FileError(f"a file before {file.name} is missing or was replaced")
+                raise FileError(f"the waypoint before {file} is missing or was replaced")
             paths = _extend(paths, document, file.with_suffix(".safetensors"))
-        except (FileError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
-            damage = f"{file.name}: {error}"
+        except FileError as error:
+            damage = str(error)
+            break
+        except (ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+            damage = f"{file} is damaged: {error}"
             break
         last = document["sum"]
         good.append((file, document, paths))
@@ -139,6 +142,6 @@ def _extend(paths: Mapping[str, Path], document: Mapping[str, Any], file: FilePa
     leave_on_disk(rows, file)
     for entry, waypoint in zip(document["waypoints"], rows, strict=True):
         if waypoint.index != len(extended[entry["path"]]):
-            raise FileError(f"waypoint {len(extended[entry['path']])} of {entry['path']} is missing")
+            raise FileError(f"{file}: waypoint {len(extended[entry['path']])} of {entry['path']} is missing")
         extended[entry["path"]] = extended[entry["path"]].append(waypoint)
     return extended
