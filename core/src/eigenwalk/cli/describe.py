@@ -26,6 +26,7 @@ from eigenwalk.store import megabytes
 from eigenwalk.weights import declared_items
 
 if TYPE_CHECKING:
+    from eigenwalk.generator import Generator
     from eigenwalk.names.registry import Offer, Registry
     from eigenwalk.spec import Option
 
@@ -63,67 +64,78 @@ def _describe(out: Console, name: str, registry: Registry, measure: bool | None)
     """Print what is known of a name, a file or an expression."""
     node = parse_either(name)
     if isinstance(node, Open):
-        _file(out, node, registry, measure)
+        _describe_file(out, node, registry, measure)
         return
     alone = isinstance(node, Call) and not node.args and not node.options and node.name != "file"
     if not alone:
         node = _resolve(node, registry)
+    named = {call.name: call for call in reversed(list(calls(node)))}.values()
+    # Before anything is printed, so that an error stands alone.
+    offers = [None if call.name == "file" else call.offer or _find(registry, call) for call in named]
+    opened = [_try_open(call, offer, registry) for call, offer in zip(named, offers, strict=True)]
+    if not alone:
         out.print(Text(str(node), style="bold"))
-    for call in {call.name: call for call in reversed(list(calls(node)))}.values():
+    for call, offer, found in zip(named, offers, opened, strict=True):
         if not alone:
             out.print()
-        _call(out, call, registry, measure)
+        if offer is None:
+            out.print(Text(f"file: the function or class {call.args[0]}, with no packaging"))
+        else:
+            _print_offer(out, offer)
+        if isinstance(found, str):
+            out.print(Text(found, style="dim"))
+        elif found:
+            _print_opened(out, *found, offer and offer.spec, measure)
 
 
-def _call(out: Console, call: Call, registry: Registry, measure: bool | None) -> None:
-    """Print what is known of one name with its options; a generator is opened if its options suffice."""
-    if call.name == "file":
-        _function(out, call, registry, measure)
-        return
-    offer = call.offer or _find(registry, call)
-    _offer(out, offer)
-    if isinstance(offer.spec, GeneratorSpec):
-        given = {name for name, _ in call.options}
-        missing = [option.name for option in offer.spec.options if option.required and option.name not in given]
-        if missing:
-            out.print(f"not opened: it needs {', '.join(missing)}", style="dim")
-            return
-        try:
-            _opened(out, call, registry, offer.spec, measure)
-        except WeightsError as error:
-            out.print(Text(f"not opened: {error}", style="dim"))
+def _try_open(call: Call, offer: Offer[Any] | None, registry: Registry) -> tuple[Generator, Any] | str | None:
+    """Open the generator that `call` names; return it, or why it is not opened, or None if it names no generator."""
+    if offer is None:
+        with suppress(OptionError, ContractError):  # a feature: without images there is no more to say
+            return _open(call, registry)
+        return None
+    if not isinstance(offer.spec, GeneratorSpec):
+        return None
+    given = {name for name, _ in call.options}
+    missing = [option.name for option in offer.spec.options if option.required and option.name not in given]
+    if missing:
+        return f"not opened: it needs {', '.join(missing)}"
+    try:
+        return _open(call, registry)
+    except WeightsError as error:
+        return f"not opened: {error}"
 
 
-def _file(out: Console, node: Open, registry: Registry, measure: bool | None) -> None:
+def _describe_file(out: Console, node: Open, registry: Registry, measure: bool | None) -> None:
     """Print what is known of a generator's file."""
     with sharing():
         offer = registry.open(open_checkpoint(node))
-        _offer(out, offer)
         try:
-            _opened(out, node, registry, offer.spec, measure)
+            generator, used = _open(node, registry)
         except OptionError as error:
             if node.options:
                 raise
             remedy = f"open({quoted(node.path)}, option=value)"
             raise OptionError(f"{error}. A file's options follow its path: {remedy}") from error
+    _print_offer(out, offer)
+    _print_opened(out, generator, used, offer.spec, measure)
 
 
-def _function(out: Console, call: Call, registry: Registry, measure: bool | None) -> None:
-    """Print what is known of a function or class in a user's file; a generator is built to know more."""
-    out.print(Text(f"file: the function or class {call.args[0]}, with no packaging"))
-    with suppress(OptionError, ContractError):  # a feature: without images there is no more to say
-        _opened(out, call, registry, None, measure)
-
-
-def _opened(
-    out: Console, node: Call | Open, registry: Registry, spec: GeneratorSpec | None, measure: bool | None
-) -> None:
-    """Print what is known of a generator once it is open."""
+def _open(node: Call | Open, registry: Registry) -> tuple[Generator, Any]:
+    """Build the generator of `node`; return it and what it was built from."""
     from eigenwalk.cli import opened
     from eigenwalk.objects.compose import build_generator
 
     with opened.status("opening"):
-        generator, used = build_generator(node, registry)
+        return build_generator(node, registry)
+
+
+def _print_opened(
+    out: Console, generator: Generator, used: Any, spec: GeneratorSpec | None, measure: bool | None
+) -> None:
+    """Print what is known of a generator once it is open."""
+    from eigenwalk.cli import opened
+
     rows = opened.known_facts(generator, used, spec)
     if measure is not False:
         with warnings.catch_warnings(action="ignore"):  # of libraries, about themselves
@@ -160,7 +172,7 @@ def _find(registry: Registry, call: Call) -> Offer[Any]:
         raise
 
 
-def _offer(out: Console, offer: Offer[Any]) -> None:
+def _print_offer(out: Console, offer: Offer[Any]) -> None:
     """Print what the spec of an offer says, and how its files of weights are."""
     spec = offer.spec
     kind = type(spec).__name__.removesuffix("Spec").lower()

@@ -23,7 +23,7 @@ from eigenwalk.errors import RecipeError, WalkError
 from eigenwalk.runs.memory.allocator import keep_freed
 from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.folder import REMEDY, RunFolder
-from eigenwalk.runs.ready import check_device, check_weights, own_files
+from eigenwalk.runs.ready import check_device, check_files, own_files
 from eigenwalk.runs.recipe import IDENTITY, Recipe
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, 
         warn(message)
     with sharing():  # a generator's file is opened once, to recognise it and to build it
         recipe = recipe.canonical(registry)
-        check_weights(recipe)
+        check_files(recipe)
         out = RUNS / recipe.slug() if out is None else out
         with RunFolder.claim(out, recipe.identity(), overwrite) as folder:
             if folder.damage:

@@ -36,7 +36,7 @@ from eigenwalk.objects.compose import Composition, Term, build_feature, build_ge
 from eigenwalk.path import Path, Role
 from eigenwalk.runs.memory.fitting import choose_fit, count_samples, first_start
 from eigenwalk.runs.memory.words import in_bytes
-from eigenwalk.runs.ready import check_device, check_weights
+from eigenwalk.runs.ready import check_device, check_files
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.runs.typical_cache import cached_typical
 from eigenwalk.walk import Front, WalkOptions, walk
@@ -83,7 +83,7 @@ def start(
     device = _device(recipe.device)
     with sharing() as opened:  # a generator's file is opened once, to recognise it and to build it
         recipe = recipe.canonical(registry)
-        check_weights(recipe)
+        check_files(recipe)
         composition = compose(recipe.fix, recipe.vary, registry)
         generator, used = build_generator(recipe.generator, registry)
         method, brought = build_method(recipe.solver, registry)

@@ -1,4 +1,4 @@
-"""What can be said of a walk before torch is loaded: no such device here, weights that are not fetched, code to run."""
+"""Checks of a walk before torch is loaded: its device, the files that it needs, the code that it would run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from eigenwalk import store
-from eigenwalk.errors import InputError, WeightsError
+from eigenwalk.errors import FileError, InputError, WeightsError
 from eigenwalk.names.expression import Call, calls
 from eigenwalk.names.files import OwnFile
 from eigenwalk.names.options import factory_options
@@ -17,13 +17,13 @@ from eigenwalk.spec import Weights
 
 
 def check_device(text: str) -> None:
-    """Raise InputError if this machine plainly has no such device; what is left, torch finds out.
+    """Raise InputError if this machine plainly has no such device; torch finds out the rest.
 
     CUDA needs NVIDIA's driver, which is looked for as torch does, or AMD's (``/dev/kfd``); MPS needs macOS.
     """
     kind, lacks = text.partition(":")[0], ""
     if kind == "mps" and sys.platform != "darwin":
-        lacks = "it is of macOS alone"
+        lacks = "only macOS has it"
     elif kind == "cuda" and sys.platform == "darwin":
         lacks = "macOS has no CUDA"
     elif kind == "cuda" and sys.platform == "linux" and not os.path.exists("/dev/kfd") and not _loads("libcuda.so.1"):
@@ -32,12 +32,18 @@ def check_device(text: str) -> None:
         raise InputError(f"device {text!r} cannot be used here: {lacks}; write cpu, cuda or mps")
 
 
-def check_weights(recipe: Recipe) -> None:
-    """Raise WeightsError unless every file of weights that a resolved `recipe` needs is there; it names all of them."""
+def check_files(recipe: Recipe) -> None:
+    """Raise unless every file that a resolved `recipe` needs is there.
+
+    Raises:
+        FileError: an option names a file or folder that does not exist.
+        WeightsError: weights are not fetched; the message names all of them.
+    """
     missing: dict[str, tuple[Weights, str]] = {}
     trees = (recipe.generator, *recipe.fix, *recipe.vary, recipe.solver)
     for call in (call for tree in trees for call in calls(tree)):
         if call.offer and not isinstance(call.offer, OwnFile):
+            _check_paths(call)
             for weights in call.offer.spec.needed(factory_options(call.options)):
                 if weights.source is not None and not store.place(weights).is_file():
                     chosen = (weights.option,) if weights.option else ()
@@ -48,6 +54,14 @@ def check_weights(recipe: Recipe) -> None:
         rows = [f"\n  {one.file} ({store.megabytes(one.size)}, licence: {one.licence})" for one, _ in missing.values()]
         fetch = store.command(*dict.fromkeys(name for _, name in missing.values()))
         raise WeightsError(f"{len(missing)} files of weights are not here:{''.join(rows)}\n  fetch them:  {fetch}")
+
+
+def _check_paths(call: Call) -> None:
+    options = dict(call.options)
+    for option in call.offer.spec.options:
+        path = options.get(option.name)
+        if option.type == "path" and isinstance(path, str) and not os.path.exists(os.path.expanduser(path)):
+            raise FileError(f"there is no file {path!r}, which is option {option.name!r} of {call.name}")
 
 
 def own_files(*trees: Any) -> tuple[OwnFile, ...]:
