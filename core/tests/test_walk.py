@@ -19,7 +19,7 @@ from eigenwalk.maths.methods.nullspace import NullSpace
 from eigenwalk.maths.methods.outward import Outward
 from eigenwalk.maths.problem import Problem, Region
 from eigenwalk.maths.typical import latent_scale, typical_distance
-from eigenwalk.path import Path
+from eigenwalk.path import Cost, Path
 from eigenwalk.walk import Front, WalkOptions, walk
 from problems import (
     Anchored,
@@ -120,6 +120,35 @@ def test_both_senses_part():
     plus, minus = walked(circle(), steps=3, paths=2)
     assert (plus.rank, plus.sense, minus.rank, minus.sense) == (1, 1, 1, -1)
     assert plus.waypoints[1].direction @ minus.waypoints[1].direction == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("method", [Outward(), Outward(whole=0), Dense(), NullSpace()], ids=lambda m: type(m).__name__)
+def test_one_number_has_one_direction_and_plus_is_more(method):
+    G, slope = Embedding(5), torch.tensor([[-2.0, 0.3, 0.0, 1.0, 0.0]]).double()
+    problem = assemble(G, {}, {"number": G.feature(lambda z: z @ slope[0].to(z))}, differences=method.differences)
+    paths = walked(problem, seeds=(0, 1), steps=3, paths=6, method=method)
+    assert [path.name for path in paths] == ["seed0-1+", "seed0-1-", "seed1-1+", "seed1-1-"]
+    for path in paths:
+        assert (path.sense * np.diff(path.latents @ slope[0].numpy()) > 0).all()
+
+
+def test_of_several_numbers_the_one_that_changes_most_grows():
+    G, M = Embedding(6), normal(3, 6, seed=4)
+    problem = assemble(G, {}, {"first": G.feature(lambda z: z @ M[:2].T), "last": G.feature(lambda z: 3 * z @ M[2])})
+    paths = walked(problem, seeds=(0, 1, 2), steps=2, paths=9)
+    assert len(paths) == 3 * 6
+    for path in paths:
+        first = path.waypoints[1].direction @ M.T.numpy() * [1 / math.sqrt(2), 1 / math.sqrt(2), 3]
+        assert path.sense * first[np.abs(first).argmax()] > 0
+
+
+def test_an_image_has_no_sense_of_more_and_none_is_paid_for():
+    def first_cost(width: int) -> Cost:
+        G = Embedding(12)
+        problem = assemble(G, {}, {"values": G.feature(lambda z: z[:, :width])})
+        return walked(problem, steps=1, paths=4, method=Dense())[0].waypoints[1].cost
+
+    assert first_cost(8).pushforwards - first_cost(9).pushforwards == 2  # one for each direction
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -248,8 +277,9 @@ def test_the_published_rule_walks_with_finite_differences():
     assert path.status.reason == "length"
     assert path.change(path.fixed[0]).max() < 0.1
     assert path.cost.pushforwards == path.cost.pullbacks == 0
-    # d runs for the Jacobian, one where it stands and one where it arrives; the start has been looked at before.
-    assert path.waypoints[1].cost.forwards == 5 + 2
+    # d runs for the Jacobian, one where it stands and one where it arrives; the start has been looked at before, and
+    # there one more run says which sense is more.
+    assert path.waypoints[1].cost.forwards == 5 + 3
     assert path.waypoints[5].cost.forwards == 5 + 1
 
 

@@ -159,7 +159,7 @@ class Path:
         generator: canonical expression of the generator.
         seed: of the start.
         rank: 1 for the direction with the largest quotient at the start, 2 for the next.
-        sense: +1 or -1, which way along it.
+        sense: +1 or -1, which way along it; where numbers vary, +1 is more of the one that changes most at the start.
         roles: the fixed and varied features.
         waypoints: index 0 is the start.
         status: how it ended.

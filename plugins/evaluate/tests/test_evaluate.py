@@ -95,9 +95,10 @@ def test_a_line_is_looked_at_by_forward_passes_alone_and_its_drift_is_the_formul
     expected = [0.5 * slope(torch.eye(6).double()[rank - 1]) for rank in walked.ranks]
     assert drift_at(walked, 0.5) == pytest.approx(expected, rel=1e-9)
     assert np.nanmax(walked.varied, 1).min() >= 0.55
-    # A forward a look; the first path of a seed has what the method took: the look and a pushforward a direction.
+    # A forward a look; the first path of a seed has what the method took: the look, and for each direction a
+    # pushforward and another that says which sense is more.
     assert np.all(walked.passes[:, 1:][np.isfinite(walked.passes[:, 1:])] == 1)
-    assert walked.passes[0, 0] == pytest.approx(1 + 1 + 2 * 1.7) and np.all(walked.passes[1:4, 0] == 0)
+    assert walked.passes[0, 0] == pytest.approx(1 + 1 + 2 * 2 * 1.7) and np.all(walked.passes[1:4, 0] == 0)
     moved = walked.latents - walked.latents[:, :1]
     for path, rank, sense in zip(moved, walked.ranks, walked.senses, strict=True):
         assert np.nanmax(np.abs(np.delete(path, rank - 1, 1))) == 0

@@ -121,6 +121,8 @@ def _fronts(recipe: Recipe, folder: RunFolder, registry: Registry, shown: Progre
     mixed = Recipe.parse(folder.recipe).resume(newest, run.recipe.installed) if paths else None
     for front in run.fronts():
         paths = front.paths
+        if front.index == 0 and (fewer := words.fewer_paths(paths, recipe.paths)):
+            shown.note(fewer)
         # The starts alone are not worth a folder: a walk that cannot take its first step leaves nothing behind.
         if any(len(path) > 1 for path in paths):
             if folder.state == "fresh":

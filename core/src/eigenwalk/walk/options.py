@@ -14,7 +14,7 @@ class WalkOptions:
 
     Attributes:
         steps: waypoints after the start.
-        paths: paths from each start: the leading directions, each in both senses.
+        paths: paths from each start, at most: the leading directions, each in both senses.
         stride: varied change from one waypoint to the next, to first order, as a share of typical distances.
         method: chooses the steps.
         batch: rows in one generator call; None for all at once.

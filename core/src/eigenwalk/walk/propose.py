@@ -14,10 +14,7 @@ from eigenwalk.maths.problem import Problem, Scaled
 from eigenwalk.path import Cost
 from eigenwalk.walk.front import Front, look
 from eigenwalk.walk.options import WalkOptions
-
-FEW = 8
-"""With at most so many varied values, moving closer to the start counts as turning back. With more it may not: a mask
-that moves changes what an image is compared with, and a distance may well fall where the picture goes on."""
+from eigenwalk.walk.sense import FEW, towards_more
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,9 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
     try:
         point = look(problem, front, at, front.latents[at])
         limits = _limits(problem, front, at, options)
-        steps, state = options.method.start(Scaled(problem, point), (options.paths + 1) // 2, limits)
+        count = max(front.paths[i].rank for i in rows)
+        steps, state = options.method.start(Scaled(problem, point), count, limits)
+        steps = towards_more(problem, point, steps)
     except WalkError as error:
         if error.rows is not None:  # those of seeds, here; of paths, to whoever asked
             error.rows = tuple(n for n, seed in enumerate(seeds) if place[seed] in error.rows)
@@ -118,7 +117,11 @@ def _limits(problem: Problem, front: Front, rows: list[int], options: WalkOption
 
 
 def _must_lead_on(problem: Problem, point: Point, options: WalkOptions) -> bool:
-    """Whether a step must not lead back: few numbers vary, and the method takes them outward."""
+    """Whether a step must not lead back: few numbers vary, and the method takes them outward.
+
+    With more, a distance from the start may fall where the picture goes on: a mask that moves changes what an image is
+    compared with.
+    """
     varied = sum(values[0].numel() for values in point.values[problem.fixed :])
     return options.method.outward and varied <= FEW
 

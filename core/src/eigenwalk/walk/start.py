@@ -15,12 +15,15 @@ from eigenwalk.maths.problem import Problem
 from eigenwalk.path import Cost, Path, Waypoint
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.rows import attempt_rows, groups, status
+from eigenwalk.walk.sense import count_directions
 
 
 def begin(
     problem: Problem, seeds: Sequence[int], paths: int, batch: int | None = None, device: torch.device | str = "cpu"
 ) -> Front:
     """Return the front at the starts: `paths` paths from each seed, with waypoint 0 on each.
+
+    Fewer where what varies has fewer directions, each of which has two senses: one number has two paths.
 
     Raises:
         InputError: more paths are asked for than there are directions.
@@ -33,6 +36,7 @@ def begin(
     values, images, failures = _look(problem, latents, batch)
     if len(failures) == len(seeds):
         raise next(iter(failures.values()))
+    paths = min(paths, 2 * count_directions(problem, values, latents.shape[1]))
     each = [j for j in range(len(seeds)) for _ in range(paths)]
     still = {role.name: 0.0 for role in problem.roles}
     started = []

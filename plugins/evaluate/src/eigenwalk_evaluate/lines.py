@@ -17,6 +17,7 @@ from eigenwalk.maths.problem import Problem, Scaled
 from eigenwalk.path import Cost, Path, Status, Waypoint
 from eigenwalk.walk import Front, WalkOptions
 from eigenwalk.walk.rows import attempt_rows, groups, status
+from eigenwalk.walk.sense import towards_more
 from eigenwalk.walk.start import begin, origin, picture
 
 REACH = 2.0
@@ -52,6 +53,7 @@ def lines(
     """
     front = begin(problem, seeds, options.paths, options.batch, device)
     front = replace(front, origin=origin(problem, front, options.batch))
+    options = replace(options, paths=len(front.paths) // len(seeds))  # what varies may have fewer directions
     paths = list(front.paths)
     directions, rates = torch.zeros_like(front.latents), torch.zeros(len(paths))
     for group in groups([i for i in front.walking if paths[i].rank == 1 and paths[i].sense > 0], options.batch):
@@ -82,6 +84,7 @@ def _find_directions(
     point = problem.linearisation.at(front.latents[rows])
     anywhere = Limits(options.stride, float("inf"), None, front.latents.new_full((len(rows),), float("inf")))
     steps, _ = options.method.start(Scaled(problem, point), (options.paths + 1) // 2, anywhere)
+    steps = towards_more(problem, point, steps)
     both = steps.map(lambda tensor: tensor.repeat_interleave(2, 1)[:, : options.paths])
     senses = torch.tensor([1.0, -1.0]).repeat(options.paths)[: options.paths].to(both.direction)
     rates = (both.varied / both.size).cpu()

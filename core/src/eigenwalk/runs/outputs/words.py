@@ -48,6 +48,15 @@ def label(path: Path) -> str:
     return f"direction {path.rank} {'+' if path.sense > 0 else '−'}"
 
 
+def fewer_paths(paths: Sequence[Path], asked: int) -> str:
+    """Say why there are fewer than `asked` paths a seed; "" if there are as many."""
+    each, count = sum(path.seed == paths[0].seed for path in paths), max(path.rank for path in paths)
+    if each >= asked:
+        return ""
+    said = "one number has one direction" if count == 1 else f"{count} numbers have {count} directions"
+    return f"{said}: {each} paths{'' if each == len(paths) else ' from each seed'}, + for more and - for less"
+
+
 def brief_ending(path: Path) -> str:
     """Say in a few words how many steps the path took and how it ended."""
     reason = path.status.reason
