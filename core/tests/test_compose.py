@@ -101,7 +101,7 @@ class Plugin:
             Option("mode", "str", "plain", choices=("plain", "fancy")),
             Option("count", "int"),
             Option("on", "bool"),
-            Option("box", "numbers"),
+            Option("box", "numbers", choices=("middle",)),
             Option("parts", "words"),
             Option("file", "path"),
         )
@@ -219,7 +219,8 @@ def test_options_reach_the_factory_in_their_types(registry):
         ("scale(mode=3)", 'write "3"'),
         ("scale(count=1.5)", "is a whole number, got 1.5"),
         ("scale(on=1)", "is true or false, got 1"),
-        ("scale(box=(0, a))", "is numbers"),
+        ("scale(box=(0, a))", "is numbers, such as (0, 0, 0.5, 1), or middle, got (0, a)"),
+        ("scale(box=midle)", "or middle, got midle"),
         ("scale(parts=(1, 2))", "is words"),
         ("scale(file=3)", "the path of a file"),
         ("needs", "needs option 'by', a number"),

@@ -31,7 +31,8 @@ class Option:
     `type` is one of ``str``, ``int``, ``float``, ``bool``, ``path``, ``numbers`` (a tuple of numbers), ``words`` (a
     tuple of strings) and ``projection`` (another feature whose value is an image: the factory gets the object). A
     `default` of None with `required=False` means: not given, and the factory is then called without it. Options may
-    be written by position, in the order in which the spec lists them.
+    be written by position, in the order in which the spec lists them. `choices` are the words that are allowed; of
+    ``numbers`` they are words that stand in place of numbers, such as ``ffhq`` for the box of a face.
     """
 
     name: str

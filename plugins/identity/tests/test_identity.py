@@ -10,8 +10,9 @@ from torch.nn.functional import normalize
 
 from eigenwalk.errors import FileError, OptionError, Undefined, WeightsError
 from eigenwalk_face.detector import Detector
+from eigenwalk_face.faces import FFHQ_FACE
 from eigenwalk_face.portraits import portraits
-from eigenwalk_identity.identity import Identity, identity, recogniser
+from eigenwalk_identity.identity import Facenet, identity, recogniser, widened
 
 
 def test_the_embedding_is_the_library_s_own(weights):
@@ -25,14 +26,21 @@ def test_the_embedding_is_the_library_s_own(weights):
 
 
 def test_the_face_is_widened_by_its_margin_within_the_image(network):
-    feature, boxes = Identity(network, margin=20, size=80), torch.tensor([[0.2, 0.3, 0.5, 0.6], [0.0, 0.1, 0.9, 1.0]])
+    feature, boxes = Facenet(network, margin=20, size=80), torch.tensor([[20, 30, 50, 60], [0, 10, 90, 100]])
     # 20 of 80 pixels: a third of the face, a sixth on each side.
-    expected = torch.tensor([[0.15, 0.25, 0.55, 0.65], [0.0, 0.0, 1.0, 1.0]])
-    torch.testing.assert_close(feature._widened(boxes), expected)
+    crop = feature.cut(boxes.double(), torch.zeros(2, 5, 2), torch.zeros(2, 3, 100, 100))
+    assert crop.boxes.tolist() == [[15, 25, 55, 65], [0, 0, 100, 100]]
+
+
+def test_box_ffhq_is_the_face_of_aligned_images_with_the_margin(weights):
+    fixed = identity(file=str(weights), box="ffhq", margin=10, size=80)
+    assert fixed.memories == 0 and fixed.box == pytest.approx(widened(torch.tensor([FFHQ_FACE]), 10, 80)[0].tolist())
+    with pytest.raises(OptionError, match="ffhq or four numbers"):
+        identity(file=str(weights), box="fhq")
 
 
 def test_distance_is_one_minus_cosine_and_radius_its_length(network):
-    feature = Identity(network, box=(0, 0, 1, 1))
+    feature = Facenet(network, box=(0, 0, 1, 1))
     a, b = normalize(torch.randn(2, 4, 512, dtype=torch.float64), dim=2)
     t = feature.distance(a, b)
     torch.testing.assert_close(t, 1 - (a * b).sum(1))
@@ -43,7 +51,7 @@ def test_distance_is_one_minus_cosine_and_radius_its_length(network):
 
 
 def test_a_face_is_remembered_and_followed(network):
-    feature, images = Identity(network, Detector(0.7), size=80), portraits()
+    feature, images = Facenet(network, Detector(0.7), size=80), portraits()
     first = feature.at(images)
     assert feature.memories == len(first.remembered) == 1
     elsewhere = images.roll(1, 0)
@@ -55,11 +63,11 @@ def test_a_face_is_remembered_and_followed(network):
 
 def test_a_box_needs_no_face(network):
     flat = torch.full((2, 3, 32, 32), 0.5)
-    feature = Identity(network, box=(0.1, 0.1, 0.9, 0.9))
+    feature = Facenet(network, box=(0.1, 0.1, 0.9, 0.9))
     assert feature.memories == 0
     assert feature.at(flat)(flat).norm(dim=1) == pytest.approx(1)
     with pytest.raises(Undefined, match="less than 2 of 32 x 32 pixels") as caught:
-        Identity(network, box=(0.5, 0, 0.55, 1)).at(flat)
+        Facenet(network, box=(0.5, 0, 0.55, 1)).at(flat)
     assert caught.value.rows == (0, 1)
 
 

@@ -58,7 +58,7 @@ def check_options(given: list[tuple[str, Value]], spec: Spec, text: str) -> tupl
             raise OptionError(f"{spec.name} has no option {name!r}{_nearest(name, list(declared))} (in {text})")
     for option in spec.options:
         if option.required and option.name not in dict(given):
-            raise OptionError(f"{spec.name} needs option {option.name!r}, {_EXPECTED[option.type]} (in {text})")
+            raise OptionError(f"{spec.name} needs option {option.name!r}, {_expected(option)} (in {text})")
     return tuple((name, _check_value(declared[name], value, spec.name)) for name, value in given)
 
 
@@ -74,16 +74,24 @@ def factory_options(options: tuple[tuple[str, Value], ...]) -> Mapping[str, Any]
     return {name: value for name, value in options if name != "package"}
 
 
+def _expected(option: Option) -> str:
+    """Return what an option takes, in words."""
+    words = f", or {' or '.join(option.choices)}" if option.type == "numbers" and option.choices else ""
+    return _EXPECTED[option.type] + words
+
+
 def _check_value(option: Option, value: Value, owner: str) -> Value:
     """Return `value` in the type of `option`; raises OptionError if it has another or is not among the choices."""
+    if option.type == "numbers" and value in option.choices:
+        return value
     converted = _convert(option.type, value)
     if converted is None:
         raise OptionError(
-            f"option {option.name!r} of {owner} is {_EXPECTED[option.type]}, got {value_text(value)}"
+            f"option {option.name!r} of {owner} is {_expected(option)}, got {value_text(value)}"
             + (f': write "{value_text(value)}"' if option.type in ("str", "path") else "")
         )
     words = converted if isinstance(converted, tuple) else (converted,)
-    for word in words if option.choices else ():
+    for word in words if option.choices and option.type != "numbers" else ():
         if word not in option.choices:
             near = nearest(str(word), option.choices)
             meant = f"; did you mean {near[0]}?" if near else ""

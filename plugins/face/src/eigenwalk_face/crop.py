@@ -34,6 +34,8 @@ class Crop:
         height, width = images.shape[-2:]
         x0, y0, x1, y1 = boxes.double().unbind(1)
         self.boxes = boxes.double().to(images.device)
+        self.spans = (boxes[:, 2:] - boxes[:, :2]).amin(1)
+        """Shorter sides of the boxes ``(batch,)``, in pixels."""
         self.y = resampling(y0, y1, height, size, cut).to(images.device)
         self.x = resampling(x0, x1, width, size, cut).to(images.device)
 

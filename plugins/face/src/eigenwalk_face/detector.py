@@ -7,7 +7,7 @@ from facenet_pytorch import MTCNN
 from torch import Tensor
 from torch.nn import functional as F
 
-from eigenwalk.errors import Undefined
+from eigenwalk.errors import OptionError, Undefined
 from eigenwalk.shapes import Images
 
 SIDE = 256
@@ -21,9 +21,14 @@ class Detector:
     """Finds faces in one image after another, so that no box depends on the other images of a batch.
 
     `least` is the probability from which MTCNN's last network takes something for a face.
+
+    Raises:
+        OptionError: `least` is none.
     """
 
     def __init__(self, least: float):
+        if not 0 < least < 1:
+            raise OptionError(f"least must be a probability between 0 and 1, got {least}")
         self.least = least
         with torch.random.fork_rng(devices=[]):  # the networks draw weights that their files then replace
             self.mtcnn = MTCNN(min_face_size=round(SIDE * SMALLEST), thresholds=[0.6, 0.7, least], keep_all=True)
@@ -35,39 +40,34 @@ class Detector:
         They are on the CPU. The first is the one that facenet-pytorch would take ("center_weighted_size"): the largest
         area, less twice the squared distance between its middle and the image's.
         """
-        height, width = image.shape[-2:]
-        scale = SIDE / min(height, width)
-        size = (max(SIDE, round(height * scale)), max(SIDE, round(width * scale)))
-        with torch.no_grad():
-            seen = F.interpolate(image[None].detach().float(), size, mode="bilinear", antialias=True)[0]
-            levels = (seen.clamp(0, 1) * 255).round()  # what MTCNN would read from a file
-            self.mtcnn.device = levels.device
-            found = self.mtcnn.to(levels.device).detect(levels.permute(1, 2, 0))[0]
-        if found is None:
-            return torch.zeros(0, 4)
-        extent = torch.tensor([size[1], size[0]] * 2).float()
-        boxes = torch.from_numpy(found.astype("float32"))
-        area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-        aside = ((boxes[:, :2] + boxes[:, 2:] - extent[2:]) / 2).square().sum(1)
-        return boxes[(area - 2 * aside).argsort(descending=True, stable=True)] / extent
+        return self._find(image)[0]
 
     def follow(self, images: Images, before: Tensor | None, feature: str) -> Tensor:
-        """Find one box ``(batch, 4)`` in each image: the first, or the one that overlaps most with `before`.
+        """Find one box ``(batch, 4)`` in each image; see `follow_points`."""
+        return self.follow_points(images, before, feature)[0]
+
+    def follow_points(self, images: Images, before: Tensor | None, feature: str) -> tuple[Tensor, Tensor]:
+        """Find one face in each image: the first, or the one whose box overlaps most with `before`.
 
         `before` ``(batch, 4)`` are the boxes at the previous waypoint; `feature` is the name that messages give.
+
+        Returns:
+            Boxes ``(batch, 4)`` and points ``(batch, 5, 2)``, in shares of the sides: MTCNN's eyes, tip of the nose and
+            corners of the mouth, those on the left of the image first.
 
         Raises:
             Undefined: some `rows` show no face, or none where it was before.
         """
-        found: list[Tensor] = []
+        found: list[tuple[Tensor, Tensor]] = []
         missing: list[int] = []
         for row, image in enumerate(images):
-            boxes = self(image)
+            boxes, points = self._find(image)
+            first = 0
             if before is not None and len(boxes):
                 shares = overlap(boxes, before[row].to(boxes))
-                boxes = boxes[shares.argmax()][None] if shares.max() > 0 else boxes[:0]
-            if len(boxes):
-                found.append(boxes[0])
+                first = int(shares.argmax()) if shares.max() > 0 else len(boxes)
+            if first < len(boxes):
+                found.append((boxes[first], points[first]))
             else:
                 missing.append(row)
         if missing:
@@ -77,7 +77,27 @@ class Detector:
                 f"is, {feature}(box=(0.2, 0.1, 0.8, 0.9)), or lower least=",
                 rows=tuple(missing),
             )
-        return torch.stack(found)
+        boxes, points = map(torch.stack, zip(*found, strict=True))
+        return boxes, points
+
+    def _find(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Find boxes ``(faces, 4)`` and points ``(faces, 5, 2)``, in shares of the sides of `image`; see `__call__`."""
+        height, width = image.shape[-2:]
+        scale = SIDE / min(height, width)
+        size = (max(SIDE, round(height * scale)), max(SIDE, round(width * scale)))
+        with torch.no_grad():
+            seen = F.interpolate(image[None].detach().float(), size, mode="bilinear", antialias=True)[0]
+            levels = (seen.clamp(0, 1) * 255).round()  # what MTCNN would read from a file
+            self.mtcnn.device = levels.device
+            found, *_, marks = self.mtcnn.to(levels.device).detect(levels.permute(1, 2, 0), landmarks=True)
+        if found is None:
+            return torch.zeros(0, 4), torch.zeros(0, 5, 2)
+        extent = torch.tensor([size[1], size[0]] * 2).float()
+        boxes, points = (torch.from_numpy(one.astype("float32")) for one in (found, marks))
+        area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+        aside = ((boxes[:, :2] + boxes[:, 2:] - extent[2:]) / 2).square().sum(1)
+        order = (area - 2 * aside).argsort(descending=True, stable=True)
+        return boxes[order] / extent, points[order] / extent[:2]
 
 
 def overlap(boxes: Tensor, box: Tensor) -> Tensor:

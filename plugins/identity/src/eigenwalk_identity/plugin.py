@@ -24,6 +24,8 @@ WEIGHTS = {
     ),
 }
 
+BOX = "(x0, y0, x1, y1): the crop, in shares from the top left; ffhq: the face of aligned images; no detector"
+
 
 @hookimpl
 def eigenwalk_features():
@@ -35,7 +37,7 @@ def eigenwalk_features():
             options=(
                 Option("pretrained", "str", "vggface2", "the faces that the recogniser learnt from", tuple(WEIGHTS)),
                 Option("file", "path", None, "a state dict of InceptionResnetV1 of your own, in place of these"),
-                Option("box", "numbers", None, "(x0, y0, x1, y1): the crop, in shares from the top left; no detector"),
+                Option("box", "numbers", None, BOX, ("ffhq",)),
                 Option("margin", "float", 14.0, "pixels of the crop around the detected face, both sides together"),
                 Option("least", "float", 0.7, "the detector's probability from which something is a face"),
                 Option("size", "int", 160, "sides of the crop, in pixels"),
