@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path as FilePath
 
 import numpy as np
@@ -168,6 +170,14 @@ def test_a_run_goes_on_from_what_was_saved(folder, registry):
     last = list(resumed.fronts())[-1]
     for a, b in zip(fronts[-1].paths, last.paths, strict=True):
         assert np.array_equal(a.latents, b.latents)
+
+
+def test_no_warning_of_torch_reaches_the_user(folder):
+    """In a fresh interpreter: torch warns once, when it loads its forward mode."""
+    code = "import eigenwalk; eigenwalk.run('./my_generator.py:build', vary=['./my_feature.py:brightness'], steps=1)"
+    command = [sys.executable, "-W", "always::FutureWarning", "-W", "always::DeprecationWarning:eigenwalk", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_objects_are_measured_every_time(registry):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +18,7 @@ from eigenwalk.direction import Method
 from eigenwalk.errors import InputError
 from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
+from eigenwalk.maths.linearise.derivative import load_forward_mode
 from eigenwalk.names.expression import calls, parse, parse_generator
 from eigenwalk.names.registry import Kind, Registry
 from eigenwalk.spec import DirectionSpec, FeatureSpec, GeneratorSpec
@@ -253,13 +253,7 @@ def _subject(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Enable gradients, restore torch's random state afterwards, and silence what torch says of itself."""
-    with (
-        torch.random.fork_rng(devices=[]),
-        torch.inference_mode(False),
-        torch.enable_grad(),
-        warnings.catch_warnings(),
-    ):
-        # What torch imports for its first forward mode calls what torch deprecates: the feature's maker cannot help it.
-        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", FutureWarning)
+    """Enable gradients, restore torch's random state afterwards, and load forward mode without torch's warning."""
+    load_forward_mode()
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
         yield

@@ -8,10 +8,13 @@ then costs one pass through it. Each way stands in where an operation has no rul
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
+from functools import cache
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from eigenwalk.feature import Feature
 from eigenwalk.maths.linearise.calls import lacks_memory
@@ -37,7 +40,7 @@ def first_able(ways: Iterable[Callable[[], Tensor]]) -> Tensor:
 
 
 def transpose(outputs: Tensor, inputs: Tensor) -> Function:
-    """t ↦ J t for the graph that leads from `inputs` to `outputs`, by two reverse passes."""
+    """Return the function t ↦ J t of the graph that leads from `inputs` to `outputs`: each call is a reverse pass."""
     with torch.enable_grad():
         u = torch.zeros_like(outputs, requires_grad=True)
         pulled = torch.autograd.grad(outputs, inputs, u, create_graph=True, allow_unused=True)[0]
@@ -46,8 +49,21 @@ def transpose(outputs: Tensor, inputs: Tensor) -> Function:
     return lambda tangent: torch.autograd.grad(pulled, u, tangent.to(pulled.dtype), retain_graph=True)[0]
 
 
+@cache
+def load_forward_mode() -> None:
+    """Let torch load what its forward mode needs, once, without its warning.
+
+    It scripts its own derivative rules then, and warns that `torch.jit.script` is deprecated: no user can help that.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is (deprecated|not supported)", FutureWarning)
+        with forward_ad.dual_level():
+            forward_ad.make_dual(torch.zeros(()), torch.zeros(()))
+
+
 def jvp(function: Function, primal: Tensor, tangents: Tensor, chunk: int | None) -> Tensor:
-    """J t for tangents ``(k, batch, ...)`` at `primal` ``(batch, ...)``, by forward mode under vmap."""
+    """Return J t for tangents ``(k, batch, ...)`` at `primal` ``(batch, ...)``, by forward mode under vmap."""
+    load_forward_mode()
 
     def one(tangent: Tensor) -> Tensor:
         return torch.func.jvp(function, (primal,), (tangent,))[1]
@@ -57,16 +73,17 @@ def jvp(function: Function, primal: Tensor, tangents: Tensor, chunk: int | None)
 
 
 def singly(function: Function, primal: Tensor, tangents: Tensor) -> Tensor:
-    """J t as `jvp` gives, one tangent after another and without vmap."""
+    """Return J t as `jvp` does, one tangent after another and without vmap."""
+    load_forward_mode()
     with torch.no_grad():
         return torch.stack([torch.func.jvp(function, (primal,), (t,))[1] for t in tangents])
 
 
 def central(feature: Feature, images: Images, tangent: Tensor) -> Tensor:
-    """The central difference of `feature` along an image tangent ``(batch, 3, height, width)``.
+    """Return the central difference of `feature` along an image tangent ``(batch, 3, height, width)``.
 
-    The images move by `feature.step` (RMS pixel) each way, whatever the tangent's length: a detector does
-    not see less.
+    The images move by `feature.step` (RMS pixel) each way, whatever the tangent's length: a smaller change might be too
+    small for a detector.
     """
     length = tangent.flatten(1).square().mean(1).sqrt().clamp_min(1e-12)
     h = (feature.step / length)[:, None, None, None]
