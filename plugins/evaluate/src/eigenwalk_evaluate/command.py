@@ -32,6 +32,10 @@ def evaluate(
     ] = None,
     seeds: Annotated[str | None, typer.Option("--seeds", help="Starts, such as 0-3,7 [default: 0-7]")] = None,
     judge: Annotated[list[str] | None, typer.Option("--judge", help="A feature that only judges; repeatable.")] = None,
+    reader: Annotated[
+        list[str] | None,
+        typer.Option("--reader", help="A judge that reads the number of --vary again; one for each, in their order."),
+    ] = None,
     attribute: Annotated[
         list[str] | None, typer.Option("--attribute", help="A number to edit while the others hold; repeatable.")
     ] = None,
@@ -66,7 +70,7 @@ def evaluate(
 
     eigenwalk evaluate rooms --fix "rooms.part(sofa)" --vary "~rooms.part(sofa)" --methods rayleigh,random --seeds 0-3
     """
-    given = {"fix": fix, "vary": vary, "judges": judge, "attributes": attribute}
+    given = {"fix": fix, "vary": vary, "judges": judge, "readers": reader, "attributes": attribute}
     entries = {"seeds": seeds, "directions": directions, "limit": limit, "device": device, "memory": memory}
     if methods is not None:
         entries["methods"] = split_methods(methods)
@@ -99,14 +103,18 @@ def _read_grid(what: list[str], given: dict[str, Any], entries: dict[str, Any]) 
 
     files = [one for one in what if one.endswith(".toml")]
     if files and given:
-        option = {"judges": "judge", "attributes": "attribute"}.get(key := next(iter(given)), key)
+        option = {"judges": "judge", "readers": "reader", "attributes": "attribute"}.get(key := next(iter(given)), key)
         raise InputError(f"{files[0]} says itself what is fixed, varied and judged: leave --{option} out")
     if files == what:
         return override(combine([Grid.read(file) for file in files]), entries)
     if len(what) > 1:
         raise InputError(f"evaluate takes one generator, or grids in TOML files, got {', '.join(what)}")
     one: dict[str, Any] = {"generator": what[0], "judges": given.get("judges", [])}
-    if given.get("vary"):
+    if given.get("readers"):
+        one["readings"] = [
+            {"fix": [given.get("fix", [])], "features": given.get("vary", []), "judges": given["readers"]}
+        ]
+    elif given.get("vary"):
         one["pairs"] = [{"fix": given.get("fix", []), "vary": given["vary"]}]
     elif given.get("fix") or not given.get("attributes"):
         raise InputError("nothing varies: name a feature with --vary, such as pixels, or a grid.toml")

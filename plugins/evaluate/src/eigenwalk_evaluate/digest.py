@@ -25,7 +25,7 @@ def write_page(summary: Summary, file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         for generator in dict.fromkeys(pair.generator for pair in summary.plan.pairs):
-            if any(row.pair.generator == generator and not row.pair.attributes for row in summary.rows):
+            if any(row.pair.generator == generator and row.pair.is_ordinary for row in summary.rows):
                 name = f"{file.stem}-{slug(generator)}.png"
                 plots.append((f"{generator}: drift and paths that get there, by pair and method", name))
                 write_whole(file.with_name(name), summary_png(summary, generator, DPI))

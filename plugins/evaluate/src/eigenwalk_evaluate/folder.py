@@ -26,6 +26,7 @@ from eigenwalk_evaluate.judge import Judgement
 from eigenwalk_evaluate.limit import Limit
 from eigenwalk_evaluate.paths import Paths
 from eigenwalk_evaluate.plan import Cell, Plan
+from eigenwalk_evaluate.reading import Reading
 from eigenwalk_evaluate.runs import Runs
 from eigenwalk_evaluate.summary import Summary, summarise
 from eigenwalk_evaluate.work import Result, compute_cell
@@ -35,7 +36,13 @@ MARK = "\n# What took part:\n#\n"
 """Marks a grid that an evaluation wrote, and so a folder of ours."""
 WAIT = 0.5
 """Seconds to wait for cells that other processes compute."""
-KINDS: dict[str, type[Paths | Judgement | Limit]] = {"walk": Paths, "lines": Paths, "judge": Judgement, "limit": Limit}
+KINDS: dict[str, type[Paths | Judgement | Reading | Limit]] = {
+    "walk": Paths,
+    "lines": Paths,
+    "judge": Judgement,
+    "read": Reading,
+    "limit": Limit,
+}
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ class _Work:
         if any(self._is_taken(one) for one in lacking):
             return False
         # A limit starts from any walks that exist; a judge needs its own.
-        if lacking and cell.kind == "judge":
+        if lacking and cell.kind in ("judge", "read"):
             if lacking[0].key in self.failures:
                 self.failures[cell.key] = "the walk to judge failed"
             return True
@@ -208,7 +215,7 @@ def _write(summary: Summary, out: Path) -> None:
     plots = {}
     for n, pair in enumerate(summary.plan.pairs, 1):
         rows = summary.of(pair)
-        if rows and not pair.attributes:
+        if rows and pair.is_ordinary:
             plots[pair.generator, pair.name] = name = f"{n:02d}-{slug(pair.generator)}-{slug(pair.name)}.png"
             write_whole(out / name, pair_png(rows, summary.limit_of(pair)))
     if plots:

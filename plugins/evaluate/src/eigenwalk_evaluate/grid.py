@@ -83,20 +83,43 @@ class AttributesEntry(Entry):
         return self
 
 
+class ReadingsEntry(Entry):
+    """Scalars that vary one by one, each read again by a judge that no method sees.
+
+    Attributes:
+        fix: sets of features to hold meanwhile, one set after another.
+        features: the scalars.
+        judges: one for each of them, which reads the same by other means.
+    """
+
+    fix: tuple[tuple[Text, ...], ...] = Field(default=((),), min_length=1)
+    features: tuple[Text, ...] = Field(min_length=1)
+    judges: tuple[Text, ...] = Field(min_length=1)
+    methods: Methods | None = None
+    seeds: Seeds | None = None
+
+    @model_validator(mode="after")
+    def _check_judges(self) -> Self:
+        if len(self.judges) != len(self.features):
+            raise ValueError(f"should name a judge for each of {len(self.features)} features, got {len(self.judges)}")
+        return self
+
+
 class GeneratorEntry(Entry):
-    """A generator with its pairs, judges and attributes to edit; `methods` and `seeds` replace those of the grid."""
+    """A generator with its pairs, judges and scalars to vary; `methods` and `seeds` replace those of the grid."""
 
     generator: Text
     name: Text | None = None
     pairs: tuple[PairEntry, ...] = ()
     judges: tuple[Text, ...] = ()
     attributes: AttributesEntry | None = None
+    readings: tuple[ReadingsEntry, ...] = ()
     methods: Methods | None = None
     seeds: Seeds | None = None
 
     @model_validator(mode="after")
     def _check_not_empty(self) -> Self:
-        if not self.pairs and self.attributes is None:
+        if not self.pairs and not self.readings and self.attributes is None:
             raise ValueError("should have a pair, such as [[generators.pairs]] with fix and vary")
         return self
 
@@ -211,7 +234,12 @@ def override(grid: Grid, entries: Mapping[str, Any]) -> Grid:
     """
     whole = grid.model_dump(mode="json")
     for generator in whole["generators"]:
-        for table in (generator, *generator["pairs"], generator["attributes"] or {}):
+        for table in (
+            generator,
+            *generator["pairs"],
+            *generator["readings"],
+            generator["attributes"] or {},
+        ):
             for key in {"seeds", "methods"} & entries.keys():
                 table.pop(key, None)
     return Grid.of(**_without_none(whole) | dict(entries))

@@ -62,7 +62,7 @@ def judge(problem: Problem, walked: Paths, batch: int, what: What, like: Tensor)
     values = np.full((len(walked.seeds), len(walked.levels), len(problem.roles)), np.nan)
     seeds, firsts = np.unique(walked.seeds, return_index=True)
     first = torch.from_numpy(walked.latents[firsts, 0]).to(like)
-    starts = _values(problem, first, batch, lambda point, rows: point.values)
+    starts = values_at(problem, first, batch, lambda point, rows: point.values)
     place = {int(seed): j for j, seed in enumerate(seeds)}
     for n, level in enumerate(walked.levels):
         reached = [(i, z) for i in range(len(values)) if (z := walked.latent_at(i, level)) is not None]
@@ -74,7 +74,7 @@ def judge(problem: Problem, walked: Paths, batch: int, what: What, like: Tensor)
             return (problem.changes(point, start) if what == "distances" else _scores(point, start),)
 
         if ends:
-            found = _values(problem, torch.from_numpy(np.stack([z for _, z in ends])).to(like), batch, measure)
+            found = values_at(problem, torch.from_numpy(np.stack([z for _, z in ends])).to(like), batch, measure)
             for row, (changes,) in found.items():
                 values[ends[row][0], n] = changes.cpu().numpy()
     return Judgement(tuple(role.name for role in problem.roles), values / np.array(scale))
@@ -87,7 +87,7 @@ def spread(problem: Problem, batch: int, like: Tensor) -> list[float]:
         WalkError: a feature is not a single number, or has a value at fewer than two samples.
     """
     z = problem.linearisation.generator.sample(SAMPLES, SEED).to(like)
-    found = _values(problem, z, batch, lambda point, rows: point.values)
+    found = values_at(problem, z, batch, lambda point, rows: point.values)
     if len(found) < 2:
         raise WalkError(f"fewer than two of {SAMPLES} samples have all scores: choose other attributes")
     for role, value in zip(problem.roles, found[min(found)], strict=True):
@@ -97,7 +97,7 @@ def spread(problem: Problem, batch: int, like: Tensor) -> list[float]:
     return [float(torch.stack([value.flatten()[0] for value in column]).double().std()) for column in columns]
 
 
-def _values(
+def values_at(
     problem: Problem, latents: Tensor, batch: int, of: Callable[[Point, list[int]], tuple[Tensor, ...]]
 ) -> dict[int, tuple[Tensor, ...]]:
     """Return `of` every row of `latents` at which all features have a value."""

@@ -17,7 +17,7 @@ from eigenwalk_evaluate import tables
 from eigenwalk_evaluate.paths import Paths, value_at
 from eigenwalk_evaluate.plan import Pair
 from eigenwalk_evaluate.plots import pair_png, summary_png
-from eigenwalk_evaluate.summary import Summary
+from eigenwalk_evaluate.summary import Read, Summary
 
 LARGEST = 192
 """Pixels of a picture's longer side on the page."""
@@ -37,7 +37,7 @@ def page(summary: Summary, grid: str) -> str:
 
     source = files("eigenwalk_evaluate").joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    pairs = [pair for pair in summary.plan.pairs if not pair.attributes and summary.of(pair)]
+    pairs = [pair for pair in summary.plan.pairs if pair.is_ordinary and summary.of(pair)]
     return environment.from_string(source).render(
         notes=tables.notes(summary),
         failures=summary.failures,
@@ -48,6 +48,8 @@ def page(summary: Summary, grid: str) -> str:
         said=tables.RATIOS,
         plot=_png(summary_png(summary)) if pairs else None,
         pairs=[_pair(summary, pair) for pair in pairs],
+        reads=[(table, _reads(by)) for table, by in tables.reads_by(summary).items()],
+        said_of_readings=tables.READINGS,
         attributes=[_attributes(name, by) for name, by in tables.edits_by(summary).items()],
         grid=grid,
     )
@@ -87,6 +89,11 @@ def _strip(method: str, walked: Paths, n: int) -> Strip:
         drift = float(value_at(walked.drift[row : row + 1], walked.varied[row : row + 1], level)[0])
         pictures.append((_picture(image) if np.isfinite(drift) else None, f"{100 * drift:.0f} %"))
     return Strip(method, tuple(pictures))
+
+
+def _reads(by_method: dict[str, list[Read]]) -> list[tuple[str, str, tables.Table]]:
+    """Return method, level and table for each method."""
+    return [(m, words.percent(r[0].pair.levels[-1]), tables.reading_table(r)) for m, r in by_method.items()]
 
 
 def _attributes(generator: str, by_method: dict[str, list]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from eigenwalk.objects.build import Used, provenance
 from eigenwalk.objects.compose import build_generator, compose
 from eigenwalk.runs.ready import own_files
 from eigenwalk.runs.recipe import Recipe
-from eigenwalk_evaluate.grid import AttributesEntry, GeneratorEntry, Grid, Methods, PairEntry
+from eigenwalk_evaluate.grid import AttributesEntry, GeneratorEntry, Grid, Methods, PairEntry, ReadingsEntry
 from eigenwalk_evaluate.method import Method, resolve_method
 
 ANY = ("maths/linearise", "maths/problem", "maths/typical", "generator", "feature", "objects/compose", "path")
@@ -32,9 +32,11 @@ SOURCES = {
     "walk": {"eigenwalk": (*ANY, "direction", "walk", "maths/methods"), "eigenwalk_evaluate": ("paths",)},
     "limit": {"eigenwalk": ANY, "eigenwalk_evaluate": ("limit",)},
     "judge": {"eigenwalk": ANY, "eigenwalk_evaluate": ("judge",)},
+    "read": {"eigenwalk": ANY, "eigenwalk_evaluate": ("judge", "reading")},
 }
 """Files by package on which a cell of each kind depends; if one changes, the cell is computed again."""
 LIMIT = "limit"
+Kind = Literal["walk", "lines", "judge", "read", "limit"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Pair:
         scores: features that measure how far each attribute moved.
         move: how far the target moves, in its standard deviations.
         shown: seeds whose pictures are kept.
+        reader: the judge that reads the one varied scalar again; empty for an ordinary pair.
+        table: the heading under which pairs with a reader stand together.
     """
 
     generator: str
@@ -62,6 +66,13 @@ class Pair:
     target: int | None = None
     move: float = 0.0
     shown: int = 0
+    reader: str = ""
+    table: str = ""
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether the pair has a section of its own, neither edited as an attribute nor read again."""
+        return not self.attributes and not self.reader
 
 
 @dataclass(frozen=True)
@@ -69,13 +80,13 @@ class Cell:
     """One thing to compute and save.
 
     Attributes:
-        kind: ``walk`` or ``lines`` of a method, ``judge`` of a walk, or ``limit`` of a pair.
+        kind: ``walk`` or ``lines`` of a method, ``judge`` or ``read`` of a walk, or ``limit`` of a pair.
         identity: everything that its result depends on.
         seeds: of its starts.
         after: the cells whose results it needs.
     """
 
-    kind: Literal["walk", "lines", "judge", "limit"]
+    kind: Kind
     pair: Pair
     method: Method | None
     identity: str
@@ -132,7 +143,7 @@ def plan(grid: Grid, registry: Registry) -> Plan:
         for pair, methods in found:
             terms = compose(pair.recipe.fix, pair.recipe.vary, registry)
             taken = (*used, *(one for term in (*terms.fixed, *terms.varied) for one in term.used))
-            seen = _build_features(pair.scores or pair.judges, registry)
+            seen = _build_features(pair.scores or pair.judges or (pair.reader and [pair.reader]), registry)
             cells += _cells(grid, pair, [resolve_method(one, grid, registry) for one in methods], taken, seen, registry)
             everything += [*taken, *seen]
         pairs += [pair for pair, _ in found]
@@ -149,7 +160,10 @@ def own_code(grid: Grid, registry: Registry) -> list[OwnFile]:
     found: list[OwnFile] = []
     for entry in grid.generators:
         for pair, _ in _pairs(grid, entry, registry):
-            judges = (resolve_sets([], [text], registry)[1][0] for text in (*pair.judges, *pair.scores))
+            judges = (
+                resolve_sets([], [text], registry)[1][0]
+                for text in (*pair.judges, *pair.scores, *filter(None, [pair.reader]))
+            )
             found += own_files(pair.recipe.generator, *pair.recipe.fix, *pair.recipe.vary, *judges)
     return found
 
@@ -159,7 +173,7 @@ def _pairs(grid: Grid, entry: GeneratorEntry, registry: Registry) -> Iterator[tu
     generator = resolve_generator(parse_generator(entry.generator), registry)
     name = entry.name or Recipe.of(generator=generator, vary=["pixels"]).slug().rpartition("-")[0]
 
-    def recipe(pair: PairEntry | AttributesEntry, fix: Sequence[Any], vary: Sequence[Any]) -> Recipe:
+    def recipe(pair: PairEntry | AttributesEntry | ReadingsEntry, fix: Sequence[Any], vary: Sequence[Any]) -> Recipe:
         given = Recipe.of(
             generator=generator,
             fix=fix,
@@ -182,6 +196,16 @@ def _pairs(grid: Grid, entry: GeneratorEntry, registry: Registry) -> Iterator[tu
         found = recipe(pair, pair.fix, pair.vary)
         methods = pair.methods or entry.methods or grid.methods
         yield Pair(name, label, found, grid.levels, judges, shown=grid.shown), methods
+    for read in entry.readings:
+        again = list(zip(canonical(read.features), canonical(read.judges), strict=True))
+        for fix in read.fix:
+            held = f"{', '.join(fix) or 'nothing'} held"
+            for text, reader in again:
+                label, table = f"{held}, {text} read again", f"{name}, {held}"
+                pair = Pair(
+                    name, label, recipe(read, fix, [text]), grid.levels, shown=grid.shown, reader=reader, table=table
+                )
+                yield pair, read.methods or entry.methods or grid.methods
     if edited := entry.attributes:
         features = canonical(edited.features)
         scores = canonical(edited.scores) or features
@@ -209,7 +233,10 @@ def _cells(
             judges = [*pair.judges, *pair.scores]
             judged = _identity("judge", pair, seeds, seen, registry, walk=walk.key, judges=judges)
             cells.append(Cell("judge", pair, method, judged, seeds, (walk,)))
-    if grid.limit and pair.recipe.fix and not pair.attributes:
+        if pair.reader:
+            read = _identity("read", pair, seeds, (*seen, *taken), registry, walk=walk.key, reader=pair.reader)
+            cells.append(Cell("read", pair, method, read, seeds, (walk,)))
+    if grid.limit and pair.recipe.fix and pair.is_ordinary:
         starts = tuple(cell for cell in cells if cell.kind == "walk" and cell.method and not cell.method.several)
         seeds = pair.recipe.seeds[: None if grid.limit is True else grid.limit]
         found = _identity(LIMIT, pair, seeds, taken, registry, starts=[cell.key for cell in starts])
@@ -222,7 +249,7 @@ def _facts(method: Method) -> dict[str, Any]:
 
 
 def _identity(
-    kind: Literal["walk", "lines", "judge", "limit"],
+    kind: Kind,
     pair: Pair,
     seeds: tuple[int, ...],
     used: Iterable[Used],

@@ -60,7 +60,7 @@ def summary_png(summary: Summary, generator: str | None = None, dpi: int = 130) 
 
     Of one `generator`, or of all.
     """
-    pairs = [pair for pair in summary.plan.pairs if not pair.attributes and summary.of(pair)]
+    pairs = [pair for pair in summary.plan.pairs if pair.is_ordinary and summary.of(pair)]
     pairs = [pair for pair in pairs if generator in (None, pair.generator)]
     methods = list(dict.fromkeys(row.method for pair in pairs for row in summary.of(pair)))
     each = 0.16 * len(methods) + 0.35

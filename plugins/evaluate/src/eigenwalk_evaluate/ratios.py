@@ -37,7 +37,7 @@ def ratios(summary: Summary) -> list[Ratios]:
     found = []
     for pair in summary.plan.pairs:
         rows = summary.of(pair)
-        if not rows or pair.attributes or not pair.recipe.fix:
+        if not rows or not pair.is_ordinary or not pair.recipe.fix:
             continue
         first, others = rows[0], rows[1:]
         published = next((row for row in others if row.solver == PUBLISHED), None)

@@ -15,6 +15,7 @@ from eigenwalk_evaluate.judge import Judgement
 from eigenwalk_evaluate.limit import Limit
 from eigenwalk_evaluate.paths import Floats, Paths, drift_at, value_at
 from eigenwalk_evaluate.plan import Cell, Pair, Plan
+from eigenwalk_evaluate.reading import Reading, Verdict, verdict
 from eigenwalk_evaluate.work import Result, best_path
 
 GRID = 20
@@ -106,6 +107,15 @@ class Edit:
 
 
 @dataclass(frozen=True)
+class Read:
+    """What a judge says of one method's paths along one scalar."""
+
+    pair: Pair
+    method: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
 class Summary:
     """All numbers of an evaluation, in the order of its plan, and what failed: cell and reason."""
 
@@ -116,6 +126,7 @@ class Summary:
     pictures: dict[tuple[str, str], list[tuple[str, Paths]]] = field(repr=False)
     failures: tuple[tuple[str, str], ...] = ()
     missing: int = 0
+    reads: tuple[Read, ...] = ()
 
     def of(self, pair: Pair) -> tuple[Row, ...]:
         """Return the rows of a pair."""
@@ -131,14 +142,17 @@ def summarise(plan: Plan, results: Mapping[str, Result], failures: Mapping[str, 
     rows: list[Row] = []
     limits: list[LimitRow] = []
     edits: list[Edit] = []
+    reads: list[Read] = []
     pictures: dict[tuple[str, str], list[tuple[str, Paths]]] = {}
     for pair in plan.pairs:
         cells = [cell for cell in plan.cells if cell.pair == pair]
-        judged = {cell.after[0].key: results.get(cell.key) for cell in cells if cell.kind == "judge"}
+        judged = {cell.after[0].key: results.get(cell.key) for cell in cells if cell.kind in ("judge", "read")}
         walks = [(cell, found) for cell in cells if isinstance(found := results.get(cell.key), Paths)]
         first = _by_seed(walks[0][1], drift_at(walks[0][1], walks[0][1].levels[-1])) if walks else {}
         for cell, walked in walks:
             said = judged.get(cell.key)
+            if isinstance(said, Reading):
+                reads += [Read(pair, label, verdict(said, walked, chosen)) for label, chosen in _choices(cell, walked)]
             said = said if isinstance(said, Judgement) else None
             rows += [_row(cell, walked, said, label, chosen, first) for label, chosen in _choices(cell, walked)]
             if pair.attributes and said:
@@ -153,7 +167,7 @@ def summarise(plan: Plan, results: Mapping[str, Result], failures: Mapping[str, 
         ]
     failed = tuple((cell.label, failures[cell.key]) for cell in plan.cells if cell.key in failures)
     missing = sum(cell.key not in results and cell.key not in failures for cell in plan.cells)
-    return Summary(plan, tuple(rows), tuple(limits), tuple(edits), pictures, failed, missing)
+    return Summary(plan, tuple(rows), tuple(limits), tuple(edits), pictures, failed, missing, tuple(reads))
 
 
 def _choices(cell: Cell, walked: Paths) -> list[tuple[str, NDArray[np.int64]]]:

@@ -11,7 +11,7 @@ from eigenwalk.runs.outputs import words
 from eigenwalk_evaluate.estimate import Estimate
 from eigenwalk_evaluate.plan import Pair
 from eigenwalk_evaluate.ratios import ratios
-from eigenwalk_evaluate.summary import Edit, Summary
+from eigenwalk_evaluate.summary import Edit, Read, Summary
 
 Table = tuple[list[str], list[list[str]]]
 """Headings, and rows of text."""
@@ -19,6 +19,15 @@ RATIOS = (
     "The first method's drift over that of others at the last level, on the starts where both get there: below 1 it "
     "holds better. The best straight method is the one with the least drift of all that go straight, pair by pair; of "
     "those that prefer no direction the best direction of each start, chosen by the drift itself."
+)
+
+READINGS = (
+    "Each scalar varies by itself, and a judge that no method saw reads the same in the same images. Slope: the "
+    "judge's change over the reported one, each in its own typical distance, where a path reaches the last level or "
+    "ends; by nature: the same between random samples. Wrong sense: paths (in %) whose judge moved the other way; "
+    "fooled: by less than half of what was reported. Pixels: RMS change of the image for a typical distance of the "
+    "reading. Paths there: of those whose start leaves room, so that the level ahead lies among the middle 98 % of "
+    "samples. Paths that reported less than 10 % are not judged."
 )
 
 
@@ -90,8 +99,8 @@ def judge_table(summary: Summary, pair: Pair) -> Table:
 
 def overview(summary: Summary) -> Table:
     """Return drift at the last level: a row for every pair, a column for every method and for the limit."""
-    pairs = [pair for pair in summary.plan.pairs if not pair.attributes and summary.of(pair)]
-    methods = list(dict.fromkeys(row.method for row in summary.rows if not row.pair.attributes))
+    pairs = [pair for pair in summary.plan.pairs if pair.is_ordinary and summary.of(pair)]
+    methods = list(dict.fromkeys(row.method for row in summary.rows if row.pair.is_ordinary))
     body = []
     for pair in pairs:
         at = {row.method: percent(row.drift[-1].mean) for row in summary.of(pair)}
@@ -130,7 +139,7 @@ def _ratio(value: float) -> str:
 
 def by_method(summary: Summary) -> Table:
     """Return a row for every method: mean drift at the last level over pairs that reach it, the rest over all pairs."""
-    rows = [row for row in summary.rows if not row.pair.attributes]
+    rows = [row for row in summary.rows if row.pair.is_ordinary]
     body = []
     for method in dict.fromkeys(row.method for row in rows):
         mine = [row for row in rows if row.method == method]
@@ -176,6 +185,40 @@ def edits_by(summary: Summary) -> dict[str, dict[str, list[Edit]]]:
     return found
 
 
+def reads_by(summary: Summary) -> dict[str, dict[str, list[Read]]]:
+    """Group what judges said by table, then by method."""
+    found: dict[str, dict[str, list[Read]]] = {}
+    for read in summary.reads:
+        found.setdefault(read.pair.table, {}).setdefault(read.method, []).append(read)
+    return found
+
+
+def reading_table(reads: Sequence[Read]) -> Table:
+    """Return how the judge of each varied scalar follows it: a row for every scalar, then the mean and the worst."""
+    head = ["varied", "slope", "by nature", "wrong sense", "fooled", "pixels", "paths there", "paths judged"]
+    body = [
+        [
+            str(read.pair.recipe.vary[0]),
+            _ratio(read.verdict.slope),
+            _ratio(read.verdict.natural),
+            percent(read.verdict.wrong),
+            percent(read.verdict.fooled),
+            f"{read.verdict.pixels:.3f}",
+            f"{percent(read.verdict.arrived)} of {read.verdict.room}",
+            str(read.verdict.counted),
+        ]
+        for read in reads
+    ]
+    for name, worst in (("mean", None), ("worst", (min, min, max, max, min, min))):
+        figures = []
+        for n, which in enumerate(("slope", "natural", "wrong", "fooled", "pixels", "arrived")):
+            values = [v for read in reads if math.isfinite(v := getattr(read.verdict, which))]
+            figures.append((worst[n](values) if worst else sum(values) / len(values)) if values else math.nan)
+        shares = [_ratio(figures[0]), _ratio(figures[1]), percent(figures[2]), percent(figures[3])]
+        body.append([name, *shares, f"{figures[4]:.3f}", percent(figures[5]), ""])
+    return head, body
+
+
 def markdown(
     summary: Summary, overviews: Sequence[tuple[str, str]], plots: Mapping[tuple[str, str], str] | None = None
 ) -> str:
@@ -195,7 +238,7 @@ def markdown(
         out += ["## Drift against others", "", RATIOS, "", *_lines(head, body), ""]
     for pair in summary.plan.pairs:
         rows = summary.of(pair)
-        if rows and not pair.attributes:
+        if rows and pair.is_ordinary:
             out += [f"## {pair.generator}: {pair.name}", "", *_sets_line(pair), ""]
             if plot := plots.get((pair.generator, pair.name)):
                 out += [f"![{pair.name}: drift against varied change]({plot})", ""]
@@ -204,6 +247,11 @@ def markdown(
             if body:
                 out += [f"Judged by features that no method saw, at {words.percent(pair.levels[-1])} varied:", ""]
                 out += [*_lines(head, body), ""]
+    for table, reads in reads_by(summary).items():
+        out += [f"## {table}: scalars, read again", "", READINGS, ""]
+        for method, found in reads.items():
+            out += [f"{method}, up to {words.percent(found[0].pair.levels[-1])} varied:", ""]
+            out += [*_lines(*reading_table(found)), ""]
     for generator, methods in edits_by(summary).items():
         every = [edit for edits in methods.values() for edit in edits]
         out += [f"## {generator}: attributes edited one by one", "", _move_note(every[0]), ""]
@@ -247,7 +295,7 @@ def cells_csv(summary: Summary) -> str:
     head = ["generator", "pair", "method", "seeds", "paths", *(part for name in wide for part in _parts(name))]
     writer.writerow([*head, "passes a path", "passes a waypoint", "seconds a path", "outside", "waypoints", "endings"])
     for row in summary.rows:
-        if row.pair.attributes:
+        if not row.pair.is_ordinary:
             continue
         values = [one for pair in zip(row.drift, row.arrived, strict=True) for one in pair]
         values += [row.area, row.against, *((row.judges.get(name) or (Estimate(),))[-1] for name in judges)]

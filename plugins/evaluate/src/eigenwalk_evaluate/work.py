@@ -17,13 +17,14 @@ from eigenwalk_evaluate.limit import Limit, limit
 from eigenwalk_evaluate.lines import lines
 from eigenwalk_evaluate.paths import Paths, clock, drift_at
 from eigenwalk_evaluate.plan import Cell, Pair
+from eigenwalk_evaluate.reading import Reading, read
 from eigenwalk_evaluate.runs import Runs
 
 SAMPLE_ROWS = 16
 """Samples measured at once for their standard deviation; few enough for any memory that holds a walk."""
 JUST = 1 + 1e-6
 """Factor on the last level, so that rounding ends no path before it."""
-Result = Paths | Judgement | Limit
+Result = Paths | Judgement | Reading | Limit
 Advance = Callable[[float], object]
 """Takes the share of a cell that is done."""
 
@@ -37,6 +38,9 @@ def compute_cell(cell: Cell, after: Sequence[Result], runs: Runs, advance: Advan
     if cell.kind == "judge":
         assert isinstance(after[0], Paths)
         return _judge(cell.pair, after[0], runs)
+    if cell.kind == "read":
+        assert isinstance(after[0], Paths)
+        return _read(cell.pair, after[0], runs)
     if cell.kind == "limit":
         walks = [one for one in after if isinstance(one, Paths)]
         return _limit(cell, walks, runs)
@@ -107,12 +111,22 @@ def _forward_only(run: api.Run):
 
 def _judge(pair: Pair, walked: Paths, runs: Runs) -> Judgement:
     """Return the judges' values where paths reach the last level."""
-    judges = pair.scores or pair.judges
-    where = {key: getattr(pair.recipe, key) for key in ("generator", "seeds", "device", "memory")}
-    run = runs.of(Recipe.of(vary=judges, **where))
+    run = _run_of(pair, pair.scores or pair.judges, runs)
     last = replace(walked, levels=walked.levels[-1:])
     what = "scores" if pair.scores else "distances"
     return judge(_forward_only(run), last, run.recipe.batch or 1, what, _like(run))
+
+
+def _read(pair: Pair, walked: Paths, runs: Runs) -> Reading:
+    """Return the varied scalar and its judge at every waypoint."""
+    run = _run_of(pair, (walked.roles[-1].name, pair.reader), runs)
+    return read(_forward_only(run), walked, run.recipe.batch or 1, _like(run))
+
+
+def _run_of(pair: Pair, features: Sequence[str], runs: Runs) -> api.Run:
+    """Return a run of the pair's generator that measures `features`."""
+    where = {key: getattr(pair.recipe, key) for key in ("generator", "seeds", "device", "memory")}
+    return runs.of(Recipe.of(vary=features, **where))
 
 
 def _limit(cell: Cell, walks: Sequence[Paths], runs: Runs) -> Limit:
