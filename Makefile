@@ -1,5 +1,5 @@
 # make demo    pictures of a walk by name, in runs/demo
-# make test    units, conformance kit and command line; ARGS="-k expression" runs some of them
+# make test    units, conformance kit and command line, two at a time (JOBS=4: four); ARGS="-k expression" runs some
 # make test-docs     every command of the guides, the site, the pictures of the catalogue
 # make test-hostile  the slow tests of files and plugins made to do harm
 # make test-oldest   make test with the oldest versions that the packages allow, in .venv-oldest
@@ -12,6 +12,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+JOBS ?= $(if $(ARGS),0,2)
 VERSION ?=
 GENERATOR ?= rooms
 VENV := .venv
@@ -26,7 +27,7 @@ demo: $(INSTALLED)
 	@echo "The pictures are in runs/demo: strip.png, the film beside it, and report.html with all of it."
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 test-docs: $(INSTALLED)
 	$(BIN)/python -m pytest -m docs $(ARGS)
@@ -36,7 +37,7 @@ test-hostile: $(INSTALLED)
 
 test-oldest: $(INSTALLED)
 	$(BIN)/python tools/oldest.py .venv-oldest
-	.venv-oldest/bin/python -m pytest $(ARGS)
+	.venv-oldest/bin/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

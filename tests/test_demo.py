@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from eigenwalk.path import Path as WalkedPath
+
+pytestmark = pytest.mark.docs  # it walks as a guide does
 
 ROOT = Path(__file__).parents[1]
 

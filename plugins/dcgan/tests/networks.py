@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,6 +149,11 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 
 def network(name: str) -> nn.Module:
     """The network, its weights random and of ordinary size, its norms with the statistics of their inputs."""
+    return copy.deepcopy(_settled(name))
+
+
+@functools.cache
+def _settled(name: str) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         net = NETWORKS[name]()

@@ -72,6 +72,7 @@ class Pass:
 
     Attributes:
         widths: coordinates of the latent, and of the one-hot behind it.
+        built: the modules of a layer, by all that they depend on: building them takes longer than running them.
     """
 
     net: Blueprint
@@ -79,6 +80,7 @@ class Pass:
     widths: tuple[int, int]
     floor: float
     noise: float
+    built: dict[tuple[object, ...], list[nn.Module]] = field(default_factory=dict)
 
     @torch.no_grad()
     def search(self, open_: Mapping[int, list[Sizing]], variants: Sequence[Choices]) -> list[Trial]:
@@ -123,7 +125,7 @@ class Pass:
 
         Of a convolution right before the norm, a `few` channels show these as well.
         """
-        modules = [module for at in segment for module in self.net.modules(at, trial.choices, trial.sizings)]
+        modules = [module for at in segment for module in self._modules(at, trial)]
         *before, norm = modules
         assert isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d))
         few = few if isinstance(before[-1], CONVOLUTIONS) and norm.num_features > (few or math.inf) else None
@@ -145,6 +147,17 @@ class Pass:
                 x = F.batch_norm(x, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
             known[key] = (x if few is None else trial.x, residuals)
         return known[key]
+
+    def _modules(self, at: int, trial: Trial) -> list[nn.Module]:
+        """The modules of layer `at`, built once for each way to build them."""
+        choices = trial.choices
+        activated = self.net.is_activated(at, choices, trial.sizings)
+        key: tuple[object, ...] = (at, trial.sizings.get(at), choices.upsample)
+        key += (choices.activation, choices.slope) if activated else ()
+        key += (choices.eps, choices.norm, choices.groups) if self.net.layers[at].kind == "norm" else ()
+        if key not in self.built:
+            self.built[key] = self.net.modules(at, choices, trial.sizings)
+        return self.built[key]
 
     def _entered(self, kind: str) -> Tensor:
         """What the first layer was given in training: latents, with classes at random behind them."""
