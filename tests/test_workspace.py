@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from eigenwalk.names.index import shipped_index
+from eigenwalk.names.index import TABLES, shipped_index
 from eigenwalk.names.registry import Registry
 
 ROOT = Path(__file__).parents[1]
@@ -75,17 +75,18 @@ def test_packages_agree(name):
 
 
 def test_the_index_says_what_the_specs_say():
-    index = tomllib.loads((ROOT / "registry.toml").read_text(encoding="utf-8"))
-    registry = Registry.discover()
+    registry, index = Registry.discover(), shipped_index()
     ours = {project["project"]["name"] for project in PROJECTS.values()}
-    offered = {offer.name: offer for offer in registry.features if offer.distribution in ours}
-    assert set(offered) == {name for name, row in index["features"].items() if row["distribution"] in ours}
-    for name, offer in offered.items():
-        row = index["features"][name]
-        assert (offer.distribution, offer.spec.kind, offer.spec.unit) == (row["distribution"], row["kind"], row["unit"])
-    for table, offers in (("generators", registry.generators), ("directions", registry.directions)):
-        rows = {name: row["distribution"] for name, row in index[table].items() if row["distribution"] in ours}
-        assert {offer.name: offer.distribution for offer in offers if offer.distribution in ours} == rows
+    assert {entry.distribution for _, entry in index.entries()} <= ours
+    for table in TABLES:
+        offers = {offer.name: offer for offer in getattr(registry, table) if offer.distribution in ours}
+        rows = getattr(index, table)
+        assert set(offers) == set(rows)
+        for name, offer in offers.items():
+            entry, spec = rows[name], offer.spec
+            listed = (entry.distribution, entry.summary, entry.api, entry.kind, entry.unit, entry.checked)
+            said = (spec.summary, getattr(spec, "api", 1), getattr(spec, "kind", ""), getattr(spec, "unit", ""))
+            assert listed == (offer.distribution, *said, offer.version)
 
 
 def test_each_row_of_the_index_names_the_folder_of_its_package():

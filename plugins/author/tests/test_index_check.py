@@ -1,4 +1,3 @@
-# ruff: noqa: F811
 """``eigenwalk index check``: what it finds in a file, and in packages that it installs."""
 
 from __future__ import annotations
@@ -9,8 +8,75 @@ from pathlib import Path
 
 import pytest
 
+from eigenwalk.names import index
+from eigenwalk.names.methods import METHODS
 from eigenwalk_author import index_probe, probe
-from test_index import cache, own, row, run  # noqa: F401
+from eigenwalk_author.schema import RESERVED, check_index
+from index_rows import row, run
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    return tmp_path / "index.toml"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EIGENWALK_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_the_shipped_index_is_well():
+    assert check_index(index.SHIPPED) == []
+    assert all(entry.findings is not None and entry.checked for _, entry in index.shipped_index().entries())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (row(summary=None, api=None), "line 1: features.hair: it lacks summary, api"),
+        (row(finding="[]", findings=None), "finding is no field of features; did you mean findings?"),
+        (row(distribution='"eigenwalk"'), "distribution is the core itself"),
+        (row(distribution='"has spaces"'), "distribution must be the name of a distribution"),
+        (row(distribution='"--index-url=https://example.org"'), "distribution must be the name of a distribution"),
+        (row("'Index check'", "commands", kind=None, unit=None), "must be one word, or a group"),
+        (row(licence='"Apache 2"'), "licence must be an SPDX expression"),
+        (row(licence='"mit"'), "licence is written 'MIT' in SPDX"),
+        (row(weights_licence='"unknown"'), "weights_licence must name the licence of the weights"),
+        (row(homepage='"example.org"'), "homepage must be the https:// address"),
+        (row(homepage='"plugins/hair"'), "homepage must be the https:// address"),
+        (row(kind='"projector"'), "kind input should be 'feature' or 'projection'"),
+        (row(api="0"), "api input should be greater than or equal to 1"),
+        (row(api='"1"'), "api input should be a valid integer"),
+        (row(checked='"one"'), "checked must be the version that was checked"),
+        (row(checked_on="2999-01-31"), "checked_on lies in the future"),
+        (row(findings='""'), "findings input should be a valid list"),
+        (row("open"), "is a name of the core"),
+        (row('"not a name"'), "must be dotted words"),
+        (row("hair") + row("hair", "directions", kind=None, unit=None), "stands beside features.hair"),
+        (row("hair_x") + row("hairX"), "can hardly be told from features.hair_x"),
+        (row("mask"), "shadows feature mask of eigenwalk-masks in the shipped index"),
+        (row("rooms"), "shadows generator rooms of eigenwalk-miniatures"),
+        (row(distribution='"eigenwalk-maskz"'), "can be taken for 'eigenwalk-masks'"),
+        (row() + row("beard", distribution='"Acme_Hair"'), "written in several ways: Acme_Hair, acme-hair"),
+        ("[plugins.hair]\n", "table [plugins] is none of features, generators, directions, commands"),
+        ("features = 3\n", "must be a table of rows"),
+    ],
+)
+def test_what_is_wrong_with_an_index_is_found_with_its_line(own, text, expected):
+    own.write_text(text)
+    found = [str(one) for one in check_index(own, [index.shipped_index()])]
+    assert any(expected in one for one in found), found
+
+
+def test_a_row_that_is_well_is_found_well(own):
+    command = row("hair", "commands", kind=None, unit=None)  # a command may be called as a feature is
+    own.write_text(row() + row("other", "generators", kind=None, unit=None, reads='[".xyz files"]') + command)
+    assert check_index(own, [index.shipped_index()]) == []
+
+
+def test_names_of_the_core_are_reserved():
+    assert set(METHODS) <= set(RESERVED)
 
 
 def test_the_command_exits_with_what_it_found(own, cache, capsys):

@@ -10,7 +10,7 @@ from typing import Any
 import tomli_w
 
 from eigenwalk.names.index import shipped_index
-from eigenwalk.names.schema import check_index
+from eigenwalk_author.schema import check_index
 from eigenwalk_author.trial import Answer
 from eigenwalk_author.wheel import Wheel
 

@@ -51,7 +51,7 @@ def check(
 
 def _print_faults(out: Console, place: Path) -> int:
     """Print what is wrong with the index at `place`, and return how much that is."""
-    from eigenwalk.names.schema import check_index
+    from eigenwalk_author.schema import check_index
 
     others = [] if place.resolve() == indexes.SHIPPED.resolve() else [indexes.shipped_index()]
     found = check_index(place, others)

@@ -15,7 +15,7 @@ from eigenwalk.errors import InputError
 from eigenwalk.names.index import normal_name
 from eigenwalk.names.near import nearest
 from eigenwalk.names.registry import Registry
-from eigenwalk.names.schema import NAME, RESERVED
+from eigenwalk_author.schema import NAME, RESERVED
 
 PREFIX = "eigenwalk-"
 DISTRIBUTION = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
