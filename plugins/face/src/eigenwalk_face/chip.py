@@ -15,13 +15,11 @@ torch.Size([1, 3, 150, 150])
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from eigenwalk.shapes import Images
-from eigenwalk_face.crop import Crop
+from eigenwalk_face.turned import TurnedCrop
 
 FFHQ_SQUARE = (0.274, 0.376, 0.462)
 """Left, top and side of dlib's unit square in shares of an image that is aligned as FFHQ's are: the mean over 40 such
@@ -31,12 +29,11 @@ EYES_AND_MOUTH = ((0.220, 0.202), (0.759, 0.202), (0.242, 0.777), (0.736, 0.777)
 and their mirror images."""
 
 
-class Chip:
+class Chip(TurnedCrop):
     """The chip of one face in each of `images`, with MTCNN's `points` ``(batch, 5, 2)`` in pixels: ``size x size``.
 
     The unit square follows from eyes and mouth by least squares among similarities. The tip of the nose, which moves
-    as a head turns, is left out. A `Crop` with the chip's pixels, upright in the image, is then turned bilinearly, so
-    that a face without a tilt is interpolated once. Beyond the image the chip is black, as dlib's.
+    as a head turns, is left out. Beyond the image the chip is black, as dlib's.
     """
 
     def __init__(self, points: Tensor, images: Images, size: int, padding: float):
@@ -46,35 +43,7 @@ class Chip:
         # q = a p + b, in complex numbers: a's modulus is pixels of the image a pixel of the chip, its argument the tilt
         a = (from_middle.conj() * q).sum(1) / from_middle.abs().square().sum()
         middle = q.mean(1) + a * (complex(size, size) / 2 - p.mean())
-        self.spans = a.abs() * size
-        """Sides of the chips ``(batch,)``, in pixels of the image."""
-        turn = a / a.abs().clamp(min=1e-12)
-        n = size + 2 * math.ceil(float((turn.real.abs() + turn.imag.abs() - 1).max()) * size / 2)
-        half = a.abs() * n / 2
-        boxes = torch.stack([middle.real - half, middle.imag - half, middle.real + half, middle.imag + half], 1)
-        self.crop = Crop(boxes, images, n)
-        self.index, self.weight = (one.to(images.device) for one in turned(turn, size, n))
-        self.size = size
-
-    def __call__(self, images: Images) -> Images:
-        """Cut images ``(batch, 3, height, width)`` to ``(batch, 3, size, size)``."""
-        pixels = self.crop(images).flatten(2)[:, :, None].expand(-1, -1, 4, -1)
-        around = pixels.gather(3, self.index[:, None].expand(-1, 3, -1, -1))
-        return (around * self.weight.to(images)[:, None]).sum(2).unflatten(2, (self.size, self.size))
-
-
-def turned(turn: Tensor, size: int, n: int) -> tuple[Tensor, Tensor]:
-    """Return index and weight ``(batch, 4, size²)`` of the pixels, of ``n²``, around each pixel of a turned square.
-
-    `turn` ``(batch,)`` are unit complex numbers; the square of ``size²`` pixels lies in the middle.
-    """
-    along = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
-    where = turn[:, None] * torch.complex(along.expand(size, -1), along[:, None].expand(-1, size)).flatten()
-    x, y = (where.real + (n - 1) / 2).clamp(0, n - 1), (where.imag + (n - 1) / 2).clamp(0, n - 1)
-    left, top = x.floor().clamp(max=n - 2), y.floor().clamp(max=n - 2)
-    index = [(top + j) * n + left + i for j in (0, 1) for i in (0, 1)]
-    weight = [(1 - (x - left - i).abs()) * (1 - (y - top - j).abs()) for j in (0, 1) for i in (0, 1)]
-    return torch.stack(index, 1).long(), torch.stack(weight, 1)
+        super().__init__(torch.view_as_real(middle), a.abs() * size, a.angle(), images, size)
 
 
 def ffhq_chip(padding: float) -> tuple[float, float, float, float]:

@@ -10,20 +10,20 @@ origin is the middle between the eyes and whose first unit vector leads from one
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from eigenwalk.errors import OptionError, Undefined
-from eigenwalk.feature import Feature, check_box, move_like, promote_half
+from eigenwalk.feature import Feature, move_like, promote_half
 from eigenwalk.shapes import Distances, Images, Values
 from eigenwalk.store import find
-from eigenwalk_face.crop import Crop
 from eigenwalk_face.detector import Detector
-from eigenwalk_landmarks.models import Fan, FivePoints, Model
-from eigenwalk_landmarks.plugin import FAN
+from eigenwalk_face.faces import FFHQ_FACE, fixed_box
+from eigenwalk_landmarks.models import FaceMesh, Fan, FivePoints, Model
+from eigenwalk_landmarks.plugin import FAN, MESH
 
 MIN_EYES = 0.02
 """Smallest distance between the eyes, as a share of the crop's side, that can serve as a unit."""
@@ -96,17 +96,18 @@ class FrozenLandmarks(Feature):
             self.memories, self.remembered = 1, (faces.to(images.device),)
         height, width = images.shape[-2:]
         self.short = min(height, width)
-        self.crop = Crop(self.model.region(faces * torch.tensor([width, height] * 2)), images, self.model.size)
         exact = promote_half(images)
         move_like(self.model.network, exact)
+        self.crop = self.model.crop(faces * torch.tensor([width, height] * 2), exact)
         crops = self.crop(exact)
+        if absent := self.model.absent(crops):
+            raise Undefined("landmarks: the network sees no face where it looks; say where it is, box=", rows=absent)
         self.windows = self.model.windows(crops)
-        between = self._eyes(self.model.points(crops, self.windows))
-        flat = (between.norm(dim=1) < MIN_EYES).nonzero().flatten().tolist()
+        points = self.model.points(crops, self.windows)
+        flat = (self._between(points) < MIN_EYES).nonzero().flatten().tolist()
         if flat:
             raise Undefined("landmarks: the eyes coincide: is it a face, seen from the front?", rows=tuple(flat))
-        side = (self.crop.boxes[:, 2] - self.crop.boxes[:, 0]) / self.short
-        self.eyes = between.norm(dim=1) * side.to(between)
+        self.eyes = self._between(self.crop.outward(points)) / self.short
         """The distance between the eyes where frozen, ``(batch,)``, in shares of the image's shorter side."""
 
     def __call__(self, images: Images) -> Values:
@@ -138,11 +139,12 @@ class FrozenLandmarks(Feature):
         """The middle ``(batch, 2)`` of either eye."""
         eyes = self.model.groups["eyes"]
         half = len(eyes) // 2
-        return points[:, eyes[0] : eyes[half]].mean(1), points[:, eyes[half] : eyes[-1] + 1].mean(1)
+        return points[:, list(eyes[:half])].mean(1), points[:, list(eyes[half:])].mean(1)
 
-    def _eyes(self, points: Tensor) -> Tensor:
+    def _between(self, points: Tensor) -> Tensor:
+        """The distance ``(batch,)`` between the middles of the eyes."""
         left, right = self._centres(points)
-        return right - left
+        return (right - left).norm(dim=1)
 
 
 def bookstein(points: Tensor, left: Tensor, right: Tensor) -> Tensor:
@@ -156,39 +158,45 @@ def bookstein(points: Tensor, left: Tensor, right: Tensor) -> Tensor:
     return torch.stack([along, across], 2) / base.square().sum(2, keepdim=True)
 
 
+OPENED = {"fan": (Fan, FAN), "mesh": (FaceMesh, MESH)}
+"""Models that need a file."""
+MODELS: Mapping[str, type[Model]] = {"mtcnn": FivePoints} | {name: kind for name, (kind, _) in OPENED.items()}
+
+
 def landmarks(
     points: Sequence[str] | str | None = None,
     aligned: bool = False,
     model: str = "mtcnn",
     file: str | None = None,
-    box: Sequence[float] | None = None,
+    box: Sequence[float] | str | None = None,
     least: float = 0.7,
 ) -> Landmarks:
-    """Open the landmarks of the named groups of `points`, or of all groups, as `model` places them.
+    """Open the landmarks of the named groups of `points`, or all landmarks, as `model` places them.
 
     Raises:
         OptionError: the model has no such group, alignment leaves nothing of the points, the box is empty, or a number
             is out of range.
-        WeightsError: FAN's weights are not in the store, or the file's tensors do not fit.
-        FileError: the file is missing or no state dict.
+        WeightsError: the weights are not in the store, or the file's tensors do not fit.
+        FileError: the file is missing or holds another network.
         PluginError: face-alignment is not installed.
     """
-    if not 0 < least < 1:
-        raise OptionError(f"least must be a probability between 0 and 1, got {least}")
-    if file is not None and model != "fan":
-        raise OptionError("file= holds a state dict of FAN: say landmarks(model=fan, file=…)")
-    known = (FivePoints if model == "mtcnn" else Fan).groups
-    groups = tuple(known) if points is None else (points,) if isinstance(points, str) else tuple(points)
+    if file is not None and model == "mtcnn":
+        raise OptionError("model=mtcnn has no file: say landmarks(model=fan, file=…) or landmarks(model=mesh, file=…)")
+    kind = MODELS[model]
+    known = kind.groups
+    groups = kind.default if points is None else (points,) if isinstance(points, str) else tuple(points)
     unknown = [group for group in groups if group not in known]
     if unknown or not groups or len(set(groups)) < len(groups):
-        more = " (model=fan has brows and jaw)" if model == "mtcnn" and set(unknown) <= set(Fan.groups) else ""
+        others = [name for name, other in MODELS.items() if unknown and unknown[0] in other.groups]
+        more = f" (model={' or model='.join(others)} has it)" if others else ""
         wrong = f"has no {unknown[0]!r}{more}" if unknown else f"takes each group once, got {groups}"
         raise OptionError(f"landmarks(model={model}) {wrong}; points: {', '.join(known)}")
     if aligned and model == "mtcnn" and groups == ("eyes",):
         raise OptionError("aligned=true puts both eyes of model=mtcnn at fixed places: take more points")
-    place = None if box is None else check_box(box)
+    place = fixed_box(box, FFHQ_FACE)
     if model == "mtcnn":
         network: Model = FivePoints()
     else:
-        network = Fan(find(FAN, "landmarks(model=fan)") if file is None else Path(file).expanduser())
+        opened, published = OPENED[model]
+        network = opened(find(published, f"landmarks(model={model})") if file is None else Path(file).expanduser())
     return Landmarks(network, groups, aligned, None if place else Detector(least), place)

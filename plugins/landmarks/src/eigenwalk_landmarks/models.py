@@ -1,10 +1,10 @@
-"""Networks that place landmarks in the crop of a face: MTCNN's last network, and FAN."""
+"""Networks that place landmarks in the crop of a face: MTCNN's last network, FAN, and MediaPipe's face mesh."""
 
 from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -14,6 +14,10 @@ from torch import Tensor
 from eigenwalk.checkpoint import into, state_dict
 from eigenwalk.errors import PluginError
 from eigenwalk.shapes import Images
+from eigenwalk_face import mesh
+from eigenwalk_face.crop import Crop
+from eigenwalk_face.parts import PARTS
+from eigenwalk_face.turned import TurnedCrop
 
 
 class Model(ABC):
@@ -22,18 +26,24 @@ class Model(ABC):
     Attributes:
         size: side of the crop that it takes, in pixels.
         groups: the indices of each named group of points; ``eyes`` lists one eye first, then the other.
+        default: the groups that are taken where none is named.
     """
 
     size: int
-    groups: Mapping[str, range]
+    groups: Mapping[str, Sequence[int]]
+    default: tuple[str, ...]
     count: int
 
     def __init__(self, network: torch.nn.Module):
         self.network = network.eval().requires_grad_(False)
 
     @abstractmethod
-    def region(self, faces: Tensor) -> Tensor:
-        """The squares ``(batch, 4)`` to crop for the boxes `faces` ``(batch, 4)``, both in pixels."""
+    def crop(self, faces: Tensor, images: Images) -> Crop | TurnedCrop:
+        """The crops that it takes of `images`, for the boxes `faces` ``(batch, 4)`` in pixels."""
+
+    def absent(self, crops: Images) -> tuple[int, ...]:
+        """The rows of `crops` of which the network itself says that they show no face; most say nothing."""
+        return ()
 
     def windows(self, crops: Images) -> Tensor | None:
         """Where in `crops` ``(batch, 3, size, size)`` points are searched from now on; None: anywhere."""
@@ -53,17 +63,18 @@ class FivePoints(Model):
     """
 
     size, count = 48, 5
-    groups: Mapping[str, range] = {"eyes": range(2), "nose": range(2, 3), "mouth": range(3, 5)}
+    groups: Mapping[str, Sequence[int]] = {"eyes": range(2), "nose": range(2, 3), "mouth": range(3, 5)}
+    default = tuple(groups)
 
     def __init__(self):
         with torch.random.fork_rng(devices=[]):  # the network draws the weights that its file replaces
             network = ONet()
         super().__init__(network)
 
-    def region(self, faces: Tensor) -> Tensor:
+    def crop(self, faces: Tensor, images: Images) -> Crop:
         """Squares about the boxes' middles with their longer sides, as MTCNN makes them."""
         middle, side = (faces[:, :2] + faces[:, 2:]) / 2, (faces[:, 2:] - faces[:, :2]).amax(1, keepdim=True)
-        return torch.cat([middle - side / 2, middle + side / 2], 1)
+        return Crop(torch.cat([middle - side / 2, middle + side / 2], 1), images, self.size)
 
     def points(self, crops: Images, windows: Tensor | None) -> Tensor:
         """The five points (x, y) ``(batch, 5, 2)``, in shares of `crops`."""
@@ -80,13 +91,14 @@ class Fan(Model):
     """
 
     size, count = 256, 68
-    groups: Mapping[str, range] = {
+    groups: Mapping[str, Sequence[int]] = {
         "eyes": range(36, 48),
         "nose": range(27, 36),
         "mouth": range(48, 68),
         "brows": range(17, 27),
         "jaw": range(17),
     }
+    default = tuple(groups)
     cells = 64
     reach = 3
     """Cells of the heat map by which a window extends each way: three standard deviations."""
@@ -94,12 +106,12 @@ class Fan(Model):
     def __init__(self, path: Path):
         super().__init__(into(fan(), state_dict(path), str(path)))
 
-    def region(self, faces: Tensor) -> Tensor:
+    def crop(self, faces: Tensor, images: Images) -> Crop:
         """The squares that face-alignment crops: 200 (w + h) / 195 pixels wide, centred 0.12 h above the boxes."""
         w, h = (faces[:, 2:] - faces[:, :2]).unbind(1)
         middle = (faces[:, :2] + faces[:, 2:]) / 2 - torch.stack([torch.zeros_like(h), 0.12 * h], 1)
         side = (200 / 195 * (w + h))[:, None]
-        return torch.cat([middle - side / 2, middle + side / 2], 1)
+        return Crop(torch.cat([middle - side / 2, middle + side / 2], 1), images, self.size)
 
     def windows(self, crops: Images) -> Tensor:
         """The cells ``(batch, 68, 49)`` of the flattened heat maps around their highest cells."""
@@ -121,6 +133,34 @@ class Fan(Model):
     def heat(self, crops: Images) -> Tensor:
         """The last stack's heat maps ``(batch, 68, 64, 64)``."""
         return self.network(crops)[-1]
+
+
+class FaceMesh(Model):
+    """MediaPipe's 468 points, of which the groups are outlines of the parts of a face."""
+
+    count = mesh.COUNT
+    groups: Mapping[str, Sequence[int]] = {
+        **{name: [i for polygon in (*part.filled, *part.cut) for i in polygon] for name, part in PARTS.items()},
+        "all": range(mesh.COUNT),
+    }
+    default = ("all",)
+
+    def __init__(self, path: Path):
+        self.mesh = mesh.Mesh(path)
+        self.size = self.mesh.size
+        super().__init__(self.mesh.network)
+
+    def crop(self, faces: Tensor, images: Images) -> TurnedCrop:
+        """Squares around a first mesh, turned by the face's tilt."""
+        return self.mesh.crop(faces, images)
+
+    def absent(self, crops: Images) -> tuple[int, ...]:
+        """The rows of `crops` that the network takes for no face."""
+        return self.mesh.absent(crops)
+
+    def points(self, crops: Images, windows: Tensor | None) -> Tensor:
+        """The 468 points (x, y) ``(batch, 468, 2)``, in shares of `crops`."""
+        return self.mesh.points(crops)
 
 
 def fan() -> torch.nn.Module:
