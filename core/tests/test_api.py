@@ -65,7 +65,7 @@ def short(paths: tuple[Path, ...], steps: int = 2) -> None:
 
 @pytest.mark.parametrize("solver", ["outward", "davidson", "dense", "nullspace"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_names(folder, registry, solver, dtype):
+def test_a_walk_starts_from_names(folder, registry, solver, dtype):
     paths = eigenwalk.run(
         "./my_generator.py:build",
         fix=["fourier.low(cycles=1)"],
@@ -84,7 +84,7 @@ def test_names(folder, registry, solver, dtype):
     short(paths)
 
 
-def test_objects_and_functions(registry):
+def test_a_walk_starts_from_objects_and_functions(registry):
     G = curved(latent_dim=6, width=12)
 
     def brightness(images: torch.Tensor) -> torch.Tensor:
@@ -126,7 +126,7 @@ def test_a_weight_and_a_tolerance_reach_the_walk(folder, registry):
 
 
 def test_typical_distances_depend_on_the_generators_options_and_the_dtype(folder):
-    """What was measured for one generator is not used for another one of the same name."""
+    """A typical distance cached for one generator is not used for another of the same name."""
 
     def typical(generator: str, dtype: str = "float32") -> float:
         recipe = Recipe.of(generator=generator, vary=["pixels"], dtype=dtype)
@@ -140,7 +140,7 @@ def test_typical_distances_depend_on_the_generators_options_and_the_dtype(folder
 
 def test_typical_distances_are_measured_once(folder, registry):
     def cost(feature: str = "./my_feature.py:brightness") -> tuple[int, float]:
-        """Generator calls to start, and the typical distance."""
+        """Return how often the generator is called to start, and the typical distance."""
         log = folder / "calls"
         log.write_text("")
         recipe = Recipe.of(generator="./my_generator.py:build", vary=[feature])
@@ -161,7 +161,7 @@ def test_typical_distances_are_measured_once(folder, registry):
     assert (fourth, healed) == (first, changed)
 
 
-def test_a_run_goes_on_from_what_was_saved(folder, registry):
+def test_a_run_resumes_from_saved_paths(folder, registry):
     recipe = Recipe.of(
         generator="./my_generator.py:build", fix=["./my_feature.py:brightness"], vary=["pixels"], paths=2, steps=4
     )
@@ -180,7 +180,7 @@ def test_no_warning_of_torch_reaches_the_user(folder):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_objects_are_measured_every_time(registry):
+def test_typical_distances_of_objects_are_not_cached(registry):
     counting = Counting(curved(latent_dim=6, width=12))
     options = {"paths": 1, "steps": 1, "registry": registry}
     eigenwalk.run(counting, vary=["pixels"], **options)
@@ -189,7 +189,7 @@ def test_objects_are_measured_every_time(registry):
     assert counting.images == first > 24
 
 
-def test_what_is_wrong_says_so(folder, registry):
+def test_wrong_names_and_objects_are_refused(folder, registry):
     with pytest.raises(UnknownName, match=r"newton.*outward, davidson, dense or nullspace"):
         eigenwalk.run("./my_generator.py:build", vary=["pixels"], solver="newton", registry=registry)
     with pytest.raises(CompositionError):
@@ -216,7 +216,7 @@ def test_a_first_start_without_a_value_costs_only_its_own_paths(registry):
     "flat", [lambda x: x.detach().mean((2, 3)), lambda x: torch.from_numpy(x.detach().numpy()).amax((2, 3))]
 )
 @pytest.mark.parametrize("part", ["fix", "vary"])
-def test_a_function_without_a_gradient_is_refused_and_not_walked_as_if_it_held(registry, part, flat):
+def test_a_function_without_a_gradient_is_refused(registry, part, flat):
     generator = FunctionGenerator(generate_small, latent_dim=6, resolution=(4, 4))
     other = {"fix": "vary", "vary": "fix"}[part]
     with pytest.raises(ContractError, match="carry no gradient, so it can neither be held nor varied"):

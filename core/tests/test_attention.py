@@ -1,4 +1,4 @@
-"""Networks with attention are differentiated as they are, and what torch allows elsewhere stays as it was."""
+"""Networks with attention are differentiated unchanged, and torch's choice of kernels is restored afterwards."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _allowed() -> list[bool]:
 @pytest.mark.parametrize("where", ["generator", "feature"])
 @pytest.mark.parametrize("kind", ATTENTION)
 def test_attention_is_differentiated_by_the_first_route(kind, where, monkeypatch):
-    """Forward mode for several tangents, two reverse passes for one: neither falls back on the other."""
+    """Several tangents use forward mode and one uses two reverse passes; neither falls back on the other way."""
     attend, before = ATTENTION[kind], _allowed()
     images = lambda x: x.reshape(-1, 3, 4, 4)  # noqa: E731
     plain = {"generator": images, "feature": lambda x: x.flatten(1)}
@@ -73,7 +73,7 @@ def test_attention_is_differentiated_by_the_first_route(kind, where, monkeypatch
 
 @pytest.mark.skipif(Version(torch.__version__) < Version("2.15"), reason="older versions fuse other shapes")
 def test_fused_kernels_lack_these_derivatives():
-    """Once torch has rules for them, plain attention can go."""
+    """When this fails, torch has rules for them and `plain_attention` can go."""
     attend = ATTENTION["function"]
     with pytest.raises(NotImplementedError):
         torch.func.jvp(attend, (_tokens(Z),), (_tokens(V[:, 0]),))
@@ -81,7 +81,7 @@ def test_fused_kernels_lack_these_derivatives():
         torch.func.jvp(attend, (_tokens(Z),), (_tokens(V[:, 0]),))
 
 
-def test_the_last_of_overlapping_contexts_restores_what_was_allowed():
+def test_leaving_the_last_of_overlapping_contexts_restores_the_kernels():
     before, plain = _allowed(), [kind for _, _, kind in SWITCHES]
     assert before != plain
     first, second = plain_attention(), plain_attention()

@@ -1,4 +1,4 @@
-"""Files of tensors: nothing in them is run, what is no file of tensors is refused in words."""
+"""Files of tensors: no code in them is run, and other files are refused with a clear message."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from eigenwalk.errors import FileError, OptionError, WeightsError
 
 
 class Hostile:
-    """What a pickle does that wants to harm: a call of `os.system` when it is opened."""
+    """An object whose pickle calls `os.system` when it is opened."""
 
     def __init__(self, mark: Path):
         self.mark = mark
@@ -68,7 +68,7 @@ def test_a_hostile_pickle_is_not_run(tmp_path, where):
 
 @pytest.mark.parametrize("old", [True, False])
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "model", "model_state"])
-def test_one_wrapper_is_taken_off(tmp_path, wrapper, old):
+def test_one_wrapping_prefix_is_removed(tmp_path, wrapper, old):
     state, path = net().state_dict(), tmp_path / "x.pth"
     held = state if wrapper is None else {wrapper: state, "epoch": 3, "optimizer": {"lr": 0.1}}
     torch.save(held, path, _use_new_zipfile_serialization=not old)
@@ -78,12 +78,12 @@ def test_one_wrapper_is_taken_off(tmp_path, wrapper, old):
 
 
 @pytest.mark.parametrize("wrapped", [net(), nn.DataParallel(net()).state_dict(), under_compile(net().state_dict())])
-def test_what_wraps_a_network_is_taken_off(tmp_path, wrapped):
+def test_prefixes_of_wrappers_are_removed(tmp_path, wrapped):
     torch.save(wrapped, tmp_path / "x.pt")
     assert torch.equal(into(net(), state_dict(tmp_path / "x.pt"), "x")[0].weight, net()[0].weight)
 
 
-def test_a_layer_called_model_is_no_wrapper(tmp_path):
+def test_a_layer_called_model_is_not_taken_for_a_wrapper(tmp_path):
     torch.save({"model": torch.ones(2), "state_dict": torch.zeros(1)}, tmp_path / "x.pt")
     assert set(state_dict(tmp_path / "x.pt")) == {"model", "state_dict"}
 
@@ -97,7 +97,7 @@ def test_the_dtype_of_the_file_is_kept(tmp_path, dtype, ending):
 
 
 @pytest.mark.parametrize("ending", ["pt", "safetensors"])
-def test_truncated_files_are_refused_in_words(tmp_path, ending):
+def test_truncated_files_are_refused_with_a_clear_message(tmp_path, ending):
     path, state = tmp_path / f"x.{ending}", {"weight": torch.ones(64, 64)}
     save_file(state, path) if ending == "safetensors" else torch.save(state, path)
     whole = path.read_bytes()
@@ -107,7 +107,7 @@ def test_truncated_files_are_refused_in_words(tmp_path, ending):
             state_dict(path)
 
 
-def test_text_is_refused_without_words_of_the_reader(tmp_path):
+def test_text_is_refused_as_no_pytorch_file(tmp_path):
     (tmp_path / "x.pt").write_text("hello\n")
     with pytest.raises(FileError, match="no PyTorch file") as told:
         state_dict(tmp_path / "x.pt")
@@ -124,13 +124,13 @@ def test_text_is_refused_without_words_of_the_reader(tmp_path):
         (argparse.Namespace(lr=1), "it wants argparse.Namespace"),
     ],
 )
-def test_what_holds_no_state_dict(tmp_path, held, words):
+def test_files_without_a_state_dict_are_refused(tmp_path, held, words):
     torch.save(held, tmp_path / "x.pt")
     with pytest.raises(FileError, match=words):
         state_dict(tmp_path / "x.pt")
 
 
-def test_no_file_and_a_text(tmp_path):
+def test_a_missing_file_and_a_web_page_are_refused(tmp_path):
     with pytest.raises(FileError, match="there is no file"):
         state_dict(tmp_path / "x.pt")
     (tmp_path / "x.pt").write_text("<html>Sorry</html>")
@@ -138,7 +138,7 @@ def test_no_file_and_a_text(tmp_path):
         state_dict(tmp_path / "x.pt")
 
 
-def test_what_does_not_fit_is_named(tmp_path):
+def test_keys_and_shapes_that_do_not_fit_are_named(tmp_path):
     state = dict(net().state_dict())
     state["2.weight"] = torch.ones(3, 4)
     del state["0.bias"]
@@ -170,7 +170,7 @@ TENSORS = {
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_every_kind_of_tensor_is_the_one_that_torch_reads(tmp_path, zipped):
+def test_every_kind_of_tensor_equals_what_torch_reads(tmp_path, zipped):
     array = np.arange(6, dtype=">f4").reshape(2, 3, order="F")
     held = {"net": TENSORS, "args": argparse.Namespace(lr=1), "loss": np.float64(3.25), "array": array}
     torch.save(held, tmp_path / "x.pt", _use_new_zipfile_serialization=zipped)
@@ -186,7 +186,7 @@ def test_every_kind_of_tensor_is_the_one_that_torch_reads(tmp_path, zipped):
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_pickled_module_is_its_state_dict(tmp_path, zipped):
+def test_a_pickled_module_is_read_as_its_state_dict(tmp_path, zipped):
     module = net()
     torch.save({"epoch": 3, "netG": module}, tmp_path / "x.pt", _use_new_zipfile_serialization=zipped)
     found = Checkpoint(tmp_path / "x.pt").state_dict("0.weight")
@@ -206,14 +206,14 @@ def test_a_pickled_module_is_its_state_dict(tmp_path, zipped):
         (b"hello", Kind.OTHER),
     ],
 )
-def test_kinds_are_told_by_bytes(tmp_path, content, kind):
+def test_kinds_of_files_are_recognised_by_their_bytes(tmp_path, content, kind):
     (tmp_path / "x.pt").write_bytes(content)
     found = Checkpoint(tmp_path / "x.pt")
     assert found.kind is kind and bytes(found.data) == content
     assert found.sha256 == hashlib.sha256(content).hexdigest()
 
 
-def test_archives_of_code_are_no_state_dicts(tmp_path):
+def test_archives_of_code_are_not_state_dicts(tmp_path):
     torch.jit.script(nn.Linear(2, 3)).save(tmp_path / "x.pt")
     found = Checkpoint(tmp_path / "x.pt")
     assert found.kind is Kind.SCRIPT and not found.has_all("weight")
@@ -224,7 +224,7 @@ def test_archives_of_code_are_no_state_dicts(tmp_path):
     assert b"def forward" in bytes(found.members[code])
 
 
-def test_a_folder_gives_its_files(tmp_path):
+def test_a_folders_files_can_be_opened(tmp_path):
     (tmp_path / "config.json").write_text('{"a": 1}')
     found = Checkpoint(tmp_path)
     assert found.kind is Kind.FOLDER and not found.has_all("weight")
@@ -272,7 +272,7 @@ def test_averaged_weights_are_preferred_under_any_prefix(tmp_path, held, key, av
     assert ("averaged weights" in found.choice) is averaged
 
 
-def test_buffers_that_averages_lack_are_the_live_copys(tmp_path):
+def test_buffers_missing_among_averages_come_from_the_live_copy(tmp_path):
     torch.save({"g": LAYERS | {"a.running_var": 2 * EMA}, "ema": {"shadow": AVERAGES}}, tmp_path / "x.pt")
     found = Checkpoint(tmp_path / "x.pt").state_dict("a.weight")
     assert found.choice == "ema.shadow, averaged weights; also there: g, of which the buffers are"
@@ -281,7 +281,7 @@ def test_buffers_that_averages_lack_are_the_live_copys(tmp_path):
     }  # fmt: skip
 
 
-def test_averages_under_names_without_dots(tmp_path):
+def test_averages_under_names_without_dots_are_found(tmp_path):
     live = under("decoder.", LAYERS | {"a.running_var": 2 * EMA})
     averages = {f"model_ema.{name.replace('.', '')}": EMA for name in under("decoder.", LAYERS)}
     torch.save({"state_dict": live | averages}, tmp_path / "x.pt")
@@ -290,20 +290,20 @@ def test_averages_under_names_without_dots(tmp_path):
     assert float(sum(found.load().values())) == 5 and set(found) == {*LAYERS, "a.running_var"}
 
 
-def test_a_generator_is_found_by_words_alone(tmp_path):
+def test_netG_is_taken_for_the_generator(tmp_path):
     torch.save({"netD": LAYERS, "netG": LAYERS, "netG_ema": AVERAGES, "epoch": 3}, tmp_path / "x.pt")
     found = Checkpoint(tmp_path / "x.pt").state_dict()
     assert (found.key, found.choice) == ("netG_ema", "netG_ema, averaged weights; also there: netG")
 
 
-def test_a_key_says_which_copy(tmp_path):
+def test_the_option_key_chooses_a_copy(tmp_path):
     torch.save({"g": LAYERS, "g_ema": AVERAGES}, tmp_path / "x.pt")
     assert Checkpoint(tmp_path / "x.pt", key="g").state_dict("a.weight").key == "g"
     with pytest.raises(OptionError, match=r"key=netG stands for nothing in .* it holds g, g_ema"):
         Checkpoint(tmp_path / "x.pt", key="netG").state_dict("a.weight")
 
 
-def test_two_networks_are_asked_about(tmp_path):
+def test_a_file_with_two_networks_asks_for_a_key(tmp_path):
     torch.save({"netG_A": LAYERS, "netG_B": LAYERS, "netD_A": LAYERS}, tmp_path / "x.pt")
     with pytest.raises(OptionError, match="holds 2 networks, netG_A, netG_B: write key=netG_A or key=netG_B"):
         Checkpoint(tmp_path / "x.pt").state_dict("a.weight")
@@ -322,8 +322,8 @@ def test_a_file_that_changes_is_read_again(tmp_path):
             first.sha256  # noqa: B018
 
 
-def test_one_walk_opens_a_file_once(tmp_path):
-    """The bytes of a generator's file: recognised, built and hashed from one opening."""
+def test_a_walk_opens_a_file_once(tmp_path):
+    """A generator's file is opened once to be recognised, built and hashed."""
     torch.save({"a.weight": torch.ones(3, 8)}, tmp_path / "g.pt")
     (tmp_path / "count.py").write_text(COUNT)
     done = subprocess.run([sys.executable, "count.py"], cwd=tmp_path, capture_output=True, text=True, check=False)

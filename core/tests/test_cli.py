@@ -1,4 +1,4 @@
-"""The command line against a walk that is made up: what it says, how it exits, what it leaves on disk."""
+"""The command line with a fake walk: what it prints, how it exits, what it leaves on disk."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class MadeUp:
 
 @pytest.fixture
 def pictures() -> None:
-    """Of a test in which pictures, table and report are really made."""
+    """Make real pictures, table and report in this test."""
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_describe_gives_the_canonical_form(command: Command) -> None:
         (["report", "nowhere"], 4, "nowhere"),
     ],
 )
-def test_bad_input_has_its_message_and_code_and_leaves_nothing(
+def test_bad_input_gives_a_message_and_exit_code_and_leaves_no_files(
     command: Command, tmp_path: Path, words: list[str], code: int, said: str
 ) -> None:
     got = command(*words)
@@ -167,14 +167,14 @@ def test_a_malformed_expression_is_underlined_at_its_place(command: Command, tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_traceback_is_shown_when_asked_for(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_option_traceback_shows_a_traceback(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     got = command("describe", "maskk", "--traceback")
     assert got.code == 2 and "Traceback" in got.err
     monkeypatch.setenv("EIGENWALK_TRACEBACK", "0")
     assert "Traceback" not in command("describe", "maskk").err
 
 
-def test_a_walk_leaves_a_whole_folder_and_says_where(
+def test_a_walk_fills_its_folder_and_prints_where_it_is(
     command: Command, api: MadeUp, tmp_path: Path, pictures: None
 ) -> None:
     got = command(*WALK)
@@ -201,9 +201,7 @@ def test_the_same_command_again_walks_nothing(command: Command, api: MadeUp) -> 
     assert got.code == 0 and "holds this walk already" in got.err
 
 
-def test_ctrl_c_keeps_what_was_walked_and_the_same_command_goes_on(
-    command: Command, api: MadeUp, tmp_path: Path
-) -> None:
+def test_ctrl_c_keeps_the_waypoints_and_the_same_command_resumes(command: Command, api: MadeUp, tmp_path: Path) -> None:
     def interrupt(index: int) -> None:
         if index == 3:
             os.kill(os.getpid(), signal.SIGINT)
@@ -220,7 +218,7 @@ def test_ctrl_c_keeps_what_was_walked_and_the_same_command_goes_on(
     assert (tmp_path / "out" / "report.html").exists()
 
 
-def test_a_walk_that_goes_on_with_another_version_says_so(
+def test_a_walk_resumed_with_another_version_says_so(
     command: Command, api: MadeUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.before = lambda index: os.kill(os.getpid(), signal.SIGINT) if index == 3 else None
@@ -243,16 +241,14 @@ def test_sigterm_stops_a_walk_as_well(command: Command, api: MadeUp) -> None:
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_a_walk_that_cannot_take_a_step_leaves_nothing(command: Command, api: MadeUp, tmp_path: Path) -> None:
+def test_a_walk_that_cannot_take_a_step_leaves_no_folder(command: Command, api: MadeUp, tmp_path: Path) -> None:
     api.status = Status("numerical", "pixels gave NaN", "pixels")
     got = command(*WALK, "--out", "a/b")
     assert got.code == 5 and "pixels gave NaN" in got.err
     assert [one.name for one in tmp_path.iterdir()] == ["made.py"]
 
 
-def test_a_folder_of_another_walk_is_refused_and_overwritten_when_asked(
-    command: Command, api: MadeUp, tmp_path: Path
-) -> None:
+def test_a_folder_of_another_walk_is_refused_without_overwrite(command: Command, api: MadeUp, tmp_path: Path) -> None:
     command(*WALK, "--out", "out")
     before = (tmp_path / "out" / "recipe.toml").read_text()
     got = command(*WALK, "--out", "out", "--steps", "5")
@@ -277,7 +273,7 @@ def _full(*given: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_a_quiet_walk_prints_the_folder_alone(command: Command, api: MadeUp) -> None:
+def test_a_quiet_walk_prints_only_the_folder(command: Command, api: MadeUp) -> None:
     got = command(*WALK, "--quiet", "--out", "out")
     assert (got.code, got.out, got.err) == (0, "out\n", "")
 
@@ -303,14 +299,14 @@ def test_pictures_can_be_made_again(command: Command, api: MadeUp, tmp_path: Pat
     assert sorted((tmp_path / "out" / "changes.csv").read_text().splitlines()) == sorted(table.splitlines())
 
 
-def test_pictures_of_a_stopped_walk(command: Command, api: MadeUp, tmp_path: Path, pictures: None) -> None:
+def test_pictures_of_a_stopped_walk_can_be_made(command: Command, api: MadeUp, tmp_path: Path, pictures: None) -> None:
     api.before = lambda index: os.kill(os.getpid(), signal.SIGINT) if index == 2 else None
     command(*WALK, "--out", "out")
     assert command("report", "out").code == 0
     assert "Not ended" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_of_a_damaged_path_the_report_names_it_and_the_walk_says_what_it_does(
+def test_a_damaged_path_is_named_by_report_and_by_walk(
     command: Command, api: MadeUp, tmp_path: Path, pictures: None
 ) -> None:
     command(*WALK, "--out", "out")
@@ -324,13 +320,13 @@ def test_of_a_damaged_path_the_report_names_it_and_the_walk_says_what_it_does(
     assert "warning" not in command("report", "out").err
 
 
-def test_other_versions_are_warned_of_when_a_recipe_is_run(command: Command, api: MadeUp, tmp_path: Path) -> None:
+def test_running_a_recipe_warns_of_other_versions(command: Command, api: MadeUp, tmp_path: Path) -> None:
     Recipe.of(generator="./made.py:build", vary=["pixels"], installed={"eigenwalk": "0.0.1"}).write(tmp_path / "r.toml")
     got = command("run", "r.toml", "--out", "out", "--trust")
     assert got.code == 0 and "warning: eigenwalk is" in got.err
 
 
-def test_a_run_does_not_go_on_with_a_changed_file(command: Command, api: MadeUp, tmp_path: Path) -> None:
+def test_a_run_is_not_resumed_with_a_changed_file(command: Command, api: MadeUp, tmp_path: Path) -> None:
     command(*WALK, "--out", "out")
     recipe = tmp_path / "out" / "recipe.toml"
     (tmp_path / "made.py").write_text("changed")
@@ -342,12 +338,12 @@ def test_a_run_does_not_go_on_with_a_changed_file(command: Command, api: MadeUp,
 @pytest.mark.parametrize(
     ("texts", "expected"), [(["0-3"], [0, 1, 2, 3]), (["5", "2-3", "3"], [5, 2, 3]), (["7-7"], [7])]
 )
-def test_seeds_are_numbers_and_ranges(texts: list[str], expected: list[int]) -> None:
+def test_seeds_are_parsed_from_numbers_and_ranges(texts: list[str], expected: list[int]) -> None:
     assert parse_seeds(texts) == expected
 
 
 @pytest.mark.parametrize("text", ["", "a", "-1", "3-1", "1-", "1.5", "0-99999999", "9" * 5000])
-def test_other_seeds_are_refused(text: str) -> None:
+def test_malformed_seeds_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="--seed"):
         parse_seeds([text])
 
@@ -355,5 +351,5 @@ def test_other_seeds_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0.2, "0 s"), (59.6, "1 min 0 s"), (125, "2 min 5 s"), (7260, "2 h 1 min")]
 )
-def test_durations_in_words(seconds: float, said: str) -> None:
+def test_durations_are_written_in_words(seconds: float, said: str) -> None:
     assert duration(seconds) == said

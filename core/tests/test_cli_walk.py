@@ -73,7 +73,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def begin(place: Path, *words: str, slow: float = 0.0) -> subprocess.Popen[str]:
-    """The command under way, in `place`; every generator call takes `slow` seconds longer."""
+    """Start the command in `place`; every generator call takes `slow` seconds longer."""
     code = "import sys; from eigenwalk.cli import main; main(sys.argv[1:])"
     environment = {**os.environ, "SLOW": str(slow), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(place / ".cache")}
     return subprocess.Popen(
@@ -91,7 +91,7 @@ Here = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def here(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Here:
-    """Runs the command in this process, which has torch in memory already; exit code and standard error."""
+    """Run the command in this process, where torch is loaded already; return exit code and standard error."""
     monkeypatch.chdir(place)
     monkeypatch.setenv("XDG_CACHE_HOME", str(place / ".cache"))
     monkeypatch.setenv("COLUMNS", "300")
@@ -110,13 +110,13 @@ def latents(folder: Path) -> dict[str, np.ndarray]:
 
 
 def left(place: Path) -> set[str]:
-    """What lies in `place` besides what was put there and what is cached."""
+    """Return the names in `place`, apart from this test's own files and caches."""
     ours = {"my_generator.py", "my_feature.py", ".cache", "__pycache__"}
     return {entry.name for entry in place.iterdir()} - ours
 
 
 def stop(place: Path, number: signal.Signals, after: int, out: str) -> str:
-    """Standard error of the walk into `out` that is sent `number` once waypoint `after` is saved."""
+    """Send signal `number` to a walk into `out` once waypoint `after` is saved; return its standard error."""
     process = begin(place, *WALK, "--out", out, slow=0.05)
     wanted = place / out / "progress" / f"{after:04d}.json"
     deadline = time.monotonic() + 120
@@ -129,7 +129,7 @@ def stop(place: Path, number: signal.Signals, after: int, out: str) -> str:
     return said
 
 
-def test_a_stopped_walk_goes_on_and_a_recipe_repeats_it_to_the_same_latents(here: Here, place: Path) -> None:
+def test_resuming_a_walk_or_repeating_its_recipe_gives_the_same_latents(here: Here, place: Path) -> None:
     assert here(*WALK, "--out", "whole")[0] == 0
     expected = latents(place / "whole")
     assert all(len(path) > 2 for path in expected.values())
@@ -167,7 +167,7 @@ def test_a_stopped_walk_goes_on_and_a_recipe_repeats_it_to_the_same_latents(here
         (["walk", "./my_generator.py:build", "--vary", "mask(box=(0.5, 0.5, 0.5, 0.5))"], 2, "box"),
     ],
 )
-def test_bad_input_leaves_nothing_behind(here: Here, place: Path, words: list[str], code: int, said: str) -> None:
+def test_bad_input_leaves_no_files_behind(here: Here, place: Path, words: list[str], code: int, said: str) -> None:
     got, text = here(*words)
     assert said in text and text.splitlines()[-1] and "Traceback" not in text
     assert got == code, text

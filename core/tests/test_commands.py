@@ -29,7 +29,7 @@ Command = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """An empty folder on the path, for this process and those that it starts."""
+    """An empty folder on the import path of this process and of those that it starts."""
     made = Site(tmp_path / "site")
     monkeypatch.syspath_prepend(str(made.folder))
     monkeypatch.setenv("COLUMNS", "300")
@@ -43,7 +43,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 @pytest.fixture
 def command(site: Site, capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs the command line; returns its exit code, what it printed and what it complained of."""
+    """Run the command line; return exit code, standard output and standard error."""
 
     def run(*words: str) -> tuple[int, str, str]:
         capfd.readouterr()
@@ -88,12 +88,12 @@ def test_help_and_description_need_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
 
 
-def test_a_pipe_that_closes_early_is_no_error() -> None:
+def test_a_pipe_that_closes_early_is_not_an_error() -> None:
     ours = f"{sys.executable} -c \"from eigenwalk.cli import main; main(['features'])\" | true"
     assert subprocess.run(ours, shell=True, capture_output=True, text=True, check=False).stderr == ""
 
 
-def test_the_zoo_costs_only_itself_in_every_command(command: Command, site: Site) -> None:
+def test_bad_plugins_disturb_no_command(command: Command, site: Site) -> None:
     site.zoo(*ZOO)
     said = command("features")
     assert said[0] == 0 and names(said) >= {"fourier.low", "pixels", "zoo.good", "zoo.prints", "zoo.closes"}
@@ -123,7 +123,7 @@ def test_plugins_can_be_left_out(command: Command, site: Site, monkeypatch, name
     assert names(said) >= {"zoo.good"} and said[2] == ""
 
 
-def test_plugins_left_out_are_named_where_their_names_are_missed(command: Command, monkeypatch) -> None:
+def test_an_unknown_name_says_which_plugin_left_out_has_it(command: Command, monkeypatch) -> None:
     code, _, err = command("describe", "identity", "--without", "identity")
     assert code == 2 and "'identity' (eigenwalk-identity 0.1.0) is left out, by --without" in err
     assert command("features", "--without", "nobody")[0] == 2
@@ -133,7 +133,7 @@ def test_plugins_left_out_are_named_where_their_names_are_missed(command: Comman
     assert names(command("features")) == {"appearance", "luminance", "mask", "pixels", "position"}
 
 
-def test_names_that_two_plugins_offer_are_listed_as_they_must_be_written(command: Command, site: Site) -> None:
+def test_names_of_two_plugins_are_listed_with_their_package(command: Command, site: Site) -> None:
     for who in ("one", "two"):
         site.add(f"made-{who}", f"zoo_{who}", PLAIN.format(name="hair"))
     code, _, err = command("walk", "./made.py:build", "--vary", "hair")
@@ -145,7 +145,7 @@ def test_names_that_two_plugins_offer_are_listed_as_they_must_be_written(command
 GREET = HEAD + "@hookimpl\ndef eigenwalk_commands():\n    return [CommandSpec('greet', 'zoo_hello:app', 'Hello.')]\n"
 
 
-def test_a_plugin_adds_a_command_that_is_imported_when_it_is_run(command: Command, site: Site) -> None:
+def test_a_plugins_command_is_imported_when_it_runs(command: Command, site: Site) -> None:
     site.add("made-commands", "zoo_commands", GREET)
     app = "import typer\napp = typer.Typer()\n@app.command()\ndef greet(name: str):\n"
     app += "    print('\\x1b[1mhello\\x1b]0;x', name)\n"
@@ -159,7 +159,7 @@ def test_a_plugin_adds_a_command_that_is_imported_when_it_is_run(command: Comman
     assert command("--help")[0] == 0
 
 
-def test_the_help_lists_what_is_here_and_what_can_be_had(command: Command, site: Site) -> None:
+def test_the_help_lists_commands_that_can_be_installed(command: Command, site: Site) -> None:
     here, _, others = command("--help")[1].partition("Known, and not installed:")
     assert all(f"\n  {name} " in here for name in ("walk", "doctor", "evaluate", "new")) and others == ""
     words = ("--without", "evaluate,author,testing")
@@ -177,7 +177,7 @@ def test_the_help_lists_what_is_here_and_what_can_be_had(command: Command, site:
     assert command("--version")[1].startswith("eigenwalk ")
 
 
-def test_what_comes_from_outside_is_shown_and_not_obeyed(command: Command, site: Site, tmp_path, monkeypatch) -> None:
+def test_control_characters_from_outside_are_escaped(command: Command, site: Site, tmp_path, monkeypatch) -> None:
     quoted = json.dumps(ESCAPE)
     site.zoo("escapes")
     row = f"distribution = 'eigenwalk-evil'\nsummary = {quoted}\nunit = {quoted}\nlicence = {quoted}\n"
@@ -229,7 +229,7 @@ def test_what_comes_from_outside_is_shown_and_not_obeyed(command: Command, site:
         assert "Traceback" not in err or "--traceback" in words, words
 
 
-def test_search_ranks_names_before_summaries_and_says_what_is_installed(command, tmp_path, monkeypatch):
+def test_search_ranks_names_before_summaries_and_marks_installed_ones(command, tmp_path, monkeypatch):
     rows = "".join(
         f'[features.{name}]\ndistribution = "acme-{name}"\nsummary = "{summary}"\napi = {api}\n'
         for name, summary, api in (("beard", "facial hair", 1), ("hair", "how long", 1), ("hairline", "where", 9))
@@ -278,7 +278,7 @@ PIP = [sys.executable, "-m", "pip"]
         (["uninstall", "rooms", "masks"], ["uninstall", "--yes", "eigenwalk-miniatures", "eigenwalk-masks"]),
     ],
 )
-def test_names_become_distributions(command, ran, words, expected):
+def test_install_takes_names_and_finds_their_distributions(command, ran, words, expected):
     code, out, _ = command(*words, "--yes")
     assert code == 0 and ran == [[*PIP, *expected]]
     assert out.startswith("runs: ") and " ".join(expected) in out
@@ -297,14 +297,14 @@ def test_names_become_distributions(command, ran, words, expected):
         (["install", "eigenwalk-far", "--yes"], "on no index of packages yet: pip install ./plugins/far, in a copy"),
     ],
 )
-def test_what_cannot_be_done_runs_nothing(command, ran, words, said, monkeypatch):
+def test_an_impossible_install_runs_no_command(command, ran, words, said, monkeypatch):
     far = Entry("far", "eigenwalk-far", homepage="plugins/far")
     monkeypatch.setattr(install, "known_index", lambda: merge([Index({"far": far}), shipped_index()]))
     code, _, err = command(*words)
     assert code == 2 and said in err and ran == []
 
 
-def test_a_name_that_another_distribution_has_is_said_before_it_is_installed(command, ran, tmp_path, monkeypatch):
+def test_installing_a_clashing_name_warns_first(command, ran, tmp_path, monkeypatch):
     own = tmp_path / "own.toml"
     rows = [f'[features."{name}"]\ndistribution = "acme-pixels"\n' for name in ("pixels", "mask", "acme.own")]
     own.write_text("\n".join([*rows, '[generators.pixels]\ndistribution = "acme-pixels"\n']))
@@ -320,20 +320,20 @@ def test_a_name_that_another_distribution_has_is_said_before_it_is_installed(com
 
 
 @pytest.mark.parametrize(("answer", "runs"), [("y", 1), ("n", 0)])
-def test_it_asks_first(command, ran, monkeypatch, answer, runs):
+def test_install_asks_first(command, ran, monkeypatch, answer, runs):
     monkeypatch.setattr("eigenwalk.cli.install.sys.stdin", types.SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr("typer.confirm", lambda text: answer == "y")
     assert command("uninstall", "identity")[0] == 1 - runs and len(ran) == runs
 
 
-def test_an_installer_that_fails_is_said(command, monkeypatch):
+def test_a_failing_installer_is_reported(command, monkeypatch):
     monkeypatch.setattr(installer.subprocess, "run", lambda *_, **__: types.SimpleNamespace(returncode=3, stdout="x"))
     for words in (["install", "identity", "--yes"], ["list", "--outdated"]):
         code, _, err = command(*words)
         assert code == 1 and "ended with exit code 3" in err
 
 
-def test_outdated_lists_what_pip_says(command, ran):
+def test_outdated_lists_what_pip_reports(command, ran):
     code, out, err = command("list", "--outdated")
     assert code == 0 and "eigenwalk-pixels 0.1.0 → 9.9" in out and "eigenwalk-fourier" not in out
     assert ran == [[*PIP, "list", "--outdated", "--format", "json"]] and "runs: " in err
@@ -349,7 +349,7 @@ def test_outdated_lists_what_pip_says(command, ran):
         ("uv = 0.9", None, False, None),
     ],
 )
-def test_what_made_the_environment_installs_into_it(tmp_path, monkeypatch, config, uv, pip, expected):
+def test_the_tool_that_made_the_environment_installs_into_it(tmp_path, monkeypatch, config, uv, pip, expected):
     (tmp_path / "pyvenv.cfg").write_text(f"home = /usr/bin\n{config}\n")
     monkeypatch.setattr(installer.sys, "prefix", str(tmp_path))
     monkeypatch.setattr(installer.shutil, "which", lambda name: uv)
@@ -361,7 +361,7 @@ def test_what_made_the_environment_installs_into_it(tmp_path, monkeypatch, confi
         assert installer.installer().words == expected
 
 
-def test_uv_is_told_which_python():
+def test_uv_is_given_the_python_of_this_environment():
     made = Installer("uv", ("uv", "pip"))
     assert made.install(["a"], upgrade=True) == ["uv", "pip", "install", "--python", sys.executable, "--upgrade", "a"]
     assert made.uninstall(["a"]) == ["uv", "pip", "uninstall", "--python", sys.executable, "a"]
@@ -385,13 +385,13 @@ def test_uv_is_told_which_python():
         (None, "wheel"),
     ],
 )
-def test_where_a_plugin_comes_from(tmp_path, told, expected):
+def test_the_source_of_a_plugin_is_shown(tmp_path, told, expected):
     if told:
         (tmp_path / "direct_url.json").write_text(json.dumps(told))
     assert origin(Source("some", "eigenwalk-some", "1.0", dict, info=tmp_path)) == expected
 
 
-def test_the_kit_says_how_to_install_it() -> None:
+def test_check_says_how_to_install_the_kit() -> None:
     code = "import sys; sys.modules['eigenwalk_testing'] = None; import eigenwalk.testing"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr
     how = shipped_index().commands["check"].pip_line

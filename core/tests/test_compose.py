@@ -147,7 +147,7 @@ def registry():
     return Registry.discover(extra=[(Plugin(), "eigenwalk-toys", "1.2")], installed=False)
 
 
-def test_terms_say_what_they_are(registry):
+def test_terms_have_canonical_text_tolerance_and_weight(registry):
     found = compose(["scale(2) < 0.3", "mean"], ["~scale(by=2)", "0.5 * scale(3) | mean"], registry)
     assert [term.text for term in found.fixed] == ["scale(by=2)", "mean"]
     assert [term.text for term in found.varied] == ["~scale(by=2)", "scale(by=3) | mean"]
@@ -157,7 +157,7 @@ def test_terms_say_what_they_are(registry):
     torch.testing.assert_close(found.varied[1].feature(images), 3 * images.mean((1, 2, 3)))
 
 
-def test_provenance_names_distribution_version_and_weights(registry, folder):
+def test_provenance_lists_distributions_versions_and_weights(registry, folder):
     (folder / "m.png").write_bytes(b"pixels")
     (term,) = compose([], ["scale(file=./m.png) | mean"], registry).varied
     scale, mean = term.used
@@ -167,7 +167,7 @@ def test_provenance_names_distribution_version_and_weights(registry, folder):
     assert (mean.name, mean.weights, mean.files) == ("mean", (), ())
 
 
-def test_an_object_is_built_once_for_a_name(registry):
+def test_a_name_is_built_once(registry):
     found = compose(["scale(2)"], ["~scale(by=2)"], registry)
     complement: Any = found.varied[0].feature
     assert complement.inner is found.fixed[0].feature
@@ -183,7 +183,7 @@ def test_an_object_is_built_once_for_a_name(registry):
         ("place('scale(by=2)')", "place(scale(by=2))", Scale),
     ],
 )
-def test_a_projection_as_an_option(registry, text, canonical, kind):
+def test_an_option_may_be_a_projection(registry, text, canonical, kind):
     term = compose([text], ["scale"], registry).fixed[0] if "<" in text else compose([], [text], registry).varied[0]
     assert term.text == canonical
     feature: Any = term.feature
@@ -226,7 +226,7 @@ def test_options_reach_the_factory_in_their_types(registry):
         ("needs", "needs option 'by', a number"),
     ],
 )
-def test_wrong_options(registry, text, message):
+def test_wrong_options_are_refused(registry, text, message):
     with pytest.raises(OptionError) as caught:
         compose([], [text], registry)
     assert message in str(caught.value)
@@ -251,13 +251,13 @@ def test_wrong_options(registry, text, message):
         ([], ["~(scale | mean)"], "is a feature"),
     ],
 )
-def test_contradicting_sets(registry, fixed, varied, message):
+def test_contradicting_sets_of_features_are_refused(registry, fixed, varied, message):
     with pytest.raises(CompositionError) as caught:
         compose(fixed, varied, registry)
     assert message in str(caught.value)
 
 
-def test_one_text_is_no_list(registry):
+def test_a_text_in_place_of_a_list_is_refused(registry):
     with pytest.raises(InputError, match=r"write \['mean'\]"):
         compose([], "mean", registry)
 
@@ -276,7 +276,7 @@ def test_one_text_is_no_list(registry):
         ("undefined", Undefined, "nothing there"),
     ],
 )
-def test_failing_factories(registry, name, kind, message):
+def test_factories_that_fail_are_blamed(registry, name, kind, message):
     with pytest.raises(kind) as caught:
         compose([], [name], registry)
     assert message in str(caught.value)
@@ -315,7 +315,7 @@ def mine(folder):
     sys.modules.pop("beside", None)
 
 
-def test_features_in_a_file(registry, mine):
+def test_functions_in_a_file_become_features(registry, mine):
     found = compose(["./mine.py:half"], ["./mine.py:fn(by=2)", "~./mine.py:Half(by=2) | mine.py:Net"], registry)
     images = torch.rand(2, 3, 4, 4)
     assert type(found.fixed[0].feature).__name__ == "Half"
@@ -368,7 +368,7 @@ def test_a_changed_file_is_read_again(registry, mine):
         ('file("./mine.py")', InputError, "the name of a function"),
     ],
 )
-def test_wrong_files(registry, mine, text, kind, message):
+def test_wrong_files_are_refused(registry, mine, text, kind, message):
     with pytest.raises(kind) as caught:
         compose([], [text], registry)
     assert message in str(caught.value)
@@ -380,13 +380,13 @@ def test_the_same_function_by_two_paths_is_one_feature(registry, mine):
 
 
 @pytest.mark.parametrize(("source", "line"), [("x = 1\n\nx / 0\n", 3), ("x = 1\ndef f(:\n", 2), ("exit(1)\n", 1)])
-def test_a_file_that_fails_says_the_line(registry, folder, source, line):
+def test_an_error_in_a_users_file_names_its_line(registry, folder, source, line):
     (folder / "bad.py").write_text(source)
     with pytest.raises(PluginError, match=rf"bad\.py failed at line {line}"):
         compose([], ["./bad.py:f"], registry)
 
 
-def test_generators(registry, mine, folder):
+def test_generators_are_built_from_names_and_files(registry, mine, folder):
     (folder / "toy.pkl").write_bytes(b"TOY")
     texts = ["toy", "toy(n=5)", "./mine.py:build", "./mine.py:build(n=6)", "./mine.py:generator", "toy.pkl(n=7)"]
     built = [build_generator(text, registry) for text in texts]
@@ -419,7 +419,7 @@ def archive() -> bytes:
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     ],
 )
-def test_files_that_are_no_generator(registry, folder, content, message):
+def test_files_without_a_generator_are_refused(registry, folder, content, message):
     if content is not None:
         (folder / "g.pkl").write_bytes(content)
     with pytest.raises(FileError) as caught:
@@ -427,7 +427,7 @@ def test_files_that_are_no_generator(registry, folder, content, message):
     assert message in str(caught.value)
 
 
-def test_truncated_safetensors(registry, folder):
+def test_a_truncated_safetensors_file_is_refused(registry, folder):
     (folder / "g.safetensors").write_bytes((10**6).to_bytes(8, "little") + b"{}")
     with pytest.raises(FileError, match="truncated"):
         build_generator("g.safetensors", registry)
@@ -445,7 +445,7 @@ def test_truncated_safetensors(registry, folder):
         ("mean", UnknownName, "is a feature, not a generator"),
     ],
 )
-def test_wrong_generators(registry, mine, text, kind, message):
+def test_wrong_generators_are_refused(registry, mine, text, kind, message):
     with pytest.raises(kind) as caught:
         build_generator(text, registry)
     assert message in str(caught.value)
@@ -463,7 +463,7 @@ def test_wrong_generators(registry, mine, text, kind, message):
         ("~luminance", "~luminance"),
     ],
 )
-def test_the_names_of_this_repository(text, canonical):
+def test_features_of_this_repository_compose(text, canonical):
     (term,) = compose([], [text], Registry.discover()).varied
     assert term.text == canonical
     images = torch.rand(2, 3, 16, 16)
@@ -477,7 +477,7 @@ def test_a_leading_option_is_written_by_position():
     assert term.text == "rooms.part(sofa)"
 
 
-def test_a_complement_of_another_size_says_so():
+def test_a_complement_of_another_size_is_refused():
     node: Any = parse("~(luminance | pixels(size=8))")
     feature, _ = build_feature(node, Registry.discover())
     with pytest.raises(CompositionError, match="gives images of"):
@@ -485,7 +485,7 @@ def test_a_complement_of_another_size_says_so():
 
 
 @pytest.mark.parametrize("dim", [1, 3, 16, 100])
-def test_the_first_samples_are_those_of_a_smaller_call(dim):
+def test_more_samples_begin_with_those_of_a_smaller_call(dim):
     generator = FunctionGenerator(lambda z: z[:, :1, None, None].expand(-1, 3, 8, 8), dim, (8, 8))
     assert torch.equal(generator.sample(5, 1)[:2], generator.sample(2, 1))
     assert generator.sample(0, 1).shape == (0, dim)

@@ -1,4 +1,4 @@
-"""What a walk checks of generator and features before it starts, and what it says."""
+"""The checks of generator and features before a walk starts."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def test_a_feature_that_breaks_the_contract_is_named(says):
 
 
 @pytest.mark.parametrize("says", list(BAD)[:2])
-def test_so_is_a_generator(says):
+def test_a_generator_that_breaks_the_contract_is_named(says):
     generator = FunctionGenerator(lambda z: BAD[says](G(z)).unflatten(1, (3, *G.resolution)), 6, G.resolution)
     with pytest.raises(ContractError, match=f"the images of the generator FunctionGenerator .*{says}"):
         check_contract(looking(generator=generator), Z.float())
 
 
-def test_a_derivative_that_is_zero_is_noted_and_one_that_is_missing_refused():
+def test_a_zero_derivative_is_noted_and_a_missing_one_refused():
     look = looking(lambda x: (8 * x.mean((2, 3))).round(), lambda x: x.mean((2, 3)))
     (note,) = check_contract(look, Z.float())
     assert "the derivative of feature 0 at the start is zero" in note
@@ -51,7 +51,7 @@ def test_a_derivative_that_is_zero_is_noted_and_one_that_is_missing_refused():
     assert check_contract(replace(look, differences=0.1), Z.float()) == []
 
 
-def test_what_keeps_the_contract_passes():
+def test_features_that_keep_the_contract_pass():
     features = [("constant", FunctionFeature(lambda x: 0 * x.mean((1, 2, 3)))), ("anchored", Anchored(G))]
     # It has a value at the first sample, and perhaps at no other.
     features += [("part", Defined(G, float(G.read(G(Z))[0, 0]) + 0.01))]

@@ -1,4 +1,4 @@
-"""`eigenwalk describe` of generators: their files, what is known once they are open, and what is no generator."""
+"""`eigenwalk describe` for generators, their files, and things that are not generators."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def brightness(images):
 
 @pytest.fixture
 def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
-    """Runs ``eigenwalk describe`` in a folder with a generator; gives the exit code and what was printed."""
+    """Run ``eigenwalk describe`` in a folder with a generator; return exit code, output and errors."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     (tmp_path / "my.py").write_text(GENERATOR)
@@ -57,7 +57,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
 
 
 @pytest.mark.parametrize("text", ["mine.safetensors", 'open("mine.safetensors", space=w)', "./mine.safetensors"])
-def test_a_file_is_opened_and_told(said, text):
+def test_describe_opens_a_file(said, text):
     code, out, _ = said(text, "--no-measure")
     assert code == 0
     for words in ("eigenwalk-miniatures", "64 x 64 pixels", " coordinates, space ", ", float32", "4.5 MB"):
@@ -75,7 +75,7 @@ def test_a_function_that_builds_a_generator_is_measured(said):
     assert " ms and " in image and "B of memory a path" in waypoint
 
 
-def test_what_the_generator_says_of_itself_is_told_once(said):
+def test_facts_of_a_generator_are_printed_once(said):
     code, out, _ = said("./my.py:exported(label=1)", "--no-measure")
     assert code == 0
     lines = [" ".join(line.split()) for line in out.splitlines()]
@@ -83,17 +83,17 @@ def test_what_the_generator_says_of_itself_is_told_once(said):
     assert "parameters 4,612, float32" in lines and out.count("parameters") == 1
 
 
-def test_a_feature_in_a_file_stays_a_feature(said):
+def test_a_function_of_images_is_described_as_a_feature(said):
     code, out, err = said("./my.py:brightness")
     assert (code, err) == (0, "") and "no packaging" in out and "pixels" not in out
 
 
-def test_a_name_that_needs_options_is_told_without_opening(said):
+def test_a_name_with_required_options_is_described_without_opening(said):
     code, out, _ = said("stylegan")
     assert code == 0 and "not opened: it needs path" in out
 
 
-def test_what_fails_says_so(said):
+def test_an_error_is_printed_alone(said):
     code, out, err = said("./my.py:broken")
     assert code == 3 and "weights.pt" in err and out == ""
     code, out, err = said("stylegan(missing.pkl)")
@@ -106,7 +106,7 @@ def test_what_fails_says_so(said):
     assert code == 4 and "eigenwalk-stylegan" in err and "./my_generator.py:build" in err
 
 
-def test_what_a_file_needs_and_how_to_write_it(said, monkeypatch):
+def test_a_missing_option_of_a_file_is_named_with_its_syntax(said, monkeypatch):
     def needy(path: str, space: str = "z", truncation: float = 1) -> None:
         raise OptionError("label must be given")
 
@@ -116,7 +116,7 @@ def test_what_a_file_needs_and_how_to_write_it(said, monkeypatch):
     assert 'label must be given. A file\'s options follow its path: open("mine.safetensors", option=value)' in err
 
 
-def test_a_folder_without_a_separator_is_told(said, tmp_path):
+def test_a_folder_without_a_separator_is_recognised(said, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model-1").mkdir()
     for name in ("model", "model-1"):
@@ -124,12 +124,12 @@ def test_a_folder_without_a_separator_is_told(said, tmp_path):
         assert code == 4 and f"write ./{name} to open it" in err
 
 
-def test_a_misspelt_generator_is_told_its_name(said):
+def test_a_misspelt_generator_suggests_near_names(said):
     code, _, err = said("roomz")
     assert code == 2 and "among generators and directions: rooms" in err
 
 
-def test_formats_that_could_be_read_are_named(tmp_path: Path):
+def test_plugins_that_could_read_a_file_are_named(tmp_path: Path):
     (tmp_path / "junk.bin").write_bytes(b"junk")
     entries = {
         "big": Entry("big", "made-big", reads=("checkpoints of Big",)),

@@ -1,4 +1,4 @@
-"""Directions that a method of the field chooses, walked along in place of an eigenproblem's."""
+"""Walks along a plugin's directions, in place of those of the eigenproblem."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def problem():
     )
 
 
-def test_a_direction_is_followed_straight_and_asked_once() -> None:
+def test_a_straight_method_is_asked_once() -> None:
     axes = Axis(1)
     paths = walked(problem(), steps=4, paths=4, method=axes, bounded=False)
     assert axes.asked == 1
@@ -68,7 +68,7 @@ def test_a_curved_method_is_asked_at_every_waypoint() -> None:
     assert axes.asked == 3
 
 
-def test_tolerances_end_the_path_unless_it_is_unbounded() -> None:
+def test_tolerances_end_a_path_unless_the_method_is_unbounded() -> None:
     (path,) = walked(problem(), steps=8, paths=1, method=Axis())
     assert path.status.reason == "tolerance" and path.change(path.fixed[0], relative=False).max() <= 1e-3
     (path,) = walked(problem(), steps=8, paths=1, method=Axis(), bounded=False)
@@ -76,12 +76,12 @@ def test_tolerances_end_the_path_unless_it_is_unbounded() -> None:
 
 
 @pytest.mark.parametrize(("axes", "said"), [(Axis(5), "must return directions"), (Axis(length=2.0), "unit vectors")])
-def test_what_breaks_the_contract_is_said(axes: Axis, said: str) -> None:
+def test_directions_that_break_the_contract_are_refused(axes: Axis, said: str) -> None:
     with pytest.raises(ContractError, match=said):
         walked(problem(), steps=2, paths=4, method=axes)
 
 
-def test_sight_sees_values_elsewhere() -> None:
+def test_sight_gives_values_at_other_latents() -> None:
     found = problem()
 
     class Looks(Axis):
@@ -103,7 +103,7 @@ def offering() -> Registry:
     return Registry(found.features, found.generators, (Offer(spec, "made-up", "1", "made"),))
 
 
-def test_by_name(tmp_path, monkeypatch) -> None:
+def test_directions_are_found_by_name(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("EIGENWALK_CACHE", str(tmp_path))
     registry = offering()
     recipe = Recipe.of(generator="rooms", vary=["pixels"], solver="axis(2)").canonical(registry)
@@ -122,7 +122,7 @@ def test_by_name(tmp_path, monkeypatch) -> None:
     )
 
 
-def test_wrong_names() -> None:
+def test_wrong_direction_names_are_refused() -> None:
     registry = offering()
     for solver, error, said in (
         ("axi", UnknownName, "axis.*davidson, dense or nullspace"),
@@ -153,7 +153,7 @@ class Carrying(Method):
         return Step.along(V, rates, rates.square(), limits)
 
 
-def test_a_whole_method_walks_and_goes_on_from_its_state() -> None:
+def test_a_whole_method_walks_and_resumes_from_its_state() -> None:
     options = WalkOptions(steps=4, paths=3, method=Carrying(), bounded=False)
     fronts = list(walk(problem(), (0, 1), options))
     for path in fronts[-1].paths:
@@ -170,8 +170,8 @@ def test_a_whole_method_walks_and_goes_on_from_its_state() -> None:
         assert np.array_equal(a.latents, b.latents)
 
 
-def test_the_first_step_along_each_direction_has_its_own_length() -> None:
-    """Directions that are not orthogonal do not add up."""
+def test_each_direction_has_its_own_first_step_length() -> None:
+    """Step lengths of directions that are not orthogonal are independent."""
 
     class Near(Axis):
         def find(self, sight: Sight, k: int, previous: Tensor | None = None) -> Tensor:
@@ -191,7 +191,7 @@ def test_the_core_builds_its_methods_by_name(name: str) -> None:
     assert type(method).__name__.lower() == name
 
 
-def test_a_whole_method_is_handed_over_as_an_object_and_anything_else_is_refused() -> None:
+def test_the_solver_may_be_a_method_object_and_nothing_else() -> None:
     (path,) = eigenwalk.run("rooms", vary=["pixels"], solver=Carrying(), steps=1, paths=1)
     assert len(path) == 2
     with pytest.raises(ContractError, match=r"eigenwalk\.direction\.Method"):

@@ -1,4 +1,4 @@
-"""The doctor among bad plugins, and what it knows of the installation around them."""
+"""`eigenwalk doctor` among bad plugins, unmet requirements and mismatched builds."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 def doctor(*words: str) -> tuple[int, str]:
-    """How the doctor ended and what it printed; it must not have complained on standard error."""
+    """Run doctor; return its exit code and output, and check that standard error is empty."""
     done = subprocess.run([sys.executable, "-c", DOCTOR, *words], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     return done.returncode, done.stdout
 
 
-def test_the_doctor_survives_the_zoo_and_names_everyone(site, monkeypatch):
+def test_doctor_survives_bad_plugins_and_names_each(site, monkeypatch):
     site.zoo("good", "clashes", *SICK)
     slow = "import time, numpy\ntime.sleep(1.1)\n" + PLAIN.format(name="slow.feature")
     site.add("eigenwalk-slow", "slow_plugin", slow)
@@ -79,7 +79,7 @@ def test_the_doctor_survives_the_zoo_and_names_everyone(site, monkeypatch):
         (None, "", ["what is installed cannot be checked: neither pip nor uv"]),
     ],
 )
-def test_requirements_that_are_not_met(monkeypatch, code, printed, said):
+def test_doctor_reports_unmet_requirements(monkeypatch, code, printed, said):
     def run(*_, **__):
         if code is None:
             raise InputError("neither pip nor uv")
@@ -101,14 +101,14 @@ def test_requirements_that_are_not_met(monkeypatch, code, printed, said):
         ({"torchvision": "0.20.0"}, None),
     ],
 )
-def test_builds_that_do_not_fit(versions, said):
+def test_doctor_reports_builds_that_do_not_match(versions, said):
     found = list(environment._labels(versions, "linux"))
     assert (not found) if said is None else said in found[0] and "--no-deps torch torch" in found[0]
     assert not list(environment._labels(versions, "darwin")), "wheels for a Mac have no labels"
 
 
 @pytest.mark.parametrize(("conflicts", "code"), [([], 0), (["x requires y"], 1)])
-def test_a_healthy_installation_ends_with_0_and_a_conflict_with_1(monkeypatch, capsys, conflicts, code):
+def test_doctor_exits_with_0_if_healthy_and_1_on_a_conflict(monkeypatch, capsys, conflicts, code):
     monkeypatch.setenv("EIGENWALK_PLUGINS", "fourier,pixels")
     monkeypatch.setattr("eigenwalk.cli.doctor.conflicts", lambda: conflicts)
     with pytest.raises(SystemExit) as end:

@@ -1,4 +1,4 @@
-"""Text -> tree -> text: one canonical form, and errors that point at the place."""
+"""Parsing and printing expressions: one canonical form, and errors that point at the place."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ WRONG = {  # text -> the faulty characters, and a part of the message
 
 
 @pytest.mark.parametrize("text", CANONICAL)
-def test_canonical_form(text):
+def test_an_expression_has_one_canonical_form(text):
     assert str(parse(text)) == CANONICAL[text]
     assert str(parse(CANONICAL[text])) == CANONICAL[text]
 
@@ -125,14 +125,14 @@ def test_errors_point_at_the_place(text):
     ["(" * 300, "~" * 3000 + "a", "|".join("a" * 1900), "a" * 100_000, "f(" * 900, "f(" + "9" * 3990 + ")", "-" * 3999,
      "f(" + "[" * 150 + "]" * 150 + ")", "a\0b", "f('\ud800')", "a < 1" + "0" * 400],
 )  # fmt: skip
-def test_nothing_but_an_expression_error_comes_of_hostile_text(text):
+def test_hostile_text_raises_an_expression_error(text):
     with contextlib.suppress(ExpressionError):
         parse(text)
 
 
 @given(st.text(alphabet="ab.|~<*()[]=,\"'\\0159-/:py \n#éﬁ", max_size=40))
 @settings(max_examples=300, deadline=None, derandomize=True)
-def test_any_text_parses_or_is_an_expression_error(text):
+def test_any_text_parses_or_raises_an_expression_error(text):
     for read in (parse, parse_generator):
         try:
             once = str(read(text))
@@ -171,7 +171,7 @@ expressions = nodes | st.builds(Held, nodes, positive) | st.builds(Weighted, pos
 
 @given(expressions)
 @settings(max_examples=200, deadline=None, derandomize=True)
-def test_what_is_printed_reads_back(tree):
+def test_printed_expressions_parse_to_the_same_tree(tree):
     assert parse(str(tree)) == tree
     assert str(parse(str(tree))) == str(tree)
 
@@ -192,7 +192,7 @@ GENERATORS = {
 
 
 @pytest.mark.parametrize("text", GENERATORS)
-def test_generators_and_paths(text):
+def test_generators_are_parsed_from_names_and_paths(text):
     tree = parse_generator(text, isfile=lambda path: path in ("exists.xyz", "rooms", "odd (1) [name].dat"))
     assert tree == GENERATORS[text]
     assert parse_generator(str(tree)) == tree
@@ -207,6 +207,6 @@ def test_a_folder_with_brackets_and_spaces_is_a_path(tmp_path):
 @pytest.mark.parametrize(
     "text", ["rooms | mask", "~rooms", "0.5 * rooms", "rooms < 3", "open()", "open(3)", "'x.pkl'", ""]
 )
-def test_generators_are_one_name(text):
+def test_a_generator_is_a_single_name(text):
     with pytest.raises(ExpressionError):
         parse_generator(text)

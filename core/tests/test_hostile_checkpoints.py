@@ -1,4 +1,4 @@
-"""Files made to harm: nothing of them runs, no memory is spent on what they claim, and the answer comes in seconds."""
+"""Hostile files: no code in them runs, sizes that they claim are not allocated, and they are refused within seconds."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def plain(value: bytes) -> bytes:
 
 
 def identity(kind: bytes, numel: int) -> bytes:
-    """How a pickle of PyTorch's speaks of a storage."""
+    """Pickle a reference to a storage as PyTorch does."""
     return b"(" + text("storage") + kind + text("0") + text("cpu") + number(numel) + b"Nt"
 
 
@@ -118,7 +118,7 @@ def legacy(value: bytes, keys: bytes = pickle.dumps([], 2)) -> bytes:
 
 
 def laughs(levels: int) -> bytes:
-    """A tuple of two of a tuple of two of …: few bytes, 2^levels leaves for who walks through."""
+    """Pickle nested tuples that refer twice to the next: few bytes, but 2^levels leaves."""
     return b"K\x01" + b"2\x86" * levels
 
 
@@ -225,7 +225,7 @@ REFUSED = {
 
 @pytest.fixture
 def little_memory(monkeypatch, tmp_path) -> Iterator[None]:
-    """No more than `ROOM` can be allocated; the folder is one where a command leaves its mark."""
+    """Limit memory to `ROOM` bytes, in a folder where a hostile command would leave a file."""
     resource = pytest.importorskip("resource")
     monkeypatch.chdir(tmp_path)
     before = resource.getrlimit(resource.RLIMIT_AS)
@@ -236,7 +236,7 @@ def little_memory(monkeypatch, tmp_path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_what_it_would_call_stays_a_record(name, tmp_path, little_memory):
+def test_calls_in_a_pickle_are_recorded_and_not_made(name, tmp_path, little_memory):
     data, foreign = FOREIGN[name]
     (tmp_path / "x.pt").write_bytes(data)
     found = Checkpoint(tmp_path / "x.pt")
@@ -248,7 +248,7 @@ def test_what_it_would_call_stays_a_record(name, tmp_path, little_memory):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_it_is_refused_in_words(name, tmp_path, little_memory):
+def test_hostile_files_are_refused_with_a_clear_message(name, tmp_path, little_memory):
     data, says = REFUSED[name]
     (tmp_path / "x.pt").write_bytes(data)
     with pytest.raises(FileError, match=says) as error:
@@ -257,13 +257,13 @@ def test_it_is_refused_in_words(name, tmp_path, little_memory):
     assert os.listdir(tmp_path) == ["x.pt"]
 
 
-def test_the_first_of_them_does_run_where_pickle_opens_it(tmp_path, monkeypatch):
+def test_pickle_itself_runs_the_first_hostile_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pickle.loads(FOREIGN["REDUCE to os.system"][0])
     assert (tmp_path / "ran").is_dir()
 
 
-def test_a_pickle_that_is_too_long_ends():
+def test_a_pickle_of_too_many_operations_is_refused():
     with pytest.raises(FileError, match="more than 100 opcodes"):
         Machine(memoryview(b"N0" * 100 + b"N."), {}, "it", 1000, steps=100).load()
 
@@ -275,7 +275,7 @@ def test_pipes_and_devices_are_not_opened(tmp_path):
             Checkpoint(path)
 
 
-def test_one_storage_does_not_serve_as_many_tensors(tmp_path):
+def test_tensors_of_one_storage_cannot_take_more_memory_than_allowed(tmp_path):
     held = {f"w{i}": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for i in range(1000)}
     (tmp_path / "x.safetensors").write_bytes(safetensors(held))
     assert Checkpoint(tmp_path / "x.safetensors").state_dict("w0").load()["w7"] == 0
@@ -290,8 +290,8 @@ def test_one_storage_does_not_serve_as_many_tensors(tmp_path):
 
 @pytest.mark.hostile
 @pytest.mark.parametrize("kind", ["zip", "legacy", "pickle", "safetensors"])
-def test_a_damaged_file_opens_or_is_refused_in_words(kind, tmp_path):
-    """Bytes changed, bits flipped, ends cut, parts repeated: FileError is all that is raised."""
+def test_a_damaged_file_opens_or_raises_file_error(kind, tmp_path):
+    """With changed bytes, flipped bits, cut ends or repeated parts, nothing but FileError is raised."""
     held, path = {"g": {"a.weight": torch.randn(8, 8), "b": torch.ones(3)}, "epoch": 3}, tmp_path / "x"
     if kind == "safetensors":
         save_file(held["g"], path)

@@ -1,4 +1,4 @@
-"""The reader of pictures: what each kind of file becomes, and what is refused before it costs anything."""
+"""Reading pictures: what each kind of file becomes, and what is refused before it is decoded."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def png(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
     ("ending", "mode"),
     [("png", "RGB"), ("png", "P"), ("png", "RGBA"), ("webp", "RGB"), ("jpg", "RGB"), ("jpg", "CMYK"), ("odd", "RGB")],
 )
-def test_formats_and_modes_become_rgb(tmp_path, flag, ending, mode):
+def test_all_formats_and_modes_become_rgb(tmp_path, flag, ending, mode):
     file = tmp_path / f"flag.{ending}"
     lossless = {"lossless": True} if ending == "webp" else {"quality": 100} if ending == "jpg" else {}
     image = flag.quantize(8) if mode == "P" else flag.convert(mode)
@@ -61,7 +61,7 @@ def test_formats_and_modes_become_rgb(tmp_path, flag, ending, mode):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "I;16"])
-def test_grey_is_on_all_channels_at_its_own_depth(tmp_path, mode):
+def test_grey_is_repeated_on_all_channels_at_full_depth(tmp_path, mode):
     level = {"1": 1, "L": 100, "I;16": 1234}[mode]
     full = {"1": 1, "L": 255, "I;16": 65535}[mode]
     Image.new(mode, (3, 2), level).save(tmp_path / "grey.png")
@@ -72,7 +72,7 @@ def test_grey_is_on_all_channels_at_its_own_depth(tmp_path, mode):
 
 
 @pytest.mark.parametrize("ending", ["png", "webp"])
-def test_transparent_pixels_are_white_and_outside_a_mask(tmp_path, flag, ending):
+def test_transparent_pixels_become_white_and_lie_outside_a_mask(tmp_path, flag, ending):
     image = flag.convert("RGBA")
     image.paste((0, 255, 0, 0), (0, 0, 8, 8))
     image.save(tmp_path / f"half.{ending}", lossless=True)
@@ -90,7 +90,7 @@ def test_a_transparent_colour_of_a_palette_is_white(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
-def test_pictures_are_turned_as_their_camera_says(tmp_path, flag, ending):
+def test_pictures_are_turned_upright(tmp_path, flag, ending):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
     flag.save(tmp_path / f"turned.{ending}", exif=exif, **({"lossless": True} if ending == "webp" else {}))
@@ -107,7 +107,7 @@ def test_the_first_frame_of_an_animation_is_read(tmp_path, flag, ending):
     assert corners(images.read(tmp_path / f"film.{ending}")) == [RED, BLUE, RED]
 
 
-def test_a_size_is_covered_and_the_middle_cut_out(tmp_path, flag):
+def test_pictures_are_scaled_to_cover_a_size_and_cropped(tmp_path, flag):
     flag.save(tmp_path / "flag.png")
     read = images.read(tmp_path / "flag.png", (4, 4))
     assert read.shape == (3, 4, 4) and corners(read)[:2] == [RED, BLUE]
@@ -143,7 +143,7 @@ def test_a_jpeg_of_endless_scans_is_refused(tmp_path, flag):
             reader(file)
 
 
-def test_other_formats_start_no_decoder(tmp_path, flag, monkeypatch):
+def test_other_formats_are_refused_before_decoding(tmp_path, flag, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a program was started"))
     postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\n0 0 64 64 rectfill\nshowpage\n"
     (tmp_path / "script.png").write_bytes(postscript)
@@ -155,7 +155,7 @@ def test_other_formats_start_no_decoder(tmp_path, flag, monkeypatch):
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
-def test_damaged_pictures(tmp_path, ending):
+def test_damaged_pictures_are_refused(tmp_path, ending):
     file = tmp_path / f"noise.{ending}"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(file)
     whole = file.read_bytes()
@@ -165,7 +165,7 @@ def test_damaged_pictures(tmp_path, ending):
             images.read(file)
 
 
-def test_what_is_no_regular_file(tmp_path, monkeypatch):
+def test_a_picture_must_be_a_regular_file(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe.png")
     for path, kind in ((tmp_path / "pipe.png", "a pipe"), (tmp_path, "a folder"), (Path("/dev/zero"), "a device")):
         with pytest.raises(FileError, match=f"cannot read the picture .*{kind}"):
@@ -179,7 +179,7 @@ def test_what_is_no_regular_file(tmp_path, monkeypatch):
         images.read(tmp_path / "long.png")
 
 
-def test_pictures_are_found_by_their_names(tmp_path):
+def test_a_folders_pictures_are_found_by_their_suffixes(tmp_path):
     (tmp_path / "in").mkdir()
     for name in ("b.PNG", "a.jpeg", "notes.txt", "in/c.webp"):
         (tmp_path / name).touch()

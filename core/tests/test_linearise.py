@@ -44,7 +44,7 @@ def central(feature: Feature, z: Tensor, v: Tensor, h: float = 1e-6) -> Tensor:
 
 
 @pytest.mark.parametrize("name", FEATURES)
-def test_pushforward_is_the_central_difference(name):
+def test_the_pushforward_equals_the_central_difference(name):
     (pushed,) = looking((name, FEATURES[name])).at(Z).push(V)
     for k in range(V.shape[1]):
         torch.testing.assert_close(pushed[:, k], central(FEATURES[name], Z, V[:, k]), rtol=1e-6, atol=1e-7)
@@ -62,8 +62,8 @@ def test_pushforward_and_pullback_are_adjoint(name):
 
 
 @pytest.mark.parametrize("few", [0, 9])
-def test_every_rung_gives_the_same_numbers(monkeypatch, few):
-    """Several tangents go by forward mode first, one or two through the recorded gradient; each stands in."""
+def test_every_route_gives_the_same_derivatives(monkeypatch, few):
+    """Forward mode, the recorded gradient and single tangents stand in for each other."""
     went: list[str] = []
     monkeypatch.setattr(derivative, "FEW", few)
     for rung in ("transpose", "jvp"):
@@ -80,8 +80,8 @@ def test_every_rung_gives_the_same_numbers(monkeypatch, few):
             assert ("transpose" not in went) == name.startswith("all tangents"), name
 
 
-def test_sines_fail_where_they_should():
-    """Else the rungs below the first are never stood on."""
+def test_the_test_features_lack_the_rules_that_they_should_lack():
+    """Otherwise the routes after the first would never be tested."""
     push = lambda f: torch.func.jvp(f, (Z,), (V[:, 0],))[1]  # noqa: E731
     every = lambda f: torch.func.vmap(lambda v: torch.func.jvp(f, (Z,), (v,))[1])(V.transpose(0, 1))  # noqa: E731
     every(SINES["all tangents at once"])
@@ -94,7 +94,7 @@ def test_sines_fail_where_they_should():
 
 
 @pytest.mark.parametrize("sine", SINES)
-def test_every_rung_serves_the_generator_too(sine):
+def test_every_route_works_for_the_generator(sine):
     generator = Embedding(6, SINES[sine])
     (pushed,) = looking(("numbers", generator.feature(lambda z: z)), generator=generator).at(Z).push(V)
     torch.testing.assert_close(pushed, Z[:, None].cos() * V, rtol=1e-12, atol=1e-12)
@@ -125,14 +125,14 @@ def test_all_features_share_the_generators_pushforward():
     assert point.meter.cost == Cost(forwards=1, pushforwards=4)
 
 
-def test_cost_goes_to_the_meter_that_is_given():
+def test_cost_is_counted_by_the_given_meter():
     meter = Meter(Cost(3, 2, 1))
     point = looking(("numbers", FEATURES["numbers"])).at(Z, meter)
     point.push(V[:, :2])
     assert meter.cost == Cost(4, 4, 1)
 
 
-def test_rows_do_not_know_of_each_other():
+def test_rows_of_a_batch_are_independent():
     chosen = looking(
         *((name, FEATURES[name]) for name in ("table", "low of inside", "no forward mode")), ("frozen", Frozen(G))
     )
@@ -175,7 +175,7 @@ def test_no_chunk_exceeds_the_limit(tangents, passes):
     assert len(calls) == passes
 
 
-def test_not_differentiable_is_pushed_by_central_differences_and_pulls_nothing():
+def test_a_feature_without_gradient_is_pushed_by_central_differences():
     flat = Embedding(6)
     feature = flat.feature(rounded, differentiable=False)
     point = looking(("rounded", feature), ("numbers", flat.feature(lambda z: z)), generator=flat).at(Z)
@@ -198,7 +198,7 @@ def test_a_constant_feature_changes_by_nothing():
     assert point.pull([torch.ones(3, 2).double(), None]).eq(0).all()
 
 
-def test_forward_differences_of_the_published_rule():
+def test_the_published_rule_uses_forward_differences():
     h = 1e-5
     look = looking(("square", FEATURES["square"]), ("table", FEATURES["table"]), differences=h)
     point = look.at(Z)
@@ -220,7 +220,7 @@ def test_forward_differences_of_the_published_rule():
         (lambda images: [1.0, 2.0, 3.0], "list"),
     ],
 )
-def test_a_feature_of_the_wrong_shape(broken, says):
+def test_a_feature_of_the_wrong_shape_is_refused(broken, says):
     with pytest.raises(ContractError, match=says) as caught:
         looking(("my.feature", FunctionFeature(broken))).at(Z)
     assert "my.feature" in str(caught.value)
@@ -236,13 +236,13 @@ def test_a_feature_of_the_wrong_shape(broken, says):
         lambda z: None,
     ],
 )
-def test_a_generator_of_the_wrong_shape(broken):
+def test_a_generator_of_the_wrong_shape_is_refused(broken):
     with pytest.raises(ContractError, match=r"\(batch, 3, height, width\) = \(3, 3, 2, 3\)"):
         looking(generator=FunctionGenerator(broken, 6, G.resolution)).at(Z)
 
 
 @pytest.mark.parametrize("error", [KeyError("hair"), SystemExit("hair")])
-def test_exceptions_of_plugins_are_named(error):
+def test_exceptions_of_plugins_name_the_feature(error):
     def broken(images):
         raise error
 
@@ -260,7 +260,7 @@ def test_exceptions_of_plugins_are_named(error):
 
 
 @pytest.mark.parametrize("where", ["derivative", "pullback"])
-def test_exceptions_in_derivatives_are_named(where):
+def test_exceptions_in_derivatives_name_the_feature(where):
     class Broken(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
@@ -277,7 +277,7 @@ def test_exceptions_in_derivatives_are_named(where):
         _ = point.push(V) if where == "derivative" else point.pull(ones)
 
 
-def test_nan_names_the_feature_and_the_rows():
+def test_a_nan_error_names_the_feature_and_the_rows():
     flat = Embedding(6)
     z = torch.zeros(4, 6).double()
     z[1, 0] = z[3, 0] = 2.0
@@ -286,7 +286,7 @@ def test_nan_names_the_feature_and_the_rows():
     assert (caught.value.feature, caught.value.rows) == ("root", (1, 3))
 
 
-def test_a_derivative_that_is_not_finite_names_the_feature_and_the_rows():
+def test_the_error_of_a_derivative_that_is_not_finite_names_feature_and_rows():
     z = torch.tensor([[1.0, 0.0], [0.0, 0.0], [2.0, 0.0]]).double()
     exact = FunctionGenerator(lambda z: torch.cat([z, z[:, :1]], 1)[:, :, None, None], 2, (1, 1))
     corner = FunctionFeature(lambda images: images[:, 0, 0].abs().sqrt())
@@ -299,7 +299,7 @@ def test_a_derivative_that_is_not_finite_names_the_feature_and_the_rows():
     assert (caught.value.feature, caught.value.rows) == ("corner", (1,))
 
 
-def test_an_image_that_is_not_finite_is_the_generators():
+def test_an_image_that_is_not_finite_is_blamed_on_the_generator():
     generator = FunctionGenerator(lambda z: G(z) / (z[:, :1, None, None] > Z[1, 0]), 6, G.resolution)
     with pytest.raises(NumericalError) as caught:
         looking(("fine", low(1)), generator=generator).at(Z)
@@ -309,7 +309,7 @@ def test_an_image_that_is_not_finite_is_the_generators():
 
 
 @pytest.mark.parametrize("tell", [True, False])
-def test_undefined_names_the_feature_and_the_rows(tell):
+def test_the_error_of_an_undefined_value_names_feature_and_rows(tell):
     flat = Embedding(6)
     z = torch.zeros(4, 6).double()
     z[0, 0] = z[2, 0] = 2.0
@@ -318,13 +318,13 @@ def test_undefined_names_the_feature_and_the_rows(tell):
     assert (caught.value.feature, caught.value.rows) == ("part", (0, 2))
 
 
-def test_a_generator_without_gradients_is_told():
+def test_a_generator_without_gradients_is_refused():
     with pytest.raises(ContractError, match="no_grad"):
         looking(generator=FunctionGenerator(torch.no_grad()(G), 6, G.resolution)).at(Z)
     looking(generator=FunctionGenerator(torch.no_grad()(G), 6, G.resolution), differences=1e-3).at(Z)
 
 
-def test_undefined_when_called_is_named_too():
+def test_undefined_raised_by_a_feature_names_it_and_its_rows():
     def absent(images: Tensor) -> Tensor:
         raise Undefined("no face", rows=(1,))
 

@@ -1,4 +1,4 @@
-"""What fits into memory: amounts in words, what tensors take, recording by blocks, and a budget that is kept."""
+"""Memory: amounts in words, what tensors take, recording by blocks, and budgets that are kept."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
 
 
 class Block(nn.Module):
-    """A convolution and two activations: six images are made, and one goes on."""
+    """A convolution and two activations: it makes six images and passes one on."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -39,7 +39,7 @@ class Block(nn.Module):
 
 
 class Tower(nn.Module):
-    """Blocks at one size, which call nothing but each other."""
+    """Blocks of one image size, one after another."""
 
     def __init__(self, blocks: int = 8, width: int = 4, side: int = 16):
         super().__init__()
@@ -65,7 +65,7 @@ def by_blocks(look: Linearisation, z: Tensor) -> Linearisation:
 
 
 @pytest.mark.parametrize("text", ["", "4", "4 GB", "four GB", "4XB", "0GB", "-1GB", "4iB", "1e3GB"])
-def test_amounts_of_memory(text):
+def test_amounts_of_memory_are_parsed(text):
     if text in ("4", "4 GB"):
         assert in_bytes(text) == {"4": 4, "4 GB": 4 * 10**9}[text]
         return
@@ -75,7 +75,7 @@ def test_amounts_of_memory(text):
         Recipe.of(generator="rooms", vary=["pixels"], memory=text)
 
 
-def test_what_was_there_before_does_not_count():
+def test_the_tracker_ignores_memory_taken_before():
     weights = torch.ones(100, 100)
     with Tracker() as tracker:
         made = weights @ weights
@@ -86,13 +86,13 @@ def test_what_was_there_before_does_not_count():
     assert tracker.live == 4
 
 
-def test_the_tracker_stops_what_takes_too_much():
+def test_the_tracker_stops_a_computation_over_its_limit():
     with pytest.raises(OutOfMemory, match="needed"), Tracker(limit=3000):
         torch.ones(1000)
 
 
-def test_what_a_reverse_pass_took_too_much_of_is_let_go():
-    """torch keeps a graph whose reverse pass ends by an exception, so the limit must wait for the pass's end."""
+def test_a_reverse_pass_over_the_limit_frees_its_memory():
+    """torch keeps the graph of a reverse pass that raises, so the limit is enforced after the pass."""
     look, z = Linearisation(FunctionGenerator(Tower(3), 6, (16, 16)), (("image", IMAGE),)), normal(1, 6).float()
 
     def waypoint(tracker: Tracker) -> None:
@@ -113,7 +113,7 @@ def test_what_a_reverse_pass_took_too_much_of_is_let_go():
     assert stopped > 20
 
 
-def test_blocks_are_the_modules_that_do_the_work():
+def test_blocks_are_the_modules_that_take_the_memory():
     look, z = tower(), normal(1, 6)
     blocks = by_blocks(look, z).blocks
     assert [type(one).__name__ for one in blocks].count("Block") == 8
@@ -121,7 +121,7 @@ def test_blocks_are_the_modules_that_do_the_work():
     assert len(find_blocks(lambda: held(z))) == len(blocks)
 
 
-def test_every_way_of_recording_gives_the_same_numbers():
+def test_every_way_of_recording_gives_the_same_derivatives():
     look, z = tower(), normal(2, 6)
     u, V = normal(2, 3 * 16 * 16, seed=1), normal(2, 3, 6, seed=2)
     whole = look.at(z)
@@ -134,7 +134,7 @@ def test_every_way_of_recording_gives_the_same_numbers():
     assert all("forward" not in vars(block) for block in by_blocks(look, z).blocks)
 
 
-def test_each_way_of_recording_takes_less_memory():
+def test_each_way_of_recording_takes_less_memory_than_the_one_before():
     look, z = tower(), normal(1, 6)
     twice, once = (measure_footprint(replace(look, record=record), z) for record in ("twice", "once"))
     blocks = measure_footprint(by_blocks(look, z), z)
@@ -151,7 +151,7 @@ def test_weights_are_not_counted_for_every_row():
     assert measure_footprint(look, normal(1, 6).float()).need < weights
 
 
-def test_a_point_that_was_made_to_forget_remembers_when_asked():
+def test_a_point_that_forgot_its_graph_records_it_again():
     look, z = tower(), normal(1, 6)
     u, V = normal(1, 3 * 16 * 16, seed=1), normal(1, 1, 6, seed=2)
     with Tracker() as tracker:
@@ -164,7 +164,7 @@ def test_a_point_that_was_made_to_forget_remembers_when_asked():
     assert torch.equal(point.push(V)[0], before[1])
 
 
-def test_a_budget_decides_what_is_recorded(monkeypatch):
+def test_the_budget_decides_how_gradients_are_recorded(monkeypatch):
     monkeypatch.setattr(fitting, "in_use", lambda device: 0)
     look, z = tower(), normal(1, 6)
     costs = {record: measure_footprint(replace(look, record=record), z).need for record in ("twice", "once")}
@@ -188,7 +188,7 @@ def test_a_budget_decides_what_is_recorded(monkeypatch):
         fit(costs["blocks"] / 3)
 
 
-def test_tangents_grow_with_the_budget(monkeypatch):
+def test_a_larger_budget_pushes_more_tangents_at_once(monkeypatch):
     monkeypatch.setattr(fitting, "in_use", lambda device: 0)
     first = first_start(tower(), [0], CPU)
     few, many = (choose_fit(tower(), first, 1, budget=size).linearisation.tangents for size in (2_000_000, 200_000_000))
@@ -196,14 +196,14 @@ def test_tangents_grow_with_the_budget(monkeypatch):
 
 
 def asked_for(text: str) -> int:
-    """The bytes that an error says to allow."""
+    """Return the number of bytes that the error suggests."""
     found_ = re.search(r"allow at least (\S+ \S+) with --memory", text)
     assert found_ is not None, text
     return in_bytes(found_[1])
 
 
 @pytest.mark.parametrize("budget", [5 * 10**8, 10**9 + 10**5])
-def test_a_budget_that_is_too_small_says_what_suffices(monkeypatch, budget):
+def test_the_error_of_a_small_budget_says_what_suffices(monkeypatch, budget):
     monkeypatch.setattr(fitting, "in_use", lambda device: 10**9)
     monkeypatch.setattr(fitting, "STEP", 1000)
     monkeypatch.setattr(fitting, "in_words", lambda size: f"{size / 1e6:.3f} MB")
@@ -215,14 +215,14 @@ def test_a_budget_that_is_too_small_says_what_suffices(monkeypatch, budget):
         choose_fit(tower(), first_start(tower(), [0], CPU), 1, budget=least - 2000)
 
 
-def test_where_even_the_machine_does_not_suffice_no_number_is_said(monkeypatch):
+def test_if_the_machine_lacks_memory_no_budget_is_suggested(monkeypatch):
     monkeypatch.setattr(fitting, "in_use", lambda device: 0)
     monkeypatch.setattr(fitting, "total", lambda device: 1000)
     with pytest.raises(OutOfMemory, match="allow more with --memory"):
         choose_fit(tower(), first_start(tower(), [0], CPU), 1)
 
 
-def test_a_walk_in_too_little_memory_says_what_suffices_and_that_does():
+def test_the_suggested_budget_suffices():
     generator, options = FunctionGenerator(Tower(), 6, (16, 16)), {"vary": [lambda images: images], "paths": 1}
     with pytest.raises(OutOfMemory) as caught:
         eigenwalk.run(generator, memory="10MB", steps=1, **options)
@@ -230,7 +230,7 @@ def test_a_walk_in_too_little_memory_says_what_suffices_and_that_does():
     assert len(path) == 2
 
 
-def test_a_walk_in_little_memory_goes_where_it_goes_in_much(monkeypatch):
+def test_a_small_budget_gives_the_same_walk(monkeypatch):
     """The budget is of the whole process; here what was there before counts nothing, and a tracker watches the rest."""
     monkeypatch.setattr(fitting, "in_use", lambda device: 0)
     generator, options = FunctionGenerator(Tower(), 6, (16, 16)), {"paths": 2, "steps": 3}
@@ -247,7 +247,7 @@ def test_a_walk_in_little_memory_goes_where_it_goes_in_much(monkeypatch):
         torch.testing.assert_close(torch.from_numpy(b.latents), torch.from_numpy(a.latents), rtol=1e-3, atol=1e-3)
 
 
-def test_a_container_is_the_machine(monkeypatch, tmp_path):
+def test_a_containers_limit_counts_as_the_machines(monkeypatch, tmp_path):
     (tmp_path / "two").write_text("max\n")
     (tmp_path / "one").write_text("123456789\n")
     monkeypatch.setattr(fitting, "CONTROL", (tmp_path / "two", tmp_path / "none"))
@@ -266,7 +266,7 @@ def test_a_container_is_the_machine(monkeypatch, tmp_path):
     ],
 )
 @pytest.mark.parametrize("when", ["images", "derivative"])
-def test_a_lack_of_memory_is_one_error_that_says_what_to_do(error, when):
+def test_out_of_memory_errors_say_what_to_do(error, when):
     calls = []
 
     def hungry(z: Tensor) -> Tensor:
@@ -280,7 +280,7 @@ def test_a_lack_of_memory_is_one_error_that_says_what_to_do(error, when):
         look.at(torch.ones(1, 6)).push(torch.ones(1, 5, 6))
 
 
-def test_a_lack_of_memory_that_is_real():
+def test_a_real_lack_of_memory_is_reported():
     hungry = FunctionGenerator(lambda z: z[:, :3, None, None] * torch.empty(1 << 50), 6, (2, 2))
     with pytest.raises(OutOfMemory, match="generator FunctionGenerator"):
         Linearisation(hungry, ()).at(torch.ones(1, 6))
@@ -289,7 +289,7 @@ def test_a_lack_of_memory_that_is_real():
 # Half precision
 
 
-def test_half_precision_is_of_derivatives_alone():
+def test_half_precision_applies_only_to_derivatives():
     look = Linearisation(FunctionGenerator(Tower(), 6, (16, 16)), (("image", IMAGE),))
     half, z = replace(look, precision=torch.bfloat16), normal(2, 6).float()
     a, b = look.at(z), half.at(z)
@@ -309,7 +309,7 @@ def test_small_steps_are_not_lost_in_half_precision():
     assert not torch.equal(look.at(z).images, look.at(z + step).images)
 
 
-def test_float16_scales_what_it_would_lose():
+def test_float16_scales_small_gradients():
     look = Linearisation(FunctionGenerator(Tower(1, side=8), 6, (8, 8)), (("image", IMAGE),), precision=torch.float16)
     u, z = 1e-9 * normal(1, 192).float(), normal(1, 6).float()
     pulled, exact = (1e9 * one.at(z).pull([u]) for one in (look, replace(look, precision=None)))
@@ -317,7 +317,7 @@ def test_float16_scales_what_it_would_lose():
     assert pulled.norm() / exact.norm() == pytest.approx(1, rel=0.05)
 
 
-def test_a_walk_in_half_precision_says_how_well_it_agrees():
+def test_a_walk_in_half_precision_reports_its_agreement():
     generator = FunctionGenerator(Tower(2), 6, (16, 16))
     options = {"vary": [lambda images: images], "paths": 1, "steps": 1}
     (path,) = eigenwalk.run(generator, precision="bf16", **options)
@@ -328,7 +328,7 @@ def test_a_walk_in_half_precision_says_how_well_it_agrees():
             eigenwalk.run(generator, **options, **wrong)
 
 
-def test_derivatives_that_half_precision_loses_are_refused():
+def test_derivatives_lost_in_half_precision_are_refused():
     W = normal(6, 12).float()
 
     def fast(z: Tensor) -> Tensor:
@@ -340,7 +340,7 @@ def test_derivatives_that_half_precision_loses_are_refused():
         eigenwalk.run(generator, vary=[lambda images: images], paths=1, steps=1, precision="bf16")
 
 
-def test_a_generator_that_knows_one_dtype_is_refused():
+def test_a_generator_of_a_single_dtype_is_refused_half_precision():
     class Single(torch.autograd.Function):
         """A matrix product whose gradient wants the matrix's own dtype."""
 

@@ -129,7 +129,7 @@ def test_dense_is_exact(name, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_davidson_from_cold(name, k, dtype):
+def test_davidson_finds_the_leading_eigenvectors_from_a_cold_start(name, k, dtype):
     problem = cast(PROBLEMS[name], dtype)
     tally = Tally(problem)
     solution, _ = Davidson().pairs(tally, k)
@@ -148,7 +148,7 @@ def test_davidson_from_cold(name, k, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_davidson_from_cold_on_many_coordinates(seed, dtype):
+def test_davidson_finds_them_among_many_coordinates(seed, dtype):
     problem = decaying(seed=seed, dtype=dtype)
     ridge = true_ridge(problem)
     tally = Tally(problem)
@@ -163,7 +163,7 @@ def test_davidson_from_cold_on_many_coordinates(seed, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_davidson_warm_along_a_sequence(seed, dtype):
+def test_davidson_tracks_the_eigenvectors_along_a_sequence(seed, dtype):
     _, state = Davidson().pairs(decaying(seed=seed, dtype=dtype), 1)
     for waypoint in range(1, 13):
         problem = decaying(seed=seed, dtype=dtype, time=0.04 * waypoint)
@@ -177,8 +177,8 @@ def test_davidson_warm_along_a_sequence(seed, dtype):
         check(problem, solution, 1)
 
 
-def test_the_sequence_turns():
-    """Else a solver that only kept its first answer would pass the test above."""
+def test_the_eigenvectors_of_the_sequence_turn():
+    """Otherwise a solver that only kept its first answer would pass the test above."""
     first, last = decaying(), decaying(time=0.48)
     ridge = true_ridge(last)
     stale = quotient(last, Dense().pairs(first, 1).vectors[:, 0], ridge) / exact(last, ridge)[:, 0]
@@ -186,7 +186,7 @@ def test_the_sequence_turns():
 
 
 def worst_of_a_sequence(seed: int) -> float:
-    """The least share of the exact quotient along eight waypoints."""
+    """Return the smallest share of the exact quotient along eight waypoints."""
     state, worst = Davidson().pairs(decaying(seed=seed), 1)[1], 1.0
     for waypoint in range(1, 9):
         problem = decaying(seed=seed, time=0.04 * waypoint)
@@ -203,7 +203,7 @@ def test_the_preconditioner_is_needed(monkeypatch):
     assert worst_of_a_sequence(seed=0) < 0.95
 
 
-def test_a_converged_davidson_spends_no_more():
+def test_a_converged_davidson_stops_expanding():
     problem = decaying()
     _, state = Davidson(keep=8).pairs(problem, 1)
     for _ in range(4):
@@ -213,7 +213,7 @@ def test_a_converged_davidson_spends_no_more():
     assert (tally.pushed, tally.pulled) == (10, 1)  # eight kept, two stiff
 
 
-def test_davidson_is_the_same_every_time():
+def test_davidson_is_deterministic():
     a, b = (Davidson().pairs(decaying(), 2)[0] for _ in range(2))
     assert torch.equal(a.vectors, b.vectors)
 
@@ -222,7 +222,7 @@ FREE = Limits(0.1, float("inf"), None, torch.full((3,), float("inf")).double())
 
 
 @pytest.mark.parametrize("method", [Dense(), Davidson(), NullSpace(), Outward()], ids=lambda one: type(one).__name__)
-def test_a_batch_is_its_rows(method: Method):
+def test_a_batch_gives_the_same_as_its_rows(method: Method):
     problem, later = decaying(48, batch=3), decaying(48, batch=3, time=0.1)
     # One row is easy: it stops before the others do.
     easy = torch.tensor([1.0] + [1e-3] * 47).double()
@@ -282,7 +282,7 @@ def test_nullspace_projects_the_previous_direction_on_the_candidates():
         torch.testing.assert_close(solution.vectors[i, 0], along / along.norm(), rtol=0, atol=1e-9)
 
 
-def test_nullspace_takes_every_candidate_that_counts():
+def test_nullspace_takes_every_candidate_up_to_its_share():
     """A = I inside the free plane: two candidates make up 100 %, one only half."""
     problem = Matrices(torch.eye(3).double()[None], torch.tensor([[[0.0, 0.0, 1.0]]]).double())
     previous = torch.tensor([[0.6, 0.8, 0.0]]).double()
@@ -292,7 +292,7 @@ def test_nullspace_takes_every_candidate_that_counts():
 
 @pytest.mark.parametrize("name", PROBLEMS)
 @pytest.mark.parametrize("k", [1, 3])
-def test_nullspace_always_answers(name, k):
+def test_nullspace_always_returns_a_direction(name, k):
     problem = PROBLEMS[name]
     if k <= problem.dim:
         check(problem, NullSpace().candidates(problem, k), k)
@@ -307,7 +307,7 @@ def test_nullspace_always_answers(name, k):
 @pytest.mark.parametrize(
     ("d", "m", "rank"), [(20, 4, 24), (20, 6, 10), (128, 8, 24), (3, 2, 24), (3, 3, 24), (2, 2, 1)]
 )
-def test_the_model_agrees_with_what_it_learnt(d, m, rank, dtype):
+def test_the_model_agrees_with_the_pushforwards_it_learnt(d, m, rank, dtype):
     F = normal(2, d, d, seed=1).to(dtype) / d**0.5
     B = (F.mT @ F).double()
     model, tight = LowRank.zero(2, d, F), 10 * ROUNDING[dtype]
@@ -337,7 +337,7 @@ def dense(model: LowRank) -> Tensor:
     return (model.Q.mT.double() * model.s.double()[:, None]) @ model.Q.double()
 
 
-def test_the_model_keeps_what_it_knew_elsewhere():
+def test_the_model_keeps_what_it_learnt_on_another_subspace():
     """Two subspaces at right angles, learnt one after the other, are both known."""
     U = isometry(10, 10).T[None]
     B = (U.mT * (torch.arange(10).double() + 1)) @ U
@@ -347,14 +347,14 @@ def test_the_model_keeps_what_it_knew_elsewhere():
     torch.testing.assert_close(dense(model), B, rtol=0, atol=1e-10)
 
 
-def test_the_model_drops_the_smallest():
+def test_the_model_drops_its_smallest_eigenvectors():
     U = isometry(10, 10).T[None]
     model = LowRank.zero(1, 10, U).learn(U, torch.diag(torch.arange(10).double())[None], 3)
     torch.testing.assert_close(model.s.sort(-1)[0], torch.tensor([[7.0, 8.0, 9.0]]).double())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_extend_stays_orthogonal(dtype):
+def test_extend_keeps_the_basis_orthonormal(dtype):
     V = orthonormal(normal(2, 5, 30).to(dtype))
     near = V[:, 0] + 1e-5 * normal(2, 30, seed=3).to(dtype)
     for w in (normal(2, 30, seed=2).to(dtype), near, V[:, 0], torch.zeros(2, 30).to(dtype)):
@@ -373,7 +373,7 @@ def test_ritz_solves_the_small_problem():
     assert (theta.diff(dim=1) <= 0).all()
 
 
-def test_the_ridge_is_a_share_of_what_is_held_else_of_what_varies():
+def test_the_ridge_is_a_share_of_B_or_of_A_if_nothing_is_fixed():
     a = torch.eye(4).double().expand(2, -1, -1)
     torch.testing.assert_close(
         ridge_of(torch.tensor([3.0, 0.0]).double(), a, 0.01), torch.tensor([0.03, 0.04]).double()

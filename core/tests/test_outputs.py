@@ -1,4 +1,4 @@
-"""Strip, video, plot, table and report of fabricated paths: what they show is what the paths hold."""
+"""Strip, video, plot, table and report show what fabricated paths contain."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_strip_shows_every_path_in_a_row_from_start_to_last(steps: int) -> N
     assert len(layout.columns) <= COLUMNS
 
 
-def test_a_path_that_ended_between_two_columns_still_shows_its_last_waypoint() -> None:
+def test_the_strip_shows_the_last_waypoint_of_a_path_that_ended_between_columns() -> None:
     whole, cut = path(steps=40), path(sense=-1, steps=21, status=CUT)
     columns = lay_out([whole, cut]).columns
     assert 21 not in columns
@@ -71,7 +71,7 @@ def test_a_path_that_ended_between_two_columns_still_shows_its_last_waypoint() -
     ("size", "expected"),
     [((8, 8), (160, 160)), ((64, 64), (160, 160)), ((256, 512), (192, 96)), ((1024, 1024), (192, 192))],
 )
-def test_pictures_have_a_comfortable_size(size: tuple[int, int], expected: tuple[int, int]) -> None:
+def test_small_pictures_are_enlarged_and_large_ones_reduced(size: tuple[int, int], expected: tuple[int, int]) -> None:
     layout = lay_out([path(size=size, steps=1)])
     assert (layout.width, layout.height) == expected
 
@@ -82,14 +82,14 @@ def test_many_paths_make_a_strip_that_can_be_opened() -> None:
     assert image.width >= strip_module.LEAST_WIDTH
 
 
-def test_the_strip_of_a_start_alone_and_of_nothing_fixed() -> None:
+def test_a_strip_of_starts_alone_or_with_nothing_fixed_is_drawn() -> None:
     alone = path(steps=0, status=Status("nothing to vary", "", VARIED.name))
     free = path(roles=(VARIED,))
     for one in (alone, free):
         assert Image.open(io.BytesIO(strip([one]))).format == "PNG"
 
 
-def test_the_figures_are_of_the_fixed_feature_nearest_its_tolerance() -> None:
+def test_the_percentages_are_of_the_fixed_feature_nearest_its_tolerance() -> None:
     loose = Role("loose", "fixed", "logit", typical=10.0, tolerance=9.0)
     one = path(roles=(FIXED, loose, VARIED))
     changed = replace(one.waypoints[-1], changes={FIXED.name: 0.04, loose.name: 5.0, VARIED.name: 0.05})
@@ -99,7 +99,7 @@ def test_the_figures_are_of_the_fixed_feature_nearest_its_tolerance() -> None:
     assert what.varied == pytest.approx(0.2)
 
 
-def test_the_bars_under_a_picture_are_of_its_own_waypoint() -> None:
+def test_the_bars_under_a_picture_belong_to_its_waypoint() -> None:
     one = path(steps=4)
     pixels, layout = np.asarray(draw_strip([one])), lay_out([one])
     top = _found(pixels, one.waypoints[0].image[0, 0])[0] + layout.height
@@ -137,7 +137,7 @@ def test_endings_are_sentences(status: Status, said: str) -> None:
     assert words.ending(path(status=status)) == said
 
 
-def test_the_video_is_h264_that_browsers_play_and_holds_frames() -> None:
+def test_the_video_is_h264_that_browsers_play_and_pauses_at_waypoints() -> None:
     walked = (path(steps=3, size=(48, 48)), path(sense=-1, steps=2, status=CUT, size=(48, 48)))
     made = video(walked)
     assert (made.suffix, made.mime, made.notice) == (".mp4", "video/mp4", "")
@@ -180,7 +180,7 @@ def test_the_plot_needs_no_display_and_leaves_pyplot_alone() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_plots_of_odd_paths() -> None:
+def test_odd_paths_can_be_plotted() -> None:
     broken = path(status=Status("numerical", "", VARIED.name))
     nan = replace(broken.waypoints[2], changes={FIXED.name: float("nan"), VARIED.name: 0.1})
     broken = replace(broken, waypoints=(*broken.waypoints[:2], nan))
@@ -193,7 +193,7 @@ def test_plots_of_odd_paths() -> None:
         assert report(walked, RECIPE, Video(b"", ".mp4"))
 
 
-def test_the_table_holds_every_figure_in_both_units() -> None:
+def test_the_table_gives_every_change_in_both_units() -> None:
     walked = (path(steps=4), path(sense=-1, steps=2, status=CUT))
     rows = list(csv.DictReader(io.StringIO(table(walked).decode())))
     assert len(rows) == sum(map(len, walked))
@@ -207,7 +207,7 @@ def test_the_table_holds_every_figure_in_both_units() -> None:
         assert row["status"] == one.status.reason
 
 
-def test_the_report_stands_alone() -> None:
+def test_the_report_refers_to_no_other_file() -> None:
     walked = (path(), path(sense=-1, status=CUT))
     page = report(walked, RECIPE, video(walked))
     parsed = _Page()
@@ -255,13 +255,13 @@ def test_outputs_need_no_torch() -> None:
 
 
 def table(walked) -> bytes:
-    """The CSV of these paths."""
+    """Write these paths as CSV and return it."""
     write_table(walked, buffer := io.BytesIO())
     return buffer.getvalue()
 
 
 def _found(pixels: np.ndarray, wanted: np.ndarray) -> tuple[int, int]:
-    """The top left corner of the only area of a colour that is as large as a picture."""
+    """Return the top left corner of the only area of a colour that is as large as a picture."""
     rows, columns = np.nonzero((pixels == wanted).all(2))
     assert len(rows) > 100 * 100, f"no picture of colour {wanted}"
     return int(rows.min()), int(columns.min())

@@ -1,4 +1,4 @@
-"""Files of the user by their path alone: generators walked, converted, refused; functions that take something else."""
+"""A user's files, named by their path: generators that are walked, converted or refused, and functions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ finally:
 """The command line, which leaves the names of all files that were opened."""
 
 
-def test_a_path_is_a_generator_and_so_is_what_it_is_converted_to(tmp_path, monkeypatch):
+def test_a_file_walks_and_its_converted_copy_gives_the_same_images(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = stylegan_files.write("ada-16", tmp_path, contrast=0.2)
     words = ("--fix", "fourier.low(cycles=2)", "--vary", "pixels", "--steps", "2", "--paths", "2")
@@ -56,7 +56,7 @@ def test_a_path_is_a_generator_and_so_is_what_it_is_converted_to(tmp_path, monke
     assert torch.equal(*(generator(z) for generator in generators))
 
 
-def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path):
+def test_a_file_that_would_run_code_is_refused_without_running_it(tmp_path):
     class Payload:
         def __reduce__(self):
             return os.system, (f"touch {tmp_path / 'ran'}",)
@@ -67,7 +67,7 @@ def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_file_that_no_option_names_is_used_too(tmp_path, monkeypatch):
+def test_a_file_that_the_feature_finds_itself_is_recorded(tmp_path, monkeypatch):
     class Finds(FunctionFeature):
         files = (tmp_path / "found.txt",)
 
@@ -114,7 +114,9 @@ def given(*values): return two(*values, target=1)
         ("Bare", "takes images (batch, 3, height, width) first"),
     ],
 )
-def test_a_function_that_cannot_be_called_with_images_says_what_it_lacks(written, message, tmp_path, monkeypatch):
+def test_a_function_that_cannot_be_called_with_images_is_refused_with_the_reason(
+    written, message, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     Path("own.py").write_text(FUNCTIONS)
     with pytest.raises(OptionError) as caught:
@@ -126,7 +128,7 @@ def test_a_function_that_cannot_be_called_with_images_says_what_it_lacks(written
 @pytest.mark.parametrize(
     "written", ["two(target=0)", "trio(a=1, c=1)", "anything", "anything(x=3)", "Needs(target=1)", "given"]
 )
-def test_a_function_is_taken_as_it_is_called(written, tmp_path, monkeypatch):
+def test_a_function_is_used_by_how_it_can_be_called(written, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("own.py").write_text(FUNCTIONS)
     images = torch.rand(2, 3, 4, 4)

@@ -1,4 +1,4 @@
-"""One step: which direction, how far, and the pull back on what must hold."""
+"""One step: its direction, its length, and the pull that corrects the drift of fixed features."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def limits(stride: float, longest: float = 1e9, away: Tensor | None = None, radi
 
 @dataclass(frozen=True)
 class Onward:
-    """A subspace to go on in, the direction m of varied values, and what has varied and drifted."""
+    """A subspace of a step, the direction m of varied values, the varied change and the drift."""
 
     sight: Matrices
     space: Subspace
@@ -76,7 +76,7 @@ class Onward:
         return self.sight.F.mT @ self.sight.F + self.space.ridge[:, None, None] * torch.eye(self.sight.dim)
 
 
-def test_the_direction_is_the_formula():
+def test_the_direction_solves_its_linear_system():
     on = Onward.of(problem(), drift=0.1)
     last = on.change(on.gaps.direction)
     m = normalize(normalize(on.gaps.varied, dim=1) + 0.5 * normalize(last, dim=1), dim=1)
@@ -90,7 +90,7 @@ def test_the_direction_is_the_formula():
         assert ((g * v).sum(1).square() / torch.einsum("bi,bij,bj->b", v, P, v) <= best).all()
 
 
-def test_a_step_takes_what_varied_further_by_the_stride():
+def test_a_step_increases_the_varied_change_by_the_stride():
     on = Onward.of(problem(), drift=0.01)
     step = on.step(0.1, correct=False)
     away = (normalize(on.gaps.varied, dim=1) * on.change(step.direction)).sum(1)
@@ -101,14 +101,14 @@ def test_a_step_takes_what_varied_further_by_the_stride():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_pull_is_neutral_to_what_varied(method):
+def test_the_pull_leaves_the_varied_change_as_it_is(method):
     on = Onward.of(problem(), METHODS[method])
     pull, g = on.step(0.1).pull, on.sight.pull(on.gaps.varied, None)
     assert pull is not None and (pull.norm(dim=1) > 0).all()
     assert ((g * pull).sum(1).abs() < 1e-9 * g.norm(dim=1) * pull.norm(dim=1)).all()
 
 
-def test_the_pull_is_the_formula():
+def test_the_pull_solves_its_linear_system():
     on = Onward.of(problem(d=10, p=6, q=4), drift=1e-3)  # so little that no trust region is felt
     P, g = on.metric, on.sight.pull(on.gaps.varied, None)
     plain = -torch.linalg.solve(P, on.sight.pull(None, on.gaps.fixed))
@@ -117,7 +117,7 @@ def test_the_pull_is_the_formula():
     torch.testing.assert_close(on.step(1.0).pull, oblique)
 
 
-def test_the_pull_stays_in_its_trust_region_and_still_helps():
+def test_the_pull_stays_in_its_trust_region_and_still_reduces_drift():
     on = Onward.of(problem(), drift=100.0)
     step = on.step(0.01)
     assert (step.pull.norm(dim=1) <= 5 * step.size * (1 + 1e-9)).all()
@@ -125,7 +125,7 @@ def test_the_pull_stays_in_its_trust_region_and_still_helps():
     assert (left.norm(dim=1) < on.gaps.fixed.norm(dim=1)).all()
 
 
-def test_no_drift_no_pull():
+def test_without_drift_the_pull_is_zero():
     assert Onward.of(problem(), drift=0.0).step(0.1).pull.abs().max() < 1e-12
     assert Onward.of(problem()).step(0.1, correct=False).pull.abs().max() == 0
 
@@ -137,7 +137,7 @@ def test_steps_grow_shorter_near_a_tolerance():
         torch.testing.assert_close(size, share * sizes[0])
 
 
-def test_inside_the_typical_region_nothing_is_bent_and_at_its_edge_the_step_is():
+def test_only_steps_at_the_edge_of_the_typical_region_are_bent():
     away = 3 * normalize(normal(2, 12, seed=3), dim=1)
     on = Onward.of(problem(d=12), drift=0.3, away=away)
     free = on.step(0.5)
@@ -155,8 +155,8 @@ def test_inside_the_typical_region_nothing_is_bent_and_at_its_edge_the_step_is()
     torch.testing.assert_close(ahead, bent, rtol=1e-4, atol=1e-6)
 
 
-def test_a_subspace_comes_near_the_whole():
-    """What a step's passes find of the exact quotient, along the path that they themselves lead."""
+def test_the_subspace_reaches_most_of_the_exact_quotient():
+    """Compare a step's quotient with the exact one, along the path that such steps make."""
     found, state = Davidson().pairs(decaying(), 1)
     previous = found.vectors[:, 0]
     gone = previous / 10
@@ -175,7 +175,7 @@ def test_a_subspace_comes_near_the_whole():
 # Several tolerances
 
 
-def test_the_trade_is_the_solved_one():
+def test_the_multipliers_solve_the_constrained_problem():
     """``max vᵀAv`` subject to ``vᵀB_i v ≤ 1``, against scipy's minimisation over the multipliers."""
     from scipy.linalg import eigh
     from scipy.optimize import minimize_scalar
@@ -199,8 +199,8 @@ def test_the_trade_is_the_solved_one():
     assert trade(summed, (6,)) is summed
 
 
-def test_a_strained_feature_is_held_harder():
-    """One of two has used nearly all of its tolerance: the step spares it, and the sum of both would not."""
+def test_a_feature_near_its_tolerance_is_weighted_more():
+    """One of two features has used nearly all of its tolerance: the step spares it, as a plain sum would not."""
     fixed, after = torch.cat([0.2 * normal(2, 7, seed=3), 0.02 * normal(2, 7, seed=4)], 1), []
     for blocks in ((7, 7), ()):
         on = Onward.of(replace(problem(d=6, p=6, q=14), blocks=blocks), drift=fixed)
@@ -211,7 +211,7 @@ def test_a_strained_feature_is_held_harder():
     assert (after[0] < after[1]).all()
 
 
-def test_region_is_a_distance_from_the_mean():
+def test_the_typical_region_is_a_distance_from_the_mean():
     region = Region(torch.tensor([1.0, 0.0]), 2.0)
     assert torch.equal(region.away(torch.tensor([[1.0, 3.0]]).double()), torch.tensor([[0.0, 3.0]]).double())
 
@@ -220,7 +220,7 @@ def test_region_is_a_distance_from_the_mean():
 
 
 def crossing(time: float) -> Matrices:
-    """Nothing fixed; A's eigenvalues 1 - t and t along the first two coordinates cross at ½, as t goes from 0 to 1."""
+    """With nothing fixed, A's eigenvalues 1 - t and t along the first two coordinates cross at t = ½."""
     return Matrices(
         torch.diag(torch.tensor([1 - time, time, 0.01]).double().sqrt())[None], torch.zeros(1, 1, 3).double()
     )
@@ -257,8 +257,8 @@ def test_follow_keeps_the_sense(sense):
         assert ((direction * previous).sum(1) > 0.9).all()
 
 
-def test_follow_stays_on_an_eigenvector_of_low_rank_order():
-    """A path that began along the second or third direction does not jump to the first."""
+def test_follow_stays_on_the_second_or_third_eigenvector():
+    """A path that began along the second or third direction does not jump to the first one."""
     operators = Matrices(
         torch.diag(torch.tensor([1.0, 0.3, 0.1, 0.03]).double().sqrt())[None], torch.zeros(1, 1, 4).double()
     )
@@ -270,7 +270,7 @@ def test_follow_stays_on_an_eigenvector_of_low_rank_order():
         torch.testing.assert_close(quotient, solution.quotients[:, rank])
 
 
-def test_follow_says_the_quotient_of_what_it_returns():
+def test_follow_returns_the_quotient_of_its_direction():
     operators = problem()
     solution = pairs(operators)
     direction, quotient = solution.follow(normalize(normal(2, 10, seed=8), dim=1))
@@ -278,7 +278,7 @@ def test_follow_says_the_quotient_of_what_it_returns():
     torch.testing.assert_close(quotient, C.square().sum((1, 2)) / (F.square().sum((1, 2)) + solution.ridge))
 
 
-def test_follow_finds_a_direction_where_nothing_of_the_previous_is_left():
+def test_follow_returns_a_direction_even_if_the_previous_one_is_orthogonal():
     solution = pairs(crossing(0.3))
     direction, _ = solution.follow(torch.tensor([[0.0, 0.0, -1.0]]).double())
     assert direction.isfinite().all()
@@ -295,6 +295,6 @@ def test_rate_is_the_varied_change_per_length():
     torch.testing.assert_close(rate_in(found.V, found.CV, v), (operators.C @ v[:, :, None])[:, :, 0].norm(dim=1))
 
 
-def test_step_size_keeps_the_stride_and_the_limit():
+def test_a_step_keeps_to_the_stride_and_the_limit():
     found = limits(0.1, 0.15).size(torch.tensor([2.0, 0.5, 0.0]))
     torch.testing.assert_close(found, torch.tensor([0.05, 0.15, 0.15]))

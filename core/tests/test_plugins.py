@@ -1,4 +1,4 @@
-"""Plugins found, asked and remembered: each bad one costs its own names and nobody else's."""
+"""Plugins are found, asked and cached; a bad one loses only its own names."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The plugins that a process was started for since it was last cleared."""
+    """Record for which plugins a process is started."""
     names: list[str] = []
     start = probe.ask_apart
 
@@ -48,7 +48,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Registry, list[str]]:
-    """What is found among all animals, and what was printed meanwhile."""
+    """Discover every plugin of the zoo; return the result and what was printed."""
     made = Site(tmp_path_factory.mktemp("zoo"))
     made.zoo(*ZOO)
     with pytest.MonkeyPatch.context() as patch:
@@ -62,14 +62,14 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Registry, list[str]]:
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_plugin_costs_only_itself(zoo, kind):
+def test_a_bad_plugin_loses_only_its_own_names(zoo, kind):
     registry, _ = zoo
     name = f"eigenwalk-zoo-{kind.replace('_', '-')}"
     (failure,) = [failure for failure in registry.failures if failure.distribution == name]
     assert failure.stage == BAD[kind].stage and BAD[kind].said in failure.error and f"{name} 1.0" in str(failure)
 
 
-def test_the_good_ones_are_unharmed_and_nothing_is_imported(zoo):
+def test_good_plugins_are_unharmed_and_not_imported(zoo):
     registry, modules = zoo
     names = {offer.name for offer in registry.features}
     assert names >= {"zoo.good", "zoo.prints", "zoo.closes", "zoo.first", "zoo.two", "fourier.low"}
@@ -80,14 +80,14 @@ def test_the_good_ones_are_unharmed_and_nothing_is_imported(zoo):
 
 
 @pytest.mark.parametrize("points", ["[eigenwalk]\nno equals sign\n", "[eigenwalk]\nbroken = not a module!\n"])
-def test_unreadable_metadata_costs_only_its_distribution(site, points):
+def test_unreadable_metadata_loses_only_its_distribution(site, points):
     site.add("eigenwalk-broken", "zoo_broken", "", points=points)
     registry = Registry.discover()
     (failure,) = [one for one in registry.failures if one.distribution == "eigenwalk-broken"]
     assert failure.stage in ("reading its entry points", "import") and registry.feature("zoo.good")
 
 
-def test_names_of_several_distributions(site):
+def test_a_name_of_several_distributions_is_ambiguous(site):
     for who, version in (("x", "1.0"), ("y", "2.1")):
         site.add(f"eigenwalk-hair-{who}", f"zoo_{who}", PLAIN.format(name="hair"), version, plugin="same")
     registry = Registry.discover()
@@ -101,7 +101,7 @@ def test_names_of_several_distributions(site):
         registry.feature("hair", package="eigenwalk-hair-z")
 
 
-def test_unknown_names_say_how_to_go_on(site, tmp_path):
+def test_the_error_of_an_unknown_name_says_what_to_do(site, tmp_path):
     (tmp_path / "index.toml").write_text(
         '[features.wrinkles]\ndistribution = "eigenwalk-wrinkles"\n[features.newer]\n'
         'distribution = "eigenwalk-zoo-good"\n[features.hair]\ndistribution = "eigenwalk-bad"\n'
@@ -165,7 +165,7 @@ def test_plugins_given_in_process(capsys):
     assert registry.failures == () and capsys.readouterr().out == ""
 
 
-def test_what_is_remembered_is_what_was_answered(site, asked):
+def test_cached_answers_equal_the_plugins_own(site, asked):
     first = Registry.discover()
     assert "zoo_good" in asked
     asked.clear()
@@ -177,7 +177,7 @@ def test_what_is_remembered_is_what_was_answered(site, asked):
 
 
 @pytest.mark.parametrize("change", ["version", "RECORD", "direct_url.json", "damaged", "value", "code", "other module"])
-def test_what_has_changed_is_asked_again(site, asked, change, tmp_path, monkeypatch):
+def test_a_changed_plugin_is_asked_again(site, asked, change, tmp_path, monkeypatch):
     monkeypatch.setenv("EIGENWALK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("EIGENWALK_PLUGINS", "zoo_some, other")
     (site.folder / "zoo_words.py").write_text("NAME = 'some.feature'\n")
@@ -203,7 +203,7 @@ def test_what_has_changed_is_asked_again(site, asked, change, tmp_path, monkeypa
     assert len(asked) == 2
 
 
-def test_a_plugin_that_failed_is_asked_again_when_it_has_changed(site, asked):
+def test_a_failed_plugin_is_asked_again_after_it_changes(site, asked):
     site.zoo("kills", "syntax", "lacks_a_module")
     assert len(Registry.discover().failures) == 3
     asked.clear()
@@ -216,7 +216,7 @@ def test_a_plugin_that_failed_is_asked_again_when_it_has_changed(site, asked):
     assert sorted(asked) == ["zoo_kills", "zoo_lacks_a_module", "zoo_syntax"]
 
 
-def test_a_plugin_whose_answers_depend_on_more_is_asked_every_time(site):
+def test_a_plugin_whose_answers_vary_is_asked_every_time(site):
     text = PLAIN.replace("{name!r}", "__import__('os').environ['ZOO_NAME']") + "\neigenwalk_volatile = True\n"
     site.add("eigenwalk-some", "zoo_some", text)
     with pytest.MonkeyPatch.context() as patch:
@@ -225,7 +225,7 @@ def test_a_plugin_whose_answers_depend_on_more_is_asked_every_time(site):
             assert Registry.discover().feature(name)
 
 
-def test_without_a_cache_or_other_processes_discovery_takes_longer_and_works(site, tmp_path, monkeypatch):
+def test_discovery_works_without_a_cache_or_subprocesses(site, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("EIGENWALK_CACHE", str(tmp_path / "file"))
     monkeypatch.setenv("EIGENWALK_PLUGINS", "zoo_good")
@@ -234,7 +234,7 @@ def test_without_a_cache_or_other_processes_discovery_takes_longer_and_works(sit
     assert Registry.discover().feature("zoo.good") and "zoo_good" in sys.modules
 
 
-def test_specs_survive_as_plain_data_or_are_not_kept():
+def test_specs_are_cached_only_if_plain_data_restores_them():
     weights = Weights("a/b.pt", "0" * 64, 3, "MIT", "https://example.org/b.pt", ("box", (0, 1.5)))
     spec = FeatureSpec("a", "b:c", "d", (Option("box", "numbers", (0, 1.5)),), (weights,), kind="projection", half=True)
     for one in (spec, GeneratorSpec("g", "a:b", "", spaces=("z", "w"))):
@@ -246,7 +246,7 @@ def test_specs_survive_as_plain_data_or_are_not_kept():
 @pytest.mark.parametrize(
     ("api", "upgrade"), [(1, "eigenwalk-some"), (2, ""), (3, ""), (4, "eigenwalk"), ("x", "eigenwalk-some")]
 )
-def test_versions_of_the_contracts_say_which_side_to_upgrade(monkeypatch, api, upgrade):
+def test_a_contract_version_mismatch_says_what_to_upgrade(monkeypatch, api, upgrade):
     monkeypatch.setattr(plugin, "API", 3)
     monkeypatch.setattr(plugin, "OLDEST", 2)
     told = objection(FROM, FeatureSpec("a", "b:c", "", api=api), FeatureSpec)
@@ -256,7 +256,7 @@ def test_versions_of_the_contracts_say_which_side_to_upgrade(monkeypatch, api, u
         assert "speaks versions 2 to 3" in told and told.endswith(f": pip install --upgrade {upgrade}")
 
 
-def test_large_packages_at_import_are_named(site):
+def test_a_plugin_that_imports_large_packages_is_named(site):
     site.add("eigenwalk-heavy", "zoo_heavy", "import numpy\n" + PLAIN.format(name="zoo.heavy"))
     (told,) = probe.ask_apart([Source.of("zoo_heavy", "zoo_heavy", "eigenwalk-heavy", "1.0", site.folder)])
     assert told.heavy == ["numpy"] and told.plugin is not None and not told.failures

@@ -1,4 +1,4 @@
-"""What is wrong, missing or to be trusted is told before torch is loaded."""
+"""Wrong input, missing files and code to trust are reported before torch is loaded."""
 
 from __future__ import annotations
 
@@ -86,13 +86,15 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str, li
 
 
 @pytest.mark.parametrize("i", range(len(CASES)), ids=[" ".join(words)[:60] for words, _, _ in CASES])
-def test_it_is_told_in_few_words_before_torch_is_loaded(answers, i: int) -> None:
+def test_bad_input_is_reported_briefly_before_torch_is_loaded(answers, i: int) -> None:
     code, said, loaded = answers[i]
     assert (code, loaded) == (CASES[i][1], []) and CASES[i][2] in said, said
     assert "Traceback" not in said and len(said) < 900
 
 
-def test_on_a_terminal_the_user_is_asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_on_a_terminal_the_user_is_asked_before_code_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked: list[dict] = []
     terminal = SimpleNamespace(isatty=lambda: True)
     monkeypatch.setattr(trust, "sys", SimpleNamespace(stdin=terminal, stderr=terminal))

@@ -1,4 +1,4 @@
-"""Recipes: text that reads back as itself, messages that say where and what instead, what differs now."""
+"""Recipes: they read back unchanged, errors say where and what instead, and differences are reported."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def registry(plugin: Plugin | None = None, version: str = "1.0") -> Registry:
     return Registry.discover(extra=[(plugin or Plugin(), "eigenwalk-made", version)], installed=False)
 
 
-def test_a_recipe_reads_back_as_itself(tmp_path: Path) -> None:
+def test_a_recipe_reads_back_unchanged(tmp_path: Path) -> None:
     recipe = Recipe.of(
         generator="./made_here.py:build",
         fix=["box( (0,0,1, 0.5) ) < .3", 'box(file="C:/new/x y.png")'],
@@ -60,7 +60,7 @@ def test_a_recipe_reads_back_as_itself(tmp_path: Path) -> None:
     assert str(recipe.fix[0]) == "box((0, 0, 1, 0.5)) < 0.3"
 
 
-def test_spelling_does_not_make_another_run_and_content_does() -> None:
+def test_a_runs_folder_depends_on_content_and_not_on_spelling() -> None:
     one = Recipe.of(generator="rooms", fix=["box( (0,0,1,1) )"], vary=["net"])
     same = Recipe.of(generator="rooms()", fix=["box([0, 0, 1, 1])"], vary=["net()"])
     by_name = Recipe.of(generator="rooms", fix=["box(box=(0, 0, 1, 1))"], vary=["net"])
@@ -122,7 +122,7 @@ def test_the_folder_is_named_after_the_generator(generator: str, begins: str) ->
         ("generator = 3\nvary = [[]]", "generator should be text, got 3\nr.toml, line 2: vary[0] should be text"),
     ],
 )
-def test_a_wrong_recipe_says_where_and_what_instead(text: str, said: str) -> None:
+def test_the_error_of_a_wrong_recipe_says_where_and_what_instead(text: str, said: str) -> None:
     with pytest.raises(RecipeError) as caught:
         Recipe.parse(text, "r.toml")
     assert said in str(caught.value)
@@ -130,13 +130,13 @@ def test_a_wrong_recipe_says_where_and_what_instead(text: str, said: str) -> Non
     assert len(str(caught.value)) < 700
 
 
-def test_an_expression_in_a_recipe_points_at_its_place() -> None:
+def test_the_error_of_an_expression_in_a_recipe_points_at_its_place() -> None:
     with pytest.raises(ExpressionError) as caught:
         Recipe.parse("generator = 'rooms'\nvary = ['net |']")
     assert "^" in str(caught.value)
 
 
-def test_files_that_are_no_recipes(tmp_path: Path) -> None:
+def test_files_that_are_not_recipes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for file in (tmp_path / "missing.toml", tmp_path / "binary", tmp_path):
         with pytest.raises(RecipeError, match=file.name):
@@ -159,14 +159,14 @@ def test_names_are_checked_before_anything_is_imported(entries: dict, error: typ
         recipe.canonical(registry())
 
 
-def test_other_versions_are_warned_of() -> None:
+def test_check_installed_warns_of_other_versions() -> None:
     recipe = Recipe.of(generator="rooms", vary=["net"], installed={"eigenwalk": "0.0.1", "no-such-distribution": "2"})
     first, second = recipe.check_installed(registry())
     assert "eigenwalk is" in first and "0.0.1" in first
     assert "pip install no-such-distribution==2" in second
 
 
-def test_other_weights_cannot_repeat_a_walk() -> None:
+def test_a_recipe_with_other_weights_is_refused() -> None:
     recipe = Recipe.of(
         generator="rooms", vary=["net"], weights={"net.safetensors": "a" * 64}, installed={"eigenwalk-made": "1.0"}
     )
@@ -175,7 +175,7 @@ def test_other_weights_cannot_repeat_a_walk() -> None:
         recipe.check_installed(registry(Plugin("b" * 64), "2.0"))
 
 
-def test_a_changed_or_missing_file_cannot_repeat_a_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_with_a_changed_or_missing_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("made.py").write_text("one")
     recipe = Recipe.of(generator="./made.py:build", vary=["net"], files={"./made.py": sha256("made.py")})
@@ -188,7 +188,7 @@ def test_a_changed_or_missing_file_cannot_repeat_a_walk(tmp_path: Path, monkeypa
         recipe.check_installed(registry())
 
 
-def test_the_defaults_are_those_of_the_walk() -> None:
+def test_recipes_and_walks_have_the_same_defaults() -> None:
     options, recipe = WalkOptions(), Recipe.of(generator="rooms", vary=["net"])
     for name in ("steps", "paths", "stride", "batch"):
         assert getattr(options, name) == getattr(recipe, name)

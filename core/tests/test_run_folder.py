@@ -1,4 +1,4 @@
-"""A run's folder: whose it is, what survives a kill at any instant or a full disk, what is left behind."""
+"""A run's folder: which run owns it, what survives a kill or a full disk, and what is left behind."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def arrays(index: int) -> dict[str, np.ndarray]:
 
 
 def walk(folder: RunFolder, first: int = 1, last: int = 4) -> None:
-    """Saves waypoints first to last."""
+    """Save the waypoints `first` to `last`."""
     if folder.state == "fresh":
         folder.begin(RECIPE)
     for index in range(first, last + 1):
@@ -65,7 +65,7 @@ def same(one: tuple[Path, ...], other: tuple[Path, ...]) -> bool:
 
 
 @pytest.mark.usefixtures("quick_pictures")
-def test_a_stopped_run_comes_back_as_it_was(tmp_path: FilePath) -> None:
+def test_a_stopped_run_is_restored(tmp_path: FilePath) -> None:
     with RunFolder.claim(tmp_path / "run", IDENTITY) as folder:
         assert folder.state == "fresh"
         walk(folder, last=3)
@@ -80,7 +80,7 @@ def test_a_stopped_run_comes_back_as_it_was(tmp_path: FilePath) -> None:
         assert {p.name for p in finished.paths} == {p.name for p in walked()}
 
 
-def test_a_waypoint_is_written_once_and_the_state_replaced(tmp_path: FilePath) -> None:
+def test_a_waypoint_is_written_once(tmp_path: FilePath) -> None:
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
         walk(folder, last=1)
         first = (tmp_path / "progress" / "0001.safetensors").read_bytes()
@@ -94,7 +94,7 @@ def test_a_waypoint_is_written_once_and_the_state_replaced(tmp_path: FilePath) -
     assert 4 * images <= last < 5 * images  # four paths of five walk to the end: one image each
 
 
-def test_finishing_leaves_everything_and_no_progress(tmp_path: FilePath) -> None:
+def test_finishing_writes_all_outputs_and_removes_the_progress(tmp_path: FilePath) -> None:
     with RunFolder.claim(tmp_path / "run", IDENTITY) as folder:
         walk(folder)
         folder.finish(walked())
@@ -167,7 +167,7 @@ def test_a_kill_while_the_progress_is_removed_leaves_a_finished_run(
         assert again.state == "finished"
 
 
-def test_a_folder_of_another_run_is_left_alone_and_the_difference_named(tmp_path: FilePath) -> None:
+def test_a_folder_of_another_run_is_refused_with_the_difference(tmp_path: FilePath) -> None:
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
         walk(folder, last=2)
     before = _files(tmp_path)
@@ -177,7 +177,7 @@ def test_a_folder_of_another_run_is_left_alone_and_the_difference_named(tmp_path
 
 
 @pytest.mark.usefixtures("quick_pictures")
-def test_overwriting_replaces_only_what_is_ours(tmp_path: FilePath) -> None:
+def test_overwriting_replaces_only_files_of_runs(tmp_path: FilePath) -> None:
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
         walk(folder)
         folder.finish(walked())
@@ -189,7 +189,7 @@ def test_overwriting_replaces_only_what_is_ours(tmp_path: FilePath) -> None:
     assert {entry.name for entry in tmp_path.iterdir()} == {"run.json", "recipe.toml", "notes.txt"}
 
 
-def test_a_folder_that_is_no_run_is_left_alone(tmp_path: FilePath) -> None:
+def test_a_folder_that_is_not_a_runs_is_refused(tmp_path: FilePath) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
     for overwrite in (False, True):
         with pytest.raises(OutputError, match=r"thesis\.tex"):
@@ -197,7 +197,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path: FilePath) -> None:
     assert _files(tmp_path) == {"thesis.tex": b"mine"}
 
 
-def test_a_file_is_no_folder(tmp_path: FilePath) -> None:
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: FilePath) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="is a file"):
         RunFolder.claim(tmp_path / "file", IDENTITY)
@@ -205,14 +205,14 @@ def test_a_file_is_no_folder(tmp_path: FilePath) -> None:
         RunFolder.claim(tmp_path / "file" / "below", IDENTITY)
 
 
-def test_a_claim_without_a_walk_leaves_nothing_behind(tmp_path: FilePath) -> None:
+def test_claiming_a_folder_without_walking_leaves_nothing_behind(tmp_path: FilePath) -> None:
     with RunFolder.claim(tmp_path / "a" / "b" / "c", IDENTITY):
         assert (tmp_path / "a" / "b" / "c").is_dir()
     assert list(tmp_path.iterdir()) == []
 
 
 def flip(file: FilePath, place: int = -9) -> None:
-    """Changes one byte."""
+    """Flip one bit of the byte at `place`."""
     data = bytearray(file.read_bytes())
     data[place] ^= 1
     file.write_bytes(data)
@@ -229,7 +229,7 @@ def flip(file: FilePath, place: int = -9) -> None:
         ("0004.state.safetensors", 3),
     ],
 )
-def test_damage_is_told_and_walked_again_from_the_last_good_waypoint(
+def test_damage_is_reported_and_the_walk_resumes_at_the_last_good_waypoint(
     tmp_path: FilePath, harm: Callable[[FilePath], object], name: str, good: int
 ) -> None:
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
@@ -244,7 +244,7 @@ def test_damage_is_told_and_walked_again_from_the_last_good_waypoint(
         assert not whole.damage and same(whole.paths, walked())
 
 
-def test_states_of_long_ago_go_where_they_take_much_room(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_states_are_removed_if_they_take_much_room(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "STATES", 0)
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
         walk(folder)
@@ -257,7 +257,7 @@ def test_states_of_long_ago_go_where_they_take_much_room(tmp_path: FilePath, mon
 
 @pytest.fixture
 def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a test for which it is enough that the files of pictures, table and report are there."""
+    """Write empty files in place of pictures, table and report, to save time."""
 
     def draw(self: RunFolder, whole: bool) -> tuple[list[str], str]:
         names = ["strip.png", "walk.mp4", "plot.png", "changes.csv", "report.html"]
@@ -332,7 +332,7 @@ def test_a_run_killed_before_its_recipe_was_written_begins_anew(tmp_path: FilePa
 
 @pytest.mark.usefixtures("quick_pictures")
 @pytest.mark.parametrize("name", ["strip.png", "report.html", "changes.csv"])
-def test_a_finished_run_without_its_pictures_is_not_finished_and_gets_them_again(finished: FilePath, name: str) -> None:
+def test_missing_pictures_of_a_finished_run_are_made_again(finished: FilePath, name: str) -> None:
     (finished / name).unlink()
     with RunFolder.claim(finished, IDENTITY) as again:
         assert again.state == "walked"
@@ -341,7 +341,7 @@ def test_a_finished_run_without_its_pictures_is_not_finished_and_gets_them_again
 
 
 def make_old(folder: FilePath) -> None:
-    """Turns a run's folder into what versions before 0.2 left: no sums, no run.json, NaN, the newest state alone."""
+    """Turn a run's folder into one of versions before 0.2: no sums, no run.json, NaN, only the newest state."""
     (folder / "run.json").unlink()
     (folder / "recipe.toml").write_text(RECIPE + '\n[installed]\neigenwalk = "0.1.0"\n')
     for file in folder.glob("*/*.json"):
@@ -359,7 +359,7 @@ def make_old(folder: FilePath) -> None:
 
 
 @pytest.mark.usefixtures("quick_pictures")
-def test_folders_of_earlier_versions_are_ours_and_go_on(tmp_path: FilePath) -> None:
+def test_folders_of_earlier_versions_are_resumed(tmp_path: FilePath) -> None:
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
         walk(folder, last=2)
     make_old(tmp_path)
@@ -385,7 +385,7 @@ def test_a_missing_file_of_an_earlier_version_is_noticed(tmp_path: FilePath) -> 
 
 
 @pytest.mark.usefixtures("quick_pictures")
-def test_what_is_not_a_number_is_null_in_files(finished: FilePath) -> None:
+def test_nan_is_written_as_null(finished: FilePath) -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
@@ -402,7 +402,7 @@ def test_what_is_not_a_number_is_null_in_files(finished: FilePath) -> None:
     "mine", [{"paths/notes.txt": "mine"}, {"report.html": "mine"}, {"recipe.toml": RECIPE}, {"run.json": "{}"},
              {"recipe.toml": RECIPE + "\n[installed]\n", "report.html": "mine"}]
 )  # fmt: skip
-def test_a_folder_of_the_users_own_is_left_alone(tmp_path: FilePath, mine: dict[str, str]) -> None:
+def test_a_users_own_folder_is_refused(tmp_path: FilePath, mine: dict[str, str]) -> None:
     for name, text in mine.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -413,7 +413,7 @@ def test_a_folder_of_the_users_own_is_left_alone(tmp_path: FilePath, mine: dict[
 
 
 @pytest.mark.usefixtures("quick_pictures")
-def test_what_a_user_put_into_a_run_stays(finished: FilePath) -> None:
+def test_a_users_files_in_a_runs_folder_stay(finished: FilePath) -> None:
     (finished / "paths" / "notes.txt").write_text("mine")
     with RunFolder.claim(finished, IDENTITY, overwrite=True) as folder:
         folder.begin(RECIPE)
@@ -421,13 +421,13 @@ def test_what_a_user_put_into_a_run_stays(finished: FilePath) -> None:
 
 
 @pytest.mark.parametrize("files", [5, "x", [1], [["paths/x"]], ["../../mine"], ["paths/" + "x" * 5000], ["a\0b"]])
-def test_a_strangers_mark_that_lists_no_files_of_a_run_marks_nothing(tmp_path: FilePath, files: object) -> None:
+def test_a_malformed_run_json_does_not_mark_a_folder_as_a_runs(tmp_path: FilePath, files: object) -> None:
     (tmp_path / "run.json").write_text(json_text(seal({"eigenwalk": "run", "files": files})))
     with pytest.raises(OutputError, match="holds other files"):
         RunFolder.claim(tmp_path, IDENTITY)
 
 
-def test_links_in_a_strangers_folder_lead_nowhere(finished: FilePath, tmp_path: FilePath) -> None:
+def test_symbolic_links_in_a_runs_folder_are_not_followed(finished: FilePath, tmp_path: FilePath) -> None:
     mine = tmp_path / "mine.txt"
     mine.write_text("mine")
     for name in (".lock", "changes.csv.part", ".changes.csv.part", "report.html.part", "run.json.part"):
@@ -443,10 +443,10 @@ def test_links_in_a_strangers_folder_lead_nowhere(finished: FilePath, tmp_path: 
         RunFolder.open(finished)
 
 
-def test_many_paths_are_drawn_page_by_page_and_few_are_in_memory(
+def test_many_paths_are_drawn_page_by_page_with_few_in_memory(
     tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pictures of two pages of six: what is read at once is counted, and what is held is bounded."""
+    """Draw two pages of six pictures; count how many are read at once, and bound how many are held."""
     monkeypatch.setattr(folder_module, "PAGE", 6)
     monkeypatch.setattr(folder_module, "PAGES", 2)
     many = paths(seeds=10, directions=1, steps=1, size=(64, 64))
@@ -491,7 +491,7 @@ def holder(tmp_path: FilePath) -> Iterator[subprocess.Popen[str]]:
     process.stdout.close()
 
 
-def test_a_folder_in_use_is_refused_and_taken_over_once_its_process_is_dead(
+def test_a_folder_in_use_is_refused_until_its_process_is_dead(
     tmp_path: FilePath, holder: subprocess.Popen[str]
 ) -> None:
     with pytest.raises(OutputError, match=f"another run is writing .*process {holder.pid} "):
@@ -507,7 +507,7 @@ def _full(*given, **also):
     raise OSError(errno.ENOSPC, "No space left on device", "somewhere")
 
 
-def test_a_disk_that_fills_while_walking_keeps_what_was_saved(
+def test_if_the_disk_fills_while_walking_saved_waypoints_are_kept(
     tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
@@ -521,14 +521,16 @@ def test_a_disk_that_fills_while_walking_keeps_what_was_saved(
         assert same(again.paths, until(walked(), 2))
 
 
-def test_a_disk_that_is_full_from_the_start_leaves_nothing(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_from_the_start_leaves_no_folder(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "fsync", _full)
     with RunFolder.claim(tmp_path / "run", IDENTITY) as folder, pytest.raises(OutputError, match="the disk is full"):
         folder.begin(RECIPE)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_fills_while_pictures_are_made_keeps_the_walk(
+def test_if_the_disk_fills_while_pictures_are_made_the_walk_is_kept(
     tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
@@ -560,7 +562,7 @@ def small_disk(tmp_path: FilePath) -> Iterator[FilePath]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_real_disk_that_is_full(small_disk: FilePath) -> None:
+def test_a_real_full_disk_is_reported_and_the_walk_resumes(small_disk: FilePath) -> None:
     with RunFolder.claim(small_disk / "run", IDENTITY) as folder:
         folder.begin(RECIPE)
         walk(folder, last=1)  # 1.5 KB; the video alone is larger than the disk

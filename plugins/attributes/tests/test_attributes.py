@@ -104,7 +104,7 @@ def test_distances_are_in_the_labels_unit(tmp_path):
         ({"label": ("smile",), "model": "none.pth"}, FileError, "there is no file 'none.pth'"),
     ],
 )
-def test_wrong_options(labelled, options, error, message):
+def test_wrong_options_are_refused(labelled, options, error, message):
     with pytest.raises(error, match=message):
         attributes(**{"model": labelled, **options})
     with pytest.raises(OptionError, match="with model=FILE alone"):

@@ -115,6 +115,6 @@ def test_published_weights_come_from_the_store_alone():
         ({"weights": "none.pth"}, FileError, "no file"),
     ],
 )
-def test_wrong_options(weights, options, error, message):
+def test_wrong_options_are_refused(weights, options, error, message):
     with pytest.raises(error, match=message):
         embedding(**{"model": "test_resnet", "weights": weights["test_resnet"], **options})(torch.rand(1, 3, 32, 32))

@@ -66,6 +66,6 @@ def test_an_ideal_band_is_a_projection():
         (lambda: high(100)(torch.rand(1, 3, 16, 16)), "highest frequency is 11.31 cycles"),
     ],
 )
-def test_wrong_options(make, message):
+def test_wrong_options_are_refused(make, message):
     with pytest.raises(OptionError, match=message):
         make()

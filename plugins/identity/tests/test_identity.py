@@ -91,7 +91,7 @@ def test_building_it_leaves_the_random_state_and_asks_for_no_download(weights, m
         ({"least": 1}, "between 0 and 1"),
     ],
 )
-def test_wrong_options(options, message):
+def test_wrong_options_are_refused(options, message):
     with pytest.raises(OptionError, match=message):
         identity(file="never-opened.pt", **options)
 

@@ -120,6 +120,6 @@ def test_an_aligned_image_has_its_face_where_all_of_them_have():
         ({"least": 0}, "between 0 and 1"),
     ],
 )
-def test_wrong_options(options, message):
+def test_wrong_options_are_refused(options, message):
     with pytest.raises(OptionError, match=message):
         landmarks(**options)

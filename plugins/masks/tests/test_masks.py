@@ -91,7 +91,7 @@ def test_an_empty_mask_is_undefined(saved):
         ({"box": (0, 0, 1, 1), "feather": -1}, "feather"),
     ],
 )
-def test_wrong_options(options, message):
+def test_wrong_options_are_refused(options, message):
     with pytest.raises(OptionError, match=message):
         mask(**options)
 

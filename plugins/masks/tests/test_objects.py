@@ -225,7 +225,7 @@ def test_edges(sam_file, images, monkeypatch):
         ({"sam": "vit_b", "point": (0.5, 0.5), "weights": "none.pth"}, FileError, "no file .none.pth"),
     ],
 )
-def test_wrong_options(sam_file, monkeypatch, tmp_path, options, error, message):
+def test_wrong_options_are_refused(sam_file, monkeypatch, tmp_path, options, error, message):
     monkeypatch.setenv("EIGENWALK_WEIGHTS", str(tmp_path))
     with pytest.raises(error, match=message):
         mask(**options)

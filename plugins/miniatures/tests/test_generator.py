@@ -27,7 +27,7 @@ def test_truncation_draws_samples_together() -> None:
 
 
 @pytest.mark.parametrize("options", [{"space": "w+"}, {"truncation": -1.0}])
-def test_wrong_options(options: dict) -> None:
+def test_wrong_options_are_refused(options: dict) -> None:
     with pytest.raises(OptionError, match="must be"):
         rooms(**options)
 

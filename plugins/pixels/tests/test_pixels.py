@@ -23,7 +23,7 @@ def test_luminance_and_colour_are_the_image():
     torch.testing.assert_close(Luminance()(colour), torch.zeros_like(grey), rtol=0, atol=1e-15)
 
 
-def test_wrong_options():
+def test_wrong_options_are_refused():
     with pytest.raises(OptionError, match="at least 1"):
         Pixels(size=0)
     with pytest.raises(OptionError, match=r"shorter side, 4, got 8"):
