@@ -1,4 +1,4 @@
-"""Files are written whole; what the store finds has the right sum, and is hashed no more often than it must be."""
+"""The store: files are written whole, verified, and hashed no more often than necessary."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The files that are hashed from now on."""
+    """Record which files are hashed."""
     seen, digest = [], hashlib.file_digest
 
     def noted(file, kind):
@@ -48,7 +48,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def test_a_file_is_written_whole_and_through_no_link(tmp_path):
+def test_a_file_is_written_whole_and_not_through_a_link(tmp_path):
     mine, target = tmp_path / "mine.txt", tmp_path / "x.txt"
     mine.write_text("mine")
     for name in ("x.txt", "x.txt.part", ".x.txt.part"):
@@ -63,7 +63,7 @@ def test_a_file_is_written_whole_and_through_no_link(tmp_path):
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch, call):
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch, call):
     (tmp_path / "x.txt").write_text("before")
 
     def fail(*arguments):
@@ -79,7 +79,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch, call):
     assert [file.name for file in tmp_path.iterdir()] == ["x.txt"]
 
 
-def test_the_folder(monkeypatch, tmp_path):
+def test_the_folder_of_the_store_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("EIGENWALK_WEIGHTS", "~/mine")
     assert store.folder() == Path.home() / "mine"
     monkeypatch.delenv("EIGENWALK_WEIGHTS")
@@ -101,7 +101,7 @@ def test_a_file_is_hashed_once(path, hashed):
     assert hashed == ["x.pt"]
 
 
-def test_a_file_that_changed_is_hashed_again_though_its_time_is_set_back(path, hashed):
+def test_a_changed_file_is_hashed_again_even_with_its_old_time(path, hashed):
     store.find(declared(), "toy")
     before = path.stat()
     path.write_bytes(DATA[:-1] + b"?")
@@ -111,7 +111,7 @@ def test_a_file_that_changed_is_hashed_again_though_its_time_is_set_back(path, h
     assert len(hashed) == 2
 
 
-def test_a_sum_that_was_remembered_for_another_file_is_not_believed(path, hashed):
+def test_a_sum_noted_for_another_file_is_ignored(path, hashed):
     store.remember_sha256(path, OTHER)
     with pytest.raises(WeightsError, match=OTHER):
         store.find(declared(), "toy")
@@ -122,18 +122,18 @@ def test_a_sum_that_was_remembered_for_another_file_is_not_believed(path, hashed
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", '{"state": []}', '{"sha256": 3, "state": 4}', "\0\xff"])
-def test_a_damaged_note_costs_a_hash_and_no_more(path, hashed, text):
+def test_after_a_damaged_note_the_file_is_hashed_again(path, hashed, text):
     store.find(declared(), "toy")
     path.with_name("x.pt.checked").write_text(text, encoding="latin-1")
     assert store.find(declared(), "toy") == path and len(hashed) == 2
 
 
-def test_a_note_is_no_sum_of_other_characters(path):
+def test_a_note_that_is_not_hexadecimal_is_ignored(path):
     store.remember_sha256(path, "no sum")
     assert store.known_sha256(path) is None
 
 
-def test_a_store_that_cannot_be_written_is_hashed_each_time(path, hashed, monkeypatch):
+def test_files_of_a_read_only_store_are_hashed_each_time(path, hashed, monkeypatch):
     def refuse(*names):
         raise PermissionError(13, "Permission denied")
 
@@ -142,7 +142,7 @@ def test_a_store_that_cannot_be_written_is_hashed_each_time(path, hashed, monkey
     assert {other.name for other in path.parent.iterdir()} == {"x.pt"}
 
 
-def test_a_missing_file_says_everything(path):
+def test_the_error_of_missing_weights_gives_licence_size_and_command(path):
     path.unlink()
     with pytest.raises(WeightsError) as told:
         store.find(declared(licence="CC BY-NC 4.0"), "toy(kind=a)")
@@ -151,7 +151,7 @@ def test_a_missing_file_says_everything(path):
     assert 'eigenwalk weights fetch "toy(kind=a)"' in str(told.value)
 
 
-def test_the_command_survives_a_shell():
+def test_the_suggested_command_can_be_pasted_into_a_shell():
     odd = ("toy(kind=$HOME)", "toy(kind=`ls`)", "toy(kind=a\\$b)")
     for name in (*odd, "toy", 'toy(kind="a b", package="x")', "toy(kind=a) | low", 'toy(kind="$HOME`ls`!")', "it's"):
         words = store.command(name)
@@ -176,12 +176,12 @@ def test_a_file_without_a_published_sum_needs_a_recorded_one(path):
     assert store.expected_sha256(unsummed) is None
 
 
-def test_what_ships_in_a_package_is_not_in_the_store():
+def test_weights_shipped_in_a_package_are_not_in_the_store():
     with pytest.raises(ValueError, match="ships inside its package"):
         store.find(declared(url=None), "toy")
 
 
-def test_what_is_found_is_noted(path):
+def test_files_found_in_the_store_are_recorded(path):
     with store.collect_used() as outer:
         with store.collect_used() as inner:
             store.find(declared(), "toy")
@@ -208,12 +208,12 @@ def test_what_is_found_is_noted(path):
         ({"url": "https://host"}, "url .* must begin with https://"),
     ],
 )
-def test_weights_that_cannot_be(changes, words):
+def test_malformed_weights_are_refused(changes, words):
     with pytest.raises(ValueError, match=f"Weights.{words}"):
         declared(**changes)
 
 
-def test_an_option_of_weights_is_one_of_the_feature():
+def test_weights_may_only_name_an_option_of_their_feature():
     with pytest.raises(ValueError, match=r"Weights.option of 'toy/x.pt' must name .* of 'toy' \(kind\), got 'knd'"):
         FeatureSpec("toy", "toy:f", "", (Option("kind"),), (declared(option=("knd", "a")),))
 

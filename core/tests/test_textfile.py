@@ -1,4 +1,4 @@
-"""Text files from outside: what is no file, too long or too deep is refused at once and for little memory."""
+"""Text files from outside: files that are too long or too deep are refused quickly and with little memory."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_a_file_within_the_bounds_is_read(tmp_path: Path) -> None:
         (lambda path: path.write_bytes(b"#" * 101), "longer than 100 bytes"),
     ],
 )
-def test_what_is_no_short_text_file_is_refused(tmp_path: Path, make, said: str) -> None:
+def test_other_files_than_short_text_are_refused(tmp_path: Path, make, said: str) -> None:
     make(tmp_path / "r.toml")
     with pytest.raises(FileError, match=rf"recipe .*r\.toml.*{said}"):
         read_text(tmp_path / "r.toml", "recipe", limit=100)
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "a" * 5000, "a\0b"])
-def test_a_name_that_no_file_can_have_is_one_short_message(name: str) -> None:
+def test_an_impossible_file_name_gives_a_short_message(name: str) -> None:
     with pytest.raises(FileError) as caught:
         read_bytes(name, "recipe")
     assert len(str(caught.value)) < 400 and "\n" not in str(caught.value)
@@ -68,7 +68,7 @@ def test_a_name_that_no_file_can_have_is_one_short_message(name: str) -> None:
         ("a." * 1_000_000, "a key may have"),
     ],
 )
-def test_hostile_toml_is_refused_for_little(text: str, said: str) -> None:
+def test_hostile_toml_is_refused_with_little_memory(text: str, said: str) -> None:
     tracemalloc.start()
     began = time.process_time()
     with pytest.raises(FileError, match=f"r.toml.*{said}"):

@@ -1,4 +1,4 @@
-"""The walk: its order, its evenness, its promises, and how paths end."""
+"""The walk: order of accuracy, even waypoints, kept tolerances, and how paths end."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def walked(problem: Problem, seeds: Sequence[int] = (0,), **options) -> tuple[Pa
 
 
 def bent(**also) -> Problem:
-    """Two fixed and one varied feature of a curved generator, fixed loosely enough to walk a while."""
+    """Two fixed features and a varied one of a curved generator, with tolerances that allow several steps."""
     G = curved(latent_dim=6, width=10)
     fixed = {"first": (G.feature(lambda x: x[:, :2]), 0.5), "second": (G.feature(lambda x: x[:, 2:3].sin()), 0.5)}
     return assemble(G, fixed, {"rest": G.feature(lambda x: x[:, 3:])}, typical=0.5, **also)
@@ -116,14 +116,14 @@ def test_the_path_is_the_circle(sense):
     assert math.acos(first @ last) == pytest.approx(float(angle[39]), rel=0.06)
 
 
-def test_both_senses_part():
+def test_the_two_senses_of_a_direction_move_apart():
     plus, minus = walked(circle(), steps=3, paths=2)
     assert (plus.rank, plus.sense, minus.rank, minus.sense) == (1, 1, 1, -1)
     assert plus.waypoints[1].direction @ minus.waypoints[1].direction == pytest.approx(-1)
 
 
 @pytest.mark.parametrize("method", [Outward(), Outward(whole=0), Dense(), NullSpace()], ids=lambda m: type(m).__name__)
-def test_one_number_has_one_direction_and_plus_is_more(method):
+def test_a_single_number_has_one_direction_and_plus_increases_it(method):
     G, slope = Embedding(5), torch.tensor([[-2.0, 0.3, 0.0, 1.0, 0.0]]).double()
     problem = assemble(G, {}, {"number": G.feature(lambda z: z @ slope[0].to(z))}, differences=method.differences)
     paths = walked(problem, seeds=(0, 1), steps=3, paths=6, method=method)
@@ -132,7 +132,7 @@ def test_one_number_has_one_direction_and_plus_is_more(method):
         assert (path.sense * np.diff(path.latents @ slope[0].numpy()) > 0).all()
 
 
-def test_of_several_numbers_the_one_that_changes_most_grows():
+def test_plus_increases_the_number_that_changes_most():
     G, M = Embedding(6), normal(3, 6, seed=4)
     problem = assemble(G, {}, {"first": G.feature(lambda z: z @ M[:2].T), "last": G.feature(lambda z: 3 * z @ M[2])})
     paths = walked(problem, seeds=(0, 1, 2), steps=2, paths=9)
@@ -142,7 +142,7 @@ def test_of_several_numbers_the_one_that_changes_most_grows():
         assert path.sense * first[np.abs(first).argmax()] > 0
 
 
-def test_an_image_has_no_sense_of_more_and_none_is_paid_for():
+def test_finding_the_sense_costs_no_pass_for_images():
     def first_cost(width: int) -> Cost:
         G = Embedding(12)
         problem = assemble(G, {}, {"values": G.feature(lambda z: z[:, :width])})
@@ -152,7 +152,7 @@ def test_an_image_has_no_sense_of_more_and_none_is_paid_for():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_waypoints_are_even_in_what_varies(method):
+def test_waypoints_are_evenly_spaced_in_the_varied_feature(method):
     stride = 0.04
     plain = replace(METHODS[method], correct=False)
     for path in walked(bent(), seeds=(0, 1), steps=10, paths=2, stride=stride, method=plain):
@@ -172,7 +172,7 @@ def test_a_linear_walk_is_straight_and_holds_exactly():
     assert path.change(path.fixed[0]).max() < 1e-6
 
 
-def test_several_features_solve_their_sum():
+def test_several_features_add_up():
     from scipy.linalg import eigh
 
     found = linear(d=8, fixed=2, varied=2)
@@ -184,7 +184,7 @@ def test_several_features_solve_their_sum():
     assert path.waypoints[1].quotient == pytest.approx(values[-1], rel=1e-9)
 
 
-def test_lower_directions_stay_apart():
+def test_paths_of_different_ranks_stay_apart():
     """Paths of ranks 1, 2 and 3 do not turn into one after a waypoint."""
     G = Embedding(6)
     scale = torch.tensor([1.0, 0.6, 0.36, 0.1, 0.05, 0.02]).double()
@@ -205,7 +205,7 @@ def same(a: Path, b: Path, tolerance: float = 1e-5) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_batch_is_its_seeds(method):
+def test_a_batch_gives_the_same_paths_as_single_seeds(method):
     options = {"steps": 5, "paths": 4, "method": METHODS[method]}
     together = walked(bent(), seeds=(0, 1, 2), **options)
     assert [path.name for path in together[:4]] == ["seed0-1+", "seed0-1-", "seed0-2+", "seed0-2-"]
@@ -258,7 +258,7 @@ def test_no_step_is_longer_than_the_limit():
     assert [w.step_size for w in path.waypoints[1:]] == pytest.approx([0.1] * 3)  # the latent's scale is 10
 
 
-def test_a_feature_that_is_not_differentiable_is_held():
+def test_a_feature_that_is_not_differentiable_stays_fixed():
     def drift(fixed: bool) -> float:
         G = Embedding(6)
         feature = G.feature(rounded, differentiable=False)
@@ -286,14 +286,14 @@ def test_the_published_rule_walks_with_finite_differences():
 # How paths end
 
 
-def test_nothing_to_vary():
+def test_a_path_without_anything_to_vary_ends():
     G = Embedding(4)
     constant = FunctionFeature(lambda images: 0 * images.mean((1, 2, 3)))
     for path in walked(assemble(G, {}, {"constant": constant}), paths=4):
         assert (path.status.reason, len(path)) == ("nothing to vary", 1)
 
 
-def test_nothing_to_vary_that_does_not_move_what_holds():
+def test_a_feature_that_is_fixed_and_varied_cannot_vary():
     """The same feature fixed and varied: no step within the tolerance varies anything."""
     G = Embedding(4)
     read = G.feature(lambda z: z[:, :1])
@@ -321,7 +321,7 @@ def test_with_other_methods_a_path_ends_at_the_edge_of_the_typical_region(sense)
     assert anywhere.status.reason == "length"
 
 
-def test_a_nan_ends_its_path_and_no_other():
+def test_a_nan_ends_only_its_own_path():
     G = started()
     fixed = {"root": (G.feature(nan_beyond(1.03)), 50.0)}
     problem = assemble(G, fixed, {"first": G.feature(lambda z: z[:, :1])})
@@ -334,7 +334,7 @@ def test_a_nan_ends_its_path_and_no_other():
 
 
 @pytest.mark.parametrize("tell", [True, False])
-def test_undefined_ends_its_path_and_no_other(tell):
+def test_an_undefined_value_ends_only_its_own_path(tell):
     G = started()
     fixed = {"part": (Defined(G, 1.03, tell), 50.0)}
     problem = assemble(G, fixed, {"first": G.feature(lambda z: z[:, :1])})
@@ -345,7 +345,7 @@ def test_undefined_ends_its_path_and_no_other(tell):
 
 
 @pytest.mark.parametrize("batch", [None, 1])
-def test_a_start_that_fails_costs_the_others_nothing(batch):
+def test_a_start_that_fails_does_not_affect_the_others(batch):
     G = started()
     problem = assemble(G, {"part": (Defined(G, 1.0), 50.0)}, {"first": G.feature(lambda z: z[:, :1])})
     paths = walked(problem, seeds=(9, 0), steps=3, paths=2, stride=0.1, batch=batch)
@@ -355,7 +355,7 @@ def test_a_start_that_fails_costs_the_others_nothing(batch):
         same(a, b)
 
 
-def test_a_derivative_that_fails_at_a_start_costs_the_others_nothing():
+def test_a_derivative_that_fails_at_a_start_does_not_affect_the_others():
     """The root has a value at its end, and no derivative."""
     G = FunctionGenerator(
         lambda z: z[:, :, None, None], 3, (1, 1), lambda n, seed: torch.tensor([[0.5 * seed, 0.0, 0.0]]).double()
@@ -367,7 +367,7 @@ def test_a_derivative_that_fails_at_a_start_costs_the_others_nothing():
     assert paths[2].status.feature == "root"
 
 
-def test_no_start_at_all_raises():
+def test_a_walk_whose_starts_all_fail_raises():
     G = started()
     vary = {"first": G.feature(lambda z: z[:, :1])}
     with pytest.raises(Undefined, match="nothing there") as caught:
@@ -377,7 +377,7 @@ def test_no_start_at_all_raises():
         walked(assemble(G, {"root": (G.feature(nan_beyond(-1.0)), 1.0)}, vary), seeds=(0, 1))
 
 
-def test_more_paths_than_directions():
+def test_more_paths_than_directions_are_not_walked():
     with pytest.raises(InputError, match="at most twice the 2"):
         walked(circle(), paths=5)
     assert len(walked(circle(), paths=4, steps=1)) == 4
@@ -388,7 +388,7 @@ def test_more_paths_than_directions():
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("batch", [None, 2])
-def test_cost_adds_up_to_what_the_generator_saw(batch, method):
+def test_costs_add_up_to_the_generators_calls(batch, method):
     problem = circle(5)
     counting = Counting(problem.linearisation.generator)
     problem = replace(problem, linearisation=replace(problem.linearisation, generator=counting))
@@ -397,7 +397,7 @@ def test_cost_adds_up_to_what_the_generator_saw(batch, method):
     assert sum(path.cost.forwards for path in paths) == counting.images
 
 
-def test_cost_of_a_warm_waypoint():
+def test_the_cost_of_a_waypoint_is_fixed():
     (path,) = walked(bent(), steps=4, paths=1)
     for waypoint in path.waypoints[2:]:
         assert waypoint.cost.forwards == 1
@@ -414,7 +414,7 @@ def test_cost_of_a_warm_waypoint():
 @pytest.mark.parametrize(
     "make", [lambda: circle(5, tolerance=0.05), bent, lambda: anchored(0.3)], ids=["circle", "bent", "anchored"]
 )
-def test_a_restored_front_goes_on_bitwise(make, batch, at, tmp_path):
+def test_a_restored_front_continues_bit_for_bit(make, batch, at, tmp_path):
     options = WalkOptions(steps=6, paths=2, batch=batch)
     fronts = list(walk(make(), (0, 1), options))
     saved = [path.save(tmp_path) for path in fronts[at].paths]
@@ -451,7 +451,7 @@ def test_one_number_never_turns_back(method):
 
 
 @pytest.mark.parametrize(("copies", "method"), [(9, "davidson"), (1, "nullspace")])
-def test_images_and_the_published_rule_may_turn_back(copies, method):
+def test_many_numbers_and_the_published_rule_may_turn_back(copies, method):
     """The same wave as many numbers, or under the published rule: the path keeps its own sense, over the crest."""
     G = Embedding(4, sample=lambda n, seed: 0.3 * normal(n, 4, seed=seed))
     wave = G.feature(lambda x: ((2.5 * x[:, 0]).sin() + 0.1 * x[:, 1])[:, None].expand(-1, copies))
@@ -467,7 +467,7 @@ def test_images_and_the_published_rule_may_turn_back(copies, method):
 
 @pytest.mark.parametrize("batch", [None, 1, 2])
 @pytest.mark.parametrize("method", METHODS)
-def test_what_a_feature_remembers_stays_with_its_path(method, batch):
+def test_the_memory_of_a_feature_stays_with_its_path(method, batch):
     problem = anchored()
     G = problem.linearisation.generator
     assert isinstance(G, Embedding)
@@ -479,7 +479,7 @@ def test_what_a_feature_remembers_stays_with_its_path(method, batch):
         assert path.change(path.varied[0], relative=False).tolist() == pytest.approx(away.tolist(), abs=1e-9)
 
 
-def test_chains_and_complements_hand_on_what_their_parts_remember():
+def test_chains_and_complements_pass_on_the_memory_of_their_parts():
     G = Embedding(6, sample=lambda n, seed: normal(n, 6, seed=seed))
 
     class Veil(Projection):
@@ -512,7 +512,7 @@ def test_chains_and_complements_hand_on_what_their_parts_remember():
     assert torch.allclose(then(later), expected)
 
 
-def test_a_feature_must_remember_what_it_says():
+def test_a_feature_that_forgets_its_declared_memory_is_refused():
     G = curved()
 
     class Forgetful(Anchored):
@@ -527,7 +527,7 @@ def test_a_feature_must_remember_what_it_says():
 # Paths on disk
 
 
-def test_a_path_comes_back_as_it_was(tmp_path):
+def test_a_saved_path_is_loaded_unchanged(tmp_path):
     (path,) = walked(circle(), steps=3, paths=1)
     file = path.save(tmp_path / "new" / "folder")
     for either in (file, file.with_suffix(".safetensors")):
@@ -544,7 +544,7 @@ def test_a_path_comes_back_as_it_was(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["no json", "no tensors", "half json", "half tensors", "foreign", "format", "list"])
-def test_a_damaged_path_says_so(damage, tmp_path):
+def test_a_damaged_path_is_refused(damage, tmp_path):
     (path,) = walked(circle(), steps=2, paths=1)
     file = path.save(tmp_path)
     tensors = file.with_suffix(".safetensors")
@@ -592,7 +592,7 @@ def test_typical_distance_leaves_out_what_is_undefined():
         assert found == pytest.approx(float(apart.median()), rel=1e-9)
 
 
-def test_typical_distance_of_what_has_none():
+def test_a_feature_without_a_typical_distance_is_refused():
     G = Embedding(4)
     with pytest.raises(WalkError, match="no value at 24 of 24"):
         typical_distance(G, ("part", Defined(G, -100.0)))
@@ -604,7 +604,7 @@ def test_latent_scale_is_the_distance_between_latents():
     assert latent_scale(Embedding(200)) == pytest.approx(math.sqrt(2 * 200), rel=0.05)
 
 
-def test_options_say_what_they_want():
+def test_wrong_walk_options_are_refused():
     for wrong in ({"steps": 0}, {"paths": 0}, {"batch": 0}, {"stride": 0.0}, {"longest": math.inf}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             WalkOptions(**wrong)

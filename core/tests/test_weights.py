@@ -1,4 +1,4 @@
-"""``eigenwalk weights`` and its functions, for a plugin that is installed as any other: nothing is fetched unasked."""
+"""``eigenwalk weights`` and its functions, for an installed plugin: nothing is fetched without consent."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def listed(said: Said) -> dict[str, dict]:
 
 
 @pytest.mark.usefixtures("toy")
-def test_the_options_say_which_files_are_needed():
+def test_the_options_decide_which_files_are_needed():
     assert files("toy") == ["toy/a.pt"]
     assert files("toy(kind=b)") == files("toy(b)") == files("0.5 * toy(kind=b)") == ["toy/b.pt"]
     assert files("toy", whole=True) == ["toy/a.pt", "toy/b.pt", "toy/c.pt"]
@@ -175,14 +175,14 @@ def test_the_options_say_which_files_are_needed():
     ("text", "error"),
     [("tpy", UnknownName), ("toy(kind=d)", OptionError), ("toy(knd=a)", OptionError), ("(", InputError)],
 )
-def test_what_is_no_name_or_no_option(text, error, command):
+def test_unknown_names_and_options_are_refused(text, error, command):
     with pytest.raises(error) as told:
         files(text)
     said = command("fetch", text, "--yes")
     assert said.code == 2 and str(told.value).splitlines()[0] in said.err
 
 
-def test_two_packages_with_one_name(toy):
+def test_files_of_a_name_in_two_packages_are_told_apart(toy):
     twin = types_module("twin", "eigenwalk_toy.load:toy")
     registry = Registry.discover([(twin, "eigenwalk-twin", "1.0")])
     with pytest.raises(AmbiguousName, match=r'toy\(package="eigenwalk-twin"\)'):
@@ -205,7 +205,7 @@ def types_module(name: str, load: str):
     return module
 
 
-def test_fetch_from_python(toy):
+def test_weights_are_fetched_from_python(toy):
     seen: list[tuple[str, int]] = []
     paths = weights.fetch("toy(kind=b)", "toys", progress=lambda item, done, note: seen.append((item.names[0], done)))
     assert paths == [toy.store / "toy" / "b.pt"] and paths[0].read_bytes() == toy.publisher.data
@@ -226,7 +226,7 @@ def test_nothing_is_fetched_without_a_yes(command, toy):
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n", 1), ("", 1), ("y", 0)])
-def test_the_question_on_a_terminal(toy, answer, code):
+def test_on_a_terminal_fetch_asks_first(toy, answer, code):
     ours, theirs = pty.openpty()
     words = [sys.executable, "-c", "from eigenwalk.cli import main; main()", "weights", "fetch", "toy"]
     process = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True)
@@ -247,7 +247,7 @@ def test_the_question_on_a_terminal(toy, answer, code):
     assert b"toy/a.pt" in shown and (b"nothing was fetched" in shown) == (code == 1)
 
 
-def test_a_file_without_a_published_sum(command, toy):
+def test_a_file_without_a_published_sum_needs_a_sum_or_trust(command, toy):
     said = command("fetch", "toy(kind=c)", "--yes")
     assert said.code == 2 and "nobody has published the SHA-256" in said.err and "--trust" in said.err
     said = command("fetch", "toy(kind=c)", "--yes", "--sha256", "0" * 64)
@@ -268,7 +268,7 @@ def test_a_file_without_a_published_sum(command, toy):
     assert (toy.store / "toy" / "c.pt").read_bytes() == toy.publisher.data
 
 
-def test_trust_records_what_was_put_there_by_hand(command, toy):
+def test_trust_records_the_sum_of_a_file_put_there_by_hand(command, toy):
     (toy.store / "toy").mkdir(parents=True)
     (toy.store / "toy" / "c.pt").write_bytes(b"by hand")
     with pytest.raises(WeightsError, match="no sum was recorded"):
@@ -282,12 +282,12 @@ def test_trust_records_what_was_put_there_by_hand(command, toy):
 
 
 @pytest.mark.parametrize(("names", "hex_"), [(["toy"], "0" * 64), (["toy(kind=c)"], "ABC")])
-def test_a_sum_that_is_none_or_of_no_file(command, names, hex_):
+def test_a_malformed_or_superfluous_sum_is_refused(command, names, hex_):
     said = command("fetch", *names, "--yes", "--sha256", hex_)
     assert said.code == 2 and "SHA-256" in said.err
 
 
-def test_what_ships_and_what_needs_nothing(command, toy):
+def test_files_that_ship_in_a_package_are_not_fetched(command, toy):
     said = command("fetch", "toys")
     assert said.code == 0 and "inside eigenwalk-toy" in said.err
     said = command("fetch", "toy.part")
@@ -296,14 +296,14 @@ def test_what_ships_and_what_needs_nothing(command, toy):
     assert not toy.publisher.asked
 
 
-def test_one_file_that_fails_does_not_cost_the_others(command, toy):
+def test_a_file_that_fails_does_not_stop_the_others(command, toy):
     toy.publisher.statuses = [404]
     said = command("fetch", "toy", "toy(kind=b)", "--yes")
     assert said.code == 4 and "is not there (404)" in said.err
     assert {path.name for path in (toy.store / "toy").glob("*.pt")} == {"b.pt"}
 
 
-def test_list(command, toy):
+def test_list_shows_size_state_and_licence(command, toy):
     weights.fetch("toy")
     path = toy.store / "toy" / "b.pt"
     path.write_bytes(toy.publisher.data)
@@ -353,14 +353,14 @@ def test_verify_hashes_anew(command, toy):
     assert said.code == 4 and "missing" in said.err
 
 
-def test_verify_of_what_ships(command, toy):
+def test_verify_checks_shipped_files(command, toy):
     assert command("verify", "toys").code == 0
     (toy.package / "data" / "inside.pt").write_bytes(SHIPPED[:-1] + b"?")
     said = command("verify", "toys")
     assert said.code == 4 and "pip install --force-reinstall eigenwalk-toy" in said.err
 
 
-def test_path(command, toy):
+def test_path_prints_folders_and_files(command, toy):
     assert command("path").out.split() == [str(toy.store)]
     assert command("path", "toy").out.split() == [str(toy.store / "toy" / "a.pt")]
     whole = command("path", "toy", "--all").out.split()
@@ -368,7 +368,7 @@ def test_path(command, toy):
     assert command("path", "toys").out.split() == [str(toy.package / "data" / "inside.pt")]
 
 
-def test_a_folder_that_was_copied_is_all_that_another_machine_needs(command, toy, tmp_path, monkeypatch):
+def test_a_copied_store_suffices_on_another_machine(command, toy, tmp_path, monkeypatch):
     weights.fetch("toy")
     weights.fetch("toy(kind=c)", trust=True)
     asked = len(toy.publisher.asked)
@@ -417,7 +417,7 @@ print("done")
     assert said.returncode == 0 and said.stdout.splitlines()[-1] == "done", said
 
 
-def test_a_run_records_the_files_that_its_factory_opened(toy):
+def test_a_run_records_the_files_that_a_factory_opened(toy):
     weights.fetch("toy(kind=b)")
     registry = Registry.discover()
     _, (used,) = build_feature(cast(Node, parse("toy(kind=b)")), registry)
@@ -426,7 +426,7 @@ def test_a_run_records_the_files_that_its_factory_opened(toy):
     assert used.weights == (("data/inside.pt", hashlib.sha256(SHIPPED).hexdigest()),)
 
 
-def test_describe_says_what_is_here(toy, capfd):
+def test_describe_shows_the_state_of_weights(toy, capfd):
     weights.fetch("toy")
     with pytest.raises(SystemExit):
         main(["describe", "toy"])
@@ -435,7 +435,7 @@ def test_describe_says_what_is_here(toy, capfd):
     assert "not published" in said
 
 
-def test_addresses_and_sums_are_never_folded(monkeypatch, capfd):
+def test_addresses_and_sums_are_not_broken_over_lines(monkeypatch, capfd):
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.delenv("EIGENWALK_MIRROR", raising=False)
     (item,) = weights.needed_items("mask(model=ade20k)")

