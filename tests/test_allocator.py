@@ -1,4 +1,4 @@
-"""What is freed stays with the process, where the C library can."""
+"""With glibc, freed memory stays with the process."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def faults(before: str) -> int:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are glibc's")
-def test_freed_blocks_are_not_mapped_anew():
+def test_freed_blocks_are_reused():
     # A page fault is a page that the kernel had to clear: 40 times 48 MiB are half a million of them.
     assert faults(KEEP) < faults("") / 5
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are glibc's")
-def test_what_is_given_back_is_no_longer_held():
+def test_memory_can_be_given_back():
     code = f"{KEEP}\nfrom pathlib import Path\nfrom eigenwalk.runs.memory.allocator import give_back\n"
     code += "held = lambda: int(Path('/proc/self/statm').read_text().split()[1]) * 4096 >> 20\n"
     code += "big = [bytes(bytearray(64 << 20)) for _ in range(4)]\ndel big\nbefore = held()\ngive_back()\n"

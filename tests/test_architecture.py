@@ -1,4 +1,4 @@
-"""The levels of the design, held by reading imports: a module imports lower levels only."""
+"""The layers of the design, checked by reading imports: a module imports only lower levels."""
 
 from __future__ import annotations
 
@@ -96,11 +96,11 @@ def plugin_violations(plugins: Path) -> Iterator[str]:
                 yield f"{relative}:{line}: a plugin imports the plugin {name}, which its pyproject.toml does not name"
 
 
-def test_the_core_imports_lower_levels_only():
+def test_the_core_imports_only_lower_levels():
     assert list(core_violations(ROOT / "core/src/eigenwalk")) == []
 
 
-def test_plugins_import_the_contracts_only():
+def test_plugins_import_only_the_contracts():
     assert list(plugin_violations(ROOT / "plugins")) == []
 
 
@@ -128,7 +128,7 @@ def test_plugins_import_the_contracts_only():
         ("plugins/x/src/eigenwalk_x/sub/a.py", "from ..b import c\nfrom eigenwalk.hookspecs import hookimpl\n", None),
     ],
 )
-def test_a_violation_is_found(tmp_path, path, source, expected):
+def test_violations_are_found(tmp_path, path, source, expected):
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_text(source)
     found = [*core_violations(tmp_path / "core"), *plugin_violations(tmp_path / "plugins")]
@@ -156,7 +156,7 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_specs_hooks_and_every_entry_module_are_light():
+def test_specs_hooks_and_entry_modules_import_nothing_heavy():
     files = [file for file in sorted(ROOT.glob("plugins/*/pyproject.toml")) if "entry-points" in file.read_text()]
     entries = [f"eigenwalk_{file.parent.name.replace('-', '_')}.plugin" for file in files]
     assert {"eigenwalk_fourier.plugin", "eigenwalk_masks.plugin", "eigenwalk_pixels.plugin"} <= set(entries)

@@ -31,7 +31,7 @@ EVERY = [pytest.param(case, id=f"{plugin}: {case}") for plugin, found in ALL.ite
 
 
 @pytest.mark.parametrize("case", EVERY)
-def test_it_keeps_the_contract(case):
+def test_a_feature_or_generator_keeps_the_contract(case):
     check(case, REGISTRY).raise_for_failures()
 
 

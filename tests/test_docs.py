@@ -66,13 +66,13 @@ def blocks(page: Path) -> Iterator[Block]:
         yield Block(found[2], found[3], text[: found.start()].count("\n") + 2)
 
 
-def test_pages_hold_no_block_of_another_kind():
+def test_pages_use_only_known_kinds_of_blocks():
     kinds = {block.language for page in PAGES for block in blocks(page)}
     assert kinds <= {"sh", "python", "toml", "text", "bibtex"}
     assert {"sh", "python"} <= kinds
 
 
-def test_links_lead_somewhere():
+def test_links_have_targets():
     for page in [*SHOWN, ROOT / "CHANGELOG.md"]:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             if not target.startswith("https://"):
@@ -106,7 +106,7 @@ def provide_files(page: Path, folder: Path) -> None:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix().removeprefix("docs/"))
-def test_what_a_page_says_runs(page, place):
+def test_the_code_of_a_page_runs(page, place):
     provide_files(page, place)
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(page):
@@ -156,7 +156,7 @@ def test_a_mistake_in_a_shown_command_would_be_found(line):
 
 
 @pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_commands_that_are_only_shown_could_be_typed(page):
+def test_commands_that_are_only_shown_are_valid(page):
     for line, words in shown_commands(page):
         assert not complaint(words), f"{page.name}, line {line}: {shlex.join(words)}"
         for option, expression in pairwise(words):

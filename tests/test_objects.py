@@ -1,4 +1,4 @@
-"""Objects in whole walks: what they look like apart from where they stand, chains of found masks, and their weights."""
+"""Walks with objects: appearance apart from position, chains with masks, and their weights."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def painter(tmp_path, monkeypatch) -> str:
 
 
 def walked(generator: str, fix: list[str], vary: list[str], **options) -> list[dict[str, float]]:
-    """How far every feature moved from its start on each path."""
+    """Walk, and return how far every feature moved on each path."""
     paths = eigenwalk.run(generator, fix=fix, vary=vary, **{"steps": 4, "paths": 2, **options})
     assert all(path.status.reason == "length" for path in paths), [path.status for path in paths]
     return [path.waypoints[-1].changes for path in paths]
@@ -68,13 +68,13 @@ def names(changes: dict[str, float], word: str) -> float:
     return next(value for name, value in changes.items() if name.startswith(word))
 
 
-def test_a_painted_object_moves_and_looks_as_it_did(painter):
+def test_a_painted_object_moves_and_keeps_its_appearance(painter):
     for changes in walked(painter, [LOOKS], [STANDS]):
         assert names(changes, "position") > 0.015
         assert names(changes, "appearance") < 0.01
 
 
-def test_a_painted_object_changes_and_stands_where_it_stood(painter):
+def test_a_painted_object_changes_and_keeps_its_position(painter):
     for changes in walked(painter, [STANDS], [LOOKS]):
         assert names(changes, "appearance") > 0.015
         assert names(changes, "position") < 0.003
@@ -95,14 +95,14 @@ def networks(tmp_path) -> str:
     return str(tmp_path)
 
 
-def test_the_low_band_of_what_a_word_names(networks):
+def test_a_mask_by_word_can_be_followed_by_a_band(networks):
     held = f'mask(label=sofa, model="{networks}/net") | fourier.low(cycles=8)'
     (changes,) = walked("rooms", [held], [f'~mask(label=sofa, model="{networks}/net")'], steps=2, paths=1)
     assert all(0 <= value < 1 for value in changes.values())
 
 
 @pytest.mark.parametrize(("follow", "encoded"), [(True, True), (False, False)])
-def test_an_object_is_looked_for_at_each_waypoint_unless_it_is_kept(networks, follow, encoded):
+def test_an_object_is_found_again_at_each_waypoint_unless_kept(networks, follow, encoded):
     from eigenwalk_masks.mask import mask
     from eigenwalk_masks.objects import ObjectMask
 
@@ -125,7 +125,7 @@ def test_an_object_is_looked_for_at_each_waypoint_unless_it_is_kept(networks, fo
 
 
 def test_weights_are_fetched_checked_and_opened(networks, monkeypatch, tmp_path):
-    """What the published file is to `mask(label=…)`, from a server on this machine to the mask."""
+    """Take a file in place of the published one from a local server to a mask by `mask(label=…)`."""
     from eigenwalk_masks import presets, segformer
     from eigenwalk_masks.mask import mask
 
@@ -169,6 +169,6 @@ def test_an_expression_says_which_weights_it_needs(text, files):
     assert [item.weights.file for item in needed_items(text)] == files
 
 
-def test_words_that_name_no_network_are_answered_before_a_download():
+def test_words_that_name_no_network_are_refused_before_a_download():
     with pytest.raises(OptionError, match="did you mean sofa"):
         needed_items("mask(label=sofaa)")

@@ -1,4 +1,4 @@
-"""The two trained generators that others made, as ``docs/examples`` opens them; skipped where they are not at hand."""
+"""Two generators trained by others, opened as in ``docs/examples``; skipped if their files are not here."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="the trained generator
 
 
 def example(name: str) -> str:
-    """The expression that opens the generator, as a user writes it in the project's root."""
+    """Return the expression that opens the generator from the project's root."""
     return f"{ROOT}/docs/examples/{name}.py:build(weights='{REAL / EXAMPLES[name][0]}')"
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_its_images_are_images(name):
+def test_a_real_generators_images_look_like_images(name):
     generator = load_generator(example(name))
     assert generator.latent_dim == EXAMPLES[name][1]
     latents = generator.sample(8, seed=0)

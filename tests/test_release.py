@@ -1,4 +1,4 @@
-"""The release of all distributions: on a copy of this repository's metadata, and built for a small one."""
+"""Releases: on a copy of this repository's metadata, and with builds of a small repository."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_new_version_is_written_everywhere_on_a_copy(tmp_path):
     assert (tmp_path / "CHANGELOG.md").read_text() == "## 7.5.1, 2026-11-23\n\n- All.\n"
 
 
-def test_a_release_builds_what_is_required_first_and_uploads_nothing(small, capsys):
+def test_a_release_builds_requirements_first_and_uploads_nothing(small, capsys):
     release.main(["--root", str(small), "--version", "1.1.0", "--no-isolation"])
     said = capsys.readouterr().out
     orders = [said.index(f"upload {small}/dist/eigenwalk{name}-1.1.0.tar.gz") for name in ("", "_b", "_a")]
@@ -117,7 +117,7 @@ def test_a_release_builds_what_is_required_first_and_uploads_nothing(small, caps
         ("b", '"eigenwalk>=1.0"', '"eigenwalk>=1.0", "eigenwalk-a"', "in a circle: eigenwalk-a, eigenwalk-b"),
     ],
 )
-def test_what_is_inconsistent_is_not_released(small, name, before, after, said):
+def test_inconsistent_metadata_is_not_released(small, name, before, after, said):
     file = small / "plugins" / name / "pyproject.toml"
     assert before in file.read_text()
     file.write_text(file.read_text().replace(before, after))
@@ -133,7 +133,7 @@ def test_another_licence_text_is_not_released(small):
 
 
 @pytest.mark.parametrize(("version", "said"), [("0.9", "must not lie before 1.0.0"), ("next", "such as 0.2.0")])
-def test_versions_go_forward(small, version, said):
+def test_a_new_version_must_be_later(small, version, said):
     with pytest.raises(SystemExit, match=said):
         release.main(["--root", str(small), "--version", version])
 
@@ -147,7 +147,7 @@ def test_versions_go_forward(small, version, said):
         ("## Unreleased\n\n## 1.0.0, 2026-01-01\n\n- x\n", "nothing is listed"),
     ],
 )
-def test_a_changelog_that_cannot_be_cut_stops_it_before_anything_is_written(small, text, said):
+def test_a_malformed_changelog_stops_a_release_before_anything_is_written(small, text, said):
     (small / "CHANGELOG.md").write_text(text)
     with pytest.raises(SystemExit, match=said):
         release.main(["--root", str(small), "--version", "1.1.0"])
@@ -155,6 +155,6 @@ def test_a_changelog_that_cannot_be_cut_stops_it_before_anything_is_written(smal
     assert (small / "CHANGELOG.md").read_text() == text
 
 
-def test_an_announced_version_is_cut():
+def test_a_version_announced_in_the_changelog_is_released():
     text = "# Changes\n\n## 0.1.0, unreleased\n\n- All.\n"
     assert release.cut(text, "0.1.0", DAY) == "# Changes\n\n## 0.1.0, 2026-11-23\n\n- All.\n"

@@ -1,4 +1,4 @@
-"""The site as mkdocs builds it: whole, closed in itself, with every command, every name and every formula in it."""
+"""The site as mkdocs builds it: complete, self-contained, with every command, name and formula."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the built site; a warning ends the build."""
+    """Build the site and return its folder; a warning fails the build."""
     folder = tmp_path_factory.mktemp("site")
     words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
@@ -71,7 +71,7 @@ def pages(site: Path) -> dict[str, Page]:
 
 
 @pytest.mark.timeout(600)
-def test_every_link_and_every_anchor_leads_somewhere(site, pages):
+def test_every_link_and_anchor_has_a_target(site, pages):
     lost = []
     for name, page in pages.items():
         for _, _, address in page.links:
@@ -89,12 +89,12 @@ def test_every_link_and_every_anchor_leads_somewhere(site, pages):
     assert not lost
 
 
-def test_what_the_site_is_made_with_is_pinned():
+def test_the_tools_that_build_the_site_are_pinned():
     lines = (ROOT / "requirements-docs.txt").read_text(encoding="utf-8").splitlines()
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines if not line.startswith("#"))
 
 
-def test_nothing_is_fetched_from_elsewhere(site, pages):
+def test_the_site_fetches_nothing_from_elsewhere(site, pages):
     for name, page in pages.items():
         for tag, _, address in page.links:
             assert tag == "a" or not urlsplit(address).netloc, f"{name}: {tag} {address}"
@@ -102,7 +102,7 @@ def test_nothing_is_fetched_from_elsewhere(site, pages):
         assert not re.search(r"url\(\s*['\"]?https?:|@import", sheet.read_text(encoding="utf-8")), sheet.name
 
 
-def test_no_path_of_a_machine_is_told(site):
+def test_the_site_shows_no_path_of_the_building_machine(site):
     for file in [*site.rglob("*.html"), *site.rglob("search/*")]:
         assert str(ROOT) not in file.read_text(encoding="utf-8"), file.name
 
@@ -117,7 +117,7 @@ def test_every_command_is_on_the_page_of_the_command_line(site, pages):
     assert {"--fix", "--tolerance", "--borrow"} <= set(re.findall(r"--[a-z]+", "".join(pages["cli.html"].words)))
 
 
-def test_every_row_of_the_index_has_a_card_with_a_picture_or_why_not(site, pages):
+def test_every_name_of_the_index_has_a_card_with_a_picture_or_the_reason(site, pages):
     examples = tool("website.examples").examples()
     text = (site / "catalogue.html").read_text(encoding="utf-8")
     cards = dict(re.findall(r'<article class="ew-card" id="([^"]+)"(.*?)</article>', text, re.S))
@@ -133,7 +133,7 @@ def test_every_row_of_the_index_has_a_card_with_a_picture_or_why_not(site, pages
         assert not picture.is_file() or picture.stat().st_size < LARGEST
 
 
-def test_a_card_of_another_index_needs_neither_package_nor_example(tmp_path):
+def test_a_card_can_be_made_without_package_or_example(tmp_path):
     row = 'distribution = "acme-hair"\nsummary = "how <long> it is"\nkind = "feature"\nunit = "logit"\n'
     (tmp_path / "index.toml").write_text(f'[features."acme.hair"]\n{row}homepage = "https://acme.example/hair"\n')
     text = tool("website.cards").page_text(Index.read(tmp_path / "index.toml"))
@@ -141,7 +141,7 @@ def test_a_card_of_another_index_needs_neither_package_nor_example(tmp_path):
     assert 'href="https://acme.example/hair"' in text and "no example picture made" in text
 
 
-def test_formulas_are_drawn_without_a_script(site, pages):
+def test_formulas_need_no_script(site, pages):
     draw = tool("website.mathematics").draw_formulas
     inline = draw(r'<p>of <span class="arithmatex">\(v^\top A v &lt; \lambda\)</span></p>')
     block = draw(r'<div class="arithmatex">\[\frac{a}{b}\]</div>')
@@ -168,11 +168,11 @@ LISTS = [
 
 
 @pytest.mark.parametrize(("given", "wanted"), LISTS)
-def test_lists_are_moved_to_where_the_site_reads_them(given, wanted):
+def test_lists_are_indented_as_the_site_needs_them(given, wanted):
     assert tool("website.lists").indent_lists(given) == wanted
 
 
-def test_links_between_files_are_links_between_pages():
+def test_links_between_files_become_links_between_pages():
     between = tool("website.links").link_pages
     readme = Path("plugins/masks/README.md")
     text = "[core](../../core) [guide](../../docs/masks.md#by-word) [licence](LICENSE) [out](https://a.example)\n```\n[a](b)\n```"
@@ -190,7 +190,7 @@ def walks() -> list[Any]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("example", walks())
-def test_what_the_catalogue_shows_can_be_walked(example, tmp_path, monkeypatch):
+def test_walks_shown_in_the_catalogue_run(example, tmp_path, monkeypatch):
     if example.prepare in ("faces_vae.pt", "anime_dcgan.safetensors") and not REAL.exists():
         pytest.skip("the weights of others are not here")
     monkeypatch.chdir(tmp_path)

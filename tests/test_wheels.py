@@ -1,4 +1,4 @@
-"""What built packages hold, and that they work where nothing else is: not only as editable installs."""
+"""Built packages: their contents, and that they work in a fresh environment."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def described(wheel: Path) -> tuple[list[str], Message, str]:
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=NAMES)
-def test_a_wheel_holds_all_of_its_package(package, wheels):
+def test_a_wheel_contains_its_whole_package(package, wheels):
     names, _, _ = described(wheels[package.name])
     sources = package / "src"
     files = {file.relative_to(sources) for file in sources.rglob("*") if file.is_file()}
@@ -59,7 +59,7 @@ def test_a_wheel_holds_all_of_its_package(package, wheels):
     assert expected == {name for name in names if ".dist-info/" not in name}
 
 
-def test_what_is_not_python_is_in_the_wheels(wheels):
+def test_data_files_are_in_the_wheels(wheels):
     held = {name for wheel in wheels.values() for name in described(wheel)[0]}
     assert {"eigenwalk/registry.toml", "eigenwalk/runs/outputs/report.html.j2", "eigenwalk/py.typed"} <= held
     rooms = "eigenwalk_miniatures/rooms"
@@ -67,7 +67,7 @@ def test_what_is_not_python_is_in_the_wheels(wheels):
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=NAMES)
-def test_a_wheel_says_what_it_is(package, wheels):
+def test_the_metadata_of_a_wheel_is_complete(package, wheels):
     project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
     names, metadata, points = described(wheels[package.name])
     core = package.name == "core"
@@ -112,7 +112,7 @@ def normal(name: str) -> str:
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=NAMES)
-def test_a_wheel_declares_what_its_package_imports_or_runs_and_nothing_else(package, wheels):
+def test_a_wheel_declares_exactly_what_its_package_imports_or_runs(package, wheels):
     declared = described(wheels[package.name])[1].get_all("Requires-Dist") or []
     needed, optional = set[str](), set[str]()
     for line in declared:
@@ -189,7 +189,7 @@ def test_the_wheels_walk(place):
     assert {"eigenwalk", "eigenwalk-miniatures"} <= set(installed)
 
 
-def test_the_index_ships_by_way_of_the_sdist_too(tmp_path):
+def test_a_wheel_built_from_the_sdist_contains_the_index(tmp_path):
     sdist = built(ROOT / "core", "sdist", tmp_path / "sdist")
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path / "unpacked", filter="data")

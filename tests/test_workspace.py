@@ -29,7 +29,7 @@ def distribution(line: str) -> str:
 
 
 def lines(file: str) -> list[str]:
-    """The lines of a requirements file that say something."""
+    """Return the lines of a requirements file without comments."""
     return [line for line in (ROOT / file).read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
 
 
@@ -41,7 +41,7 @@ def test_constraints_are_exact_versions_of_third_parties():
     assert not [name for name in names if name.startswith(("eigenwalk", "nvidia-", "cuda-"))]
 
 
-def test_everything_that_a_package_or_a_test_asks_for_is_pinned():
+def test_all_requirements_of_packages_and_tests_are_pinned():
     asked = {distribution(line) for line in lines("requirements-test.txt")}
     for project in PROJECTS.values():
         asked |= {distribution(line) for line in project["project"]["dependencies"]}
@@ -52,7 +52,7 @@ def test_everything_that_a_package_or_a_test_asks_for_is_pinned():
     assert {name for name in asked if not name.startswith("eigenwalk")} <= pinned
 
 
-def test_what_the_pinned_ask_for_is_pinned_too():
+def test_requirements_of_pinned_packages_are_pinned():
     pinned = {distribution(line) for line in lines("constraints.txt")}
     lacking = dict[str, str]()
     for name in sorted(pinned - {"torch"}):  # which asks for what one kind of machine needs
@@ -64,7 +64,7 @@ def test_what_the_pinned_ask_for_is_pinned_too():
 
 
 @pytest.mark.parametrize("name", PROJECTS)
-def test_packages_agree(name):
+def test_packages_share_version_licence_and_python(name):
     project = PROJECTS[name]["project"]
     core = PROJECTS["core"]["project"]
     assert (project["version"], project["license"]) == (core["version"], "Apache-2.0")
@@ -74,8 +74,14 @@ def test_packages_agree(name):
     assert (folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
+<<<<<<< HEAD
 def test_the_index_says_what_the_specs_say():
     registry, index = Registry.discover(), shipped_index()
+=======
+def test_the_index_agrees_with_the_specs():
+    index = tomllib.loads((ROOT / "registry.toml").read_text(encoding="utf-8"))
+    registry = Registry.discover()
+>>>>>>> 48c829b (Tests of plugins: names say what holds, docstrings in plain English)
     ours = {project["project"]["name"] for project in PROJECTS.values()}
     assert {entry.distribution for _, entry in index.entries()} <= ours
     for table in TABLES:
@@ -89,7 +95,7 @@ def test_the_index_says_what_the_specs_say():
             assert listed == (offer.distribution, *said, offer.version)
 
 
-def test_each_row_of_the_index_names_the_folder_of_its_package():
+def test_each_row_of_the_index_names_its_packages_folder():
     link = ROOT / "registry.toml"
     assert link.is_symlink() and link.resolve() == ROOT / "core/src/eigenwalk/registry.toml"
     for kind, entry in shipped_index().entries():

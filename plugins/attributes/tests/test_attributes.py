@@ -19,7 +19,7 @@ from .cases import classifier, picture, state, tensor
 
 
 @pytest.mark.parametrize("architecture", ["test_resnet", "test_vit"])
-def test_logits_are_those_of_timm_on_the_same_image(tmp_path, architecture):
+def test_logits_equal_those_of_timm(tmp_path, architecture):
     path = classifier(tmp_path, architecture=architecture, preprocessing={})
     model = timm.create_model(architecture, num_classes=2).eval()
     model.load_state_dict(load_file(path))
@@ -34,7 +34,7 @@ def test_logits_are_those_of_timm_on_the_same_image(tmp_path, architecture):
     torch.testing.assert_close(swapped, ours.flip(1))
 
 
-def test_a_state_dict_with_a_labels_file(tmp_path):
+def test_a_state_dict_opens_with_a_labels_file(tmp_path):
     weights = state(tmp_path, "test_resnet", 2)
     with pytest.raises(FileError, match=r"write .*weights\.labels\.toml with at least"):
         attributes(("smile",), str(weights))
@@ -59,7 +59,7 @@ def test_weights_saved_by_several_processes_or_a_compiler_fit(labelled, two_outp
     torch.testing.assert_close(ours(image), attributes(("smile",), labelled)(image))
 
 
-def test_what_was_fitted_is_found_by_name(tmp_path):
+def test_a_fitted_label_is_found_by_name(tmp_path):
     with pytest.raises(FileError, match="eigenwalk attributes fit smile --positive"):
         attributes(("smile",))
     folder = store.folder() / "attributes"
@@ -141,7 +141,7 @@ HEAD = "architecture = 'test_resnet'\nlabels = ['a', 'b']\n"
         (HEAD + "[preprocessing]\ninput_size = [3, 90000, 90000]", OptionError, "at most 4096 pixels"),
     ],
 )
-def test_wrong_labels_files(two_outputs, tmp_path, text, error, message):
+def test_wrong_labels_files_are_refused(two_outputs, tmp_path, text, error, message):
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(error, match=message):
         attributes(("a",), str(two_outputs), str(tmp_path / "mine.toml"))
@@ -159,7 +159,7 @@ def test_wrong_labels_files(two_outputs, tmp_path, text, error, message):
         ({"stem_width": 10**9}, "numbers up to 16384"),
     ],
 )
-def test_a_file_passes_no_other_arguments_to_timm(tmp_path, monkeypatch, arguments, message):
+def test_a_labels_file_passes_only_allowed_arguments_to_timm(tmp_path, monkeypatch, arguments, message):
     file = tmp_path / "hostile.safetensors"
     facts = {"architecture": "test_resnet", "labels": ["smile"], "arguments": arguments}
     save_file({"x": torch.zeros(1)}, file, {"eigenwalk.attributes": json.dumps(facts)})

@@ -16,7 +16,7 @@ from .cases import network, state
 
 
 @pytest.mark.parametrize("architecture", ["test_resnet", "test_vit"])
-def test_without_a_layer_it_is_what_the_head_sees(tmp_path, architecture):
+def test_without_a_layer_the_embedding_is_the_input_of_the_head(tmp_path, architecture):
     feature = embedding(architecture, str(state(tmp_path, architecture, 5)))
     images = torch.rand(2, 3, 160, 160)
     model = network(architecture, 5)
@@ -27,7 +27,7 @@ def test_without_a_layer_it_is_what_the_head_sees(tmp_path, architecture):
 
 
 @pytest.mark.parametrize(("architecture", "layer"), [("test_resnet", "layer2"), ("test_vit", "blocks.1")])
-def test_a_layer_is_what_timm_gives_there(weights, architecture, layer):
+def test_a_layers_output_equals_timms(weights, architecture, layer):
     images = torch.rand(2, 3, 160, 160)
     whole = embedding(architecture, weights[architecture], layer, "none")
     model, index = network(architecture, 0), int(layer[-1])
@@ -48,7 +48,7 @@ def test_a_layer_is_what_timm_gives_there(weights, architecture, layer):
     torch.testing.assert_close(pooled, means / means.norm(dim=1, keepdim=True), rtol=1e-4, atol=1e-5)
 
 
-def test_what_comes_after_the_layer_is_not_computed(weights):
+def test_layers_after_the_chosen_one_are_not_computed(weights):
     feature = embedding("test_resnet", weights["test_resnet"], "layer1")
     ran = []
     feature.model.get_submodule("layer2").register_forward_hook(lambda *_: ran.append(1))
@@ -83,7 +83,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("architecture", BACKBONES)
-def test_published_files_open_as_their_publishers_lay_them_out(tmp_path, architecture):
+def test_published_files_open_in_their_publishers_layout(tmp_path, architecture):
     model = timm.create_model(architecture, num_classes=0)
     own = model.state_dict()
     torch.save({**own, **PUBLISHED[architecture]}, tmp_path / "published.pth")
@@ -96,7 +96,7 @@ def test_published_files_open_as_their_publishers_lay_them_out(tmp_path, archite
     assert feature(torch.rand(1, 3, 24, 24)).shape == (1, model.num_features)
 
 
-def test_published_weights_come_from_the_store_alone():
+def test_published_weights_come_only_from_the_store():
     with pytest.raises(WeightsError, match=r'eigenwalk weights fetch "embedding\(resnet18\.tv_in1k\)"'):
         embedding("resnet18.tv_in1k")
     with pytest.raises(WeightsError, match=r"weights=FILE\. Published weights are known of vit_small"):

@@ -1,4 +1,4 @@
-"""`eigenwalk attributes fit`: what it learns, what it says of it, what it saves, and what it refuses."""
+"""`eigenwalk attributes fit`: what it learns, reports, saves and refuses."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def table(folder: Path, count: int, head: str = "image,brightness [share]") -> P
 
 
 def run(*words: object) -> str:
-    """What the command prints; whatever it raises is raised."""
+    """Run the command and return its output; errors are raised."""
     done = CliRunner().invoke(app, ["fit", *map(str, words)])
     if done.exception is not None and isinstance(done.exception, EigenwalkError):
         raise done.exception
@@ -80,7 +80,7 @@ def run(*words: object) -> str:
     return done.output
 
 
-def test_from_scratch_it_tells_bright_discs_from_dark_ones(discs):
+def test_a_network_from_scratch_tells_bright_discs_from_dark_ones(discs):
     bright, dark = discs
     said = run("bright", "--positive", bright, "--negative", dark, "--size", 32)
     assert "120 images\n" in said and "bright: 60 have it (50%)" in said and "calibration error" in said
@@ -123,7 +123,7 @@ def test_the_saved_network_is_the_one_that_was_judged(weights, discs, tmp_path):
     torch.testing.assert_close(values, fitted.outputs, rtol=1e-4, atol=1e-4)
 
 
-def test_several_labels_of_one_table(backbone, tmp_path):
+def test_a_table_may_have_several_labels(backbone, tmp_path):
     file = table(tmp_path, 100, "image,value")
     lines = file.read_text().splitlines()
     more = [f"{line},{int(float(line.split(',')[1]) > 0.5)}" for line in lines[1:]]
@@ -134,7 +134,7 @@ def test_several_labels_of_one_table(backbone, tmp_path):
     assert attributes(("bright",)).unit == "logit"
 
 
-def test_what_cannot_be_used_is_left_out_and_counted(backbone, tmp_path):
+def test_unusable_images_are_left_out_and_counted(backbone, tmp_path):
     bright, dark = two_folders(tmp_path, 24)
     (bright / "broken.png").write_bytes(b"no image")
     (bright / "notes.txt").write_text("not looked at")
@@ -155,7 +155,7 @@ def test_a_name_in_use_is_kept(backbone, tmp_path):
         attributes(("bright",))
 
 
-def test_what_it_refuses(backbone, tmp_path):
+def test_wrong_input_of_fit_is_refused(backbone, tmp_path):
     bright, dark = two_folders(tmp_path, 15)
     (tmp_path / "empty").mkdir()
     folders = ["--positive", bright, "--negative", dark]
@@ -190,13 +190,13 @@ def test_what_it_refuses(backbone, tmp_path):
         ("image,a,a\na.png,1,2", "name of its own"),
     ],
 )
-def test_tables_that_cannot_be_read(tmp_path, text, message):
+def test_unreadable_tables_are_refused(tmp_path, text, message):
     (tmp_path / "values.csv").write_text(text)
     with pytest.raises(FileError, match=message):
         from_csv("x", tmp_path / "values.csv")
 
 
-def test_a_table_says_which_labels_are_there_or_not(tmp_path):
+def test_a_table_gives_labels_units_and_paths(tmp_path):
     (tmp_path / "values.csv").write_text("\ufeffimage,age [years],hat,depth\na.png,3,1,0.5\n\nb.png,4,0,2\n", "utf-8")
     found = from_csv("people", tmp_path / "values.csv")
     assert found.labels == ("age", "hat", "depth")
@@ -224,7 +224,7 @@ def test_a_split_keeps_every_range_of_values():
     assert float(values[parts.held].mean()) == pytest.approx(0.25)
 
 
-def test_a_logistic_head_is_the_probability_that_made_the_labels():
+def test_a_logistic_head_learns_the_probability_of_the_labels():
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(4000, 5, generator=draw, dtype=torch.float64) * torch.tensor([1, 2, 5, 0.1, 0]) + 3
     w = torch.tensor([1.0, -0.5, 0.1, 4.0, 0.0], dtype=torch.float64)
@@ -236,7 +236,7 @@ def test_a_logistic_head_is_the_probability_that_made_the_labels():
     assert scores.ece((x @ found.weight + found.bias).sigmoid(), y) < 0.03
 
 
-def test_a_ridge_head_is_the_line_behind_the_values():
+def test_a_ridge_head_learns_a_linear_relation():
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(500, 4, generator=draw, dtype=torch.float64) * 3 + 1
     y = x @ torch.tensor([1.0, -2.0, 0.5, 0.0], dtype=torch.float64) + 40
@@ -266,7 +266,7 @@ def test_scores_of_small_cases():
     assert found.mean_absolute_error == pytest.approx(1 / 3)
 
 
-def test_what_has_learnt_nothing_says_so():
+def test_a_network_that_learnt_nothing_is_reported():
     truth = torch.tensor([0.0, 1.0] * 20)
     signs = 2 * truth - 1
     assert any("no better" in line for line in scores.classified(signs.roll(1), truth, 1.0).lines("logit"))

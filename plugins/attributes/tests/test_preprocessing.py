@@ -26,14 +26,14 @@ def preprocessing(**entries) -> Preprocessing:
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 @pytest.mark.parametrize(("pixels", "size"), [(64, 224), (64, 63), (100, 31), (7, 7), (5, 1)])
-def test_the_matrix_is_torchs_antialiased_interpolation(interpolation, pixels, size):
+def test_the_matrix_equals_torchs_antialiased_interpolation(interpolation, pixels, size):
     images = torch.rand(2, 3, pixels, pixels + 3, dtype=torch.float64)
     rows, columns = matrix(pixels, size, interpolation), matrix(pixels + 3, size + 1, interpolation)
     theirs = F.interpolate(images, (size, size + 1), mode=interpolation, antialias=True, align_corners=False)
     torch.testing.assert_close(rows @ images @ columns.T, theirs, rtol=0, atol=1e-12)
 
 
-def test_lanczos_is_pillows():
+def test_lanczos_equals_pillows():
     from PIL import Image
 
     grey = picture(60, 60).convert("F")
@@ -46,7 +46,7 @@ def test_lanczos_is_pillows():
 @pytest.mark.parametrize("crop_mode", ["center", "squash", "border"])
 @pytest.mark.parametrize("size", [(64, 64), (50, 81), (131, 40)])
 @pytest.mark.parametrize("input_size", [(3, 48, 48), (3, 40, 56)])
-def test_it_is_timms_transform_of_the_same_image(crop_mode, size, input_size):
+def test_preprocessing_equals_timms_transform(crop_mode, size, input_size):
     ours = preprocessing(input_size=input_size, interpolation="bilinear", crop_mode=crop_mode, crop_pct=0.9)
     entries = {key: value for key, value in ours.entries().items() if key != "input_size"}
     theirs = create_transform(input_size, **entries)
@@ -58,13 +58,13 @@ def test_it_is_timms_transform_of_the_same_image(crop_mode, size, input_size):
 
 
 @pytest.mark.parametrize("architecture", ["test_resnet", "test_vit", "vit_small_patch14_dinov2.lvd142m"])
-def test_it_is_what_the_network_declares(architecture):
+def test_preprocessing_is_what_the_network_declares(architecture):
     model = timm.create_model(architecture, num_classes=0)
     ours, theirs = Preprocessing.of(model, {}).entries(), resolve_model_data_config(model)
     assert {key: theirs[key] for key in ours} == ours
 
 
-def test_entries_take_the_place_of_the_networks():
+def test_entries_of_a_labels_file_replace_the_networks():
     model = network("test_resnet", 0)
     assert Preprocessing.of(model, {"input_size": [3, 32, 40]}).input_size == (3, 32, 40)
     with pytest.raises(OptionError, match="no entry 'crop'"):
@@ -80,7 +80,7 @@ def test_an_image_of_the_networks_size_is_only_normalised():
 
 
 @pytest.mark.parametrize("channels", [1, 4])
-def test_images_that_are_not_rgb(channels):
+def test_images_that_are_not_rgb_are_refused(channels):
     with pytest.raises(InputError, match="RGB"):
         preprocessing()(torch.rand(2, channels, 8, 8))
 
@@ -95,6 +95,6 @@ def test_images_that_are_not_rgb(channels):
         ({"std": (0.2, 0.2, 0.0)}, "std positive"),
     ],
 )
-def test_what_a_network_cannot_have(entries, message):
+def test_unsupported_preprocessing_is_refused(entries, message):
     with pytest.raises(OptionError, match=message):
         preprocessing(**entries)

@@ -1,4 +1,4 @@
-"""``eigenwalk new``: packages as a new author gets them, and what cannot be made."""
+"""``eigenwalk new``: the packages that it makes, and input that it refuses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROGRAM = [sys.executable, "-W", "ignore", "-c", "from eigenwalk.cli import main
 
 @pytest.fixture
 def run(capsys):
-    """Runs ``eigenwalk`` with the words that it is called with; its exit code, standard output and error."""
+    """Run ``eigenwalk`` with these words; return exit code, standard output and error."""
 
     def ran(*words: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
@@ -36,7 +36,7 @@ def run(capsys):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a package of every kind as it was made, and all of them installed into its ``site``."""
+    """Make a package of every kind in a folder and install them all into its ``site``."""
     place = tmp_path_factory.mktemp("made")
     for kind in KINDS:
         subprocess.run(
@@ -57,7 +57,7 @@ def alone(site: Path, kind: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_tests_of_a_package_pass_as_it_is_made_with_the_core_and_the_kit_alone(kind, site):
+def test_the_tests_of_a_new_package_pass_with_only_core_and_kit(kind, site):
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
         words, cwd=site / f"eigenwalk-own-{kind}", env=alone(site, kind), capture_output=True, text=True, check=False
@@ -67,7 +67,7 @@ def test_the_tests_of_a_package_pass_as_it_is_made_with_the_core_and_the_kit_alo
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_package_is_complete(kind, site):
+def test_a_new_package_is_complete(kind, site):
     folder = site / f"eigenwalk-own-{kind}"
     found = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if "__pycache__" not in file.parts}
     package = f"src/eigenwalk_own_{kind}"
@@ -86,7 +86,7 @@ def test_a_package_is_complete(kind, site):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_its_code_is_well_formed(kind, site):
+def test_code_of_a_new_package_passes_ruff(kind, site):
     folder = site / f"eigenwalk-own-{kind}"
     for words in (
         ("check", "--select", "E,F,W,UP,B,D1", "--ignore", "D107", "--per-file-ignores", "tests/*:D"),
@@ -97,7 +97,7 @@ def test_its_code_is_well_formed(kind, site):
         assert done.returncode == 0, done.stdout
 
 
-def test_what_is_given_is_written(tmp_path, run):
+def test_given_details_are_written_into_the_package(tmp_path, run):
     given = {"--summary": "warmth of light", "--author": "Ada L.", "--licence": "MIT", "--name": "light.warmth"}
     words = [word for pair in given.items() for word in pair]
     folder = tmp_path / "here"
@@ -115,7 +115,7 @@ def test_what_is_given_is_written(tmp_path, run):
     assert str(tmp_path) not in "".join(file.read_text() for file in folder.rglob("*") if file.is_file())
 
 
-def test_nothing_is_overwritten(tmp_path, run):
+def test_new_overwrites_no_file(tmp_path, run):
     (tmp_path / "mine.txt").write_text("mine")
     code, _, err = run("new", "feature", "warmth", "--yes", "--folder", str(tmp_path))
     assert code == FileError.exit_code and "nothing is overwritten" in err and "--folder" in err
@@ -139,19 +139,19 @@ def test_nothing_is_overwritten(tmp_path, run):
         (["x", "--homepage", "example.org"], "https://"),
     ],
 )
-def test_what_cannot_be_made_is_said_and_leaves_nothing(words, said, tmp_path, run, monkeypatch):
+def test_wrong_input_of_new_is_refused_and_leaves_nothing(words, said, tmp_path, run, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, _, err = run("new", "feature", *words, "--yes")
     assert code == InputError.exit_code and said in err
     assert not list(tmp_path.iterdir())
 
 
-def test_names_that_follow():
+def test_module_and_distribution_names_follow_from_the_name():
     assert naming("eigenwalk-Hair_Colour").package == "eigenwalk_hair_colour"
     assert naming("hair", "hair.length").class_name == "HairLength"
 
 
-def test_names_that_others_have_are_warned_of(tmp_path, run):
+def test_new_warns_of_names_that_exist(tmp_path, run):
     code, _, err = run("new", "feature", "eigenwalk-masks", "--name", "mask", "-y", "--folder", str(tmp_path / "x"))
     assert code == 0 and "another package has that name" in err
     told = list(objections(naming("mine", "pixels"), Registry.discover()))
@@ -161,7 +161,7 @@ def test_names_that_others_have_are_warned_of(tmp_path, run):
     assert not list(objections(naming("tints"), Registry.discover()))
 
 
-def test_at_a_terminal_what_is_not_given_is_asked(tmp_path):
+def test_at_a_terminal_missing_details_are_asked_for(tmp_path):
     ours, theirs = pty.openpty()
     words = [*PROGRAM, "new", "direction", "steep", "--author", "Ada", "--licence", "MIT", "--homepage", ""]
     process = subprocess.Popen(words, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)

@@ -1,4 +1,4 @@
-"""``eigenwalk publish``: a package that strangers can install, and those that they could not."""
+"""``eigenwalk publish``: a package that others can install, and packages that they could not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROGRAM = [sys.executable, "-W", "ignore", "-c", "from eigenwalk.cli import main
 
 
 def eigenwalk(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """The command line, in `folder`, at a terminal of endless width."""
+    """Run the command line in `folder`, at a terminal without line breaks."""
     environment = {**os.environ, "PATH": f"{folder / 'no-uv'}", "TMPDIR": str(folder)}
     return subprocess.run([*PROGRAM, *words], cwd=folder, capture_output=True, text=True, check=False, env=environment)
 
@@ -38,7 +38,7 @@ def made(tmp_path: Path) -> Path:
     return tmp_path / "eigenwalk-warmth"
 
 
-def test_a_package_is_built_tried_and_proposed_and_not_uploaded(made):
+def test_a_package_is_built_tried_and_proposed_but_not_uploaded(made):
     done = eigenwalk("publish", made.name, "--borrow", folder=made.parent)
     assert done.returncode == 0, done.stderr
     wheel, sdist = (made / "dist" / f"eigenwalk_warmth-0.1.0{end}" for end in ("-py3-none-any.whl", ".tar.gz"))
@@ -66,7 +66,7 @@ def test_a_package_is_built_tried_and_proposed_and_not_uploaded(made):
     assert not list(made.parent.glob("eigenwalk-trial-*")), "a trial that went well leaves nothing"
 
 
-def test_what_was_not_declared_is_missing_there_and_what_was_made_is_kept(made):
+def test_an_undeclared_requirement_is_missing_in_the_trial(made):
     code = made / "src/eigenwalk_warmth/feature.py"
     code.write_text(code.read_text().replace("import torch\n", "import scipy\nimport torch\n", 1))
     done = eigenwalk("publish", made.name, "--borrow", folder=made.parent)
@@ -77,7 +77,7 @@ def test_what_was_not_declared_is_missing_there_and_what_was_made_is_kept(made):
     assert not (made / "registry-entry.toml").exists()
 
 
-def test_what_breaks_the_contract_is_not_proposed(made):
+def test_a_plugin_that_breaks_the_contract_is_not_proposed(made):
     code = made / "src/eigenwalk_warmth/feature.py"
     code.write_text(code.read_text().replace("        mean = ", "        images = images.clamp(0, 1)\n        mean = "))
     done = eigenwalk("publish", made.name, "--borrow", folder=made.parent)
@@ -100,7 +100,7 @@ def test_what_breaks_the_contract_is_not_proposed(made):
         ),
     ],
 )
-def test_what_is_no_package_is_said(tmp_path, prepare, code, said):
+def test_a_folder_that_is_not_a_package_is_refused(tmp_path, prepare, code, said):
     prepare(tmp_path)
     done = eigenwalk("publish", ".", "--borrow", folder=tmp_path)
     assert done.returncode == code and said in done.stderr
@@ -134,7 +134,7 @@ def wheel(folder: Path, text: str = METADATA, points: str = "[eigenwalk]\nx = x.
     return read(path)
 
 
-def test_a_wheel_is_read(tmp_path):
+def test_metadata_and_entry_points_of_a_wheel_are_read(tmp_path):
     one = wheel(tmp_path, x__plugin="")
     assert (one.distribution, one.version, one.licence) == ("eigenwalk-x", "1.2", "MIT")
     assert one.homepage == "https://example.org" and one.plugins == (("x", "x.plugin"),)
@@ -155,13 +155,13 @@ def test_a_wheel_is_read(tmp_path):
         ("Requires-Python: >=3.11\n", "", "requires-python"),
     ],
 )
-def test_what_strangers_would_miss_is_said(tmp_path, line, instead, said):
+def test_requirements_that_others_cannot_install_are_reported(tmp_path, line, instead, said):
     assert line in METADATA
     (gap,) = gaps(wheel(tmp_path, METADATA.replace(line, instead)))
     assert said in gap
 
 
-def test_other_faults_of_wheels_are_said(tmp_path):
+def test_other_faults_of_wheels_are_reported(tmp_path):
     assert "entry point" in next(faults(wheel(tmp_path, points="[console_scripts]\nx = x:main\n")))
     (fault,) = faults(wheel(tmp_path, METADATA.replace("Requires-Dist: eigenwalk>=0.1\n", "")))
     assert "does not require eigenwalk" in fault
@@ -173,7 +173,7 @@ def test_other_faults_of_wheels_are_said(tmp_path):
     assert "its page still tells of the example" in gap
 
 
-def test_what_requirements_reach_is_borrowed_and_nothing_else(tmp_path):
+def test_only_required_distributions_are_borrowed(tmp_path):
     found = closure([Requirement("pydantic>=2")])
     assert {"pydantic", "pydantic-core", "typing-extensions"} <= set(found) and not {"torch", "numpy"} & set(found)
     lines = link(found.values(), tmp_path / "borrowed")
@@ -194,12 +194,12 @@ def test_an_editable_install_is_borrowed_by_its_path(tmp_path):
 
 
 @pytest.mark.parametrize(("line", "said"), [("no-such-thing", "pip install"), ("pydantic<1", "is installed here")])
-def test_what_cannot_be_borrowed_is_said(line, said):
+def test_a_distribution_that_cannot_be_borrowed_is_reported(line, said):
     with pytest.raises(InputError, match=said):
         closure([Requirement(line)])
 
 
-def test_rows_tell_what_was_found(tmp_path):
+def test_proposed_rows_agree_with_the_specs(tmp_path):
     offers = [
         {"table": "features", "name": "x.a", "summary": "a", "kind": "feature", "unit": "u", "api": 1, "weights": []},
         {"table": "directions", "name": "b", "summary": "b", "api": 1, "weights": ["MIT", "MIT", "CC-BY-4.0"]},
@@ -219,7 +219,7 @@ def test_rows_tell_what_was_found(tmp_path):
     assert any("shadows feature pixels of eigenwalk-pixels" in one for one in index_faults(tmp_path / "rows.toml"))
 
 
-def test_a_program_that_fails_is_shown_with_its_last_words():
+def test_a_failing_program_is_shown_with_its_last_output():
     shown: list[str] = []
     with pytest.raises(StepError, match="exit code 3; its last words:\nno"):
         run([sys.executable, "-c", "print('no'); raise SystemExit(3)"], shown.append)
@@ -228,7 +228,7 @@ def test_a_program_that_fails_is_shown_with_its_last_words():
         run(["no-such-program"], shown.append)
 
 
-def test_what_cannot_be_downloaded_says_what_else_there_is(tmp_path, monkeypatch):
+def test_a_failed_download_suggests_alternatives(tmp_path, monkeypatch):
     text = METADATA.replace("Requires-Dist: eigenwalk>=0.1\n", "Requires-Dist: eigenwalk-of-nobody>=7\n")
     monkeypatch.setenv("PATH", str(tmp_path))
     for name in ("PIP_NO_INDEX", "UV_OFFLINE"):

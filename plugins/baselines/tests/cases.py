@@ -1,4 +1,4 @@
-"""What the conformance kit checks of this package: every method on the kit's own generator."""
+"""Cases of the conformance kit: every method on the kit's own generator."""
 
 from __future__ import annotations
 

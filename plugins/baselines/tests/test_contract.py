@@ -1,4 +1,4 @@
-"""What the conformance kit cannot see: every method in every space of a StyleGAN, and its first directions alone."""
+"""Checks beyond the conformance kit: every method in every space of a StyleGAN, and its first directions alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FEW = {"ganspace": {"samples": 200}, "interfacegan": {"samples": 200, "share": 0
 
 @pytest.mark.parametrize("space", ["z", "w", "w+"])
 @pytest.mark.parametrize("name", SPECS)
-def test_the_first_directions_are_those_of_more(name, space):
+def test_the_first_directions_do_not_depend_on_how_many_are_asked(name, space):
     generator, method = toys.StyleGenerator(space), SPECS[name].factory()(**FEW.get(name, {}))
     latents = generator.sample(3, 5)
     if name == "interfacegan":  # a number varies and a number is fixed

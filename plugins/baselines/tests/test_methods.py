@@ -58,7 +58,7 @@ def test_sefa_stacks_the_layers_that_read_w():
     same_lines(SeFa("1-2").find(sight, 3)[0], torch.linalg.svd(stacked(generator.network, (1, 2)))[2][:3])
 
 
-def test_sefa_moves_every_chosen_layer_of_w_plus_alike():
+def test_sefa_moves_all_chosen_layers_of_w_plus_equally():
     generator = toys.StyleGenerator("w+")
     found = SeFa("1,3").find(toys.See(generator, generator.sample(1, 0)), 2)[0].unflatten(1, (4, 10))
     expected = torch.linalg.svd(stacked(generator.network, (1, 3)))[2][:2]
@@ -85,7 +85,7 @@ class Conditional(torch.nn.Module):
         return (self.first(z[:, :4]) + self.second(joint)).tanh().unflatten(1, (3, 4, 5))
 
 
-def test_sefa_finds_stretches_of_the_latent_beside_what_is_constant():
+def test_sefa_finds_parts_of_the_latent_beside_a_constant_embedding():
     network = Conditional()
     sight = toys.See(FunctionGenerator(network, 8, (4, 5)), toys.normal(1, 8))
     second = SeFa("1").find(sight, 2)[0]
@@ -93,7 +93,7 @@ def test_sefa_finds_stretches_of_the_latent_beside_what_is_constant():
     assert torch.equal(second[:, :4], torch.zeros(2, 4).double())
 
 
-def test_sefa_says_where_nothing_reads_the_latent():
+def test_sefa_is_refused_if_no_layer_reads_the_latent():
     bent = FunctionGenerator(lambda z: z.sin()[:, :3, None, None].expand(-1, -1, 4, 4), 6, (4, 4))
     with pytest.raises(CompositionError, match=r"none is a torch module that does: take another space"):
         SeFa().find(toys.See(bent, toys.normal(1, 6)), 1)
@@ -113,7 +113,7 @@ def test_ganspace_gives_the_principal_components_of_w():
     assert values[-1] > values[-2]
 
 
-def test_ganspace_in_batches_is_the_same_pca(monkeypatch):
+def test_ganspace_in_batches_gives_the_same_pca(monkeypatch):
     generator = toys.StyleGenerator("w")
     sight = toys.See(generator, generator.sample(1, 0))
     at_once = GANSpace(samples=500, seed=7).find(sight, 4)
@@ -121,7 +121,7 @@ def test_ganspace_in_batches_is_the_same_pca(monkeypatch):
     torch.testing.assert_close(GANSpace(20, samples=500, seed=7).find(sight, 4), at_once, **CLOSE)
 
 
-def test_ganspace_of_a_linear_generator_is_its_pca_sent_back_to_z():
+def test_ganspace_maps_the_pca_of_a_linear_generator_back_to_z():
     generator, M = toys.linear()
     z = generator.sample(300, 7).double()
     y = z @ M.T
@@ -145,7 +145,7 @@ def test_ganspace_in_z_factorises_w():
     same_lines(GANSpace(samples=300, seed=7).find(toys.See(generator, z[:1]), 3)[0], expected)
 
 
-def test_ganspace_says_what_it_lacks():
+def test_ganspace_refuses_generators_and_options_that_do_not_suit():
     bent = FunctionGenerator(lambda z: z.sin()[:, :3, None, None].expand(-1, -1, 4, 4), 6, (4, 4))
     with pytest.raises(CompositionError, match="no torch module of FunctionGenerator reads the latent"):
         GANSpace(samples=10).find(toys.See(bent, toys.normal(1, 6)), 1)
@@ -196,7 +196,7 @@ def test_interfacegan_leaves_out_samples_without_a_value():
     assert toys.angle(found[0], a[:1]) < 0.25
 
 
-def test_interfacegan_says_what_it_cannot():
+def test_interfacegan_refuses_features_that_do_not_suit():
     sight, _ = attributes()
     with pytest.raises(CompositionError, match=r"there are 1; 2 are asked for: take paths=2"):
         InterFaceGAN().find(sight, 2)
@@ -241,7 +241,7 @@ def test_resefa_solves_the_generalized_eigenproblem():
     assert sight.pushed == sight.dim
 
 
-def test_resefa_says_what_it_needs():
+def test_resefa_and_lowrankgan_need_something_fixed():
     generator = toys.StyleGenerator("w")
     z = generator.sample(1, 0)
     for method in (ReSeFa(), LowRankGAN()):
@@ -298,7 +298,7 @@ def test_lowrankgan_fills_up_with_the_jacobian_s_own_vectors():
     assert torch.linalg.matrix_rank(found[0]) == 2
 
 
-def test_lowrankgan_says_that_nothing_is_left():
+def test_lowrankgan_reports_that_no_direction_is_left():
     generator, _ = two_parts()
     with pytest.raises(CompositionError, match="no direction left"):
         LowRankGAN().find(toys.See(generator, toys.normal(1, 6), right, lambda i: i[..., 2:].flatten(1)), 1)
@@ -313,7 +313,7 @@ def test_localbasis_gives_the_mapping_s_right_singular_vectors():
         same_lines(found[i], torch.linalg.svd(J)[2][:4])
 
 
-def test_localbasis_takes_the_image_where_there_is_no_mapping():
+def test_localbasis_uses_the_image_if_there_is_no_mapping():
     generator = toys.StyleGenerator("w")
     w = generator.sample(2, 0)
     found = LocalBasis().find(toys.See(generator, w), 3)
@@ -352,7 +352,7 @@ class NoBatch(torch.autograd.Function):
         return tangent * (1 - ctx.saved_tensors[0].square())
 
 
-def test_localbasis_goes_tangent_by_tangent_where_vmap_has_no_rule():
+def test_localbasis_works_without_a_vmap_rule():
     M = toys.normal(48, 5)
     single = FunctionGenerator(lambda z: NoBatch.apply(z @ M.T).unflatten(1, (3, 4, 4)), 5, (4, 4))
     plain = FunctionGenerator(lambda z: (z @ M.T).tanh().unflatten(1, (3, 4, 4)), 5, (4, 4))
@@ -361,7 +361,7 @@ def test_localbasis_goes_tangent_by_tangent_where_vmap_has_no_rule():
     torch.testing.assert_close(found, expected, **CLOSE)
 
 
-def test_random_directions_are_those_of_their_seed():
+def test_random_directions_depend_only_on_their_seed():
     generator, _ = toys.linear()
     sight = toys.See(generator, toys.normal(2, 6))
     assert torch.equal(Random(3).find(sight, 4), Random(3).find(sight, 4))

@@ -1,6 +1,6 @@
-"""What the authors' own code gave for the same network: `toys.Style`, whose weights are a formula's.
+"""Comparison with the authors' own code on the same network, `toys.Style`, whose weights follow a formula.
 
-``published.json`` holds directions alone, in single precision, computed by
+``published.json`` contains only directions, in single precision, computed by
 
 - genforce/sefa 0d16060, `factorize_weight` (all layers);
 - harskish/ganspace 5a704c4, `decomposition.compute` (w, 10,000 samples, ipca);
@@ -92,7 +92,7 @@ def test_localbasis():
     same(LocalBasis().find(toys.See(generator, generator.sample(1, 0)), 3)[0], "localbasis", 0.01)
 
 
-def test_localbasis_along_a_curve():
+def test_localbasis_follows_the_authors_curve():
     generator = toys.StyleGenerator("z")
     z, theirs = generator.sample(1, 0), torch.tensor(PUBLISHED["curve"]).double()
     v = torch.tensor(PUBLISHED["localbasis"][1:2]).double()

@@ -1,4 +1,4 @@
-"""Our networks, from files in both formats' layouts, against what the formats' own code computed."""
+"""Our networks, from files in both formats' layouts, compared with the formats' own code."""
 
 from __future__ import annotations
 

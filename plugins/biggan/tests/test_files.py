@@ -1,4 +1,4 @@
-"""Files by name and by themselves, what cannot be inferred, and files that are whole but hold something else."""
+"""Opening files by name and by path, what cannot be inferred, and other networks' files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_path_is_a_generator_and_so_is_the_name(file) -> None:
     assert torch.equal(images(alone), images(named))
 
 
-def test_a_folder_of_hugging_face_is_its_weights(file, tmp_path) -> None:
+def test_a_folder_of_hugging_face_opens_like_its_weights(file, tmp_path) -> None:
     path = file("hf-64-between")
     assert eigenwalk_open(path.parent, Checkpoint(path.parent)) is not None
     expected = images(biggan(path.parent, label=1))
@@ -52,7 +52,7 @@ def test_a_folder_of_hugging_face_is_its_weights(file, tmp_path) -> None:
     assert torch.equal(expected, images(biggan(weights, label=1)))
 
 
-def test_safetensors_and_files_from_several_devices(file, tmp_path) -> None:
+def test_safetensors_and_files_saved_from_several_devices_open(file, tmp_path) -> None:
     expected, held = images(biggan(file("biggan-32"), label=1)), biggan_files.state_dict("biggan-32")
     save_file(held, tmp_path / "a.safetensors")
     torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in held.items()}, "epoch": 3}, tmp_path / "b")
@@ -61,8 +61,8 @@ def test_safetensors_and_files_from_several_devices(file, tmp_path) -> None:
         assert torch.equal(expected, images(biggan(tmp_path / name, label=1)))
 
 
-def test_statistics_of_a_batch_norm_over_several_devices_are_its_own(file, tmp_path) -> None:
-    """That code trains with ``gain x + bias`` whichever batch norm it is: the same numbers are the same images."""
+def test_a_batch_norm_over_several_devices_gives_the_same_images(file, tmp_path) -> None:
+    """BigGAN-PyTorch applies ``gain x + bias`` with either batch norm, so equal numbers give equal images."""
     ours = {"stored_mean": "running_mean", "stored_var": "running_var", "accumulation_counter": "num_batches_tracked"}
     held = biggan_files.state_dict("biggan-32-plain-mybn")
     assert any(name.endswith(".bn.stored_mean") for name in held)
@@ -73,7 +73,7 @@ def test_statistics_of_a_batch_norm_over_several_devices_are_its_own(file, tmp_p
     assert torch.equal(images(biggan(file("biggan-32-plain-mybn"), label=1)), images(biggan(tmp_path / "g.pth", 1)))
 
 
-def test_eps_and_standing_statistics_count(file, tmp_path) -> None:
+def test_eps_and_standing_statistics_change_the_images(file, tmp_path) -> None:
     path = file("biggan-64-hier-standing")
     found = images(biggan(path, label=1, eps=1e-3))
     assert 1e-4 < float((found - images(biggan(path, label=1))).abs().max()) < 0.1
@@ -87,7 +87,7 @@ def test_eps_and_standing_statistics_count(file, tmp_path) -> None:
     torch.testing.assert_close(images(biggan(tmp_path / "g.pth", label=1, eps=1e-3)), found, rtol=0, atol=1e-6)
 
 
-def test_where_deep_blocks_double_is_asked_for_where_the_tensors_do_not_tell(file, tmp_path) -> None:
+def test_the_depth_of_deep_blocks_is_asked_for_if_ambiguous(file, tmp_path) -> None:
     assert biggan(file("deep-32-depth3-standing"), label=1).resolution == (32, 32)
     assert biggan(file("deep-32-depth3-standing"), label=1, depth=1).resolution == (4 << 9, 4 << 9)
     with pytest.raises(OptionError, match="must divide its 9 blocks, got 2"):
@@ -113,12 +113,12 @@ def test_where_deep_blocks_double_is_asked_for_where_the_tensors_do_not_tell(fil
         ("hf-64", {"truncation": 1.2}, "at most 1, got 1.2"),
     ],
 )
-def test_options_of_the_other_format_raise(file, name, options, says) -> None:
+def test_options_of_the_other_format_are_refused(file, name, options, says) -> None:
     with pytest.raises(OptionError, match=says):
         biggan(file(name), label=1, **options)
 
 
-def test_other_networks_are_left_to_others(file, tmp_path) -> None:
+def test_other_networks_are_not_recognised(file, tmp_path) -> None:
     held = biggan_files.state_dict("biggan-32")
     judge = {name: tensor for name, tensor in held.items() if not name.startswith("output_layer")}
     for i, other in enumerate(
@@ -158,13 +158,13 @@ def changed(name: str, path: Path, **tensors: torch.Tensor | None) -> Path:
         ({"shared__weight": torch.ones(1, 1).expand(10**7, 6)}, FileError, "more than the file has room for"),
     ],
 )
-def test_a_damaged_state_dict_raises(tmp_path, tensors, error, says) -> None:
+def test_a_damaged_state_dict_is_refused(tmp_path, tensors, error, says) -> None:
     path = changed("biggan-32", tmp_path / "g.pth", **tensors)
     with pytest.raises(error, match=says):
         biggan(path, label=1)
 
 
-def test_a_truncated_file_says_so_and_what_is_foreign_in_one_does_not_run(file, tmp_path) -> None:
+def test_a_truncated_file_is_refused_and_foreign_code_is_not_run(file, tmp_path) -> None:
     path, whole = tmp_path / "g.pth", file("hf-64").read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(FileError, match="truncated"):
@@ -186,7 +186,7 @@ def test_a_truncated_file_says_so_and_what_is_foreign_in_one_does_not_run(file, 
         (json.dumps({"layers": [[True, 16, 8]] * 8, "eps": 0.1}), "has other blocks than the 8"),
     ],
 )
-def test_a_configuration_of_something_else_raises(file, tmp_path, text, says) -> None:
+def test_a_configuration_of_another_network_is_refused(file, tmp_path, text, says) -> None:
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(FileError, match=says):
         biggan(file("hf-64"), label=1, config=tmp_path / "config.json")

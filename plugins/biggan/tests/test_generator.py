@@ -13,7 +13,7 @@ from eigenwalk_biggan import classes
 from eigenwalk_biggan.generator import SPACES, biggan
 
 
-def test_imagenet_has_a_name_for_each_class() -> None:
+def test_every_imagenet_class_has_a_name() -> None:
     names = classes.names(1000, None)
     assert len(set(names)) == 1000
     assert all(name == classes.plain_name(name) and name.isidentifier() for name in names)
@@ -34,12 +34,12 @@ def test_imagenet_has_a_name_for_each_class() -> None:
         ("qqqqqq", "must be one of the 1000 classes, by name or number, got 'qqqqqq'$"),
     ],
 )
-def test_a_wrong_class_raises_with_the_nearest(label, says) -> None:
+def test_a_wrong_class_suggests_near_names(label, says) -> None:
     with pytest.raises(OptionError, match=says):
         classes.index(label, classes.names(1000, None), 1000)
 
 
-def test_classes_that_the_file_does_not_name(file, tmp_path) -> None:
+def test_names_of_classes_may_come_from_a_file(file, tmp_path) -> None:
     path, listed = file("biggan-32"), tmp_path / "names.txt"
     with pytest.raises(OptionError, match="Name them with names=FILE"):
         biggan(path, label="sofa")
@@ -56,14 +56,14 @@ def test_classes_that_the_file_does_not_name(file, tmp_path) -> None:
         biggan(path, label="sofa", names=tmp_path / "none.txt")
 
 
-def test_the_class_is_asked_for_and_spaces_are_named(file) -> None:
+def test_a_missing_class_or_unknown_space_is_refused(file) -> None:
     with pytest.raises(OptionError, match="label must be given in space z: one of the 5 classes"):
         biggan(file("biggan-32"))
     with pytest.raises(OptionError, match="space must be one of z, embedding, both"):
         biggan(file("biggan-32"), label=1, space="w")
 
 
-def test_a_network_of_one_class_has_z_alone(tmp_path) -> None:
+def test_a_network_of_one_class_has_only_space_z(tmp_path) -> None:
     held = biggan_files.state_dict("biggan-32")
     held["shared.weight"] = held["shared.weight"][:1].clone()
     torch.save(held, tmp_path / "g.pth")
@@ -72,7 +72,7 @@ def test_a_network_of_one_class_has_z_alone(tmp_path) -> None:
         biggan(tmp_path / "g.pth", space="both")
 
 
-def test_classes_have_unit_variance_and_give_their_embeddings_back() -> None:
+def test_class_coordinates_have_unit_variance_and_invert() -> None:
     random = torch.Generator().manual_seed(0)
     for count, width in ((40, 6), (4, 6), (3, 3)):
         scales = torch.tensor([3.0, 1, 0.3, 0.1, 0.01, 5])[:width]
@@ -115,7 +115,7 @@ def test_samples_are_the_same_for_fewer_rows(file) -> None:
     assert float(torch.cdist(drawn, drawn).fill_diagonal_(9).min()) > 0.5
 
 
-def test_z_is_normal_or_cut_at_two(file) -> None:
+def test_z_is_normal_or_truncated_at_two(file) -> None:
     z = biggan(file("biggan-32"), label=1).sample(4000, 0)
     assert 0.99 < float(z.std()) < 1.01
     assert float(z.abs().max()) > 3
@@ -127,7 +127,7 @@ def test_z_is_normal_or_cut_at_two(file) -> None:
     assert float(biggan(file("hf-64"), label=1).sample(500, 0).abs().max()) <= 2
 
 
-def test_truncation_picks_hugging_faces_statistics(file) -> None:
+def test_truncation_selects_hugging_faces_statistics(file) -> None:
     a, b = (biggan(file("hf-64"), label=1, truncation=t) for t in (0.4, 1.0))
     z = a.sample(1, 0)
     assert float((a(z) - b(z)).abs().max()) > 0.01
@@ -150,7 +150,7 @@ def test_pushforward_pullback_and_differences_agree(file, space) -> None:
     torch.testing.assert_close((u * pushed[0]).sum(), (pull(u)[0] * v[0]).sum(), rtol=1e-9, atol=1e-9)
 
 
-def test_it_says_what_it_is(file) -> None:
+def test_facts_of_the_generator_are_given(file) -> None:
     generator = biggan(file("deep-64"), label=1, space="both")
     assert repr(generator) == "<BigGAN-deep of BigGAN-PyTorch, 64 x 64 pixels, space both of 14 coordinates>"
     assert not any(parameter.requires_grad for parameter in generator.network.parameters())

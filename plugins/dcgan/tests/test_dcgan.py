@@ -1,4 +1,4 @@
-"""What is inferred is what the network was: images are those of the module whose state dict it is."""
+"""The inferred architecture is right: images equal those of the module that was saved."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def assert_same(generator, net, ended=lambda x: x):
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the trained generators lie in ../shared/real")
 @pytest.mark.parametrize(("example", "file"), [("anime_dcgan", ".safetensors"), ("faces_vae", ".pt")])
-def test_trained_networks_give_the_images_of_loaders_written_by_hand(example, file):
+def test_trained_networks_give_the_images_of_hand_written_loaders(example, file):
     spec = importlib.util.spec_from_file_location(example, ROOT / f"docs/examples/{example}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -74,7 +74,7 @@ def test_trained_networks_give_the_images_of_loaders_written_by_hand(example, fi
         ("shuffled", "relu"),
     ],
 )
-def test_statistics_and_names_tell_the_network(networks, tmp_path, name, activation):
+def test_statistics_and_names_decide_the_architecture(networks, tmp_path, name, activation):
     net = networks.network(name)
     save_file(net.state_dict(), tmp_path / "net.safetensors")  # its names are sorted
     torch.save(net.state_dict(), tmp_path / "net.pth")
@@ -102,14 +102,14 @@ def test_statistics_and_names_tell_the_network(networks, tmp_path, name, activat
         ),
     ],
 )
-def test_what_nothing_tells_is_asked_and_can_be_answered(networks, tmp_path, name, question, answer):
+def test_ambiguous_details_are_asked_for_as_options(networks, tmp_path, name, question, answer):
     path = networks.write(name, tmp_path)
     with pytest.raises(OptionError, match=question):
         dcgan(path, range="unit")
     assert_same(dcgan(path, range="unit", **answer), networks.network(name))
 
 
-def test_what_is_assumed_is_said(networks, tmp_path):
+def test_assumptions_are_noted(networks, tmp_path):
     generator = dcgan(networks.write("classes", tmp_path), range="unit")
     assert generator.notes[0].startswith("activation: relu (assumed)")
     assert_same(generator, networks.network("classes"))
@@ -124,7 +124,7 @@ def test_a_class_follows_the_latent(networks, tmp_path):
         dcgan(tmp_path / "classes.pt", range="unit", latent_dim=6, label=3)
 
 
-def test_the_first_weights_tell_a_class(networks, tmp_path):
+def test_the_first_weights_reveal_a_class(networks, tmp_path):
     torch.manual_seed(0)
     net = networks.NETWORKS["main"]()
     next(net.parameters()).data[9:] *= 3
@@ -137,7 +137,7 @@ def test_the_first_weights_tell_a_class(networks, tmp_path):
     torch.testing.assert_close(generator(z), wanted, **EXACT)
 
 
-def test_statistics_that_nothing_fits_are_not_walked(networks, tmp_path):
+def test_statistics_that_no_architecture_explains_are_reported(networks, tmp_path):
     path = networks.write("main", tmp_path, lambda s: {k: v * 9 + 3 if "running" in k else v for k, v in s.items()})
     with pytest.raises(OptionError, match=r"activation must be given: .* fit no network that was tried"):
         dcgan(path, range="unit")
@@ -145,7 +145,7 @@ def test_statistics_that_nothing_fits_are_not_walked(networks, tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_eps_is_that_of_torch_where_a_difference_may_be_chance(networks, tmp_path, seed):
+def test_eps_is_torchs_unless_another_fits_clearly_better(networks, tmp_path, seed):
     torch.manual_seed(seed)
     net = networks.NETWORKS["main"]()
     for module in net.modules():
@@ -173,7 +173,7 @@ def test_checkpoints_are_unwrapped(networks, tmp_path, wrap):
     assert_same(generator, networks.network("main"), lambda x: (x.tanh() + 1) / 2)
 
 
-def test_a_key_picks_the_network(networks, tmp_path):
+def test_the_option_key_chooses_the_network(networks, tmp_path):
     path = networks.write("main", tmp_path, lambda s: {"mine": s, "yours": {"a.weight": torch.ones(2)}})
     assert_same(dcgan(path, key="mine", range="unit"), networks.network("main"))
     with pytest.raises(OptionError, match=r"key=theirs stands for nothing.*mine, yours"):
@@ -196,7 +196,7 @@ def test_norms_of_weights_are_folded(tmp_path, wrap):
     assert_same(dcgan(tmp_path / "net.pt", range="unit"), lambda z: net(z[:, :, None, None]))
 
 
-def test_norms_without_statistics_are_asked_for(tmp_path):
+def test_the_kind_of_norms_without_statistics_is_asked_for(tmp_path):
     net = nn.Sequential(
         nn.Linear(5, 64), nn.Unflatten(1, (16, 2, 2)), nn.GroupNorm(4, 16), nn.ReLU(), nn.Conv2d(16, 12, 3, 1, 1),
         nn.PixelShuffle(2),
@@ -207,7 +207,7 @@ def test_norms_without_statistics_are_asked_for(tmp_path):
     assert_same(dcgan(tmp_path / "net.pt", range="unit", norm="group", groups=4), net)
 
 
-def test_contrast_and_shape_tell_the_range(networks, tmp_path):
+def test_contrast_and_shape_decide_the_range(networks, tmp_path):
     path = networks.write("relu-after", tmp_path)
     with pytest.raises(OptionError, match=r"range must be given.*range=tanh.*range=sigmoid.*Inferred: 6 layers, 32 x"):
         dcgan(path)
@@ -231,7 +231,7 @@ def test_contrast_and_shape_tell_the_range(networks, tmp_path):
         ({"resolution": 17}, "scales must be given: no way was found from 4 x 4 to 17"),
     ],
 )
-def test_options_that_do_not_fit(tmp_path, options, message):
+def test_options_that_do_not_fit_are_refused(tmp_path, options, message):
     net = nn.Sequential(nn.ConvTranspose2d(12, 4, 4), nn.ReLU(), nn.ReLU(), nn.ConvTranspose2d(4, 3, 4, 2, 1))
     torch.save(net.state_dict(), tmp_path / "x.pt")
     with pytest.raises(OptionError, match=message):
@@ -281,7 +281,7 @@ def test_other_networks_are_not_opened(tmp_path, name, state, message, ending):
         ("main.0.weight", None),
     ],
 )
-def test_names_tell_other_networks(name, kind):
+def test_other_networks_are_recognised_by_names(name, kind):
     words = other_kind([name])
     assert (words is None) if kind is None else kind in (words or "")
 
@@ -299,7 +299,7 @@ class Counting(dict):
 
 @pytest.mark.parametrize("width", ["same", "alternating"])
 @pytest.mark.parametrize("count", [300, 30_000])
-def test_recognition_is_bounded(monkeypatch, width, count):
+def test_recognition_reads_a_bounded_number_of_tensors(monkeypatch, width, count):
     # Layers of one width that any order connects, behind names that tell no order.
     other = 8 if width == "same" else 16
     names = Counting({f"{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{i}.weight": (8, other, 3, 3) for i in range(count)})
@@ -322,7 +322,7 @@ def test_files_of_the_older_format_and_pickled_modules_are_recognised(networks, 
         assert_same(dcgan(path, range="unit"), net)
 
 
-def test_files_that_are_none(tmp_path):
+def test_files_without_a_network_are_refused(tmp_path):
     with pytest.raises(FileError, match="there is no file"):
         dcgan(tmp_path / "none.pt")
     (tmp_path / "text.pt").write_text("hello")

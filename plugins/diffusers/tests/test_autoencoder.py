@@ -1,4 +1,4 @@
-"""Decoders, against diffusers' own models; samples from pictures; what opens a folder and what does not."""
+"""Decoders compared with diffusers' own models; samples from pictures; which folders open."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 @pytest.mark.parametrize("name", ["kl", "small", "vq"])
-def test_images_are_those_of_diffusers_own_decoder(model, name):
+def test_images_equal_those_of_diffusers_own_decoder(model, name):
     made = model(name)
     generator = autoencoder(made.folder, resolution=(8, 12))
     latents = generator.sample(2, seed=0)
@@ -71,7 +71,7 @@ def test_a_pipelines_own_decoder_opens_by_the_pipelines_folder(pipeline):
         autoencoder(pipeline("consistency").folder)
 
 
-def test_safetensors_come_first_then_a_variant_then_bin(model, tmp_path):
+def test_safetensors_are_preferred_then_a_variant_then_bin(model, tmp_path):
     made = model("kl")
     z = autoencoder(made.folder).sample(1, 0)
     with torch.no_grad():
@@ -100,7 +100,7 @@ class Runs:
         return (open, (str(self.path), "w"))
 
 
-def test_a_bin_that_runs_code_is_refused_and_nothing_of_it_runs(model, tmp_path):
+def test_a_bin_with_code_is_refused_without_running_it(model, tmp_path):
     folder = shutil.copytree(model("kl").folder, tmp_path / "kl")
     (folder / WEIGHTS).unlink()
     with open(folder / "diffusion_pytorch_model.bin", "wb") as file:
@@ -110,7 +110,7 @@ def test_a_bin_that_runs_code_is_refused_and_nothing_of_it_runs(model, tmp_path)
     assert not (tmp_path / "run").exists()
 
 
-def test_names_of_attention_in_older_files_are_known(model, tmp_path):
+def test_names_of_attention_in_older_files_are_translated(model, tmp_path):
     folder = shutil.copytree(model("kl").folder, tmp_path / "kl")
     older = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0.": ".proj_attn."}
     state = {}
@@ -140,7 +140,7 @@ def test_damaged_weights_are_refused(model, tmp_path, content, message):
         autoencoder(folder)
 
 
-def test_folders_and_pictures_that_are_none_are_refused(model, tmp_path):
+def test_folders_without_a_decoder_or_pictures_are_refused(model, tmp_path):
     folder = model("kl").folder
     with pytest.raises(FileError, match="is not there"):
         autoencoder(tmp_path / "nothing")
@@ -161,7 +161,7 @@ def test_folders_and_pictures_that_are_none_are_refused(model, tmp_path):
         autoencoder(folder, resolution=(7,))
 
 
-def test_a_folder_is_recognised_by_what_describes_it(model, pipeline, tmp_path):
+def test_a_folder_is_recognised_by_its_configuration(model, pipeline, tmp_path):
     assert kind(Checkpoint(model("kl").folder)) == "model"
     assert kind(Checkpoint(pipeline("turbo").folder)) == "pipeline"
     for text in ("{", "[]", "{}", json.dumps({"_class_name": 3}), "[" * 100_000):
@@ -172,7 +172,7 @@ def test_a_folder_is_recognised_by_what_describes_it(model, pipeline, tmp_path):
     assert [spec and spec.name for spec in opened] == ["autoencoder", "onestep"]
 
 
-def test_the_licence_is_what_the_folder_says(tmp_path):
+def test_the_licence_is_taken_from_the_folder(tmp_path):
     assert licence(tmp_path) == ""
     (tmp_path / "LICENSE.md").write_text("words")
     assert licence(tmp_path) == "see LICENSE.md in the folder"

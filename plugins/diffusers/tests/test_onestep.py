@@ -1,4 +1,4 @@
-"""One step, against diffusers' own pipelines on the same noise; options, and what is refused."""
+"""One-step models compared with diffusers' own pipelines on the same noise; options and errors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SAME = [
 
 
 @pytest.mark.parametrize(("name", "options", "own"), SAME)
-def test_images_are_those_of_diffusers_own_pipeline(pipeline, name, options, own):
+def test_images_equal_those_of_diffusers_own_pipeline(pipeline, name, options, own):
     made = pipeline(name)
     generator = onestep(made.folder, **options)
     latents = generator.sample(2, seed=0)
@@ -98,7 +98,7 @@ def test_in_float16_a_decoder_that_overflows_stays_in_float32(pipeline):
     assert generator(generator.sample(1, 0).half()).dtype == torch.float16
 
 
-def test_facts_are_words_and_nothing_wants_a_gradient(pipeline, tmp_path):
+def test_facts_are_texts_and_parameters_are_frozen(pipeline, tmp_path):
     folder = shutil.copytree(pipeline("turbo").folder, tmp_path / "turbo")
     (folder / "README.md").write_text("---\nlicense: other\nlicense_name: sai-nc-community\n---\n# Turbo\n")
     generator = onestep(folder, prompt="a cat")
@@ -152,7 +152,7 @@ def test_schedulers_that_take_no_step_from_noise_to_image_are_refused(tmp_path, 
 
 @pytest.mark.parametrize("kind", ["EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "DDIMScheduler"])
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
-def test_a_step_is_that_of_the_noise_level(kind, prediction):
+def test_the_only_step_follows_the_schedulers_formula(kind, prediction):
     made = getattr(diffusers, kind)(timestep_spacing="trailing", prediction_type=prediction)
     step = only_step(made)
     alpha = float(made.alphas_cumprod[int(step.timestep)])
@@ -209,14 +209,14 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("file", "changes", "message"), REFUSED)
-def test_folders_that_are_not_what_is_supported_are_refused(pipeline, tmp_path, file, changes, message):
+def test_unsupported_folders_are_refused(pipeline, tmp_path, file, changes, message):
     folder = edited(pipeline("turbo").folder, tmp_path / "other", file, **changes)
     with pytest.raises(FileError, match=message):
         onestep(folder, prompt="a")
 
 
-def test_what_a_folder_says_beside_its_network_is_left_out(pipeline, tmp_path):
-    """Which code computes attention, whose class it is, and where else files lie."""
+def test_entries_that_do_not_describe_the_network_are_ignored(pipeline, tmp_path):
+    """Such as which code computes attention, the names of classes, and where other files lie."""
     own = pipeline("turbo").folder
     says = {
         "attn_implementation": "evil/kernels",
@@ -233,7 +233,7 @@ def test_what_a_folder_says_beside_its_network_is_left_out(pipeline, tmp_path):
 
 
 @pytest.mark.parametrize("kept", ["vocab.json", "tokenizer.json"])
-def test_a_tokenizer_reads_as_transformers_own(pipeline, tmp_path, kept):
+def test_a_tokenizer_reads_text_as_transformers_does(pipeline, tmp_path, kept):
     folder = shutil.copytree(pipeline("turbo_xl").folder / "tokenizer", tmp_path / "tokenizer")
     for name in {"vocab.json", "tokenizer.json"} - {kept}:
         (folder / name).unlink()

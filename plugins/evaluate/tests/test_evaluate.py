@@ -89,7 +89,7 @@ def walk_arrays(varied: list[list[float]], drift: list[list[float]], seeds: list
     )
 
 
-def test_a_line_is_looked_at_by_forward_passes_alone_and_its_drift_is_the_formula() -> None:
+def test_a_line_costs_only_forward_passes_and_drifts_by_the_formula() -> None:
     walked = follow_axes(straight())
     assert walked.changes.shape[0] == 8 and {reason for reason, _ in walked.endings} == {"length"}
     expected = [0.5 * slope(torch.eye(6).double()[rank - 1]) for rank in walked.ranks]
@@ -105,7 +105,7 @@ def test_a_line_is_looked_at_by_forward_passes_alone_and_its_drift_is_the_formul
         assert np.nanmin(sense * path[1:, rank - 1]) > 0
 
 
-def test_a_line_that_never_gets_there_ends_where_no_sample_is_and_costs_the_others_nothing() -> None:
+def test_a_line_that_never_reaches_the_level_ends_beyond_all_samples() -> None:
     G = Embedding(2)
     fixed = {"f": (G.feature(lambda z: z[:, :1]), 0.35)}
     problem = assemble(G, fixed, {"c": G.feature(lambda z: torch.stack([z[:, 0], 0.4 * z[:, 1].tanh()], 1))})
@@ -124,12 +124,12 @@ def test_a_line_ends_where_a_feature_has_no_value() -> None:
     assert {reason for reason, _ in walked.endings} == {"undefined", "length"}
 
 
-def test_a_method_that_gives_no_unit_vectors_is_named() -> None:
+def test_a_method_without_unit_vectors_is_blamed() -> None:
     with pytest.raises(ContractError, match="unit vectors"):
         follow_axes(straight(), method=Axis(2.0))
 
 
-def test_the_circle_is_walked_with_almost_no_drift_and_a_line_off_it_with_the_formula() -> None:
+def test_a_walk_stays_on_the_circle_and_a_line_leaves_it_by_the_formula() -> None:
     """From a point of the unit circle the tangent leaves it: |z|² - 1 = tan² θ for an angle θ."""
     problem = circle()
     *_, front = walk(problem, (0, 1), WalkOptions(steps=12, paths=2, until=0.5))
@@ -157,12 +157,12 @@ def test_the_limit_of_a_linear_problem_is_its_smallest_eigenvalue() -> None:
     assert found.passes > 100 and found.drift.shape == (2, 3)
 
 
-def test_the_limit_is_sought_without_walks_and_on_a_circle_is_nought() -> None:
+def test_the_limit_needs_no_walk_and_is_zero_on_a_circle() -> None:
     found = limit(circle(d=4, latent_scale=2.0), (0, 1), (0.4,), [], 8, LIKE)
     assert np.all(found.drift < 0.01) and np.all(found.varied >= 0.4 - SLACK)
 
 
-def test_levels_lie_between_waypoints_where_they_are_first_reached() -> None:
+def test_levels_are_interpolated_where_they_are_first_reached() -> None:
     walked = walk_arrays(
         [[0, 0.2, 0.4, 0.6], [0, 0.4, 0.1, 0.6], [0, 0.2, 0.29]],
         [[0, 0.1, 0.2, 0.4], [0, 0.4, 0.1, 0.9], [0, 0.1, 0.2]],
@@ -177,13 +177,13 @@ def test_levels_lie_between_waypoints_where_they_are_first_reached() -> None:
     assert walked.outside.sum() == 3  # .4, .4 and .9, of a tolerance of .35
 
 
-def test_a_level_at_a_waypoint_and_paths_of_one_waypoint() -> None:
+def test_levels_at_waypoints_and_paths_of_one_waypoint_are_handled() -> None:
     assert crossing(np.array([0.0, 0.5, np.nan]), 0.5) == 1.0
     assert crossing(np.array([0.0]), 0.1) is None
     assert value_at(np.array([[0.0, 0.25]]), np.array([[0.0, 0.5]]), 0.5) == pytest.approx([0.25])
 
 
-def test_an_interval_is_over_starts_not_paths_and_the_same_again() -> None:
+def test_intervals_resample_starts_and_are_deterministic() -> None:
     values = normal(12, seed=3).numpy()
     one = estimate(values)
     assert one == estimate(values) and one.seeds == 12
@@ -194,7 +194,7 @@ def test_an_interval_is_over_starts_not_paths_and_the_same_again() -> None:
     assert math.isnan(estimate(np.array([np.nan])).mean) and math.isnan(estimate(np.array([1.0])).low)
 
 
-def test_what_was_walked_judged_and_sought_is_saved_whole(tmp_path: FilePath) -> None:
+def test_walks_judgements_and_limits_are_saved_completely(tmp_path: FilePath) -> None:
     walked = follow_axes(straight(), (0,))
     walked = walked.with_pictures(straight().linearisation.generator, [1], LIKE)
     walked.save(tmp_path / "a")
@@ -237,7 +237,7 @@ def test_a_judge_measures_where_the_level_is_reached_and_scores_have_a_sign() ->
         spread(wide, 50, LIKE)
 
 
-def test_a_judge_without_a_value_says_nothing_of_that_path_alone() -> None:
+def test_a_judge_without_a_value_skips_only_that_path() -> None:
     walked = follow_axes(straight(), (0, 1))
     G = straight().linearisation.generator
     assert isinstance(G, Embedding)
@@ -250,7 +250,7 @@ def test_a_judge_without_a_value_says_nothing_of_that_path_alone() -> None:
 ONE = {"generator": "rooms", "pairs": [{"fix": ["rooms.part(sofa)"], "vary": ["fourier.low"]}]}
 
 
-def test_a_grid_says_the_same_again() -> None:
+def test_a_grid_is_read_back_unchanged() -> None:
     grid = Grid.of(generators=[ONE], methods=["rayleigh", {"method": "random", "directions": 3}], seeds="0-2, 7")
     assert grid.seeds == (0, 1, 2, 7) and grid.methods[0].method == "rayleigh"
     assert Grid.parse(grid.text()) == grid
@@ -274,12 +274,12 @@ def test_a_grid_says_the_same_again() -> None:
         ({"generators": "rooms"}, "must be a list"),
     ],
 )
-def test_a_wrong_grid_says_what_is_wrong(entries: dict, said: str) -> None:
+def test_wrong_grids_are_refused(entries: dict, said: str) -> None:
     with pytest.raises(RecipeError, match=said):
         Grid.of(**entries)
 
 
-def test_seeds_and_files_that_are_none(tmp_path: FilePath) -> None:
+def test_wrong_seeds_and_files_are_refused(tmp_path: FilePath) -> None:
     with pytest.raises(RecipeError, match="0-3"):
         Grid.parse('seeds = "3-1"', "g.toml")
     with pytest.raises(RecipeError, match="cannot read"):
@@ -300,12 +300,12 @@ def test_seeds_and_files_that_are_none(tmp_path: FilePath) -> None:
         ({"generators": [{"generator": "rooms", "pairs": ONE["pairs"] * 2}]}, InputError, "a name of its own"),
     ],
 )
-def test_wrong_names_are_told_by_the_plan(change: dict, error: type[Exception], said: str) -> None:
+def test_the_plan_refuses_wrong_names(change: dict, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         plan(Grid.of(**({"generators": [ONE], "methods": ["rayleigh"]} | change)), Registry.discover())
 
 
-def test_a_plan_has_walks_before_what_needs_them_and_keys_of_all_that_matters() -> None:
+def test_a_plan_orders_its_cells_and_keys_them_by_all_that_matters() -> None:
     registry = Registry.discover()
     entries = {"generators": [ONE | {"judges": ["fourier.high"]}], "methods": ["rayleigh", "random"], "seeds": "0"}
     first = plan(Grid.of(**entries), registry)
@@ -330,7 +330,7 @@ def test_a_plan_has_walks_before_what_needs_them_and_keys_of_all_that_matters() 
         first.select(["nobody"])
 
 
-def test_the_files_that_a_key_depends_on_are_there() -> None:
+def test_the_files_that_a_key_depends_on_exist() -> None:
     for kind in SOURCES.values():
         for package, parts in kind.items():
             folder = FilePath(importlib.import_module(package).__file__ or "").parent
@@ -368,7 +368,7 @@ def test_numbers_of_rows_are_means_over_starts() -> None:
     assert summary.missing == 0
 
 
-def test_ratios_are_over_starts_where_both_get_there() -> None:
+def test_ratios_use_starts_where_both_reach_the_level() -> None:
     planned = plan(
         Grid.of(generators=[ONE], methods=["rayleigh", "published", "random"], seeds="0-2"), Registry.discover()
     )
@@ -386,5 +386,5 @@ def test_ratios_are_over_starts_where_both_get_there() -> None:
     assert table[1][-1] == ["all", "worst", "0.50", "0.50", "2.00"]
 
 
-def test_our_method_is_the_walk_that_users_get() -> None:
+def test_eigenwalk_is_evaluated_by_the_walk_that_users_get() -> None:
     assert SOLVERS["rayleigh"] == Recipe.of(generator="rooms", vary=["pixels"]).solver.name

@@ -1,4 +1,4 @@
-"""``eigenwalk evaluate`` as it is typed: files, killed and gone on with, wrong names, a cell that fails."""
+"""``eigenwalk evaluate`` from the command line: its files, resuming, wrong names, failing cells."""
 
 # ruff: noqa: F811
 from __future__ import annotations
@@ -59,7 +59,7 @@ def cells(folder: Path) -> dict[str, int]:
     return {file.name: file.stat().st_mtime_ns for file in (folder / "cells").iterdir()}
 
 
-def test_a_pair_is_evaluated_once_and_a_damaged_cell_again(here: Here, place: Path) -> None:
+def test_a_pair_is_evaluated_once_and_only_damaged_cells_again(here: Here, place: Path) -> None:
     code, said = here(*PAIR, "--judge", "luminance", "-o", "out")
     assert code == 0, said
     assert "5 of 5: limit my_generator/" in said and "random (best of 2)" in said and "out/index.html" in said
@@ -110,7 +110,7 @@ def test_a_pair_is_evaluated_once_and_a_damaged_cell_again(here: Here, place: Pa
     assert said.count(" of 7: ") == 1 and judged.read_bytes() == whole, "a damaged cell is computed again"
 
 
-def test_a_killed_evaluation_goes_on_from_what_was_saved(place: Path) -> None:
+def test_a_killed_evaluation_resumes(place: Path) -> None:
     process = begin(place, *PAIR, "--judge", "pixels", "-o", "out", slow=0.02)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and len(list(place.glob("out/cells/*.safetensors"))) < 2:
@@ -128,7 +128,7 @@ def test_a_killed_evaluation_goes_on_from_what_was_saved(place: Path) -> None:
     assert kept.items() <= cells(place / "out").items() and len(rows(place / "out")) == 4
 
 
-def test_two_processes_share_a_folder_and_both_tell_of_all(place: Path) -> None:
+def test_two_processes_share_a_folder_and_both_report_everything(place: Path) -> None:
     (place / "grid.toml").write_text(GRID.replace('judges = ["./my_feature.py:raising"]', "").replace("= false", "= 1"))
     processes = [begin(place, "evaluate", "grid.toml", "-o", "out", "--trust", slow=0.005) for _ in range(2)]
     said = [process.communicate(timeout=180)[1] for process in processes]
@@ -162,7 +162,7 @@ def test_several_grids_make_one_evaluation_and_a_page(here: Here, place: Path) -
     assert code == 2 and "have one directions, got 2 and 3" in said
 
 
-def test_a_cell_that_fails_is_told_and_costs_the_others_nothing(here: Here, place: Path) -> None:
+def test_a_failing_cell_is_reported_and_does_not_stop_the_others(here: Here, place: Path) -> None:
     (place / "grid.toml").write_text(GRID)
     code, said = here("evaluate", "grid.toml", "-o", "out")
     assert code == 2 and 'my_feature.py:raising"\nRead it, then add --trust' in said and not (place / "out").exists()
@@ -178,7 +178,7 @@ def test_a_cell_that_fails_is_told_and_costs_the_others_nothing(here: Here, plac
     assert "my own mistake" in (place / "out" / "index.html").read_text()
 
 
-def test_only_some_cells_are_computed(here: Here, place: Path) -> None:
+def test_the_option_only_selects_cells(here: Here, place: Path) -> None:
     (place / "grid.toml").write_text(GRID)
     code, said = here("evaluate", "grid.toml", "-o", "out", "--only", "light held*rayleigh", "--quiet", "--trust")
     assert code == 0, said
@@ -225,7 +225,7 @@ def test_attributes_are_edited_one_by_one(here: Here, place: Path) -> None:
         (["evaluate", "grid.toml", "rooms"], 2, "one generator, or grids"),
     ],
 )
-def test_wrong_words_are_told_before_anything_runs(
+def test_wrong_input_is_reported_before_anything_runs(
     here: Here,
     place: Path,
     words: list[str],
@@ -238,7 +238,7 @@ def test_wrong_words_are_told_before_anything_runs(
     assert not (place / "out").exists()
 
 
-def test_a_folder_of_something_else_is_left_alone(here: Here, place: Path) -> None:
+def test_a_folder_that_is_not_an_evaluation_is_refused(here: Here, place: Path) -> None:
     (place / "out").mkdir()
     (place / "out" / "letter.txt").write_text("mine")
     code, said = here(*PAIR, "-o", "out")

@@ -60,7 +60,7 @@ def axes() -> Paths:
     return along(latents, (1, 1, 2, 2, 3, 3))
 
 
-def test_changes_have_a_sign_and_are_shares_of_each_ones_own_typical_distance(tmp_path: Path) -> None:
+def test_changes_are_signed_shares_of_typical_distances(tmp_path: Path) -> None:
     walked = axes()
     found = read(problem(scalar=SCALAR, judge=JUDGE), walked, 5, LIKE)
     assert found.names == ("scalar", "judge") and found.samples.shape == (128, 2)
@@ -78,9 +78,7 @@ def test_changes_have_a_sign_and_are_shares_of_each_ones_own_typical_distance(tm
 @pytest.mark.parametrize(
     ("axis", "slope", "wrong", "fooled"), [(1, 2.0, 0.0, 0.0), (2, -1.0, 1.0, 1.0), (3, 0.0, 0.0, 1.0)]
 )
-def test_a_judge_that_follows_that_goes_against_and_that_sleeps(
-    axis: int, slope: float, wrong: float, fooled: float
-) -> None:
+def test_judges_may_follow_oppose_or_ignore_a_scalar(axis: int, slope: float, wrong: float, fooled: float) -> None:
     walked = axes()
     found = read(problem(scalar=SCALAR, judge=JUDGE), walked, 5, LIKE)
     said = verdict(found, walked, np.flatnonzero(walked.ranks == axis))
@@ -91,7 +89,7 @@ def test_a_judge_that_follows_that_goes_against_and_that_sleeps(
     assert said.natural == pytest.approx(1 / 3, abs=0.2)
 
 
-def test_a_slope_weighs_paths_by_what_they_report_and_short_ones_do_not_count() -> None:
+def test_a_slope_weighs_paths_by_their_change_and_leaves_out_short_ones() -> None:
     reported = np.array([[0.0, 0.25, 0.75], [0.0, -0.2, np.nan], [0.0, 0.05, np.nan]])
     judged = np.array([[0.0, 0.1, 0.5], [0.0, 0.04, np.nan], [0.0, -9.0, np.nan]])
     found = Reading(
@@ -109,7 +107,7 @@ def test_a_slope_weighs_paths_by_what_they_report_and_short_ones_do_not_count() 
     assert (said.arrived, said.room) == (1.0, 1)
 
 
-def test_what_is_no_single_number_is_refused() -> None:
+def test_a_feature_that_is_not_a_single_number_is_refused() -> None:
     with pytest.raises(WalkError, match="4 numbers"):
         read(problem(scalar=SCALAR, judge=G.feature(lambda z: z)), axes(), 5, LIKE)
 

@@ -40,7 +40,7 @@ def two_faces(left: float = 0.17, right: float = 0.13, skin: Sequence[float] = (
 
 
 @pytest.mark.parametrize("side", [40, 96, 700])
-def test_it_finds_the_face_that_the_library_finds(detector, side):
+def test_the_detector_finds_the_librarys_face(detector, side):
     library = MTCNN(min_face_size=32, selection_method="center_weighted_size")
     for image in resized(portraits(), side):
         theirs = library.detect(pillow(resized(image[None], 256)[0]))[0][0].astype("float32")
@@ -48,7 +48,7 @@ def test_it_finds_the_face_that_the_library_finds(detector, side):
 
 
 @pytest.mark.parametrize(("side", "margin"), [(96, 0), (400, 14)])
-def test_the_crop_is_the_one_that_mtcnn_hands_out(side, margin):
+def test_the_crop_equals_mtcnns(side, margin):
     library = MTCNN(margin=margin, selection_method="center_weighted_size")
     for image in resized(portraits(), side):
         theirs = library(pillow(image))
@@ -69,7 +69,7 @@ def test_crops_follow_their_boxes_without_jumps():
     assert crop.y.sum(2) == pytest.approx(1)
 
 
-def test_a_large_image_is_averaged_not_sampled():
+def test_a_large_image_is_averaged_when_reduced():
     stripes = (torch.arange(1024) % 2).float().expand(1, 3, 1024, -1)
     crop = Crop(torch.tensor([[102.4, 102.4, 921.6, 921.6]]), stripes, 160)(stripes)
     torch.testing.assert_close(crop, torch.full_like(crop, 0.5), rtol=0, atol=0.02)
@@ -103,6 +103,6 @@ def test_without_a_face_a_row_is_undefined(detector):
     assert caught.value.rows == (1,)
 
 
-def test_overlap():
+def test_overlap_is_intersection_over_union():
     boxes = torch.tensor([[0, 0, 1, 1], [0.5, 0, 1.5, 1], [2, 2, 3, 3]], dtype=torch.float32)
     assert overlap(boxes, boxes[0]).tolist() == pytest.approx([1, 1 / 3, 0])

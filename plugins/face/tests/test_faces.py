@@ -79,7 +79,7 @@ def test_a_feature_of_faces_finds_follows_and_freezes_them():
     assert fixed.memories == 0 and fixed.at(gone)(gone).shape == (3, 3)
 
 
-def test_boxes():
+def test_boxes_of_faces_are_parsed():
     assert fixed_box(None, (0.1, 0.1, 0.9, 0.9)) is None
     assert fixed_box("ffhq", (0.1, 0.1, 0.9, 0.9)) == (0.1, 0.1, 0.9, 0.9)
     assert fixed_box((0, 0.5, 1, 1), (0.1, 0.1, 0.9, 0.9)) == (0, 0.5, 1, 1)

@@ -42,7 +42,7 @@ def test_cycles_count_along_the_shorter_side(size, edge):
     torch.testing.assert_close(band(6, 24, edge)(slow + fast), fast, rtol=0, atol=1e-12)
 
 
-def test_a_smooth_edge_is_half_way_at_the_cut_and_spans_its_width():
+def test_a_smooth_edge_is_half_at_the_cut_and_spans_its_width():
     images = [wave(cycles, 64, 64) for cycles in (4, 8, 16)]
     gains = [float(low(8, width=2)(image).norm() / image.norm()) for image in images]
     assert gains == pytest.approx([1, 0.5, 0], abs=1e-9)

@@ -1,4 +1,4 @@
-"""The embedding is the library's, on the crop that the library would take; which face it is of, and what has none."""
+"""The embedding equals the library's on the library's crop; which face is taken, and images without one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from eigenwalk_face.portraits import portraits
 from eigenwalk_identity.identity import Facenet, identity, recogniser, widened
 
 
-def test_the_embedding_is_the_library_s_own(weights):
+def test_the_embedding_equals_the_librarys(weights):
     images = torch.rand(3, 3, 160, 160, generator=torch.Generator().manual_seed(0))
     library = InceptionResnetV1(classify=True, num_classes=8)
     library.load_state_dict(torch.load(weights, weights_only=True))
@@ -39,7 +39,7 @@ def test_box_ffhq_is_the_face_of_aligned_images_with_the_margin(weights):
         identity(file=str(weights), box="fhq")
 
 
-def test_distance_is_one_minus_cosine_and_radius_its_length(network):
+def test_distance_is_one_minus_cosine_and_radius_converts_it(network):
     feature = Facenet(network, box=(0, 0, 1, 1))
     a, b = normalize(torch.randn(2, 4, 512, dtype=torch.float64), dim=2)
     t = feature.distance(a, b)
@@ -71,7 +71,7 @@ def test_a_box_needs_no_face(network):
     assert caught.value.rows == (0, 1)
 
 
-def test_building_it_leaves_the_random_state_and_asks_for_no_download(weights, monkeypatch):
+def test_building_identity_keeps_the_random_state_and_downloads_nothing(weights, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("facenet-pytorch's own download was called")
 
@@ -96,7 +96,7 @@ def test_wrong_options_are_refused(options, message):
         identity(file="never-opened.pt", **options)
 
 
-def test_files_that_are_no_recogniser(tmp_path, network):
+def test_files_of_other_networks_are_refused(tmp_path, network):
     with pytest.raises(FileError, match="there is no file"):
         identity(file=str(tmp_path / "none.pt"))
     state = network.state_dict()

@@ -44,7 +44,7 @@ def mirror(httpserver, weights) -> HTTPServer:
     return httpserver
 
 
-def test_a_file_without_a_published_sum_is_fetched_on_trust_and_opened(mirror, store, weights):
+def test_weights_without_a_published_sum_are_fetched_on_trust(mirror, store, weights):
     refused = fetch(mirror, store, CASIA)
     assert refused.returncode != 0 and "--trust" in refused.stderr
     assert not (store / WEIGHTS["casia-webface"].file).exists()
@@ -70,6 +70,6 @@ def test_another_file_than_the_published_one_is_refused(mirror, store):
     assert not (store / WEIGHTS["vggface2"].file).exists()
 
 
-def test_without_weights_it_says_how_to_get_them(store):
+def test_without_weights_the_error_says_how_to_get_them(store):
     with pytest.raises(WeightsError, match=r'(?s)111\.9 MB.*VGGFace2.*weights fetch "identity\(pretrained=vggface2\)"'):
         identity()

@@ -46,7 +46,7 @@ def stub(monkeypatch):
     return fan
 
 
-def test_points_are_told_to_fractions_of_a_cell(stub):
+def test_points_are_found_to_fractions_of_a_cell(stub):
     places = 4 + 56 * torch.rand(68, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     heat = bumps(places)
     found = stub.points(heat, stub.windows(heat))[0] * 64
@@ -68,7 +68,7 @@ def test_a_window_stays_within_the_heat_map(stub):
     assert (found - places).abs().max() < 1  # half of the bump lies outside
 
 
-def test_the_region_is_face_alignment_s():
+def test_the_region_equals_face_alignments():
     face = torch.tensor([[100.0, 80.0, 200.0, 220.0]])
     side = 200 * (100 + 140) / 195
     assert Fan.crop(Fan.__new__(Fan), face, torch.zeros(1, 3, 300, 300)).boxes[0].tolist() == pytest.approx(
@@ -76,7 +76,7 @@ def test_the_region_is_face_alignment_s():
     )
 
 
-def test_heat_maps_are_the_library_s_own(weights):
+def test_heat_maps_equal_the_librarys(weights):
     library = models.fan()
     library.load_state_dict(torch.load(weights, weights_only=True))
     crops = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(1))
@@ -89,7 +89,7 @@ def test_heat_maps_are_the_library_s_own(weights):
     assert (points - cells).abs().max() <= 2 * Fan.reach  # within the window, which is pushed inside at the border
 
 
-def test_it_is_differentiated(weights):
+def test_points_are_differentiable(weights):
     images = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(2))
     feature = landmarks(model="fan", file=str(weights), points=("jaw", "brows"), box=BOX).at(images)
     with torch.no_grad():
@@ -109,13 +109,13 @@ def test_the_package_around_the_network_is_not_imported():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_without_the_library_it_says_what_to_install(monkeypatch):
+def test_without_the_library_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(PluginError, match=r"pip install .*eigenwalk-landmarks\[fan\]"):
         models.fan()
 
 
-def test_without_weights_it_says_how_to_get_them(monkeypatch, tmp_path):
+def test_without_weights_the_error_says_how_to_get_them(monkeypatch, tmp_path):
     monkeypatch.setenv("EIGENWALK_WEIGHTS", str(tmp_path))
     with pytest.raises(WeightsError, match=r"(?s)95\.6 MB.*BSD-3-Clause.*weights fetch \"landmarks\(model=fan\)\""):
         landmarks(model="fan")

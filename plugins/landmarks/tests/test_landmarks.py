@@ -28,7 +28,7 @@ def test_points_lie_on_the_features_of_the_face():
     assert (points - expected).norm(dim=1).max() < 0.15 * 0.8 * 0.25  # of the distance between the eyes
 
 
-def test_points_are_mtcnn_s_own_but_for_its_crop():
+def test_points_equal_mtcnns_apart_from_its_crop():
     for image in torch.nn.functional.interpolate(portraits(), (256, 256), mode="bilinear"):
         library = MTCNN(min_face_size=32)
         found = library.detect((image.clamp(0, 1) * 255).round().permute(1, 2, 0), landmarks=True)
@@ -55,7 +55,7 @@ def test_points_move_with_the_face():
     assert shift[..., 1].mean() == pytest.approx(0, abs=0.01)
 
 
-def test_aligned_shapes_do_not_know_place_size_and_tilt():
+def test_aligned_shapes_do_not_depend_on_place_size_and_tilt():
     points = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
     shape = bookstein(points[None], points[None, 0], points[None, 1])
     torch.testing.assert_close(shape[0, :2], torch.tensor([[-0.5, 0], [0.5, 0]]))

@@ -38,7 +38,7 @@ def images() -> torch.Tensor:
     return F.interpolate(torch.rand(3, 3, 6, 6), (48, 40), mode="bicubic")
 
 
-def test_the_probability_is_the_one_that_transformers_gives(segformer, images):
+def test_the_probability_equals_that_of_transformers(segformer, images):
     from transformers import SegformerForSemanticSegmentation, SegformerImageProcessor
 
     network = SegformerForSemanticSegmentation.from_pretrained(segformer)
@@ -67,7 +67,7 @@ def test_the_masks_of_all_labels_fill_the_image(segformer, images):
     torch.testing.assert_close(torch.stack(masks).sum(0), torch.ones(3, 1, 16, 16))
 
 
-def test_frozen_it_keeps_the_mask(segformer, images):
+def test_a_frozen_feature_keeps_its_mask(segformer, images):
     projection = mask(label=("sofa",), model=str(segformer))
     frozen, other = projection.at(images), images.roll(1, 0)
     torch.testing.assert_close(frozen(other), other * projection.coverage(images))
@@ -87,7 +87,7 @@ def test_kept_for_good_it_is_the_first_mask(segformer, images):
     torch.testing.assert_close(following.follow(images.flip(0), ())(images), following.at(images.flip(0))(images))
 
 
-def test_a_label_that_is_nowhere_is_undefined_in_its_rows(segformer, images, monkeypatch):
+def test_rows_without_the_label_are_undefined(segformer, images, monkeypatch):
     projection = mask(label=("sofa",), model=str(segformer))
     there = projection.coverage(images)
     there[1] = 0.4
@@ -97,8 +97,8 @@ def test_a_label_that_is_nowhere_is_undefined_in_its_rows(segformer, images, mon
     assert caught.value.rows == (1,)
 
 
-def test_the_published_configuration_makes_the_published_files(tmp_path):
-    """Same facts, same names, same sizes: the file that the library saves is as long as the published one."""
+def test_the_published_configuration_gives_files_of_the_published_size(tmp_path):
+    """A network of that configuration, saved by the library, is as long as the published file."""
     preset = presets()["ade20k"]
     save_segformer(tmp_path, preset.labels, **preset.network, num_attention_heads=[1, 2, 5, 8])
     assert (tmp_path / "model.safetensors").stat().st_size == preset.weights.size
@@ -137,7 +137,7 @@ def test_a_preset_is_opened_from_the_store_and_checked(stored, images):
         mask(label=("sofa",), model="ade20k")
 
 
-def test_weights_that_are_not_there(monkeypatch, tmp_path):
+def test_missing_weights_are_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("EIGENWALK_WEIGHTS", str(tmp_path))
     command = r'fetch "mask\(label=\(hair, hat\), model=faces\)"'
     with pytest.raises(WeightsError, match=rf"(?s)338\.6 MB.*not commercial.*{command}"):
@@ -146,7 +146,7 @@ def test_weights_that_are_not_there(monkeypatch, tmp_path):
         mask(label=("sofaa",), model="ade20k")
 
 
-def test_folders_that_do_not_fit(segformer, tmp_path):
+def test_folders_of_other_networks_are_refused(segformer, tmp_path):
     def folder(name: str, **changes) -> str:
         path = tmp_path / name
         shutil.copytree(segformer, path)
@@ -217,7 +217,7 @@ def test_images_are_prepared_as_transformers_does(segformer, images, tmp_path, s
         {"do_center_crop": True},
     ],
 )
-def test_preprocessing_that_no_segformer_has(tmp_path, settings):
+def test_unknown_preprocessing_is_refused(tmp_path, settings):
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
     with pytest.raises(FileError, match=r"must give size as height and width|what SegformerImageProcessor does"):
         Preprocessing.read(tmp_path / "preprocessor_config.json")
@@ -240,12 +240,12 @@ def test_weights_in_pytorch_format_and_a_configuration_of_the_network_alone(segf
     torch.testing.assert_close(opened.network.state_dict(), open_folder(segformer).network.state_dict())
 
 
-def test_all_labels_together_are_no_mask(segformer):
+def test_all_labels_together_are_refused(segformer):
     with pytest.raises(OptionError, match=r"are all the labels of .*: nothing is left outside"):
         mask(label=("wall", "sofa", "lamp"), model=str(segformer))
 
 
-def test_transformers_is_needed_and_said_to_be(segformer, monkeypatch):
+def test_without_transformers_the_error_says_what_to_install(segformer, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
     with pytest.raises(OptionError, match=r'pip install "eigenwalk-masks\[labels\]"'):
         mask(label=("sofa",), model=str(segformer))

@@ -36,7 +36,7 @@ def test_a_box_covers_its_exact_area():
     assert m[5, 0] == pytest.approx(0.3)
 
 
-def test_inside_and_outside_are_the_image():
+def test_inside_and_outside_add_up_to_the_image():
     images = torch.rand(2, 3, 9, 11, dtype=torch.float64)
     for feature in (mask(box=(0.2, 0.1, 0.7, 0.8)), mask(box=(0.2, 0.1, 0.7, 0.8), feather=3)):
         torch.testing.assert_close(feature(images) + feature.complement()(images), images)
@@ -96,7 +96,7 @@ def test_wrong_options_are_refused(options, message):
         mask(**options)
 
 
-def test_files_are_read_as_masks(saved):
+def test_masks_are_read_from_pictures(saved):
     white = np.zeros((16, 16, 4), np.uint8)
     white[:, :8] = 255
     white[:8, :, 3] = 0  # what is transparent is outside

@@ -1,4 +1,4 @@
-"""Appearance and position: of painted objects that move, grow or change colour, the one changes and the other stays."""
+"""Appearance and position of painted objects that move, grow or change colour: one changes, the other stays."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ def test_moments_of_a_box_are_its_own():
     torch.testing.assert_close(position(mask(box=(0, 0, 1, 1)))(images)[0], torch.tensor([0.5, 0.5, 1, 1]).double())
 
 
-def test_what_a_soft_mask_has_everywhere_does_not_count():
+def test_a_constant_added_to_a_soft_mask_does_not_count():
     c = torch.full((1, 1, 32, 32), 0.01)
     c[..., 2:8, 2:8] = 0.99
     torch.testing.assert_close(moments(c)[0, :2], torch.full((2,), 5 / 32), rtol=0, atol=0.005)
 
 
-def test_where_the_painting_stands(z):
+def test_position_is_where_the_object_was_painted(z):
     # The second moments of an ellipse of diameter d are those of a box √3 d / 2 wide.
     found = position(Orange()).at(painted(z))(painted(z))
     torch.testing.assert_close(found[:, :2], 0.5 + 0.1 * z[:, :2], rtol=0, atol=0.004)
@@ -88,7 +88,7 @@ def test_where_the_painting_stands(z):
 
 
 @pytest.mark.parametrize("by", [{"x": 1.0}, {"y": -0.8}, {"width": 0.8}, {"height": -0.7, "x": 0.5}])
-def test_moving_and_growing_changes_the_position_alone(z, by):
+def test_moving_and_growing_changes_only_the_position(z, by):
     looks, stands = appearance(Orange(), 16), position(Orange())
     before, after = painted(z), painted(moved(z, **by))
     near, there = looks.at(before), stands.at(before)
@@ -99,7 +99,7 @@ def test_moving_and_growing_changes_the_position_alone(z, by):
 
 
 @pytest.mark.parametrize("by", [{"green": 0.8}, {"bright": -3.0}, {"stripes": 2.0}])
-def test_a_new_colour_changes_the_appearance_alone(z, by):
+def test_a_new_colour_changes_only_the_appearance(z, by):
     looks, stands = appearance(Orange(), 16).at(painted(z)), position(Orange()).at(painted(z))
     before, after = painted(z), painted(moved(z, **by))
     assert (looks.distance(looks(before), looks(after)) > 0.015).all()
@@ -158,7 +158,7 @@ class Following(Orange):
 
 
 @pytest.mark.parametrize("measure", [position, appearance])
-def test_what_the_mask_remembers_is_handed_on(z, measure):
+def test_the_memory_of_the_mask_is_passed_on(z, measure):
     feature = measure(Following())
     first = feature.at(painted(z))
     assert feature.memories == first.memories == 1
@@ -167,7 +167,7 @@ def test_what_the_mask_remembers_is_handed_on(z, measure):
 
 
 @pytest.mark.parametrize("measure", [position, appearance])
-def test_of_nothing_there_is_no_measure(z, measure):
+def test_an_empty_mask_has_no_position_or_appearance(z, measure):
     images = painted(z)
     images[1, 0] = 0
     with pytest.raises(Undefined) as caught:
@@ -186,7 +186,7 @@ def test_of_nothing_there_is_no_measure(z, measure):
     assert caught.value.rows == (0, 1, 2)
 
 
-def test_of_frequencies_there_is_no_measure(z):
+def test_frequency_bands_have_no_position_or_appearance(z):
     class Band(Projection):
         def __call__(self, images):
             return images

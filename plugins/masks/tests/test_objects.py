@@ -46,7 +46,7 @@ class Encodings:
 
 
 @pytest.mark.parametrize("prompt", [{"point": (0.3, 0.7)}, {"box": (0.2, 0.1, 0.7, 0.9)}])
-def test_the_mask_is_the_one_of_its_own_predictor(sam_file, images, prompt):
+def test_the_mask_equals_that_of_segment_anythings_predictor(sam_file, images, prompt):
     from segment_anything import SamPredictor
 
     ours = objects(sam="vit_small", weights=str(sam_file), **prompt)
@@ -66,7 +66,7 @@ def test_the_mask_is_the_one_of_its_own_predictor(sam_file, images, prompt):
     torch.testing.assert_close(frozen.frozen[0, 0], torch.from_numpy(masks[best]).sigmoid(), rtol=1e-3, atol=1e-4)
 
 
-def test_every_image_is_encoded_once_and_alone(sam_file, images):
+def test_every_image_is_encoded_once_by_itself(sam_file, images):
     ours = objects(sam="vit_small", weights=str(sam_file), point=(0.5, 0.6))
     counted = Encodings(ours.network)
     frozen = ours.at(images)
@@ -80,7 +80,7 @@ def test_every_image_is_encoded_once_and_alone(sam_file, images):
     assert len(counted.batches) == 6
 
 
-def test_masks_carry_no_gradient_and_the_image_does(there, images):
+def test_masks_have_no_gradient_and_the_image_has(there, images):
     x = images.double().requires_grad_()
     frozen = there.at(x)
     assert frozen(x).requires_grad
@@ -94,7 +94,7 @@ def test_masks_carry_no_gradient_and_the_image_does(there, images):
     torch.testing.assert_close(there.at(images[1:]).frozen, there.at(images).frozen[1:], rtol=0, atol=1e-6)
 
 
-def test_it_follows_with_the_mask_before_as_its_prompt(there, images, monkeypatch):
+def test_following_uses_the_previous_mask_as_prompt(there, images, monkeypatch):
     first = there.at(images)
     asked = []
     masks = SegmentAnything.masks
@@ -122,7 +122,7 @@ def test_it_follows_with_the_mask_before_as_its_prompt(there, images, monkeypatc
     torch.testing.assert_close(second.coverage(images + 0.02), second.frozen)
 
 
-def test_of_the_candidates_the_one_that_overlaps_is_the_object(there, images, monkeypatch):
+def test_the_candidate_that_overlaps_most_is_the_object(there, images, monkeypatch):
     def blob(x: int, y: int) -> torch.Tensor:
         logits = torch.full((32, 32), -20.0)
         logits[y : y + 8, x : x + 8] = 20
@@ -167,7 +167,7 @@ def test_a_point_lies_inside_even_of_a_ring():
         prompt_of(ring / 3)
 
 
-def test_everything_is_good_stable_once_and_by_size(sam_file, images, monkeypatch):
+def test_candidates_are_filtered_by_quality_and_sorted_by_size(sam_file, images, monkeypatch):
     network = objects(sam="vit_small", weights=str(sam_file), everything=0).network
     logits = torch.full((7, 32, 32), -20.0)
     for i, (x0, y0, x1, y1) in enumerate(
@@ -194,12 +194,12 @@ def test_everything_is_good_stable_once_and_by_size(sam_file, images, monkeypatc
         ObjectMask(network, Prompt(everything=3)).at(images[:1])
 
 
-def test_everything_with_the_real_decoder(sam_file, images):
+def test_candidates_of_the_real_decoder_are_found(sam_file, images):
     frozen = objects(sam="vit_small", weights=str(sam_file), everything=0).at(images[:1])
     assert 0.01 < float((frozen.frozen > 0.5).float().mean()) < 0.99
 
 
-def test_edges(sam_file, images, monkeypatch):
+def test_erode_and_feather_change_the_edge_of_a_mask(sam_file, images, monkeypatch):
     logits = torch.full((1, 32, 32), -20.0)
     logits[0, 8:16, 8:24] = 20
     monkeypatch.setattr(SegmentAnything, "masks", lambda *_, **__: Candidates(logits, torch.ones(1)))
@@ -231,20 +231,20 @@ def test_wrong_options_are_refused(sam_file, monkeypatch, tmp_path, options, err
         mask(**options)
 
 
-def test_weights_of_another_network(sam_file, tmp_path):
+def test_weights_of_another_network_are_refused(sam_file, tmp_path):
     torch.save({"pixel_mean": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(WeightsError, match=r"other\.pth, .* sam=vit_small, does not fit Sam: missing: image_"):
         objects(sam="vit_small", weights=str(tmp_path / "other.pth"), point=(0.5, 0.5))
 
 
-def test_segment_anything_is_needed_and_said_to_be(monkeypatch):
+def test_without_segment_anything_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "segment_anything", None)
     with pytest.raises(OptionError, match=r'pip install "eigenwalk-masks\[sam\]"'):
         objects(sam="vit_b", point=(0.5, 0.5))
 
 
-def test_the_published_network_is_as_long_as_the_published_file():
-    """vit_b as the registry builds it: what its authors saved is its state dict, and nothing of it is left over."""
+def test_the_published_network_gives_a_file_of_the_published_size():
+    """The published file is exactly the state dict of vit_b as the registry builds it."""
     from segment_anything import sam_model_registry
 
     with torch.device("meta"):
@@ -254,6 +254,6 @@ def test_the_published_network_is_as_long_as_the_published_file():
     assert (sam.image_encoder.img_size, sam.prompt_encoder.mask_input_size[0]) == (1024, 256)
 
 
-def test_a_point_alone_is_told_to_name_its_network():
+def test_a_point_without_a_network_is_refused():
     with pytest.raises(OptionError, match="sam=vit_b"):
         mask(point=(0.5, 0.5))

@@ -62,7 +62,7 @@ def pair(name: str, seed: int = 0) -> torch.Tensor:
     return FACTORS.scale(shares)
 
 
-def test_a_person_is_half_of_the_factors_at_most_and_comes_first() -> None:
+def test_at_most_half_of_the_factors_belong_to_the_person() -> None:
     assert FACTORS.names[: len(IDENTITY)] == IDENTITY
     assert 10 <= len(IDENTITY) <= len(FACTORS) - len(IDENTITY)
 
@@ -73,7 +73,7 @@ def test_every_factor_changes_the_picture() -> None:
     assert (change > 0.005).all(), dict(zip(FACTORS.names, change.tolist(), strict=True))
 
 
-def test_the_picture_is_differentiable_by_every_factor() -> None:
+def test_the_picture_is_differentiable_in_every_factor() -> None:
     n = len(FACTORS)
     factors, units = FACTORS.sample(2, 5).double().repeat(n, 1), torch.eye(n).double().repeat_interleave(2, 0)
     slopes = torch.func.jvp(lambda f: render(f, 64)[0], (factors,), (units,))[1]
@@ -86,7 +86,7 @@ def test_the_picture_is_differentiable_by_every_factor() -> None:
 
 
 @pytest.mark.parametrize("factor", INNER)
-def test_what_lies_on_the_face_leaves_all_else_alone(factor: str) -> None:
+def test_parts_of_the_face_change_only_the_face(factor: str) -> None:
     masks = render(pair(factor), 64)[1]
     for part in ("background", "clothes"):
         before, after = masks[:, PARTS.index(part)].chunk(2)
@@ -98,13 +98,13 @@ def test_what_lies_on_the_face_leaves_all_else_alone(factor: str) -> None:
 
 
 @pytest.mark.parametrize("factor", COLOURS)
-def test_colours_move_no_mask(factor: str) -> None:
+def test_colours_change_no_mask(factor: str) -> None:
     before, after = render(pair(factor), 64)[1].chunk(2)
     assert torch.equal(before, after)
 
 
 @pytest.mark.parametrize("factor", ["hair_hue", "hair_lightness", "clothes_hue", "background_hue"])
-def test_a_colour_that_is_not_the_persons_leaves_the_face_alone(factor: str) -> None:
+def test_colours_that_are_not_the_persons_do_not_change_the_face(factor: str) -> None:
     images, masks = render(pair(factor), 64)
     own = {"hair": "hair", "clot": "clothes", "back": "background"}[factor[:4]]
     elsewhere = (masks[:4, PARTS.index(own)] < 1e-6).unsqueeze(1)

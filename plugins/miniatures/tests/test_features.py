@@ -53,14 +53,14 @@ def test_images_of_another_miniature_have_no_parts(rooms: Seen, faces: Seen) -> 
     parts.faces(part=("hair",)).at(faces.samples)
 
 
-def test_factors_are_read(rooms: Seen) -> None:
+def test_factors_are_read_from_images(rooms: Seen) -> None:
     names = ("sofa_x", "light_level")
     values = reading.rooms(factor=names)(rooms.images[:5])
     true = rooms.world.factors.share(rooms.factors)[:5, [rooms.world.factors.index(name) for name in names]]
     assert values.shape == (5, 2) and (values - true).abs().max() < 0.25
 
 
-def test_the_readers_are_two_networks(faces: Seen) -> None:
+def test_factors_and_attributes_use_different_networks(faces: Seen) -> None:
     judge, walked = load.regressor(faces.world), load.attributes(faces.world)
     assert {p.shape for p in judge.parameters()} != {p.shape for p in walked.parameters()}
     one, two = reading.faces(factor=("smile",)), reading.faces_attributes(attribute=("smile",))
@@ -92,6 +92,6 @@ def test_identity_is_a_unit_vector_in_cosine_distance(faces: Seen) -> None:
         ),
     ],
 )
-def test_unknown_names(make, message) -> None:
+def test_unknown_names_are_refused(make, message) -> None:
     with pytest.raises(OptionError, match=message):
         make()

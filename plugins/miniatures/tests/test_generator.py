@@ -32,7 +32,7 @@ def test_wrong_options_are_refused(options: dict) -> None:
         rooms(**options)
 
 
-def test_weights_in_the_package_are_those_that_the_specs_name() -> None:
+def test_weights_in_the_package_match_the_specs() -> None:
     total: dict[str, int] = {}
     for spec in (*eigenwalk_generators(), *eigenwalk_features()):
         for weights in spec.weights:
@@ -44,14 +44,14 @@ def test_weights_in_the_package_are_those_that_the_specs_name() -> None:
     assert total["rooms"] <= 10_000_000 and total["faces"] <= 12_000_000
 
 
-def test_missing_weights_say_what_to_do(world: Miniature) -> None:
+def test_the_error_of_missing_weights_says_what_to_do(world: Miniature) -> None:
     with pytest.raises(WeightsError, match="install the package again"):
         load.network(world, "regressor", Generator(Shape()))
     with pytest.raises(WeightsError, match=r"lamp\.safetensors"):
         load.network(world, "lamp", Generator(Shape()))
 
 
-def test_other_files_are_not_taken_for_ours(tmp_path: Path, world: Miniature) -> None:
+def test_other_files_are_not_recognised(tmp_path: Path, world: Miniature) -> None:
     other = tmp_path / "other.safetensors"
     other.write_bytes(world.weights("segmenter").read_bytes())
     huge = tmp_path / "huge.safetensors"

@@ -1,4 +1,4 @@
-"""The table of what a walk moved: the regressor's reading, on paths that the test makes from renders."""
+"""The table of what a walk moved, as the regressor reads it, on paths made from renders."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def path(world: Miniature, factor: str, seed: int, low: float = 0.2, high: float
     return Path(f"{world.name}(space=z)", seed, 1, 1, roles, waypoints)
 
 
-def test_the_factor_that_moved_is_told(people: Miniature) -> None:
+def test_the_table_shows_the_factor_that_moved(people: Miniature) -> None:
     found = moved.measure([path(people, "hair_length", seed) for seed in range(6)])
     change = found.change
     assert change["hair_length"] == pytest.approx(0.6, abs=0.1)
@@ -38,7 +38,7 @@ def test_the_factor_that_moved_is_told(people: Miniature) -> None:
     assert [name for names in found.groups.values() for name in names] == list(people.factors.names)
 
 
-def test_the_table_is_printed_of_a_saved_run(
+def test_the_table_of_a_saved_run_is_printed(
     people: Miniature, tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     path(people, "skin_lightness", 3).save(tmp_path / "paths")
@@ -51,7 +51,7 @@ def test_the_table_is_printed_of_a_saved_run(
     assert any(line.startswith("everything else: mean") for line in lines)
 
 
-def test_a_folder_without_a_run_is_told(
+def test_a_folder_without_a_run_is_refused(
     tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["moved", str(tmp_path)])
@@ -61,7 +61,7 @@ def test_a_folder_without_a_run_is_told(
     assert "holds no finished run" in capsys.readouterr().err
 
 
-def test_paths_of_no_miniature_and_paths_without_a_step_are_told(people: Miniature) -> None:
+def test_paths_of_other_generators_or_without_steps_are_refused(people: Miniature) -> None:
     one = path(people, "yaw", 0)
     with pytest.raises(FileError, match="got biggan"):
         moved.measure([Path("biggan", 0, 1, 1, (), one.waypoints)])

@@ -31,7 +31,7 @@ def test_segmenters_find_the_parts_of_fresh_renders(seen: Seen) -> None:
     assert all(found[part] > least for part, least in SUBJECT[seen.world.name].items()), found
 
 
-def test_segmenters_stand_wear_and_larger_pictures(rooms: Seen) -> None:
+def test_segmenters_tolerate_degraded_and_larger_pictures(rooms: Seen) -> None:
     worn = wear(rooms.images[:100], torch.Generator().manual_seed(0))
     assert overlaps(rooms, worn, rooms.masks[:100])["sofa"] > 0.88
     assert overlaps(rooms, *rooms.world.render(rooms.factors[:8], 128))["sofa"] > 0.85

@@ -1,4 +1,4 @@
-"""People and how they are told apart: what training draws, what it descends, what verification counts."""
+"""People and how they are told apart: samples of training, its loss, and verification."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_distances_of_codes_are_their_formula(people: Miniature) -> None:
     torch.testing.assert_close(code(one).norm(dim=1), torch.ones(50))
 
 
-def test_verification_counts_as_defined() -> None:
+def test_verification_gives_area_and_equal_error() -> None:
     same, different = torch.tensor([0.1, 0.2, 0.3, 0.6]), torch.tensor([0.3, 0.5, 0.7, 0.8])
     # Of 16 comparisons 13 are right, one is a tie, two are wrong.
     assert verify.area(same, different) == pytest.approx((13 + 0.5) / 16)

@@ -72,7 +72,7 @@ def test_every_factor_changes_the_picture() -> None:
 
 
 @pytest.mark.parametrize("factor", ["sofa_hue", "cushion_hue", "rug_hue", "picture_hue", "sky_warmth"])
-def test_a_hue_colours_its_own_part_alone(factor: str) -> None:
+def test_a_hue_colours_only_its_own_part(factor: str) -> None:
     part = {"sky_warmth": "window"}.get(factor, factor.removesuffix("_hue"))
     images, masks = render(pair(factor), 64)
     change = (images[0] - images[1]).square().sum(0)
@@ -82,7 +82,7 @@ def test_a_hue_colours_its_own_part_alone(factor: str) -> None:
     assert (change * inside).sum() / inside.sum() > 20 * (change * outside).sum() / outside.sum()
 
 
-def test_wrong_input() -> None:
+def test_wrong_input_of_render_is_refused() -> None:
     with pytest.raises(KeyError, match="sofa_x"):
         FACTORS.index("sofa_z")
     with pytest.raises(ValueError, match="first coat"):
@@ -90,7 +90,7 @@ def test_wrong_input() -> None:
     assert len(FactorTable(())) == 0
 
 
-def test_render_is_deterministic_and_rows_do_not_meet(seen: Seen) -> None:
+def test_render_is_deterministic_with_independent_rows(seen: Seen) -> None:
     images, masks = seen.world.render(seen.factors[3:7], 64)
     torch.testing.assert_close(images, seen.images[3:7], atol=1e-6, rtol=0)
     torch.testing.assert_close(masks, seen.masks[3:7], atol=1e-6, rtol=0)
@@ -116,6 +116,6 @@ def test_a_larger_picture_shows_the_same(seen: Seen) -> None:
     torch.testing.assert_close(masks.mean((2, 3)), seen.masks[:4].mean((2, 3)), atol=0.006, rtol=0)
 
 
-def test_wrong_factors(seen: Seen) -> None:
+def test_wrong_factors_are_refused(seen: Seen) -> None:
     with pytest.raises(ValueError, match=rf"factors must be \(batch, {len(seen.world.factors)}\)"):
         seen.world.render(torch.zeros(2, 5), 64)

@@ -1,4 +1,4 @@
-"""Training: data and networks go on where a stopped run was, to the same result."""
+"""Training: data and networks resume where a stopped run was, with the same result."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def linked(folder: Path, rendered: Path) -> Path:
     return folder
 
 
-def test_rendering_goes_on_after_a_kill(tmp_path: Path, world: Miniature, rendered: Path) -> None:
+def test_rendering_resumes_after_a_kill(tmp_path: Path, world: Miniature, rendered: Path) -> None:
     whole = (rendered / "images.u8").read_bytes()
     (tmp_path / "images.u8").write_bytes(whole[: len(whole) // 3])
     render_to(tmp_path, world, CHUNK, TINY.resolution, seed=5)
@@ -49,7 +49,7 @@ def test_rendering_goes_on_after_a_kill(tmp_path: Path, world: Miniature, render
     assert len(Renders(tmp_path, TINY.resolution)) == CHUNK
 
 
-def test_gan_training_goes_on_to_the_same_weights(tmp_path: Path, world: Miniature, rendered: Path) -> None:
+def test_resumed_gan_training_gives_the_same_weights(tmp_path: Path, world: Miniature, rendered: Path) -> None:
     through = train(linked(tmp_path / "through", rendered), world, SHORT, TINY, every=16)
     parted = linked(tmp_path / "parted", rendered)
     first = train(parted, world, SHORT, TINY, every=16, until=32)
@@ -66,7 +66,9 @@ def test_gan_training_goes_on_to_the_same_weights(tmp_path: Path, world: Miniatu
 
 
 @pytest.mark.parametrize("warm", [0, 48])
-def test_training_moves_the_networks_that_play(tmp_path: Path, world: Miniature, rendered: Path, warm: int) -> None:
+def test_training_changes_the_networks_that_take_part(
+    tmp_path: Path, world: Miniature, rendered: Path, warm: int
+) -> None:
     options = replace(SHORT, images=48, warm=warm)
     before = Adversaries(TINY, options, len(world.factors))
     after = train(linked(tmp_path / "run", rendered), world, options, TINY)
@@ -99,7 +101,7 @@ def test_export_lists_every_network_with_its_sum(tmp_path: Path, people: Miniatu
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_model_card_is_that_of_the_figures_kept(name: str) -> None:
+def test_the_model_card_agrees_with_the_saved_figures(name: str) -> None:
     world = miniature(name)
     kept = Path(__file__).parents[1] / "docs" / f"{name}-figures.json"
     assert card(world, json.loads(kept.read_text())) == (world.folder / "MODEL_CARD.md").read_text()
@@ -118,7 +120,7 @@ def test_paired_latents_are_normal_and_keep_their_factors() -> None:
     assert (halfway - ends.mean(0)).abs().max() > 0.1
 
 
-def test_fit_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_fit_resumes(tmp_path: Path) -> None:
     truth = torch.nn.Conv2d(3, 1, 3)
 
     def batch(n: int, random: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -135,11 +137,11 @@ def test_fit_goes_on_where_it_was(tmp_path: Path) -> None:
     torch.testing.assert_close(*results)
 
 
-def test_discriminator_gives_one_logit_an_image() -> None:
+def test_discriminator_gives_one_logit_per_image() -> None:
     assert Discriminator(TINY)(torch.rand(6, 3, 16, 16)).shape == (6,)
 
 
-def test_one_counts_components() -> None:
+def test_specks_do_not_count_as_a_second_component() -> None:
     mask = torch.zeros(64, 64)
     assert not measures.shows_one(mask)
     mask[10:40, 10:40] = 1

@@ -1,4 +1,4 @@
-"""The network against its own parts, its files against the networks that wrote them, and what is refused."""
+"""The network compared with its parts, files compared with the networks that wrote them, and errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_inverse_haar_transform_is_four_transposed_convolutions():
     torch.testing.assert_close(inverse_haar(x), expected)
 
 
-def test_files_hold_the_networks_that_wrote_them(file):
+def test_files_open_as_the_networks_that_wrote_them(file):
     mapping, synthesis = openvino_files.networks()
     z = torch.randn(3, openvino_files.STYLE, generator=torch.Generator().manual_seed(1))
     w = mapping(z)
@@ -92,7 +92,7 @@ def test_a_damaged_file_is_refused(file, old, new, said):
     refused(file, old, new, said)
 
 
-def test_other_networks_of_openvino_are_refused_in_words(tmp_path, file):
+def test_other_networks_of_openvino_are_refused_with_a_clear_message(tmp_path, file):
     assert eigenwalk_open(file, Checkpoint.of(file)).load.endswith(":opened")
     other = tmp_path / "other.xml"
     other.write_text('<?xml version="1.0"?><net name="other" version="10"><layers></layers></net>')

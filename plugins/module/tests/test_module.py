@@ -1,4 +1,4 @@
-"""Exported networks give the images of the networks that they are; what would run code is refused."""
+"""Exported networks give the images of the original networks; files that would run code are refused."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_images_are_those_of_the_network(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["classes.pt2", "classes.onnx"])
-def test_further_inputs_are_given_as_numbers(tmp_path, name):
+def test_further_inputs_are_options_with_numbers(tmp_path, name):
     path = files.written(name, tmp_path)
     with pytest.raises(
         OptionError, match=r"inputs must be 2 numbers.*label \(a one-hot of 3\), which \(a whole number\)"
@@ -73,7 +73,7 @@ def test_further_inputs_are_given_as_numbers(tmp_path, name):
     torch.testing.assert_close(made(z), wanted, **EXACT)
 
 
-def test_a_script_does_not_tell_its_latent(tmp_path):
+def test_a_script_needs_its_latent_as_an_option(tmp_path):
     path = files.written("traced.pt", tmp_path)
     with pytest.raises(OptionError, match=r"shape must be given.*shape=128.*first weight has the shape \(256, 8\)"):
         opened(path)
@@ -90,7 +90,7 @@ def test_a_script_does_not_tell_its_latent(tmp_path):
         ({"std": 0}, "std must be a positive number"),
     ],
 )
-def test_options_that_do_not_fit(tmp_path, options, message):
+def test_options_that_do_not_fit_are_refused(tmp_path, options, message):
     with pytest.raises(OptionError, match=message):
         opened(files.written("any.pt2", tmp_path), **options)
 
@@ -106,7 +106,7 @@ def test_random_numbers_are_refused(tmp_path, name):
         opened(files.written(name, tmp_path), **({"shape": (8,)} if name == "noisy.pt" else {}))
 
 
-def test_other_files_are_refused_in_words(tmp_path):
+def test_other_files_are_refused_with_a_clear_message(tmp_path):
     torch.save(files.network().state_dict(), tmp_path / "state.pt")
     (tmp_path / "text.onnx").write_bytes(b"\x08\x01 hello")
     for name in ("state.pt", "text.onnx"):
@@ -143,7 +143,7 @@ class Twins(nn.Module):
 
 
 @pytest.mark.parametrize("name", ["13.onnx", "17.onnx", "18.onnx", "18.pt2", "18.pt"])
-def test_tensors_that_are_stored_once_are_used_twice(tmp_path, name):
+def test_tensors_stored_once_may_be_used_twice(tmp_path, name):
     torch.manual_seed(0)
     network, z, file = Twins().eval().requires_grad_(False), torch.randn(2, 6), tmp_path / name
     if name.endswith("pt2"):
@@ -159,7 +159,7 @@ def test_tensors_that_are_stored_once_are_used_twice(tmp_path, name):
     torch.testing.assert_close(made(z), network(z) / 2 + 0.5, **EXACT)
 
 
-def test_tensors_of_onnx_may_lie_in_a_file_beside_it_and_nowhere_else(tmp_path):
+def test_external_tensors_of_onnx_must_lie_beside_the_file(tmp_path):
     path = files.written("any.onnx", tmp_path)
     z = opened(path).sample(2, 0)
     model = onnx.load(path)
@@ -183,7 +183,7 @@ def test_tensors_of_onnx_may_lie_in_a_file_beside_it_and_nowhere_else(tmp_path):
 
 
 def test_a_trace_from_a_gpu_opens_on_the_cpu(tmp_path):
-    """A trace writes the device of its tensors into its code, as it does here of the CPU."""
+    """A trace writes the device of its tensors into its code."""
 
     class Grid(nn.Module):
         def __init__(self) -> None:
@@ -201,7 +201,7 @@ def test_a_trace_from_a_gpu_opens_on_the_cpu(tmp_path):
 
 
 def test_values_are_dropped_after_their_last_use(tmp_path):
-    """An image of 40 layers takes the memory of some layers, not of all."""
+    """An image through 40 layers takes the memory of a few layers."""
     network = nn.Sequential(nn.Linear(8, 3 * 64 * 64), nn.Unflatten(1, (3, 64, 64)), *[nn.SiLU() for _ in range(40)])
     z, size = torch.zeros(1, 8), 3 * 64 * 64 * 4
     torch.export.save(torch.export.export(network, (z,)), tmp_path / "deep.pt2")
@@ -226,7 +226,7 @@ class Sliced(nn.Module):
 
 
 @pytest.mark.parametrize("suffix", ["onnx", "pt2"])
-def test_slices_and_an_overshoot_are_read_as_they_were_exported(tmp_path, suffix):
+def test_slices_and_values_beyond_the_range_are_reproduced(tmp_path, suffix):
     torch.manual_seed(0)
     network, z = Sliced().eval(), torch.randn(2, 6)
     file = tmp_path / f"sliced.{suffix}"
@@ -239,7 +239,7 @@ def test_slices_and_an_overshoot_are_read_as_they_were_exported(tmp_path, suffix
     assert torch.allclose(made(z), network(z), atol=1e-6)
 
 
-def test_weights_may_be_nodes_and_shapes_left_out(tmp_path):
+def test_weights_may_be_nodes_and_shapes_missing(tmp_path):
     weight = torch.randn(3, 2, 3, 3, generator=torch.Generator().manual_seed(0))
     arrays = {"shape": torch.tensor([-1, 2, 4, 4]), "weight": weight, "one": torch.ones(3), "zero": torch.zeros(3)}
     nodes = [

@@ -1,4 +1,4 @@
-"""Exported networks of many kinds of layers give their own images, and ONNX's operations what its reference gives."""
+"""Exported networks of many kinds of layers give their original images; ONNX operations equal ONNX's reference."""
 
 from __future__ import annotations
 
@@ -228,17 +228,17 @@ def compare(opset: int, kind: str, inputs: list, attributes: dict, outputs: int 
 
 
 @pytest.mark.parametrize("case", ONE, ids=lambda case: f"{case[0]}-{list(case[2])}")
-def test_an_operation_of_onnx_is_that_of_its_reference(case):
+def test_an_onnx_operation_equals_the_reference(case):
     compare(24, *case)
 
 
 @pytest.mark.parametrize("case", OLDER, ids=lambda case: f"{case[1]}-{case[0]}")
-def test_an_older_operation_of_onnx_is_that_of_its_reference(case):
+def test_an_older_onnx_operation_equals_the_reference(case):
     compare(*case)
 
 
 @pytest.mark.parametrize(("sizes", "attributes"), RESIZED)
-def test_resize_is_that_of_onnx_reference(sizes, attributes):
+def test_resize_equals_the_onnx_reference(sizes, attributes):
     last = [None, ints(2, 4, 9, 7)] if sizes else [np.array([1, 1, 2, 1.6], F)]
     compare(19, "Resize", [X, None, *last], attributes, tolerance=1e-4)
 
@@ -248,7 +248,7 @@ def test_a_softmax_before_version_13_runs_over_all_further_axes():
     torch.testing.assert_close(result, torch.as_tensor(X).flatten(1).softmax(1).reshape(X.shape))
 
 
-def test_each_operation_of_onnx_is_compared():
+def test_every_onnx_operation_is_compared_with_the_reference():
     compared = {case[0] for case in ONE} | {case[1] for case in OLDER} | {"Resize"}
     plain = {"CastLike", "Constant", "ConstantOfShape", "GlobalMaxPool", "Det", "IsInf", "IsNaN", "ReduceMin"}
     simple = {name for name in OPERATIONS if hasattr(torch, name.lower())}

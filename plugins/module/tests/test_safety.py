@@ -1,4 +1,4 @@
-"""Nothing in a file runs, whatever it holds; nothing small takes all memory or all time."""
+"""No code in a file runs, and no small file takes all memory or time."""
 
 from __future__ import annotations
 
@@ -96,15 +96,15 @@ def script(folder: Path, *lines: str) -> Path:
         ("torch.ops.aten.normal_.default", "draws random numbers"),
     ],
 )
-def test_a_program_calls_what_is_on_the_list(tmp_path, target, message):
+def test_a_program_may_call_only_listed_operations(tmp_path, target, message):
     path = files.written("any.pt2", tmp_path)
     files.change(path, "models/model.json", files.in_json(lambda one: nodes(one)[1].update(target=target)))
     with pytest.raises(FileError, match=message):
         generator.module(path)
 
 
-def test_internal_operations_take_sizes_from_their_tensors(tmp_path):
-    """torch's own, given other sizes than its tensors have, would read beyond them."""
+def test_internal_operations_take_sizes_only_from_their_tensors(tmp_path):
+    """Torch's own operations, given larger sizes than their tensors have, would read beyond them."""
     z, running = argument("input", as_tensor={"name": "z"}), argument("g", as_tensor={"name": "b_norm_running_mean"})
     sizes = [argument(name, as_int=value) for name, value in (("N", 1), ("C", 8), ("HxW", 1 << 30), ("group", 4))]
     nothing = [argument(name, as_none=True) for name in ("weight", "bias")]
@@ -113,7 +113,7 @@ def test_internal_operations_take_sizes_from_their_tensors(tmp_path):
     assert generator.module(program(tmp_path, norm, weight_norm)).resolution == (16, 16)
 
 
-def test_no_member_of_a_program_is_unpickled_nor_its_text_evaluated(tmp_path):
+def test_no_part_of_a_program_is_unpickled_or_evaluated(tmp_path):
     path, touched = files.written("any.pt2", tmp_path), tmp_path / "touched"
     buffer = io.BytesIO()
     torch.save(Evil(touched), buffer)
@@ -180,7 +180,7 @@ def test_a_program_in_training_mode_is_refused(tmp_path):
         (["for i in range(9223372036854775807):", "  x = i"], "more than 100,000 statements"),
     ],
 )
-def test_code_of_a_script_does_what_is_on_the_list(tmp_path, monkeypatch, lines, message):
+def test_a_script_may_use_only_listed_operations(tmp_path, monkeypatch, lines, message):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileError, match=message):
         generator.module(script(tmp_path, *lines), shape=(8,))
@@ -188,7 +188,7 @@ def test_code_of_a_script_does_what_is_on_the_list(tmp_path, monkeypatch, lines,
 
 
 class Stateful(nn.Module):
-    """Runs its own code while torch reads it."""
+    """A module whose code would run while torch loads it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -207,7 +207,7 @@ class Stateful(nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
-def test_a_script_that_would_run_while_it_is_read_is_refused(tmp_path):
+def test_a_script_that_runs_code_when_loaded_is_refused(tmp_path):
     torch.jit.save(torch.jit.script(Stateful()), tmp_path / "stateful.pt")
     with pytest.raises(FileError, match=r"Stateful whose state is none that torch\.jit\.save writes"):
         generator.module(tmp_path / "stateful.pt", shape=(8,))
@@ -223,7 +223,7 @@ def test_pickles_of_a_script_are_read_as_data(tmp_path):
 
 
 def test_an_archive_behind_another_file_is_refused(tmp_path):
-    """Another reader may look at the start of the file, which the checks of the archive do not see."""
+    """Another reader may look at the start of the file, which the checks of the archive skip."""
     path = files.written("traced.pt", tmp_path)
     path.write_bytes(b"PK\x03\x04PTMF" + bytes(100) + path.read_bytes())
     with pytest.raises(FileError, match="another file stands before"):
@@ -264,7 +264,7 @@ def graph(folder: Path, kind: str, shape: list[int]) -> Path:
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_images_that_would_take_all_memory_are_refused_before_they_do(tmp_path, name):
+def test_images_that_would_take_all_memory_are_refused_in_advance(tmp_path, name):
     path = BOMBS[name](tmp_path)
     open_it = generator.onnx if name.endswith(".onnx") else generator.module
     with pytest.raises(FileError, match=f"images of one latent take more than {bounds.MEMORY >> 30} GB"):

@@ -21,7 +21,7 @@ _spec.loader.exec_module(files)
     ("name", "text"),
     [("one.pt2", "one.pt2"), ("traced.pt", "open('traced.pt', shape=8)"), ("any.onnx", "any.onnx")],
 )
-def test_a_path_is_walked(tmp_path, name, text):
+def test_a_walk_by_the_files_path(tmp_path, name, text):
     files.written(name, tmp_path)
     code = (
         "import eigenwalk\n"

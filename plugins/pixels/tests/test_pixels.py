@@ -15,7 +15,7 @@ def test_pixels_are_averaged():
     assert Pixels()(images) is images
 
 
-def test_luminance_and_colour_are_the_image():
+def test_luminance_and_colour_add_up_to_the_image():
     images = torch.rand(2, 3, 4, 4, dtype=torch.float64)
     grey, colour = Luminance()(images), Luminance().complement()(images)
     torch.testing.assert_close(grey + colour, images)

@@ -1,4 +1,4 @@
-"""Our networks, from files in every format's layout, against what the formats' own code computed."""
+"""Our networks, from files in every format's layout, compared with the formats' own code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files by name and by themselves, conversion, and files that are whole but hold something else."""
+"""Opening files by name and by path, conversion, and other networks' files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_path_is_a_generator_and_so_is_the_name(file) -> None:
 
 
 @pytest.mark.parametrize("name", ["ada-32-labels-clamp", "sg3-r-16", "genforce-8-labels", "ros-16-training"])
-def test_what_is_converted_gives_the_same_images_without_a_pickle(name, file, tmp_path) -> None:
+def test_a_converted_file_gives_the_same_images_without_a_pickle(name, file, tmp_path) -> None:
     output = tmp_path / "model.safetensors"
     error, printed = convert(file(name), output)
     assert error is None, printed
@@ -62,7 +62,7 @@ def test_what_is_converted_gives_the_same_images_without_a_pickle(name, file, tm
     assert b"torch" not in output.read_bytes()[:200]
 
 
-def test_convert_says_what_is_wrong(file, tmp_path) -> None:
+def test_convert_refuses_wrong_input(file, tmp_path) -> None:
     path, made = file("ada-16"), tmp_path / "m.safetensors"
     for source, output, expected, says in (
         (path, tmp_path / "m.pkl", InputError, "must end with .safetensors"),
@@ -75,7 +75,7 @@ def test_convert_says_what_is_wrong(file, tmp_path) -> None:
         assert (error, says in printed) == (expected, True), printed
 
 
-def test_a_converted_file_of_a_later_version_says_so(file, tmp_path) -> None:
+def test_a_converted_file_of_a_later_version_is_refused(file, tmp_path) -> None:
     made = tmp_path / "m.safetensors"
     convert(file("ada-16"), made)
     with safe_open(made, "pt") as held:
@@ -93,7 +93,7 @@ def test_a_converted_file_of_a_later_version_says_so(file, tmp_path) -> None:
     ],
     ids=["2^60 layers", "500 GB"],
 )
-def test_what_a_converted_file_claims_takes_no_memory(claim, says, tmp_path, little_memory) -> None:  # noqa: F811
+def test_sizes_that_a_converted_file_claims_are_not_allocated(claim, says, tmp_path, little_memory) -> None:  # noqa: F811
     configuration = json.dumps(claim | {"mapping": {"z_dim": 8, "w_dim": 8, "hidden": 8, "layers": 2}})
     head = {"format": "eigenwalk-stylegan", "version": "1", "configuration": configuration}
     held = {"__metadata__": head, "constant": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
@@ -124,7 +124,7 @@ def changed(name: str, folder: Path, way: str = "snapshot", **entries: object) -
         ("sg3-t-16", {"synthesis": {"num_layers": 5}}, "is another than the paper's"),
     ],
 )
-def test_another_architecture_says_so(name, entries, says, tmp_path) -> None:
+def test_another_architecture_is_refused(name, entries, says, tmp_path) -> None:
     with pytest.raises(FileError, match=says):
         load(changed(name, tmp_path, **entries))
 
@@ -145,14 +145,14 @@ def test_tensors_that_do_not_fit_are_named(tmp_path) -> None:
         load(path)
 
 
-def test_a_checkpoint_without_its_arguments_says_so(file, tmp_path) -> None:
+def test_a_checkpoint_without_its_arguments_is_refused(file, tmp_path) -> None:
     whole = torch.load(file("hammer3-t-16"), weights_only=True)
     torch.save({"models": whole["models"]}, tmp_path / "other.pth")
     with pytest.raises(FileError, match="without model_kwargs_init"):
         load(tmp_path / "other.pth")
 
 
-def test_a_file_of_another_network_says_what_it_is(tmp_path) -> None:
+def test_another_networks_file_is_identified(tmp_path) -> None:
     held = {"convs.0.conv.modulation.weight": torch.zeros(2), "input.input": torch.zeros(2)}
     for other, says in (
         ({"g_ema": held}, r"holds no StyleGAN2 of rosinality's \("),
@@ -188,13 +188,13 @@ def images(path: Path, **options: object) -> torch.Tensor:
 
 @pytest.mark.parametrize("way", ["alone", "saved"])
 @pytest.mark.parametrize("name", ["ada-16", "sg3-t-16"])
-def test_one_generator_by_itself_as_pivotal_tuning_saves_it(name, way, file, tmp_path) -> None:
+def test_a_single_generator_as_pivotal_tuning_saves_it_opens(name, way, file, tmp_path) -> None:
     path = changed(name, tmp_path, way)
     assert eigenwalk_open(path, Checkpoint(path)) is not None
     assert torch.equal(images(path), images(file(name)))
 
 
-def test_the_decoder_of_an_encoder(file, tmp_path) -> None:
+def test_the_decoder_of_an_encoder_opens(file, tmp_path) -> None:
     whole = torch.load(file("ros-8"), weights_only=True)
     state = {f"decoder.{name}": tensor for name, tensor in whole["g_ema"].items()}
     state |= {"encoder.input_layer.0.weight": torch.ones(3, 3)}
@@ -205,7 +205,7 @@ def test_the_decoder_of_an_encoder(file, tmp_path) -> None:
     assert "decoder" in stylegan(folder / "e4e.pt").source
 
 
-def test_averaged_weights_are_preferred_and_the_choice_is_said(file, tmp_path) -> None:
+def test_averaged_weights_are_preferred_and_the_choice_is_noted(file, tmp_path) -> None:
     path, averaged = tmp_path / "x.pt", torch.load(file("ros-8"), weights_only=True)["g_ema"]
     live = {name: tensor * 1.1 for name, tensor in averaged.items()}
     torch.save({"g": {f"module.{name}": tensor for name, tensor in live.items()}, "g_ema": averaged}, path)
@@ -220,7 +220,7 @@ def test_averaged_weights_are_preferred_and_the_choice_is_said(file, tmp_path) -
         stylegan(path, key="netG")
 
 
-def test_noise_that_the_file_lacks_is_drawn_and_said(file, tmp_path) -> None:
+def test_missing_noise_is_drawn_and_noted(file, tmp_path) -> None:
     whole = torch.load(file("ros-8"), weights_only=True)["g_ema"]
     torch.save({"g_ema": {name: one for name, one in whole.items() if "noises." not in name}}, tmp_path / "x.pt")
     found = stylegan(tmp_path / "x.pt")
@@ -231,7 +231,7 @@ def test_noise_that_the_file_lacks_is_drawn_and_said(file, tmp_path) -> None:
     assert (images(tmp_path / "x.pt") - quiet).abs().max() > 0.01
 
 
-def test_grey_images_stand_in_all_three_channels(tmp_path) -> None:
+def test_grey_images_are_repeated_in_all_channels(tmp_path) -> None:
     arrays, layout = stylegan_files.reference("ada-16")
     layout["attributes"]["synthesis"]["img_channels"] = 1
     tensors, colours = stylegan_files.tensors(arrays, layout), {}
@@ -245,7 +245,7 @@ def test_grey_images_stand_in_all_three_channels(tmp_path) -> None:
     assert stylegan(tmp_path / "grey.pkl").notes[0].startswith("the network is grey")
 
 
-def test_images_twice_as_high_as_wide(tmp_path) -> None:
+def test_images_may_be_twice_as_high_as_wide(tmp_path) -> None:
     arrays, layout = stylegan_files.reference("ada-16")
     tensors = stylegan_files.tensors(arrays, layout)
     for key in [key for key in tensors if key.endswith(("const", "noise_const"))]:

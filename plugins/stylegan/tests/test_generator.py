@@ -29,7 +29,7 @@ def close(a: Tensor, b: Tensor, within: float = 1e-5) -> None:
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_samples_of_every_space_are_the_same_images(network, space) -> None:
+def test_samples_in_every_space_give_the_same_images(network, space) -> None:
     for truncation in (1.0, 0.6):
         expected = StyleGAN(network, truncation=truncation)
         generator = StyleGAN(network, space=space, truncation=truncation)
@@ -45,7 +45,7 @@ def test_samples_of_every_space_are_the_same_images(network, space) -> None:
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_the_layers_that_are_not_named_stay_those_of_the_base(network, space) -> None:
+def test_layers_that_are_not_chosen_keep_the_bases_w(network, space) -> None:
     whole = StyleGAN(network, space="w+")
     some = StyleGAN(network, space=space, layers="2-3", base=4)
     both = whole.sample(1, seed=4).unflatten(1, (network.sizes.layers, -1))
@@ -54,7 +54,7 @@ def test_the_layers_that_are_not_named_stay_those_of_the_base(network, space) ->
     close(images(some, some.sample(1, seed=9)), images(whole, both.flatten(1)), 1e-4)
 
 
-def test_truncation_below_a_cutoff_moves_the_first_layers_alone(network) -> None:
+def test_truncation_with_a_cutoff_changes_only_the_first_layers(network) -> None:
     plain, cut = StyleGAN(network, space="w+"), StyleGAN(network, space="w+", truncation=0.5, cutoff=2)
     a, b = (one.sample(1, 3).unflatten(1, (network.sizes.layers, -1))[0].double() for one in (plain, cut))
     close(b[2:], a[2:], 1e-6)
@@ -102,7 +102,7 @@ def test_noise_is_fixed_or_none(file) -> None:
     assert (with_noise(z) - without(z)).abs().max() > 0.01
 
 
-def test_a_conditional_model_wants_its_class(file) -> None:
+def test_a_conditional_model_needs_a_class(file) -> None:
     network, _ = load(file("ada-32-labels-clamp"))
     z = StyleGAN(network, label=0).sample(1, 0)
     assert (StyleGAN(network, label=0)(z) - StyleGAN(network, label=2)(z)).abs().max() > 0.01
@@ -125,7 +125,7 @@ def test_a_conditional_model_wants_its_class(file) -> None:
         ({"layers": "a"}, "layers must be such as"),
     ],
 )
-def test_bad_options_raise(file, options, says) -> None:
+def test_wrong_options_raise(file, options, says) -> None:
     with pytest.raises(OptionError, match=says):
         stylegan(file("ada-16"), **options)
 
@@ -141,7 +141,7 @@ def test_dtype_and_name(file) -> None:
     assert parse_layers(None, 3) == (0, 1, 2)
 
 
-def test_two_networks_for_the_layers_of_an_image(file) -> None:
-    """The styles of an image's layer stand at the next convolution's w, as everywhere in the field."""
+def test_a_torgb_layer_uses_the_next_convolutions_w(file) -> None:
+    """The style of a toRGB layer is that of the next convolution's w, as in the published code."""
     network, _ = load(file("ada-16"))
     assert [layer for layer, _ in network.affines()] == [0, 1, 1, 2, 3, 3, 4, 5]

@@ -1,4 +1,4 @@
-"""R3GAN: our network against its own public code, its pickles, and files that are something else."""
+"""R3GAN: our network compared with its public code, its pickles, and other files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LARGEST = 1e-5
 
 
 @pytest.mark.parametrize("name", r3gan_files.names())
-def test_images_are_those_of_its_own_code(name, tmp_path) -> None:
+def test_images_equal_those_of_r3gans_own_code(name, tmp_path) -> None:
     theirs, _ = r3gan_files.reference(name)
     path = r3gan_files.write(name, tmp_path)
     generator = r3gan(path, label=1 if "labels" in name else None)
@@ -44,7 +44,7 @@ def test_a_path_is_a_generator_and_so_is_the_name(tmp_path) -> None:
     assert alone(alone.sample(1, 0).double()).dtype == torch.float64
 
 
-def test_a_pickle_is_written_and_torch_is_as_it_was(tmp_path) -> None:
+def test_writing_a_pickle_leaves_torch_unchanged(tmp_path) -> None:
     before = torch.nn.Linear, set(sys.modules)
     r3gan_files.write("r3gan-16", tmp_path)
     assert torch.nn.modules.linear.Linear is before[0]
@@ -52,7 +52,7 @@ def test_a_pickle_is_written_and_torch_is_as_it_was(tmp_path) -> None:
     torch.save(torch.nn.Linear(2, 2), tmp_path / "linear.pt")
 
 
-def test_what_does_not_fit_raises(tmp_path) -> None:
+def test_wrong_options_of_r3gan_raise(tmp_path) -> None:
     plain, labels = (r3gan_files.write(name, tmp_path) for name in ("r3gan-16", "r3gan-16-labels"))
     with pytest.raises(OptionError, match="has no classes, got 0"):
         r3gan(plain, label=0)
@@ -78,13 +78,13 @@ def test_what_does_not_fit_raises(tmp_path) -> None:
         ({"Model__MainLayers__1__Layers__0__Resampler__Kernel": torch.ones(4, 4).triu()}, "not the same in all"),
     ],
 )
-def test_a_damaged_network_raises(others, says, tmp_path) -> None:
+def test_a_damaged_network_is_refused(others, says, tmp_path) -> None:
     path = r3gan_files.write("r3gan-16", tmp_path, **others)
     with pytest.raises(FileError, match=says):
         r3gan(path)
 
 
-def test_the_names_of_classes_do_not_matter_and_a_cut_pickle_is_not_opened(tmp_path) -> None:
+def test_class_names_do_not_matter_and_truncated_pickles_are_refused(tmp_path) -> None:
     path = r3gan_files.write("r3gan-16", tmp_path)
     whole = path.read_bytes()
     images = r3gan(path)(torch.ones(1, 8))

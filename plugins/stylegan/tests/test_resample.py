@@ -1,4 +1,4 @@
-"""The filters with a change of rate: what they are, their transposes, and every order of derivatives."""
+"""Filters with a change of rate: their transposes, and derivatives of every order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 @pytest.mark.parametrize("factor", [1, 2, 4])
 @pytest.mark.parametrize("shape", [(6,), (5, 5)])
-def test_they_are_each_others_transposes_in_every_order(factor, shape) -> None:
+def test_up_and_downsampling_are_transposes_in_every_order(factor, shape) -> None:
     taps = random(*shape, seed=3)
     x, y = random(2, 2, 4, 4), random(2, 2, 3 * factor + shape[0], 3 * factor + shape[0], seed=1)
     torch.testing.assert_close((raise_rate(x, taps, factor) * y).sum(), (x * lower_rate(y, taps, factor)).sum())

@@ -1,4 +1,4 @@
-"""A feature and a generator that keep the contract, and for every check of the kit one that breaks just that."""
+"""A feature and a generator that keep the contract, and for every check of the kit one that fails only it."""
 
 from __future__ import annotations
 

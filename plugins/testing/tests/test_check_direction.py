@@ -1,4 +1,4 @@
-"""The conformance kit against ways to choose directions that break one thing each, and what it says of them."""
+"""The conformance kit on methods that each break one rule, and its reports."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_directions_that_keep_the_contract_pass(directions):
 
 
 @pytest.mark.parametrize(("name", "directions"), BAD, ids=[type(one).__name__ for _, one in BAD])
-def test_bad_directions_are_caught_by_the_check_for_it_and_by_no_other(name, directions):
+def test_bad_directions_fail_exactly_their_own_check(name, directions):
     report = check_direction(directions)
     assert failed(report) == [name], report
     assert report[name].measured and report[name].remedy
@@ -225,7 +225,7 @@ def offering() -> Registry:
     return Registry(found.features, found.generators, (Offer(spec, "made-up", "1", "made"),))
 
 
-def test_a_case_names_directions_and_what_they_are_shown(tmp_path):
+def test_a_case_names_directions_and_their_sight(tmp_path):
     registry = offering()
     golden = tmp_path / "steepest.json"
     case = Case("steepest(rank=1)", golden=golden, generator=bent, vary=["pixels"])
@@ -242,7 +242,7 @@ def test_a_case_names_directions_and_what_they_are_shown(tmp_path):
     assert check(shown, registry)["shape"].measured == "(3, 3, 4) and (1, 1, 4)"
 
 
-def test_what_says_that_it_does_not_apply_is_believed():
+def test_a_method_that_declares_itself_not_applicable_is_skipped():
     class Declining(Steepest):
         def find(self, sight, k, previous=None):
             if not sight.push(torch.eye(sight.dim)[:1].to(sight.like).expand(sight.batch, -1, -1))[1].numel():

@@ -1,4 +1,4 @@
-"""The conformance kit against features and generators that break one thing each, and what it says of them."""
+"""The conformance kit on features and generators that each break one rule, and its reports."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def test_a_generator_that_keeps_the_contract_passes(generator):
 
 
 @pytest.mark.parametrize(("name", "what", "feature"), bad.FEATURES, ids=[f"{n}: {w}" for n, w, _ in bad.FEATURES])
-def test_a_bad_feature_is_caught_by_the_check_for_it_and_by_no_other(name, what, feature):
+def test_a_bad_feature_fails_exactly_its_own_check(name, what, feature):
     report = check_feature(feature)
     assert failed(report) == [name], report
     assert report[name].measured and report[name].remedy
 
 
 @pytest.mark.parametrize(("name", "what", "generator"), bad.GENERATORS, ids=[f"{n}: {w}" for n, w, _ in bad.GENERATORS])
-def test_a_bad_generator_is_caught_by_the_check_for_it_and_by_no_other(name, what, generator):
+def test_a_bad_generator_fails_exactly_its_own_check(name, what, generator):
     report = check_generator(generator)
     assert failed(report) == [name], report
     assert report[name].measured and report[name].remedy
@@ -73,7 +73,7 @@ def test_every_check_has_a_bad_example():
     assert {name for name, _, _ in bad.GENERATORS} | BY_OTHERS == {one.name for one in GENERATOR}
 
 
-def test_checks_stand_after_those_that_they_need_and_say_what_they_ask():
+def test_checks_follow_those_that_they_need_and_have_descriptions():
     for checks in (FEATURE, GENERATOR):
         order = [one.name for one in checks]
         assert len(set(order)) == len(order)
@@ -108,7 +108,7 @@ def eigenwalk_features():
     assert ("numpy" in report["import"].measured) is caught
 
 
-def test_golden_values_are_saved_and_told_from_others(tmp_path):
+def test_golden_values_are_saved_and_compared(tmp_path):
     case = Case("fourier.low", golden=tmp_path / "low.json")
     save_golden(case)
     assert check(case)["golden"].outcome == "passed"
@@ -119,14 +119,14 @@ def test_golden_values_are_saved_and_told_from_others(tmp_path):
     assert failed(check(Case("fourier.low", golden=tmp_path / "none.json"))) == ["golden"]
 
 
-def test_generators_have_golden_values_too(tmp_path):
+def test_golden_values_of_generators_are_saved_and_compared(tmp_path):
     case = Case("rooms", golden=tmp_path / "rooms.json")
     save_golden(case)
     assert check_generator(case)["golden"].outcome == "passed"
     assert failed(check(Case("rooms(truncation=0.9)", golden=case.golden))) == ["golden"]
 
 
-def test_an_expected_failure_is_none_and_one_that_passes_is():
+def test_an_expected_failure_passes_and_an_unexpected_pass_fails():
     report = check_feature(bad.Clipped(), expected={"clip": "a detector of bytes"})
     report.raise_for_failures()
     assert report["clip"].outcome == "expected" and "a detector of bytes" in report["clip"].measured
@@ -139,26 +139,26 @@ def test_an_expected_failure_is_none_and_one_that_passes_is():
         check_feature(bad.Pooled(), expected={"clips": "a typing error"})
 
 
-def test_what_a_check_does_not_apply_to_is_said():
+def test_checks_that_do_not_apply_say_so():
     report = check_feature(bad.Pooled())
     assert report["complement"].outcome == "skipped" and "not a projection" in report["complement"].measured
     report = check_feature(bad.Noisy())
     assert report["rows"].measured == "means nothing without independence"
 
 
-def test_images_are_two_or_more():
+def test_a_case_needs_two_images_or_more():
     with pytest.raises(InputError, match="two or more"):
         check_feature(bad.Pooled(), smooth_images(1, 32))
 
 
-def test_random_state_and_feature_are_as_before():
+def test_the_kit_restores_random_state_and_feature():
     feature, state = bad.Training(), torch.get_rng_state()
     check_feature(feature)
     assert torch.equal(state, torch.get_rng_state())
     assert feature.network.weight.dtype == torch.float32 and feature.network.weight.device.type == "cpu"
 
 
-def test_names_in_a_case():
+def test_a_case_may_name_its_feature():
     assert names(Case("~mask(box=(0, 0, 1, 0.5)) | fourier.low")) == {"mask", "fourier.low"}
     assert names(Case("rooms(space=w)")) == {"rooms"}
 
@@ -175,7 +175,7 @@ def run(capsys):
     return ran
 
 
-def test_from_a_shell(tmp_path, run):
+def test_check_runs_from_a_shell(tmp_path, run):
     (tmp_path / "mine.py").write_text("def bright(images):\n    return images.clamp(0, 1).mean((1, 2, 3))\n")
     code, out = run("check", f"{tmp_path}/mine.py:bright", "pixels")
     assert code == 1
@@ -184,14 +184,14 @@ def test_from_a_shell(tmp_path, run):
     assert [finding["check"] for finding in told[0]["findings"] if finding["outcome"] == "failed"] == ["clip"]
 
 
-def test_a_generator_in_a_file_is_told_from_a_feature(tmp_path, run):
+def test_a_generator_in_a_file_is_recognised(tmp_path, run):
     text = "from nonconforming import Bytes\ndef build(scale: int = 1):\n    return Bytes()\n"
     (tmp_path / "mine.py").write_text(text)
     code, out = run("check", f"{tmp_path}/mine.py:build")
     assert code == 1 and "FAIL      range" in out and out.startswith("generator ")
 
 
-def test_images_and_golden_values_from_a_shell(tmp_path, run):
+def test_check_takes_images_and_golden_values(tmp_path, run):
     for i, image in enumerate(smooth_images(3, 24)):
         Image.fromarray((255 * image.permute(1, 2, 0)).byte().numpy()).save(tmp_path / f"{i}.png")
     golden = str(tmp_path / "golden.json")
@@ -202,7 +202,7 @@ def test_images_and_golden_values_from_a_shell(tmp_path, run):
     assert run("check", "luminance", "pixels", "--golden", golden)[0] == InputError.exit_code
 
 
-def test_pixels_that_a_file_made_equal_are_no_fault_of_a_feature(tmp_path, run):
+def test_equal_pixels_of_a_picture_are_not_blamed_on_the_feature(tmp_path, run):
     text = "import torch\ndef peaks(images):\n    return torch.nn.functional.max_pool2d(images, 2).mean((2, 3))\n"
     (tmp_path / "mine.py").write_text(text)
     for i in range(3):
@@ -211,7 +211,7 @@ def test_pixels_that_a_file_made_equal_are_no_fault_of_a_feature(tmp_path, run):
     assert code == 0 and "ok        pullback" in out, out
 
 
-def test_a_feature_without_a_value_is_told_to_take_other_images(tmp_path, run):
+def test_a_feature_without_a_value_suggests_other_images(tmp_path, run):
     text = (
         "from eigenwalk.errors import Undefined\n"
         "def faces(images):\n    raise Undefined('no face', feature='faces', rows=(0,))\n"
@@ -227,7 +227,7 @@ def test_warnings_of_torch_about_itself_are_not_shown():
     assert "ok        pushforward" in told.stdout and "torch.jit" not in told.stderr
 
 
-def test_without_a_name_what_is_declared_is_checked(run):
+def test_without_a_name_all_declared_names_are_checked(run):
     out = run("check")[1]
     assert "feature fourier.low: 3 passed" in out and "generator rooms: 3 passed" in out
 
