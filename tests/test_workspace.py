@@ -75,7 +75,7 @@ def test_packages_share_version_licence_and_python(name):
 
 
 <<<<<<< HEAD
-def test_the_index_says_what_the_specs_say():
+def test_the_index_agrees_with_the_specs():
     registry, index = Registry.discover(), shipped_index()
 =======
 def test_the_index_agrees_with_the_specs():

@@ -22,7 +22,7 @@ ROW = {
 
 
 def row(name: str = "hair", table: str = "features", **changes: str | None) -> str:
-    """A row that is well but for `changes`; None leaves a field out."""
+    """Return a correct row with `changes` applied; None leaves a field out."""
     fields = {key: value for key, value in (ROW | changes).items() if value is not None}
     return f"[{table}.{name}]\n" + "".join(f"{key} = {value}\n" for key, value in fields.items()) + "\n"
 

@@ -1,4 +1,4 @@
-"""Indexes: what is read, in which order, what a check finds, and what a distribution says where it is tried."""
+"""Indexes of plugins: reading, their order, and checks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_own_indexes_come_before_the_shipped_one_in_their_order(own, tmp_path, cache, monkeypatch):
+def test_a_users_indexes_come_before_the_shipped_one(own, tmp_path, cache, monkeypatch):
     own.write_text(row() + row("mask", distribution='"acme-masks"'))
     second = tmp_path / "second.toml"
     second.write_text(row(distribution='"second-hair"') + row("beard", distribution='"second-beard"'))
@@ -37,7 +37,7 @@ def test_own_indexes_come_before_the_shipped_one_in_their_order(own, tmp_path, c
     assert (features["beard"].listed_in, features["pixels"].listed_in) == (str(second), "")
 
 
-def test_an_index_that_cannot_be_read_is_a_problem_and_no_error(own, cache, monkeypatch, capsys):
+def test_an_unreadable_index_is_reported_and_raises_nothing(own, cache, monkeypatch, capsys):
     own.write_text("[features.hair]\nsummary = 'no distribution'\n")
     monkeypatch.setenv("EIGENWALK_INDEX", f"{own},/nowhere/index.toml,https://example.org:8080/a.toml")
     known = index.known_index()
@@ -50,7 +50,7 @@ def test_an_index_that_cannot_be_read_is_a_problem_and_no_error(own, cache, monk
     assert "cannot read the index /nowhere/index.toml" in capsys.readouterr().err
 
 
-def test_fields_of_a_later_version_are_left_out_and_what_pip_must_not_see_is_refused(own):
+def test_unknown_fields_are_ignored_and_unsafe_requirements_refused(own):
     own.write_text(row(stars="5"))
     assert index.Index.read(own).features["hair"].unit == "logit"
     for change, text in {
@@ -63,7 +63,7 @@ def test_fields_of_a_later_version_are_left_out_and_what_pip_must_not_see_is_ref
             index.Index.read(own)
 
 
-def test_an_address_is_fetched_by_its_command_alone(httpserver: HTTPServer, cache, monkeypatch, capsys):
+def test_only_the_index_command_fetches_addresses(httpserver: HTTPServer, cache, monkeypatch, capsys):
     httpserver.expect_request("/index.toml").respond_with_data(row())
     address = httpserver.url_for("/index.toml").replace("//", "//me:secret@") + "?token=secret"
     monkeypatch.setenv("EIGENWALK_INDEX", address)

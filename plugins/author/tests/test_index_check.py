@@ -1,4 +1,4 @@
-"""``eigenwalk index check``: what it finds in a file, and in packages that it installs."""
+"""``eigenwalk index check``: problems of a file, and of packages that it installs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_the_shipped_index_is_well():
+def test_the_shipped_index_has_no_problems():
     assert check_index(index.SHIPPED) == []
     assert all(entry.findings is not None and entry.checked for _, entry in index.shipped_index().entries())
 
@@ -63,13 +63,13 @@ def test_the_shipped_index_is_well():
         ("features = 3\n", "must be a table of rows"),
     ],
 )
-def test_what_is_wrong_with_an_index_is_found_with_its_line(own, text, expected):
+def test_problems_of_an_index_are_reported_with_their_line(own, text, expected):
     own.write_text(text)
     found = [str(one) for one in check_index(own, [index.shipped_index()])]
     assert any(expected in one for one in found), found
 
 
-def test_a_row_that_is_well_is_found_well(own):
+def test_a_correct_row_has_no_problems(own):
     command = row("hair", "commands", kind=None, unit=None)  # a command may be called as a feature is
     own.write_text(row() + row("other", "generators", kind=None, unit=None, reads='[".xyz files"]') + command)
     assert check_index(own, [index.shipped_index()]) == []
@@ -79,7 +79,7 @@ def test_names_of_the_core_are_reserved():
     assert set(METHODS) <= set(RESERVED)
 
 
-def test_the_command_exits_with_what_it_found(own, cache, capsys):
+def test_the_exit_code_of_index_check_says_if_it_found_problems(own, cache, capsys):
     own.write_text("\n" + row(unit=None))
     assert run("index", "check", str(own)) == 1
     said = capsys.readouterr().out
@@ -102,7 +102,7 @@ def eigenwalk_features():
 
 
 def wheel(folder: Path, first: str = "") -> None:
-    """Builds acme-hair 1.2 from a folder into `folder`."""
+    """Build acme-hair 1.2 from a folder into `folder`."""
     source = folder / "acme_hair"
     source.mkdir(parents=True)
     (source / "acme_hair.py").write_text(PLUGIN.format(first=first))
@@ -117,7 +117,7 @@ def wheel(folder: Path, first: str = "") -> None:
 
 
 @pytest.mark.parametrize("module", [probe, index_probe])
-def test_what_runs_in_another_environment_imports_nothing_of_this_package(module):
+def test_the_script_for_another_environment_imports_nothing_of_this_package(module):
     assert "eigenwalk_author" not in Path(module.__file__).read_text()
 
 
