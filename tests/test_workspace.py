@@ -74,14 +74,8 @@ def test_packages_share_version_licence_and_python(name):
     assert (folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
-<<<<<<< HEAD
 def test_the_index_agrees_with_the_specs():
     registry, index = Registry.discover(), shipped_index()
-=======
-def test_the_index_agrees_with_the_specs():
-    index = tomllib.loads((ROOT / "registry.toml").read_text(encoding="utf-8"))
-    registry = Registry.discover()
->>>>>>> 48c829b (Tests of plugins: names say what holds, docstrings in plain English)
     ours = {project["project"]["name"] for project in PROJECTS.values()}
     assert {entry.distribution for _, entry in index.entries()} <= ours
     for table in TABLES:
