@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx_files
 import timm
 import torch
 from PIL import Image
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from eigenwalk.testing import Case
+from eigenwalk_face.portraits import portraits
 
 CONVOLUTIONS, TRANSFORMER = "test_resnet", "test_vit"
 """Both of timm, made to be small: 0.5 and 0.4 million parameters, 160 pixels."""
@@ -111,4 +113,8 @@ CASES = [
         prepare=convolutions,
         expected={"declared": "without pooling there is no direction to compare: the distance is the RMS value"},
     ),
+    Case('age(file="{folder}/age.onnx")', images=portraits, prepare=onnx_files.prepare),
+    Case('age(file="{folder}/age.onnx", box=ffhq)', prepare=onnx_files.prepare),
+    Case('gender(file="{folder}/gender.onnx")', images=portraits, prepare=onnx_files.prepare),
+    Case('gender(file="{folder}/gender.onnx", box=ffhq)', prepare=onnx_files.prepare),
 ]

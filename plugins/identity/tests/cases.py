@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dlib_files
 import torch
 from facenet_pytorch import InceptionResnetV1
 
@@ -29,12 +30,20 @@ def write_recogniser(path: Path, seed: int = 0) -> None:
     torch.save(network.eval().state_dict(), path, _use_new_zipfile_serialization=False)
 
 
+def prepare_dlib(folder: Path) -> None:
+    """Writes ``made.dat``."""
+    dlib_files.write(folder / "made.dat")
+
+
 def prepare(folder: Path) -> None:
     """Writes ``facenet.pt``."""
     write_recogniser(folder / "facenet.pt")
 
 
+UNIT = {"declared": "dlib's distance is Euclidean, and the spec has one unit: that of the default, facenet"}
 CASES = [  # small crops: a quarter of the time
     Case('identity(file="{folder}/facenet.pt", size=80)', images=portraits, prepare=prepare),
     Case('identity(file="{folder}/facenet.pt", size=80, box=(0.2, 0.1, 0.83, 0.9))', prepare=prepare),
+    Case('identity(model=dlib, file="{folder}/made.dat")', images=portraits, prepare=prepare_dlib, expected=UNIT),
+    Case('identity(model=dlib, file="{folder}/made.dat", box=ffhq)', prepare=prepare_dlib, expected=UNIT),
 ]

@@ -14,10 +14,10 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 from torch.nn import functional
 
+from eigenwalk.checkpoint.protobuf import Message
 from eigenwalk_module import generator
 from eigenwalk_module.graph import read_node
 from eigenwalk_module.onnx_operations import OPERATIONS, Node
-from eigenwalk_module.protobuf import Message
 
 
 class Modulated(nn.Module):

@@ -1,8 +1,11 @@
 """What this package offers; no torch here."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from eigenwalk.hookspecs import hookimpl
-from eigenwalk.spec import CommandSpec, FeatureSpec, Option
-from eigenwalk_attributes.published import BACKBONES
+from eigenwalk.spec import CommandSpec, FeatureSpec, Option, Weights
+from eigenwalk_attributes.published import AGE, BACKBONES, GENDER
 
 
 @hookimpl
@@ -50,7 +53,42 @@ def eigenwalk_features():
             ),
             api=1,
         ),
+        _of_face("age", "how old the face looks, in years", "year", AGE),
+        _of_face(
+            "gender", "which of two genders the face looks like: log-odds of male against female", "logit", GENDER
+        ),
     ]
+
+
+def _of_face(name: str, summary: str, unit: str, weights: Weights) -> FeatureSpec:
+    return FeatureSpec(
+        name=name,
+        load=f"eigenwalk_attributes.person:{name}",
+        summary=summary,
+        options=(
+            Option("model", "str", "dlib", "whose network", ("dlib",)),
+            Option("file", "path", None, "an ONNX file of the same network, with weights of your own"),
+            Option(
+                "box",
+                "numbers",
+                None,
+                "(x0, y0, x1, y1): the chip, in shares from the top left; ffhq: that of aligned images; no detector",
+                ("ffhq",),
+            ),
+            Option("least", "float", 0.7, "the detector's probability from which something is a face"),
+        ),
+        weights=(weights,),
+        implied="eigenwalk_attributes.plugin:implied",
+        unit=unit,
+        licence=weights.licence,
+        cites=("King: Dlib-ml, a machine learning toolkit, JMLR 2009",),
+        api=1,
+    )
+
+
+def implied(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return that no published weights are needed where a `file` is given."""
+    return {"model": None} if options.get("file") else {}
 
 
 @hookimpl

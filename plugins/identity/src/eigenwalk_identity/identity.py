@@ -1,8 +1,9 @@
-"""Whose face it is: the embedding of facenet-pytorch's InceptionResnetV1 on the face that MTCNN finds.
+"""Whose face it is: the embedding of facenet-pytorch's InceptionResnetV1, or of dlib's, on the face that MTCNN finds.
 
-The crop is the published one. MTCNN's box is widened so that `margin` pixels of the crop (both sides together) lie
-around the face, cut off at the image's border, resized to 160 x 160, and mapped to (x - 127.5) / 128 with x from 0 to
-255. The recogniser was trained on such boxes, which are not aligned by the eyes, so faces are not turned upright.
+InceptionResnetV1's crop is the published one. MTCNN's box is widened so that `margin` pixels of the crop (both sides
+together) lie around the face, cut off at the image's border, resized to 160 x 160, and mapped to (x - 127.5) / 128 with
+x from 0 to 255. The recogniser was trained on such boxes, which are not aligned by the eyes, so faces are not turned
+upright.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from eigenwalk.store import find
 from eigenwalk_face.crop import Crop
 from eigenwalk_face.detector import Detector
 from eigenwalk_face.faces import FFHQ_FACE, Box, FaceFeature, fixed_box
+from eigenwalk_identity import dlib
 from eigenwalk_identity.plugin import WEIGHTS
 
 
@@ -76,14 +78,19 @@ def identity(
     margin: float = 14.0,
     least: float = 0.7,
     size: int = 160,
-) -> Facenet:
-    """Open the recogniser in `file`, or the published one of `pretrained`, as a feature.
+    model: str = "facenet",
+) -> FaceFeature:
+    """Open the recogniser in `file`, or the published one of `model` and `pretrained`, as a feature.
 
     Raises:
-        OptionError: a box that is empty or leaves the image, or a number out of range.
+        OptionError: a box that is empty or leaves the image, a number out of range, or an option of facenet's alone.
         WeightsError: the published weights are not in the store, or the file's tensors do not fit.
         FileError: the file is missing or no state dict.
     """
+    if model == "dlib":
+        if (pretrained, margin, size) != ("vggface2", 14.0, 160):
+            raise OptionError("pretrained=, margin= and size= are facenet's: leave them out with model=dlib")
+        return dlib.identity(file, box, least)
     if not 80 <= size <= 1024:
         raise OptionError(f"size must be from 80 (what InceptionResnetV1 needs) to 1024 pixels, got {size}")
     if not 0 <= margin <= size / 2:

