@@ -29,7 +29,7 @@ from eigenwalk.maths.linearise.agreement import measure_agreement
 from eigenwalk.maths.linearise.precision import DTYPES
 from eigenwalk.maths.methods.subspace import RIDGE, gram, ritz
 from eigenwalk.maths.problem import Problem, Scaled
-from eigenwalk.maths.typical import typical_distance
+from eigenwalk.maths.typical import reference_images, typical_distance
 from eigenwalk.path import Role
 from eigenwalk.runs.memory.fitting import measure_footprint
 from stylegan import generator as random_stylegan
@@ -67,9 +67,9 @@ class Solved:
 def problem_of(generator: Generator, fix: str, vary: str) -> Problem:
     """The problem of a pair of features, tolerances a third of typical distances."""
     named = tuple((text, load_feature(text)) for text in (fix, vary))
-    roles = []
+    roles, images = [], reference_images(generator)
     for (text, feature), part in zip(named, ("fixed", "varied"), strict=True):
-        typical = typical_distance(generator, (text, feature))
+        typical = typical_distance((text, feature), images)
         tolerance = 0.35 * typical if part == "fixed" else None
         roles.append(Role(text, part, feature.unit, typical, tolerance))
     return Problem(Linearisation(generator, named, tangents=16), tuple(roles), "benchmark", 1.0)

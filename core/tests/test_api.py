@@ -139,11 +139,11 @@ def test_typical_distances_depend_on_the_generators_options_and_the_dtype(folder
 
 
 def test_typical_distances_are_measured_once(folder, registry):
-    def cost(feature: str = "./my_feature.py:brightness") -> tuple[int, float]:
+    def cost(*more: str) -> tuple[int, float]:
         """Return how often the generator is called to start, and the typical distance."""
         log = folder / "calls"
         log.write_text("")
-        recipe = Recipe.of(generator="./my_generator.py:build", vary=[feature])
+        recipe = Recipe.of(generator="./my_generator.py:build", vary=["./my_feature.py:brightness", *more])
         run = eigenwalk.start(recipe, registry=registry)
         return len(log.read_text()), run.problem.roles[0].typical
 
@@ -159,6 +159,7 @@ def test_typical_distances_are_measured_once(folder, registry):
         file.write_text("{")  # a damaged cache costs only time
     fourth, healed = cost()
     assert (fourth, healed) == (first, changed)
+    assert cost("pixels", "fourier.low(cycles=1)")[0] == first  # both are measured at one set of samples
 
 
 def test_a_run_resumes_from_saved_paths(folder, registry):

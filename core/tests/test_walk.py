@@ -18,7 +18,7 @@ from eigenwalk.maths.methods.dense import Dense
 from eigenwalk.maths.methods.nullspace import NullSpace
 from eigenwalk.maths.methods.outward import Outward
 from eigenwalk.maths.problem import Problem, Region
-from eigenwalk.maths.typical import latent_scale, typical_distance
+from eigenwalk.maths.typical import latent_scale, reference_images, typical_distance
 from eigenwalk.path import Cost, Path
 from eigenwalk.walk import Front, WalkOptions, walk
 from problems import (
@@ -574,7 +574,7 @@ def test_a_damaged_path_is_refused(damage, tmp_path):
 def test_typical_distance_is_the_median_between_samples():
     G = curved(latent_dim=6, width=10)
     feature = G.feature(lambda x: x[:, :4])
-    found = typical_distance(G, ("first", feature), dtype=torch.float64, batch=5)
+    found = typical_distance(("first", feature), reference_images(G, dtype=torch.float64))
     values = feature(G(G.sample(24, 20221023).double()))
     apart = (values[:, None] - values[None]).square().mean(2).sqrt()
     pairs = apart[torch.triu(torch.ones(24, 24), 1).bool()]
@@ -587,17 +587,18 @@ def test_typical_distance_leaves_out_what_is_undefined():
     good = z[z[:, 0] <= 0.2]
     assert 2 < len(good) < 24
     apart = torch.pdist(good)[:, None] / 2  # RMS over four numbers
+    images = reference_images(G, dtype=torch.float64)
     for tell in (True, False):
-        found = typical_distance(G, ("part", Defined(G, 0.2, tell)), dtype=torch.float64)
+        found = typical_distance(("part", Defined(G, 0.2, tell)), images)
         assert found == pytest.approx(float(apart.median()), rel=1e-9)
 
 
 def test_a_feature_without_a_typical_distance_is_refused():
-    G = Embedding(4)
+    images = reference_images(Embedding(4))
     with pytest.raises(WalkError, match="no value at 24 of 24"):
-        typical_distance(G, ("part", Defined(G, -100.0)))
+        typical_distance(("part", Defined(Embedding(4), -100.0)), images)
     with pytest.raises(WalkError, match="same at all 24"):
-        typical_distance(G, ("flat", FunctionFeature(lambda images: images.new_ones(len(images)))))
+        typical_distance(("flat", FunctionFeature(lambda images: images.new_ones(len(images)))), images)
 
 
 def test_latent_scale_is_the_distance_between_latents():

@@ -2,49 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from eigenwalk.errors import Undefined, WalkError
+from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
-from eigenwalk.maths.linearise import Linearisation, Named, Point
+from eigenwalk.maths.linearise import Named
+from eigenwalk.maths.linearise.calls import freeze_near, images_of, values_of
+from eigenwalk.maths.linearise.tracker import Tracker
 from eigenwalk.maths.problem import Region
+from eigenwalk.shapes import Images
 
 SAMPLES = 24
 MANY = 256
 SEED = 20221023
 """Of the samples; no seed that people walk from."""
+ROWS, ROOM = 8, 1 << 28
+"""Samples at once, and bytes of tensors that they may take by default: larger batches of large images are no faster."""
+
+Near = tuple[Feature, Tensor]
+"""A feature as it stands near some samples, and its values there."""
 
 
-def typical_distance(
+@torch.no_grad()
+def reference_images(
     generator: Generator,
-    named: Named,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
-    batch: int = 8,
-) -> float:
-    """Return the median distance between two of 24 samples, for a named feature in its own unit.
+    room: int = ROOM,
+    watch: Callable[[int], object] = lambda rows: None,
+) -> Images:
+    """Return the images ``(24, 3, height, width)`` of the samples that typical distances are measured at.
 
-    Samples at which the feature has no value (no face, an empty mask) are left out.
+    They are made in batches of at most `room` bytes; `watch` is called with the rows of each.
+
+    Raises:
+        NumericalError, PluginError, OutOfMemory: as `eigenwalk.maths.linearise.calls.images_of`.
+    """
+    latents = generator.sample(SAMPLES, SEED).to(device, dtype)
+
+    def make(z: Tensor) -> Tensor:
+        images = images_of(generator, z)
+        watch(len(z))
+        return images
+
+    with Tracker() as tracker:
+        first = make(latents[:1])
+    return torch.cat([first, *(make(z) for z in latents[1:].split(rows_within(tracker.peak, room)))])
+
+
+def rows_within(peak: int, room: int) -> int:
+    """Return how many rows to compute at once where one takes `peak` bytes, and there are `room` for all."""
+    return max(1, min(ROWS, min(room, ROOM) // max(1, peak)))
+
+
+@torch.no_grad()
+def typical_distance(named: Named, images: Images, room: int = ROOM) -> float:
+    """Return the median distance between two of `images` ``(n, 3, height, width)``, for a feature in its own unit.
+
+    Images at which the feature has no value (no face, an empty mask) are left out.
 
     Raises:
         WalkError: the feature has a value at fewer than two samples, or is the same at all of them.
     """
-    name, latents = named[0], generator.sample(SAMPLES, SEED).to(device, dtype)
-    points, undefined = _points(Linearisation(generator, (named,), differences=1.0), latents, batch)
-    values = [value for point in points for value in point.values[0]]
+    name = named[0]
+    near, undefined = _values_near(named, images, room)
+    # Frozen as itself, the feature is the same near every image: each pair once gives the same median.
+    once = all(feature is named[1] for feature, _ in near)
+    values = [value for _, own in near for value in own]
     if len(values) < 2:
         raise WalkError(
-            f"{name} has no value at {len(latents) - len(values)} of {len(latents)} samples: {undefined}", name
+            f"{name} has no value at {len(images) - len(values)} of {len(images)} samples: {undefined}", name
         )
-    distances, before = [], 0
-    for point in points:
-        # The feature as it stands near each image judges the pairs that this image is one of.
-        feature, own = point.features[0][1], point.values[0]
-        for i, other in enumerate(values):
-            apart = feature.distance(other.expand_as(own), own).double()
-            distances += [float(d) for row, d in enumerate(apart) if before + row != i]
-        before += len(own)
-    every = torch.tensor(distances, dtype=torch.float64)
+    every = torch.tensor(_distances(near, values, once), dtype=torch.float64)
     median = float(every.median())
     if not median > 0:
         where = f"most of {len(values)}" if bool((every > 0).any()) else f"all {len(values)}"
@@ -66,16 +99,37 @@ def typical_region(generator: Generator) -> Region:
     return Region(mean, float((z - mean).norm(dim=1).quantile(0.99)))
 
 
-def _points(look: Linearisation, latents: torch.Tensor, batch: int) -> tuple[list[Point], WalkError | None]:
-    """Return points at all latents where the feature has a value, and the error of the others."""
-    points, said = [], None
-    for z in latents.split(batch):
-        while len(z):
+def _distances(near: list[Near], values: list[Tensor], once: bool) -> list[float]:
+    """Return the distances of all pairs: judged by the feature as it stands near each of the two, or `once` alone."""
+    found, before = [], 0
+    for feature, own in near:
+        for i, other in enumerate(values):
+            first = max(0, i + 1 - before) if once else 0
+            if first < len(own):
+                apart = feature.distance(other.expand_as(own[first:]), own[first:]).double()
+                found += [float(d) for row, d in enumerate(apart, before + first) if row != i]
+        before += len(own)
+    return found
+
+
+def _values_near(named: Named, images: Images, room: int) -> tuple[list[Near], WalkError | None]:
+    """Return the feature near all images where it has a value, batch by batch, and the error of the others."""
+    said: WalkError | None = None
+
+    def look(some: Tensor) -> list[Near]:
+        nonlocal said
+        while len(some):
             try:
-                points.append(look.at(z))
-                break
+                frozen = freeze_near(*named, some, ())
+                return [(frozen, values_of(named[0], frozen, some))]
             except Undefined as error:
                 said = error
-                bad = set(error.rows or range(len(z)))
-                z = z[[i for i in range(len(z)) if i not in bad]]
-    return points, said
+                bad = set(error.rows or range(len(some)))
+                some = some[[i for i in range(len(some)) if i not in bad]]
+        return []
+
+    with Tracker() as tracker:
+        near = look(images[:1])
+    for batch in images[1:].split(rows_within(tracker.peak, room)):
+        near += look(batch)
+    return near, said

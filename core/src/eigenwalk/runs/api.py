@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -28,13 +29,13 @@ from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.linearise.agreement import describe_agreement
 from eigenwalk.maths.linearise.precision import half_dtype
 from eigenwalk.maths.problem import Problem
-from eigenwalk.maths.typical import latent_scale, typical_distance, typical_region
+from eigenwalk.maths.typical import latent_scale, reference_images, typical_distance, typical_region
 from eigenwalk.names.expression import Held, Weighted, parse
 from eigenwalk.names.registry import Registry
 from eigenwalk.objects.build import Used, provenance
 from eigenwalk.objects.compose import Composition, Term, build_feature, build_generator, build_method, compose
 from eigenwalk.path import Path, Role
-from eigenwalk.runs.memory.fitting import choose_fit, count_samples, first_start
+from eigenwalk.runs.memory.fitting import choose_fit, first_start, free
 from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.runs.ready import check_device, check_files
 from eigenwalk.runs.recipe import Recipe
@@ -167,10 +168,10 @@ def _prepare(
     first = first_start(look, recipe.seeds, device)
     notes = [*generator.notes, *check_contract(look, first)]
     fit = choose_fit(look, first, len(recipe.seeds) * recipe.paths, budget, recipe.batch)
-    typical = {role.name: role.typical for role in roles}
+    typical, measured = {role.name: role.typical for role in roles}, _Typical(recipe, generator, used, device)
     for term in terms:
         if term.text not in typical:
-            typical[term.text] = _typical(recipe, generator, used, term, device, dtype, budget)
+            typical[term.text] = measured.of(term)
             notes.append(f"two random samples differ by {typical[term.text]:.4g} {term.feature.unit} in {term.text}")
     roles = tuple(
         _role(term, i < len(composition.fixed), typical[term.text], recipe.tolerance) for i, term in enumerate(terms)
@@ -204,26 +205,28 @@ def _role(term: Term, fixed: bool, typical: float, share: float) -> Role:
     return Role(term.text, "fixed", term.feature.unit, typical, tolerance)
 
 
-def _typical(
-    recipe: Recipe,
-    generator: Generator,
-    used: Sequence[Used],
-    term: Term,
-    device: torch.device,
-    dtype: torch.dtype,
-    budget: int | None,
-) -> float:
-    named = term.text, term.feature
+class _Typical:
+    """Typical distances of a generator's features: known from before, or measured at one set of samples."""
 
-    def measure() -> float:
-        look = Linearisation(generator, (named,), differences=1.0)
-        rows = count_samples(look, generator.sample(1, 0).to(device, dtype), budget)
-        return typical_distance(generator, named, device, dtype, rows)
+    def __init__(self, recipe: Recipe, generator: Generator, used: Sequence[Used], device: torch.device):
+        self.generator, self.used, self.device = generator, used, device
+        self.budget = None if recipe.memory is None else in_bytes(recipe.memory)
+        self.named, self.dtype = str(recipe.generator), getattr(torch, recipe.dtype)
 
-    # An object that no name leads to may be another one next time: nothing says what it depends on.
-    if not used or not term.used:
-        return measure()
-    return cached_typical((term.text, str(recipe.generator), str(dtype)), (*used, *term.used), measure)
+    def of(self, term: Term) -> float:
+        """Return the typical distance of a feature."""
+        # An object that no name leads to may be another one next time: nothing says what it depends on.
+        if not self.used or not term.used:
+            return self._measure(term)
+        names = term.text, self.named, str(self.dtype)
+        return cached_typical(names, (*self.used, *term.used), lambda: self._measure(term))
+
+    def _measure(self, term: Term) -> float:
+        return typical_distance((term.text, term.feature), self._images, free(self.device, self.budget))
+
+    @cached_property
+    def _images(self) -> torch.Tensor:
+        return reference_images(self.generator, self.device, self.dtype, free(self.device, self.budget))
 
 
 def _device(text: str) -> torch.device:

@@ -20,7 +20,7 @@ from eigenwalk.feature import FunctionFeature
 from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.problem import Problem, Scaled
-from eigenwalk.maths.typical import latent_scale, typical_distance
+from eigenwalk.maths.typical import latent_scale, reference_images, typical_distance
 from eigenwalk.names.expression import Call, parse
 from eigenwalk.names.registry import Offer, Registry
 from eigenwalk.objects.compose import Term, build_generator, build_method, compose
@@ -133,7 +133,9 @@ class DirectionSubject(Named):
     def _role(self, term: Term, part: Any, dtype: torch.dtype) -> Role:
         key = (term.text, dtype)
         if key not in self.typical:
-            self.typical[key] = typical_distance(self.generator, (term.text, term.feature), dtype=dtype)
+            self.typical[key] = typical_distance(
+                (term.text, term.feature), reference_images(self.generator, dtype=dtype)
+            )
         tolerance = (term.tolerance or TOLERANCE * self.typical[key]) if part == "fixed" else None
         return Role(term.text, part, term.feature.unit, self.typical[key], tolerance, term.weight)
 

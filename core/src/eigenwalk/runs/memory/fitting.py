@@ -34,8 +34,6 @@ RECORDS: tuple[Record, ...] = ("twice", "once", "blocks")
 """From the fastest to the one that takes least memory."""
 CONTROL = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Where Linux says what the processes of a container may take together: control groups of version 2, and of 1."""
-SAMPLES = 8
-"""Rows at once where typical distances are measured, if memory allows."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +116,11 @@ def choose_fit(
     else:
         raise OutOfMemory(_describe_shortage(look, latents, allowed, taken))
     count, each = 1, cost
-    if rows > 1 and 2 * cost.need <= room:  # what a batch shares, such as scaled weights, is in both and in no row
+    if (
+        rows * cost.need > room >= 2 * cost.need
+    ):  # what a batch shares, such as scaled weights, is in both and in no row
         each = measure_footprint(tried, latents.repeat(2, 1), room) - cost
-        count = min(rows, 1 + max(0, room - cost.need) // max(1, each.need))
+    count = min(rows, 1 + max(0, room - cost.need) // max(1, each.need))
     batch = batch or count
     left = room - 2 * (cost.kept + (batch - 1) * each.kept)
     return Fit(replace(tried, tangents=max(batch, left // max(1, cost.tangent))), batch, cost, latents)
@@ -170,21 +170,13 @@ def measure_footprint(look: Linearisation, latents: Tensor, limit: int | None = 
     return Footprint(kept, peak, tracker.peak - kept)
 
 
-def count_samples(look: Linearisation, latents: Tensor, budget: int | None = None) -> int:
-    """Return how many of `latents` fit at once without derivatives: at most 8, at least one."""
-    room = _allowed(latents.device, budget) - in_use(latents.device)
-    with Tracker() as tracker, suppress(WalkError):
-        look.at(latents[:1])
-    return max(1, min(SAMPLES, int(room / KERNELS) // max(1, tracker.peak)))
-
-
-def free(device: torch.device) -> int:
-    """Bytes that tensors to come may take of a share of all there is.
+def free(device: torch.device, budget: int | None = None) -> int:
+    """Bytes that tensors to come may take of `budget`, or of a share of all there is.
 
     Raises:
         OutOfMemory: program and weights alone take all of it.
     """
-    allowed, taken = _allowed(device), in_use(device)
+    allowed, taken = _allowed(device, budget), in_use(device)
     if allowed <= taken:
         raise OutOfMemory(
             f"{in_words(allowed)} of memory are allowed, and program and weights take {in_words(taken)}: allow more "
