@@ -275,7 +275,7 @@ def test_out_of_memory_errors_say_what_to_do(error, when):
             raise error
         return z[:, :3, None, None].expand(-1, -1, 2, 2) * 2
 
-    look = Linearisation(FunctionGenerator(hungry, 6, (2, 2)), (("image", IMAGE),))
+    look = Linearisation(FunctionGenerator(hungry, 6, (2, 2)), (("image", IMAGE),), record="once")
     with pytest.raises(OutOfMemory, match=r"--batch 1.*--memory"):
         look.at(torch.ones(1, 6)).push(torch.ones(1, 5, 6))
 

@@ -10,6 +10,7 @@ holds the images `G(z)`, every feature as it stands near them, and its values, a
 
     calls       of generators and features, checked
     derivative  J t of one function
+    convolution makes the pushforward of convolutions cheap
     attention   makes fused attention differentiable
     blocks      recording by blocks, if a whole pass does not fit into memory
     precision   the generator's derivatives in bfloat16 or float16
@@ -18,7 +19,7 @@ holds the images `G(z)`, every feature as it stands near them, and its values, a
 
 from __future__ import annotations
 
-from eigenwalk.maths.linearise.derivative import FEW, UNABLE
+from eigenwalk.maths.linearise.derivative import UNABLE
 from eigenwalk.maths.linearise.point import Linearisation, Meter, Named, Point, Record, Tracked
 
-__all__ = ["FEW", "UNABLE", "Linearisation", "Meter", "Named", "Point", "Record", "Tracked"]
+__all__ = ["UNABLE", "Linearisation", "Meter", "Named", "Point", "Record", "Tracked"]

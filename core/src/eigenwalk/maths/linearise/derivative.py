@@ -1,9 +1,9 @@
 """J t of one function of tensors, by whichever way its operations have a rule for.
 
-Several tangents are pushed by forward mode under vmap, where they share the primal pass. For one or two, that
-pass costs more than they do, and reverse passes are cheaper: u ↦ Jᵀu is linear, so its own transpose is J (Townsend
-2017, "A new trick for calculating Jacobian vector products"). Its graph is recorded once at each point, and a tangent
-then costs one pass through it. Each way stands in where an operation has no rule for the other.
+u ↦ Jᵀu is linear, so its own transpose is J (Townsend 2017, "A new trick for calculating Jacobian vector products").
+Its graph is recorded once at each point, and a tangent then costs one pass through it, about as much as a forward pass.
+If memory is too short for that graph, or an operation has no second derivative, tangents are pushed by forward mode
+under vmap, where several share the primal pass.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from eigenwalk.shapes import Images
 Function = Callable[[Tensor], Tensor]
 UNABLE = (RuntimeError, NotImplementedError, ValueError)
 """What torch raises if an operation has no rule for a derivative."""
-FEW = 2
-"""Up to this many tangents, two reverse passes are cheaper than forward mode (benchmarks/passes.py)."""
 
 
 def first_able(ways: Iterable[Callable[[], Tensor]]) -> Tensor:

@@ -7,6 +7,7 @@ the pushed image tangent, and contributes nothing to a pullback.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
@@ -20,6 +21,7 @@ from eigenwalk.maths.linearise import derivative
 from eigenwalk.maths.linearise.attention import plain_attention
 from eigenwalk.maths.linearise.blocks import recomputing
 from eigenwalk.maths.linearise.calls import blame, check_finite, freeze_near, images_of, values_of
+from eigenwalk.maths.linearise.convolution import LinearConvolutions
 from eigenwalk.maths.linearise.precision import in_precision, scale_rows
 from eigenwalk.path import Cost
 from eigenwalk.shapes import Basis, Images, Latents
@@ -113,8 +115,9 @@ class Linearisation:
         with self._kept():
             return pixels, tuple(values_of(name, feature, pixels) for name, feature in features)
 
-    def _kept(self):
-        return recomputing(self.blocks if self.record == "blocks" else ())
+    def _kept(self) -> AbstractContextManager[object]:
+        """How activations are kept. Blocks are computed again outside, so that what they record must be torch's own."""
+        return recomputing(self.blocks) if self.record == "blocks" else LinearConvolutions()
 
     def _by_feature(self, tracked: Tracked) -> Iterator[Tracked]:
         """Yield each feature's own part of `tracked`; empty at a start."""
@@ -269,8 +272,7 @@ class Point:
 
         if self.owner.record != "twice":
             return derivative.first_able((shared, singly, recorded))
-        few = len(tangents) <= derivative.FEW
-        return derivative.first_able((recorded, shared, singly) if few else (shared, recorded, singly))
+        return derivative.first_able((recorded, shared, singly))
 
     @plain_attention()
     def _pull_features(self, together: list[tuple[str, Tensor, Tensor]]) -> Tensor | None:

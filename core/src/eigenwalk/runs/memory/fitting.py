@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from eigenwalk.errors import OutOfMemory, WalkError
-from eigenwalk.maths.linearise import FEW, Linearisation, Record
+from eigenwalk.maths.linearise import Linearisation, Record
 from eigenwalk.maths.linearise.blocks import find_blocks
 from eigenwalk.maths.linearise.tracker import Tracker
 from eigenwalk.runs.memory.allocator import give_back
@@ -166,7 +166,7 @@ def measure_footprint(look: Linearisation, latents: Tensor, limit: int | None = 
         kept, peak = tracker.live, tracker.peak
         tracker.peak = tracker.live
         if look.differences is None:
-            point.push(tangents.expand(-1, FEW + 1, -1))
+            point.push(tangents.expand(-1, 2, -1))
     return Footprint(kept, peak, tracker.peak - kept)
 
 
