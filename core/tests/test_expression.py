@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eigenwalk.errors import ExpressionError
-from eigenwalk.names.expression import Call, Chain, Complement, Held, Open, Weighted, parse, parse_generator
+from eigenwalk.names.expression import parse, parse_generator
+from eigenwalk.names.tree import Call, Chain, Complement, Held, Open, Weighted
 
 CANONICAL = {
     "identity": "identity",

@@ -21,8 +21,9 @@ import eigenwalk
 from eigenwalk import store, weights
 from eigenwalk.cli import main
 from eigenwalk.errors import AmbiguousName, InputError, OptionError, UnknownName, WeightsError
-from eigenwalk.names.expression import Node, parse
+from eigenwalk.names.expression import parse
 from eigenwalk.names.registry import Registry
+from eigenwalk.names.tree import Node
 from eigenwalk.objects.compose import build_feature
 from publisher import Publisher
 

@@ -72,11 +72,11 @@ def is_onnx(data: memoryview) -> bool:
         for _ in range(FIELDS):
             if place == len(data):
                 break
-            tag, place = _varint(data, place)
+            tag, place = varint(data, place)
             field, wire = tag >> 3, tag & 7
             if MODEL.get(field) != wire:
                 return False
-            length, place = _varint(data, place)
+            length, place = varint(data, place)
             if field == 1 and not 1 <= length <= 100:  # the version of the format: 13 at the time of writing
                 return False
             if wire == 2:
@@ -89,8 +89,12 @@ def is_onnx(data: memoryview) -> bool:
     return place == len(data) and {1, GRAPH, OPSETS} <= seen
 
 
-def _varint(data: memoryview, place: int) -> tuple[int, int]:
-    """The number at `place`, seven bits in a byte, and the place after it."""
+def varint(data: memoryview, place: int) -> tuple[int, int]:
+    """Return protobuf's number at `place`, seven bits in a byte, and the place after it.
+
+    Raises:
+        ValueError: the data end inside it, or it has more than 64 bits.
+    """
     value = 0
     for shift, byte in enumerate(data[place : place + 10]):
         value |= (byte & 127) << 7 * shift

@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from eigenwalk.checkpoint.kinds import varint
+
 FIELDS = 2_000_000
 """Fields of all messages of one file."""
 
@@ -40,16 +42,11 @@ class Message:
             self.fields.setdefault(tag >> 3, []).append(value)
 
     def _varint(self, data: memoryview, place: int) -> tuple[int, int]:
-        """The number at `place`, seven bits in a byte, and the place after it."""
+        """Read a number as `varint` does; numbers are counted, as every field has one."""
         self.left[0] -= 1
         if self.left[0] < 0:
             raise ValueError(f"more than {FIELDS:,} fields")
-        value = 0
-        for shift, byte in enumerate(data[place : place + 10]):
-            value |= (byte & 127) << 7 * shift
-            if byte < 128:
-                return value, place + shift + 1
-        raise ValueError("a number of more than 64 bits")
+        return varint(data, place)
 
     def number(self, field: int, default: int = 0) -> int:
         """A whole number."""

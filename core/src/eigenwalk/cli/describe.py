@@ -16,11 +16,12 @@ from rich.text import Text
 from eigenwalk.checkpoint import sharing
 from eigenwalk.cli.errors import console, facts
 from eigenwalk.errors import ContractError, ExpressionError, FileError, OptionError, UnknownName, WeightsError
-from eigenwalk.names.expression import Call, Expression, Open, calls, parse_either, value_text
+from eigenwalk.names.expression import parse_either
 from eigenwalk.names.near import nearest
 from eigenwalk.names.options import by_keyword
 from eigenwalk.names.resolve import open_checkpoint, resolve_whole
 from eigenwalk.names.source import quoted
+from eigenwalk.names.tree import Call, Expression, Open, calls, value_text
 from eigenwalk.spec import FeatureSpec, GeneratorSpec
 from eigenwalk.store import megabytes
 from eigenwalk.weights import declared_items

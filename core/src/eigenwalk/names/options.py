@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from eigenwalk.errors import ExpressionError, OptionError
-from eigenwalk.names.expression import Call, Chain, Complement, Value, parse, value_text
+from eigenwalk.names.expression import parse
 from eigenwalk.names.near import nearest
+from eigenwalk.names.tree import Call, Chain, Complement, Value, value_text
 from eigenwalk.spec import DirectionSpec, FeatureSpec, GeneratorSpec, Option
 
 Spec = FeatureSpec | GeneratorSpec | DirectionSpec

@@ -14,23 +14,11 @@ from typing import Any
 
 from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import CompositionError, InputError
-from eigenwalk.names.expression import (
-    Call,
-    Chain,
-    Complement,
-    Expression,
-    Held,
-    Instance,
-    Node,
-    Open,
-    Weighted,
-    as_tree,
-    bare,
-    calls,
-)
+from eigenwalk.names.expression import as_tree
 from eigenwalk.names.files import OwnFile
 from eigenwalk.names.options import by_keyword, check_options, without_defaults
 from eigenwalk.names.registry import Registry
+from eigenwalk.names.tree import Call, Chain, Complement, Expression, Held, Instance, Node, Open, Weighted, bare, calls
 
 CHAINED = "what stands left of '|' must be a projection"
 INVERTED = "'~' takes what a projection leaves out"

@@ -19,12 +19,12 @@ from eigenwalk.errors import ContractError, EigenwalkError, OptionError, PluginE
 from eigenwalk.feature import Feature, FunctionFeature, Projection
 from eigenwalk.generator import Generator
 from eigenwalk.names.discovery import CALLED, explain
-from eigenwalk.names.expression import Call, Open
 from eigenwalk.names.files import OwnFile, sha256, where
 from eigenwalk.names.near import nearest
 from eigenwalk.names.options import factory_options
 from eigenwalk.names.registry import Offer
 from eigenwalk.names.resolve import open_checkpoint
+from eigenwalk.names.tree import Call, Open
 from eigenwalk.spec import FeatureSpec
 
 T = TypeVar("T")

@@ -18,20 +18,7 @@ from eigenwalk.direction import Method
 from eigenwalk.errors import ContractError
 from eigenwalk.feature import Feature, FunctionFeature, Projection, chain
 from eigenwalk.generator import Generator
-from eigenwalk.names.expression import (
-    Call,
-    Chain,
-    Complement,
-    Expression,
-    Held,
-    Instance,
-    Node,
-    Open,
-    Weighted,
-    as_tree,
-    bare,
-    parse_generator,
-)
+from eigenwalk.names.expression import as_tree, parse_generator
 from eigenwalk.names.methods import METHODS
 from eigenwalk.names.options import factory_options
 from eigenwalk.names.registry import Registry
@@ -45,6 +32,7 @@ from eigenwalk.names.resolve import (
     resolve_generator,
     resolve_sets,
 )
+from eigenwalk.names.tree import Call, Chain, Complement, Expression, Held, Instance, Node, Open, Weighted, bare
 from eigenwalk.objects.build import Used, build, check_generator, feature_from_file, generator_from_file, open_generator
 
 __all__ = ["Composition", "Term", "Used", "build_feature", "build_generator", "compose", "resolve"]

@@ -30,8 +30,9 @@ from eigenwalk.maths.linearise.agreement import describe_agreement
 from eigenwalk.maths.linearise.precision import half_dtype
 from eigenwalk.maths.problem import Problem
 from eigenwalk.maths.typical import latent_scale, reference_images, typical_distance, typical_region
-from eigenwalk.names.expression import Held, Weighted, parse
+from eigenwalk.names.expression import parse
 from eigenwalk.names.registry import Registry
+from eigenwalk.names.tree import Held, Weighted
 from eigenwalk.objects.build import Used, provenance
 from eigenwalk.objects.compose import Composition, Term, build_feature, build_generator, build_method, compose
 from eigenwalk.path import Path, Role

@@ -9,9 +9,9 @@ from typing import Any
 
 from eigenwalk import store
 from eigenwalk.errors import FileError, InputError, WeightsError
-from eigenwalk.names.expression import Call, calls
 from eigenwalk.names.files import OwnFile
 from eigenwalk.names.options import factory_options
+from eigenwalk.names.tree import Call, calls
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.spec import Weights
 

@@ -32,10 +32,11 @@ from pydantic import (
 from eigenwalk import store
 from eigenwalk.errors import FileError, OptionError, RecipeError, UnknownName
 from eigenwalk.names.entries import complaints
-from eigenwalk.names.expression import Call, Expression, Instance, Open, as_tree, parse_generator
+from eigenwalk.names.expression import as_tree, parse_generator
 from eigenwalk.names.files import sha256
 from eigenwalk.names.methods import METHODS
 from eigenwalk.names.resolve import is_resolved, resolve_directions, resolve_generator, resolve_sets
+from eigenwalk.names.tree import Call, Expression, Instance, Open
 from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.textfile import parse_toml, read_text
 

@@ -13,9 +13,10 @@ from typing import Any, Literal
 
 from eigenwalk import store
 from eigenwalk.errors import UnknownName, WeightsError
-from eigenwalk.names.expression import Call, Chain, Complement, Held, Weighted, parse_either
+from eigenwalk.names.expression import parse_either
 from eigenwalk.names.options import by_keyword, factory_options
 from eigenwalk.names.registry import Offer, Registry
+from eigenwalk.names.tree import Call, Chain, Complement, Held, Weighted
 from eigenwalk.spec import Weights
 
 State = Literal["present", "unchecked", "damaged", "partial", "missing"]

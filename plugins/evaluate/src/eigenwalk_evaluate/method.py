@@ -7,9 +7,10 @@ from typing import Literal
 
 from eigenwalk.direction import Directions
 from eigenwalk.errors import InputError, UnknownName
-from eigenwalk.names.expression import Call, parse
+from eigenwalk.names.expression import parse
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.resolve import resolve_directions
+from eigenwalk.names.tree import Call
 from eigenwalk.objects.build import Used
 from eigenwalk.objects.compose import build_method
 from eigenwalk.runs.recipe import Recipe

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from eigenwalk.names.expression import Call
 from eigenwalk.names.registry import Registry
+from eigenwalk.names.tree import Call
 from eigenwalk.objects.compose import build_method
 from eigenwalk.runs import api
 from eigenwalk.runs.recipe import Recipe

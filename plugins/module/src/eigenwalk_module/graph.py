@@ -12,7 +12,8 @@ from eigenwalk.checkpoint.lazy import Storage, contiguous
 from eigenwalk.checkpoint.protobuf import Message
 from eigenwalk.errors import FileError
 from eigenwalk_module.bounds import NODES
-from eigenwalk_module.onnx_operations import DTYPES, OPERATIONS, RANDOM, Node
+from eigenwalk_module.onnx_node import DTYPES, Node
+from eigenwalk_module.onnx_operations import OPERATIONS, RANDOM
 from eigenwalk_module.opened import Input, Loader, Opened, Refusal, image_of
 
 FLOATS = (1, 10, 11, 16)

@@ -14,54 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from eigenwalk_module.onnx_layers import LAYERS
+from eigenwalk_module.onnx_node import Node, numbers
 from eigenwalk_module.opened import Refusal
 
-DTYPES = {
-    1: torch.float32, 2: torch.uint8, 3: torch.int8, 4: torch.uint16, 5: torch.int16, 6: torch.int32, 7: torch.int64,
-    9: torch.bool, 10: torch.float16, 11: torch.float64, 12: torch.uint32, 13: torch.uint64, 16: torch.bfloat16,
-}  # fmt: skip
-SIZES = 64
-"""Numbers of a shape, or of axes."""
 RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli")
-
-
-class Node:
-    """One operation of a graph.
-
-    Attributes:
-        kind: its name in ONNX.
-        inputs, outputs: names of values; an empty one is left out.
-        attributes: numbers, texts, lists of them, and tensors.
-        opset: version of the operations.
-        floats: dtype of the network.
-    """
-
-    def __init__(
-        self, kind: str, inputs: list[str], outputs: list[str], attributes: dict[str, Any], opset: int
-    ) -> None:
-        self.kind, self.inputs, self.outputs, self.attributes, self.opset = kind, inputs, outputs, attributes, opset
-        self.floats = torch.float32
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """An attribute."""
-        return self.attributes.get(name, default)
-
-    def sizes(self, name: str, given: Tensor | None) -> list[int] | None:
-        """Axes or sizes, which older versions have as an attribute and newer ones as an input."""
-        return self.get(name) if given is None else numbers(given)
-
-    def dtype(self, number: int) -> torch.dtype:
-        """A dtype by ONNX's number; float32 is that of the network."""
-        if number not in DTYPES:
-            raise Refusal(f"{self.kind} makes numbers of the kind {number}, which is not known here")
-        return self.floats if number == 1 else DTYPES[number]
-
-
-def numbers(tensor: Tensor) -> list[Any]:
-    """A short row of numbers, such as a shape."""
-    if tensor.numel() > SIZES:
-        raise Refusal(f"it has a shape of {tensor.numel()} numbers")
-    return tensor.reshape(-1).tolist()
 
 
 def _all(name: str) -> Callable[..., Tensor]:
@@ -289,185 +246,6 @@ def _product(x: Tensor, axes: list[int], keep: bool) -> Tensor:
     return x
 
 
-def _gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
-    a, b = a.T if node.get("transA") else a, b.T if node.get("transB") else b
-    result = node.get("alpha", 1.0) * (a @ b)
-    return result if c is None else result + node.get("beta", 1.0) * c
-
-
-def _pads(node: Node, x: Tensor, kernel: list[int]) -> list[tuple[int, int]]:
-    """Numbers to add before and after each axis."""
-    count = len(kernel)
-    steps, spread = node.get("strides", [1] * count), node.get("dilations", [1] * count)
-    automatic = node.get("auto_pad", "NOTSET")
-    if automatic in ("SAME_UPPER", "SAME_LOWER"):
-        made = []
-        for side, k, step, wide in zip(x.shape[2:], kernel, steps, spread, strict=True):
-            all_of = max(0, (-(-side // step) - 1) * step + (k - 1) * wide + 1 - side)
-            made.append((all_of // 2, all_of - all_of // 2)[:: 1 if automatic == "SAME_UPPER" else -1])
-        return made
-    sides = node.get("pads", [0] * 2 * count) if automatic == "NOTSET" else [0] * 2 * count
-    return list(zip(sides[:count], sides[count:], strict=True))
-
-
-def _conv(node: Node, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
-    count = w.ndim - 2
-    pads = _pads(node, x, list(w.shape[2:]))
-    even = all(low == high for low, high in pads)
-    if not even:
-        x = functional.pad(x, [side for pair in reversed(pads) for side in pair])
-    padding = [low for low, _ in pads] if even else [0] * count
-    function = (functional.conv1d, functional.conv2d, functional.conv3d)[count - 1]
-    steps, spread = node.get("strides", [1] * count), node.get("dilations", [1] * count)
-    return function(x, w, b, steps, padding, spread, node.get("group", 1))
-
-
-def _conv_transpose(node: Node, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
-    count = w.ndim - 2
-    if node.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID") or "output_shape" in node.attributes:
-        raise Refusal("it uses ConvTranspose with auto_pad or output_shape, which are not carried out")
-    function = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)[count - 1]
-    steps, spread = node.get("strides", [1] * count), node.get("dilations", [1] * count)
-    pads, more = _pads(node, x, list(w.shape[2:])), node.get("output_padding", [0] * count)
-    if all(low == high for low, high in pads):
-        return function(x, w, b, steps, [low for low, _ in pads], more, node.get("group", 1), spread)
-    whole = function(x, w, b, steps, 0, 0, node.get("group", 1), spread)
-    cut = [(-low, extra - high) for (low, high), extra in zip(pads, more, strict=True)]
-    return functional.pad(whole, [side for pair in reversed(cut) for side in pair])
-
-
-def _pool(node: Node, x: Tensor) -> Tensor:
-    kernel = node.get("kernel_shape")
-    count, highest = len(kernel), node.kind == "MaxPool"
-    pads, steps = _pads(node, x, kernel), node.get("strides", [1] * count)
-    if len(node.outputs) > 1 or any(low != high for low, high in pads) or (not highest and node.get("dilations")):
-        raise Refusal(f"it uses {node.kind} with uneven pads, dilations or places, which are not carried out")
-    padding, ceil = [low for low, _ in pads], bool(node.get("ceil_mode"))
-    if highest:
-        function = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)[count - 1]
-        return function(x, kernel, steps, padding, node.get("dilations", [1] * count), ceil)
-    function = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)[count - 1]
-    return function(x, kernel, steps, padding, ceil, bool(node.get("count_include_pad", 0)))
-
-
-def _global(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    return lambda node, x: function(x, list(range(2, x.ndim)), True)
-
-
-def _batch_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor) -> Tensor:
-    if node.get("training_mode"):
-        raise Refusal("BatchNormalization is in training mode: export the network after .eval()")
-    return functional.batch_norm(x, mean, var, scale, bias, False, 0.0, node.get("epsilon", 1e-5))
-
-
-def _instance_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    return functional.instance_norm(x, None, None, scale, bias, True, 0.0, node.get("epsilon", 1e-5))
-
-
-def _layer_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
-    axis = node.get("axis", -1) % x.ndim
-    normal = functional.layer_norm(x, x.shape[axis:], None, None, node.get("epsilon", 1e-5)) * scale
-    return normal if bias is None else normal + bias
-
-
-def _rms_norm(node: Node, x: Tensor, scale: Tensor) -> Tensor:
-    return functional.rms_norm(x, x.shape[node.get("axis", -1) % x.ndim :], None, node.get("epsilon", 1e-5)) * scale
-
-
-def _group_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    groups = node.get("num_groups")
-    if node.opset < 21:  # one number for each group
-        scale, bias = (one.repeat_interleave(x.shape[1] // groups) for one in (scale, bias))
-    return functional.group_norm(x, groups, scale, bias, node.get("epsilon", 1e-5))
-
-
-def _lp_norm(node: Node, x: Tensor) -> Tensor:
-    return x / torch.linalg.vector_norm(x, node.get("p", 2), node.get("axis", -1), keepdim=True)
-
-
-def _softmax(node: Node, x: Tensor) -> Tensor:
-    function = torch.log_softmax if node.kind == "LogSoftmax" else torch.softmax
-    if node.opset >= 13:
-        return function(x, node.get("axis", -1))
-    return function(x.flatten(node.get("axis", 1)), -1).reshape(x.shape)
-
-
-def _dropout(node: Node, x: Tensor, ratio: Tensor | None = None, training: Tensor | None = None) -> Tensor:
-    if training is not None and bool(training):
-        raise Refusal("Dropout is in training mode: export the network after .eval()")
-    return x
-
-
-def _resize(node: Node, x: Tensor, *given: Tensor | None) -> Tensor:
-    if node.kind == "Upsample":
-        given = (None, given[0] if given else torch.tensor(node.get("scales")))
-    elif node.opset < 11:
-        given = (None, *given)
-    _, scales, sizes = (*given, None, None, None)[:3]
-    factors = numbers(scales) if scales is not None and scales.numel() else None
-    wanted = numbers(sizes) if sizes is not None else None
-    along = [axis % x.ndim for axis in node.get("axes", range(x.ndim))]
-    if factors is None:
-        factors = [side / x.shape[axis] for side, axis in zip(wanted or [], along, strict=True)]
-    if node.get("keep_aspect_ratio_policy", "stretch") != "stretch":
-        raise Refusal("it uses Resize that keeps the aspect ratio, which is not carried out")
-    mode = node.get("mode", "nearest")
-    place = node.get("coordinate_transformation_mode", "asymmetric" if node.opset < 11 else "half_pixel")
-    outs = wanted or [math.floor(x.shape[axis] * factor) for axis, factor in zip(along, factors, strict=True)]
-    todo = [(a, out, s) for a, out, s in zip(along, outs, factors, strict=True) if out != x.shape[a] or s != 1]
-    if mode != "nearest" and [axis for axis, _, _ in todo] == [2, 3] and x.ndim == 4 and place != "asymmetric":
-        exact = {"size": [out for _, out, _ in todo]} if wanted else {"scale_factor": [s for _, _, s in todo]}
-        return functional.interpolate(
-            x,
-            mode={"linear": "bilinear", "cubic": "bicubic"}[mode],
-            align_corners=place == "align_corners",
-            antialias=bool(node.get("antialias", 0)),
-            **exact,  # type: ignore
-        )
-    if mode == "cubic" or node.get("antialias"):
-        raise Refusal(f"it uses Resize, {mode}, in {place} coordinates, which is not carried out")
-    for axis, out, scale in todo:
-        x = _resize_axis(node, x, axis, out, scale, mode, place)
-    return x
-
-
-def _resize_axis(node: Node, x: Tensor, axis: int, out: int, scale: float, mode: str, place: str) -> Tensor:
-    """`x` with `out` values along `axis`, each taken from where ONNX's formula of the coordinates says."""
-    side, at = x.shape[axis], torch.arange(out, dtype=torch.float64)
-    if place == "align_corners":
-        at = at * (side - 1) / max(1, out - 1)
-    elif place == "asymmetric":
-        at = at / scale
-    elif place in ("half_pixel", "pytorch_half_pixel"):
-        at = (at + 0.5) / scale - 0.5 if out > 1 or place == "half_pixel" else at * 0
-    else:
-        raise Refusal(f"it uses Resize in {place} coordinates, which is not carried out")
-    if mode == "nearest":
-        rounding = {
-            "floor": torch.floor,
-            "ceil": torch.ceil,
-            "round_prefer_floor": lambda x: torch.ceil(x - 0.5),
-            "round_prefer_ceil": lambda x: torch.floor(x + 0.5),
-        }[node.get("nearest_mode", "floor" if node.opset < 11 else "round_prefer_floor")]
-        return x.index_select(axis, rounding(at).clamp(0, side - 1).long().to(x.device))
-    at = at.clamp(0, side - 1)
-    low = at.floor().clamp(max=max(0, side - 2))
-    share = (at - low).to(x).reshape(-1, *[1] * (x.ndim - 1 - axis))
-    below = low.long().to(x.device)
-    return x.index_select(axis, below) * (1 - share) + x.index_select(axis, (below + 1).clamp(max=side - 1)) * share
-
-
-def _grid_sample(node: Node, x: Tensor, grid: Tensor) -> Tensor:
-    mode = str(node.get("mode", "bilinear"))
-    mode = {"linear": "bilinear", "cubic": "bicubic"}.get(mode, mode)
-    corners = bool(node.get("align_corners", 0))
-    return functional.grid_sample(x, grid, mode, node.get("padding_mode", "zeros"), corners)
-
-
-def _einsum(node: Node, *values: Tensor) -> Tensor:
-    return torch.einsum(node.get("equation"), *values)
-
-
 def _unary(name: str) -> Callable[..., Tensor]:
     function = getattr(torch, name, None) or getattr(functional, name)
     return lambda node, x: function(x)
@@ -500,7 +278,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "ThresholdedRelu": lambda node, x: torch.where(x > node.get("alpha", 1.0), x, torch.zeros_like(x)),
     "HardSigmoid": lambda node, x: (node.get("alpha", 0.2) * x + node.get("beta", 0.5)).clamp(0, 1),
     "Gelu": _gelu, "PRelu": _prelu, "Clip": _clip, "Cast": _cast, "CastLike": lambda node, x, like: x.to(like.dtype),
-    "Identity": lambda node, x: x, "Dropout": _dropout, "Shape": _shape,
+    "Identity": lambda node, x: x, "Shape": _shape,
     "Size": lambda node, x: torch.tensor(x.numel()), "ConstantOfShape": _constant_of_shape, "Range": _range,
     "Reshape": _reshape, "Flatten": _flatten, "Transpose": _transpose, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze,
     "Concat": lambda node, *values: torch.cat(values, node.get("axis", 1)), "Split": _split, "Slice": _slice,
@@ -515,9 +293,5 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "ReduceL2": _reduce(lambda x, axes, keep: torch.linalg.vector_norm(x, 2, axes, keep)),
     "ReduceSumSquare": _reduce(lambda x, axes, keep: x.square().sum(axes, keep)),
     "ReduceLogSum": _reduce(lambda x, axes, keep: x.sum(axes, keep).log()),
-    "Gemm": _gemm, "Einsum": _einsum, "Conv": _conv, "ConvTranspose": _conv_transpose, "AveragePool": _pool,
-    "MaxPool": _pool, "GlobalAveragePool": _global(torch.mean), "GlobalMaxPool": _global(torch.amax),
-    "BatchNormalization": _batch_norm, "InstanceNormalization": _instance_norm, "LayerNormalization": _layer_norm,
-    "RMSNormalization": _rms_norm, "GroupNormalization": _group_norm, "LpNormalization": _lp_norm,
-    "Softmax": _softmax, "LogSoftmax": _softmax, "Resize": _resize, "Upsample": _resize, "GridSample": _grid_sample,
+    **LAYERS,
 }  # fmt: skip

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from eigenwalk.checkpoint import Checkpoint, LazyTensor, Record
 from eigenwalk.checkpoint.torchfile import read_archive
 from eigenwalk.errors import FileError
-from eigenwalk_module.language import Code, Instance, Slot
+from eigenwalk_module.frames import Instance, Slot
+from eigenwalk_module.language import Code
 from eigenwalk_module.opened import Input, Loader, Opened, Refusal, image_of
 
 PICKLED = "torch.jit._pickle."

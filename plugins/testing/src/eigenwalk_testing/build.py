@@ -13,10 +13,11 @@ from torch import Tensor
 from eigenwalk.errors import EigenwalkError, InputError
 from eigenwalk.feature import Feature, FunctionFeature
 from eigenwalk.generator import Generator
-from eigenwalk.names.expression import Call, Held, Open, Weighted, calls, parse, parse_generator
+from eigenwalk.names.expression import parse, parse_generator
 from eigenwalk.names.files import OwnFile
 from eigenwalk.names.options import factory_options
 from eigenwalk.names.registry import Kind, Offer, Registry
+from eigenwalk.names.tree import Call, Held, Open, Weighted, calls
 from eigenwalk.objects.build import check_generator
 from eigenwalk.objects.compose import build_feature, build_generator
 from eigenwalk.spec import FeatureSpec, GeneratorSpec

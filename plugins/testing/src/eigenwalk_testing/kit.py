@@ -19,8 +19,9 @@ from eigenwalk.errors import InputError
 from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise.derivative import load_forward_mode
-from eigenwalk.names.expression import calls, parse, parse_generator
+from eigenwalk.names.expression import parse, parse_generator
 from eigenwalk.names.registry import Kind, Registry
+from eigenwalk.names.tree import calls
 from eigenwalk.spec import DirectionSpec, FeatureSpec, GeneratorSpec
 from eigenwalk_testing import declared, derivatives, direction, frozen, latent, measure, precision, step, values
 from eigenwalk_testing.build import feature_subject, generator_subject, kind_of

@@ -21,8 +21,9 @@ from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.problem import Problem, Scaled
 from eigenwalk.maths.typical import latent_scale, reference_images, typical_distance
-from eigenwalk.names.expression import Call, parse
+from eigenwalk.names.expression import parse
 from eigenwalk.names.registry import Offer, Registry
+from eigenwalk.names.tree import Call
 from eigenwalk.objects.compose import Term, build_generator, build_method, compose
 from eigenwalk.path import Role
 from eigenwalk.spec import DirectionSpec
