@@ -30,8 +30,8 @@ def generate(z):
         log.write("x")
     return 0.5 + (z @ M.T.to(z)).sin().unflatten(1, (3, 8, 8)) / 2
 
-def build():
-    return FunctionGenerator(generate, latent_dim=6, resolution=(8, 8))
+def build(scale: float = 1.0):
+    return FunctionGenerator(lambda z: generate(scale * z), latent_dim=6, resolution=(8, 8))
 """
 
 FEATURE = """
@@ -128,14 +128,14 @@ def test_a_weight_and_a_tolerance_reach_the_walk(folder, registry):
 def test_typical_distances_depend_on_the_generators_options_and_the_dtype(folder):
     """A typical distance cached for one generator is not used for another of the same name."""
 
-    def typical(generator: str, dtype: str = "float32") -> float:
-        recipe = Recipe.of(generator=generator, vary=["pixels"], dtype=dtype)
+    def typical(options: str, dtype: str = "float32") -> float:
+        recipe = Recipe.of(generator=f"./my_generator.py:build{options}", vary=["pixels"], dtype=dtype)
         return eigenwalk.start(recipe).problem.roles[0].typical
 
-    whole = typical("rooms")
-    assert typical("rooms(truncation=0.3)") < 0.8 * whole
-    assert typical("rooms") == whole
-    assert 0 < abs(typical("rooms", "float64") - whole) < 1e-4 * whole
+    whole = typical("")
+    assert typical("(scale=0.3)") < 0.8 * whole
+    assert typical("") == whole
+    assert 0 < abs(typical("", "float64") - whole) < 1e-4 * whole
 
 
 def test_typical_distances_are_measured_once(folder, registry):
