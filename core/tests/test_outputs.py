@@ -219,8 +219,18 @@ def test_the_report_refers_to_no_other_file() -> None:
     assert not re.search(r"https?://|@import|url\(", re.sub(r"data:[\w/+.-]+;base64,[\w+/=]+", "", page))
     for one in walked:
         assert words.ending(one) in parsed.text
+    assert "in common" not in parsed.text  # paths of earlier versions do not say how alike they are
     assert 'generator = "rooms"' in parsed.text and "eigenwalk 0.1.0" in re.sub(r"\s+", " ", parsed.text)
     assert "prefers-color-scheme: dark" in page and 'name="viewport"' in page
+
+
+def test_the_report_says_how_alike_two_paths_are() -> None:
+    plus, minus = path(), path(sense=-1)
+    walked = (replace(plus, alike={minus.name: 0.254}), replace(minus, alike={plus.name: -0.9}))
+    page = re.sub(r"\s+", " ", report(walked, RECIPE, video(walked)))
+    assert f"25 % of its varied change in common with direction {minus.rank} −, the path most like it." in page
+    assert "Its varied change has nothing in common with that of another path." in page
+    assert "<b>25 %</b>" in page
 
 
 def test_the_report_escapes_what_users_write() -> None:

@@ -90,6 +90,22 @@ def test_the_direction_solves_its_linear_system():
         assert ((g * v).sum(1).square() / torch.einsum("bi,bij,bj->b", v, P, v) <= best).all()
 
 
+def test_a_path_holds_what_others_have_varied():
+    sight = problem()
+    d, last = normal(2, 6, seed=6), normalize(normal(2, 10, seed=8), dim=1)
+    alike, opposite = d + normal(2, 6, seed=9), -d
+    gaps = Gaps(d, 0.1 * normal(2, 4, seed=5), last, torch.stack([alike, 0 * d, opposite], 1))
+    space, m, _ = EXACT.subspace(sight, Davidson().pairs(sight, 1)[1], gaps, limits(1.0))
+    u = normalize(alike, dim=1)
+    assert ((m * u).sum(1).abs() < 1e-12).all()  # all that m had in common with it is gone
+    free = normalize(normalize(d, dim=1) + 0.5 * normalize((sight.C @ last[:, :, None])[:, :, 0], dim=1), dim=1)
+    torch.testing.assert_close(m, normalize(free - (free * u).sum(1, keepdim=True) * u, dim=1))
+    held = torch.cat([sight.F, (u[:, None] @ sight.C) / 0.7], 1)  # the opposite path and the missing one hold nothing
+    P = held.mT @ held + space.ridge[:, None, None] * torch.eye(10)
+    step = plan(space, m, gaps, sight.blocks, limits(0.1))
+    torch.testing.assert_close(step.direction, normalize(torch.linalg.solve(P, sight.pull(m, None)), dim=1))
+
+
 def test_a_step_increases_the_varied_change_by_the_stride():
     on = Onward.of(problem(), drift=0.01)
     step = on.step(0.1, correct=False)

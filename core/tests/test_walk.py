@@ -195,6 +195,47 @@ def test_paths_of_different_ranks_stay_apart():
         assert np.abs(last @ last.T - np.eye(3)).max() < 0.2
 
 
+def turning() -> Problem:
+    """Every path turns towards the first coordinate, which varies most; one number is held."""
+    G = Embedding(12)
+    scale = torch.tensor([1.0, 0.8, 0.6, *[0.3] * 9]).double()
+    hold = {"last": (G.feature(lambda z: z[:, 11:]), 5.0)}
+    vary = {"scaled": G.feature(lambda z: (z * scale.to(z)) + 0.1 * (z * scale.to(z)).roll(1, 1).square())}
+    return assemble(G, hold, vary, latent_scale=50.0)
+
+
+def common(paths: Sequence[Path]) -> np.ndarray:
+    """The cosines of what `turning`'s paths have varied."""
+    scale = np.array([1.0, 0.8, 0.6, *[0.3] * 9])
+    values = [path.latents * scale + 0.1 * np.square(np.roll(path.latents * scale, 1, 1)) for path in paths]
+    unit = np.stack([(value[-1] - value[0]) / np.linalg.norm(value[-1] - value[0]) for value in values])
+    return unit @ unit.T
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_paths_of_one_start_stay_apart_and_say_how_alike_they_are(method, monkeypatch):
+    options = {"steps": 16, "paths": 6, "stride": 0.15, "method": METHODS[method]}
+    paths = walked(turning(), **options)
+    assert [path.status.reason for path in paths] == ["length"] * 6
+    shares = common(paths)
+    for path, row in zip(paths, shares, strict=True):
+        others = [other.name for other in paths if other is not path]
+        assert list(path.alike) == others
+        assert list(path.alike.values()) == pytest.approx(
+            [row[paths.index(o)] for o in paths if o is not path], abs=2e-3
+        )
+    monkeypatch.setattr("eigenwalk.walk.propose.others", lambda front, rows, varied: None)
+    together = common(walked(turning(), **options))
+    assert np.max(shares - np.eye(6)) < 0.35
+    assert np.max(together - np.eye(6)) > 0.6
+
+
+def test_a_path_does_not_depend_on_those_behind_it():
+    few, many = (walked(turning(), seeds=(0, 1), steps=8, paths=n, stride=0.1) for n in (5, 6))
+    for a in few:
+        same(a, next(path for path in many if path.name == a.name), 1e-9)
+
+
 # Batches
 
 

@@ -97,11 +97,14 @@ class Gaps:
         varied: d ``(batch, p)``, how far what varies has moved.
         fixed: e ``(batch, q)``, how far what is fixed has drifted.
         direction: ``(batch, latent)``, the unit vector of the step that led here.
+        others: ``(batch, n, p)``, how far what varies has moved on the paths of the same start that this one is to stay
+            apart from, zeros where there are fewer than n; None for none.
     """
 
     varied: Tensor
     fixed: Tensor
     direction: Tensor
+    others: Tensor | None = None
 
 
 @dataclass(frozen=True)

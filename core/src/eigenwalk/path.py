@@ -14,7 +14,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
@@ -163,6 +163,8 @@ class Path:
         roles: the fixed and varied features.
         waypoints: index 0 is the start.
         status: how it ended.
+        alike: share of its varied change in common with each other path of its start, by name: the cosine of the two,
+            -1 for opposite changes.
     """
 
     generator: str
@@ -172,6 +174,7 @@ class Path:
     roles: tuple[Role, ...]
     waypoints: tuple[Waypoint, ...] = ()
     status: Status = Status()
+    alike: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -272,7 +275,7 @@ def path_entry(path: Path) -> dict[str, Any]:
     for role in path.roles:
         limit = None if role.tolerance is None else _number(role.tolerance)
         roles.append(asdict(role) | {"typical": _number(role.typical), "tolerance": limit})
-    return {**named, "status": asdict(path.status), "roles": roles}
+    return {**named, "status": asdict(path.status), "roles": roles, "alike": dict(path.alike)}
 
 
 def path_of(entry: Mapping[str, Any]) -> Path:
@@ -284,7 +287,7 @@ def path_of(entry: Mapping[str, Any]) -> Path:
         for role in entry["roles"]
     )
     named = {key: entry[key] for key in ("generator", "seed", "rank", "sense")}
-    return Path(**named, roles=tuple(roles), status=Status(**entry["status"]))
+    return Path(**named, roles=tuple(roles), status=Status(**entry["status"]), alike=entry.get("alike", {}))
 
 
 def waypoint_entry(waypoint: Waypoint) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import torch
 from eigenwalk.maths.linearise import Point
 from eigenwalk.maths.problem import Problem
 from eigenwalk.path import Path, Status
+from eigenwalk.walk.apart import with_likeness
 from eigenwalk.walk.arrive import Arrival, arrive
 from eigenwalk.walk.front import Front, put
 from eigenwalk.walk.options import WalkOptions
@@ -73,17 +74,21 @@ def _gather(
 ) -> Front:
     """Return the next front, from the arrivals of all walking paths."""
     paths, latents, directions = list(front.paths), front.latents.clone(), front.directions.clone()
-    state, tracked = dict(front.state), front.tracked
+    state, tracked, varied = dict(front.state), front.tracked, front.varied
     for proposal in proposals:
         rows, n = list(proposal.paths), len(paths)
         directions[rows] = proposal.step.direction
         state = {name: put(state.get(name), rows, tensor, n) for name, tensor in proposal.state.items()}
         before = tracked or (None,) * len(proposal.tracked)
         tracked = tuple(put(old, rows, new, n) for old, new in zip(before, proposal.tracked, strict=True))
+    moved = {arrival.path: arrival.varied for arrival in arrivals if arrival.varied is not None}
+    if moved:
+        varied = put(varied, list(moved), torch.stack(list(moved.values())), len(paths))
     for arrival in arrivals:
         paths[arrival.path] = path = _extended(paths[arrival.path], arrival, options)
         latents[arrival.path] = torch.from_numpy(path.waypoints[-1].latent).to(latents)
-    return Front(front.index + 1, tuple(paths), latents, directions, state, front.origin, tracked, arrived)
+    paths = tuple(paths) if varied is None else with_likeness(paths, varied)
+    return Front(front.index + 1, paths, latents, directions, state, varied, front.origin, tracked, arrived)
 
 
 def _extended(path: Path, arrival: Arrival, options: WalkOptions) -> Path:

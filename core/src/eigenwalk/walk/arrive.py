@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from eigenwalk.maths.linearise import Point
-from eigenwalk.maths.problem import Problem, Region
+from eigenwalk.maths.problem import Problem, Region, Scaled
 from eigenwalk.path import Cost, Role, Status, Waypoint
+from eigenwalk.walk.apart import as_half
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.propose import Proposal
 from eigenwalk.walk.rows import attempt_rows, status
@@ -26,11 +27,15 @@ ROUNDING = 1e-3
 
 @dataclass(frozen=True)
 class Arrival:
-    """A path's next waypoint, or, where that is None, the reason why the path ends."""
+    """A path's next waypoint, or, where that is None, the reason why the path ends.
+
+    `varied` ``(p,)`` is how far what varies has moved there; see `Front`.
+    """
 
     path: int
     waypoint: Waypoint | None
     status: Status = field(default_factory=Status)
+    varied: Tensor | None = None
 
 
 def arrive(
@@ -78,7 +83,8 @@ def _judge(
     """Return a waypoint for each of `rows` that keeps every tolerance and leads on, else the reason against it."""
     assert front.origin is not None  # measured before the first waypoint
     paths = [proposal.paths[row] for row in rows]
-    changes = problem.changes(point, [start[paths] for start in front.origin])
+    start = [value[paths] for value in front.origin]
+    changes, varied = problem.changes(point, start), as_half(Scaled(problem, point).gaps(start, point.latents).varied)
     excess, pictures, names = problem.excess(changes), picture(point.images), [role.name for role in problem.roles]
     judged, step = {}, proposal.step
     for n, (row, path) in enumerate(zip(rows, paths, strict=True)):
@@ -106,7 +112,7 @@ def _judge(
             quotient=float(step.quotient[row]),
             cost=proposal.costs[row] + Cost(forwards=attempt),
         )
-        judged[row] = Arrival(path, waypoint)
+        judged[row] = Arrival(path, waypoint, varied=varied[n])
     return judged
 
 

@@ -27,6 +27,7 @@ class Front:
         latents: where each stands, ``(paths, latent)``.
         directions: how each came there, ``(paths, latent)``.
         state: what the method carries, ``(paths, ...)`` each; empty at the starts.
+        varied: how far what varies has moved on each, scaled as methods see it, ``(paths, p)`` in half precision.
         origin: every feature's values at the starts, ``(paths, ...)``; None where they must be measured again.
         tracked: what the features carry from the waypoint before, ``(paths, ...)``; empty at the starts.
         arrived: paths that still walk and the point where they stand, where that is in memory.
@@ -37,6 +38,7 @@ class Front:
     latents: Tensor
     directions: Tensor
     state: State = field(default_factory=dict)
+    varied: Tensor | None = None
     origin: tuple[Tensor, ...] | None = None
     tracked: Tracked = ()
     arrived: tuple[list[int], Point] | None = field(default=None, repr=False)
@@ -49,6 +51,7 @@ class Front:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `restore` needs, with the paths, to go on."""
         saved = {"latents": self.latents, "directions": self.directions}
+        saved |= {} if self.varied is None else {"varied": self.varied}
         saved |= {f"tracked.{i}": tensor for i, tensor in enumerate(self.tracked)}
         saved |= {f"state.{name}": tensor for name, tensor in self.state.items()}
         return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in saved.items()}
@@ -68,6 +71,7 @@ class Front:
             latents=loaded["latents"],
             directions=loaded["directions"],
             state=state,
+            varied=loaded.get("varied"),
             tracked=tuple(tracked[str(i)] for i in range(len(tracked))),
         )
 

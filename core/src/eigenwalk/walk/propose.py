@@ -12,6 +12,7 @@ from eigenwalk.errors import WalkError
 from eigenwalk.maths.linearise import Meter, Point, Tracked
 from eigenwalk.maths.problem import Problem, Scaled
 from eigenwalk.path import Cost
+from eigenwalk.walk.apart import others
 from eigenwalk.walk.front import Front, look
 from eigenwalk.walk.options import WalkOptions
 from eigenwalk.walk.sense import FEW, towards_more
@@ -68,6 +69,7 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
     scaled, limits = Scaled(problem, point), _limits(problem, front, rows, options)
     state = {name: tensor[rows] for name, tensor in front.state.items()}
     gaps = scaled.gaps([start[rows] for start in front.origin], front.directions[rows])
+    gaps = replace(gaps, others=others(front, rows, gaps.varied))
     step, state = options.method.step(scaled, state, gaps, limits)
     costs = (point.meter.cost,) * len(rows)
     outward = _must_lead_on(problem, point, options)

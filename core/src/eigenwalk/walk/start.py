@@ -49,7 +49,7 @@ def begin(
         path = Path(problem.name, seeds[j], i % paths // 2 + 1, sense, problem.roles, (start,))
         started.append(path.end(status(failures[j])) if j in failures else path)
     origin = tuple(v[each] for v in values)
-    return Front(0, tuple(started), latents[each], torch.zeros_like(latents[each]), {}, origin)
+    return Front(0, tuple(started), latents[each], torch.zeros_like(latents[each]), origin=origin)
 
 
 def origin(problem: Problem, front: Front, batch: int | None = None) -> tuple[Tensor, ...]:

@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from eigenwalk.direction import Gaps, Limits, Method, Sight, State, Step
+from eigenwalk.maths.methods.apart import Apart
 from eigenwalk.maths.methods.davidson import Davidson
 from eigenwalk.maths.methods.model import LowRank
 from eigenwalk.maths.methods.plan import neutral_pull, plan
@@ -78,8 +79,10 @@ class Outward(Method):
         model = LowRank.zero(sight.batch, sight.dim, sight.like) if whole else LowRank.of(state)
         CV, FV = sight.push(V)
         last = (gaps.direction[:, None] @ CV)[:, 0] if whole else CV[:, 0]
+        apart = Apart.of(gaps)
         m = normalize(normalize(gaps.varied, dim=1) + self.momentum * normalize(last, dim=1), dim=1)
-        space = _Growing(sight, V, CV, FV, model, self)
+        m = apart.turn(m)
+        space = _Growing(sight, V, CV, FV, model, self, apart)
         if not whole:
             self._expand(space, m, gaps, limits)
         return Subspace(space.V, space.CV, space.FV, space.ridge), m, space.model.state
@@ -100,8 +103,9 @@ class Outward(Method):
 class _Growing:
     """A subspace that grows, and the model of B that its pushforwards teach."""
 
-    def __init__(self, sight: Sight, V: Tensor, CV: Tensor, FV: Tensor, model: LowRank, method: Outward):
+    def __init__(self, sight: Sight, V: Tensor, CV: Tensor, FV: Tensor, model: LowRank, method: Outward, apart: Apart):
         self.sight, self.V, self.CV, self.FV, self.model, self.method = sight, V, CV, FV, model, method
+        self.apart = apart
         self._random = torch.Generator().manual_seed(0)
         self._measure()
 
@@ -110,6 +114,7 @@ class _Growing:
         self.model = self.model.learn(self.V, self.b, self.method.rank)
         largest = torch.maximum(self.model.largest.double(), torch.linalg.eigvalsh(self.b)[:, -1])
         self.ridge = ridge_of(largest, gram(self.CV), self.method.share)
+        self.UCV, self.shared = self.apart.rows(self.CV)
 
     def grow(self, w: Tensor) -> None:
         """Add one vector: w ``(batch, latent)``, preconditioned."""
@@ -124,15 +129,18 @@ class _Growing:
     def residual_of_direction(self, m: Tensor) -> Tensor:
         """``(B + εI) v - Cᵀm`` ``(batch, latent)`` at the direction v that this subspace gives: one pullback."""
         y = torch.linalg.solve(self._metric(), times(self.CV, m)).to(self.V)[:, None]
-        return self.sight.pull(-m, (y @ self.FV)[:, 0]) + self.ridge.to(self.V)[:, None] * (y @ self.V)[:, 0]
+        c = self.apart.back((y @ self.UCV)[:, 0]) - m
+        return self.sight.pull(c, (y @ self.FV)[:, 0]) + self.ridge.to(self.V)[:, None] * (y @ self.V)[:, 0]
 
     def residual_of_pull(self, gaps: Gaps) -> Tensor:
         """``(B + εI) δ + Fᵀe + n Cᵀd`` ``(batch, latent)`` at the pull δ that this subspace gives: one pullback."""
         d = normalize(gaps.varied, dim=1)
-        y, n = neutral_pull(self._metric(), times(self.FV, gaps.fixed), times(self.CV, d))
+        back = times(self.FV, gaps.fixed) + times(self.UCV, self.shared)
+        y, n = neutral_pull(self._metric(), back, times(self.CV, d))
         y = y.to(self.V)[:, None]
-        pulled = self.sight.pull(n.to(d) * d, (y @ self.FV)[:, 0] + gaps.fixed)
+        c = n.to(d) * d + self.apart.back((y @ self.UCV)[:, 0] + self.shared)
+        pulled = self.sight.pull(c, (y @ self.FV)[:, 0] + gaps.fixed)
         return pulled + self.ridge.to(self.V)[:, None] * (y @ self.V)[:, 0]
 
     def _metric(self) -> Tensor:
-        return self.b + self.ridge[:, None, None] * torch.eye(self.b.shape[-1]).to(self.b)
+        return self.b + gram(self.UCV) + self.ridge[:, None, None] * torch.eye(self.b.shape[-1]).to(self.b)

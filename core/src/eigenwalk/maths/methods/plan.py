@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from eigenwalk.direction import Gaps, Limits, Step
+from eigenwalk.maths.methods.apart import Apart
 from eigenwalk.maths.methods.subspace import Subspace, gram, times
 from eigenwalk.maths.methods.trade import by_feature, multipliers
 
@@ -40,6 +41,7 @@ class _Inside:
 
     B ``(batch, i, basis, basis)``, Fe ``(batch, i, basis)`` and e2 ``(batch, i)`` give what feature i will have drifted
     after y: ``yᵀ B_i y + 2 Fe_iᵀ y + e2_i``. Cm and Cd ``(batch, basis)`` are the gradients along m and along d.
+    D ``(batch, basis, basis)`` and Ds ``(batch, basis)`` are what keeps the path apart from others.
     """
 
     B: Tensor
@@ -48,9 +50,12 @@ class _Inside:
     Cm: Tensor
     Cd: Tensor
     ridge: Tensor
+    D: Tensor
+    Ds: Tensor
 
     @classmethod
     def of(cls, space: Subspace, m: Tensor, gaps: Gaps, blocks: tuple[int, ...]) -> _Inside:
+        rows, shared = Apart.of(gaps).rows(space.CV)
         parts, drift = by_feature(space.FV, blocks), by_feature(gaps.fixed, blocks)
         return cls(
             B=torch.stack([gram(part) for part in parts], 1),
@@ -59,11 +64,14 @@ class _Inside:
             Cm=times(space.CV, m),
             Cd=times(space.CV, normalize(gaps.varied, dim=1)),
             ridge=space.ridge,
+            D=gram(rows),
+            Ds=times(rows, shared),
         )
 
     def metric(self, mu: Tensor, ridge: Tensor) -> Tensor:
-        """``P = Σ μ_i B_i + εI``."""
-        return torch.einsum("bi,bijk->bjk", mu, self.B) + ridge[:, None, None] * torch.eye(self.B.shape[-1]).to(self.B)
+        """``P = Σ μ_i B_i + D + εI``."""
+        eye = torch.eye(self.B.shape[-1]).to(self.B)
+        return torch.einsum("bi,bijk->bjk", mu, self.B) + self.D + ridge[:, None, None] * eye
 
     def strain(self, y: Tensor) -> Tensor:
         """How far each fixed feature will have drifted after y, in tolerances, ``(batch, i)``."""
@@ -81,7 +89,7 @@ class _Inside:
 
     def pull(self, mu: Tensor, longest: Tensor) -> Tensor:
         """δ ``(batch, basis)``, no longer than `longest` ``(batch,)``."""
-        Fe, Cd, ridge = torch.einsum("bi,bij->bj", mu, self.Fe), self.Cd, self.ridge
+        Fe, Cd, ridge = torch.einsum("bi,bij->bj", mu, self.Fe) + self.Ds, self.Cd, self.ridge
         for _ in range(TRIES):
             y = neutral_pull(self.metric(mu, ridge), Fe, Cd)[0]
             far = y.norm(dim=-1) > longest
@@ -106,7 +114,7 @@ def plan(space: Subspace, m: Tensor, gaps: Gaps, blocks: tuple[int, ...], limits
     Args:
         space: what is known at this waypoint.
         m: ``(batch, p)``, the unit vector of varied values to go on along.
-        gaps: what has varied and drifted since the start.
+        gaps: what has varied and drifted since the start, here and on other paths.
         blocks: how many values each fixed feature has.
         limits: how far the step may go.
         correct: whether fixed features are pulled back.
@@ -132,7 +140,7 @@ def plan(space: Subspace, m: Tensor, gaps: Gaps, blocks: tuple[int, ...], limits
         pull = pull + _bend(space.V, inside, mu, ahead + pull, limits.away, limits.radius)
     size = ahead.norm(dim=-1)
     y = ahead / size[:, None].clamp_min(1e-30)
-    held = torch.einsum("bj,bjk,bk->b", y, inside.metric(mu, inside.ridge), y)
+    held = torch.einsum("bj,bjk,bk->b", y, inside.metric(mu, inside.ridge) - inside.D, y)
     quotient = (y * inside.Cm).sum(-1).square() / held.clamp_min(1e-30)
     direction, back = ((x.to(space.V)[:, None] @ space.V)[:, 0] for x in (y, pull))
     return Step(direction, size.to(space.V), rate * size, quotient, back)

@@ -103,18 +103,21 @@ def _feature(role: Role) -> dict[str, str]:
 
 
 def run_facts(paths: Sequence[Path]) -> list[tuple[str, str]]:
-    """(figure, what it is): a run in five figures."""
+    """(figure, what it is): a run in a few figures."""
     complete = sum(path.status.reason == "length" for path in paths)
     steps = sum(len(path) - 1 for path in paths)
     walked = sum(waypoint.cost.passes for path in paths for waypoint in path if waypoint.index)
     ends = [share for path in paths if math.isfinite(share := words.shares(path, path.waypoints[-1]).varied)]
     fixed = [share for path in paths for w in path if math.isfinite(share := words.shares(path, w).fixed)]
+    alike = [share for path in paths for share in path.alike.values()]
+    apart = [(words.percent(max([0.0, *alike])), "of varied change in common, the two most alike paths of a start")]
     return [
         (f"{complete} of {len(paths)}", "paths walked their full length"),
         (words.percent(sum(ends) / len(ends)) if ends else "–", "varied change at the end, mean of the paths"),
         (words.percent(max(fixed)) if fixed else "–", "largest fixed change at any waypoint"),
         (f"{walked / steps:.0f}" if steps else "–", "generator passes per waypoint"),
         (f"{sum(path.cost.passes for path in paths):,.0f}", "generator passes in all"),
+        *(apart if alike else ()),
     ]
 
 
@@ -123,7 +126,7 @@ def _row(path: Path, scale: float) -> dict[str, Any]:
     last = path.waypoints[-1]
     return {
         "title": words.label(path),
-        "ending": words.ending(path),
+        "ending": f"{words.ending(path)} {words.likeness(path)}".strip(),
         "complete": path.status.reason == "length",
         "pictures": [_picture(path, path.waypoints[i], scale) for i in thin(len(path), PICTURES)],
         "changes": [

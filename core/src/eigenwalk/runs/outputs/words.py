@@ -86,6 +86,17 @@ def ending(path: Path) -> str:
     return f"Ended after {last} step{'' if last == 1 else 's'}: {detail[:1].lower() + detail[1:]}".rstrip(".") + "."
 
 
+def likeness(path: Path) -> str:
+    """What the path has in common with the path of its start that it is most like, as a sentence; "" if it is alone."""
+    if not path.alike:
+        return ""
+    name, share = max(path.alike.items(), key=lambda item: item[1])
+    other = re.sub(r"^.*-(\d+)([+-])$", lambda found: f"{found[1]} {found[2].replace('-', '−')}", name)
+    if share < 0.005:
+        return "Its varied change has nothing in common with that of another path."
+    return f"{percent(share)} of its varied change in common with direction {other}, the path most like it."
+
+
 def tolerance(role: Role) -> float:
     """Return a fixed feature's tolerance as a share of its typical distance; infinity if it has no tolerance."""
     return math.inf if role.tolerance is None or not role.typical else role.tolerance / role.typical
