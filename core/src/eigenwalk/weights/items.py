@@ -138,7 +138,7 @@ def _merge(items: Iterable[Item]) -> tuple[Item, ...]:
     """One item a file: several features may need the same one."""
     found: dict[tuple[Weights, str], Item] = {}
     for item in items:
-        key = (replace(item.weights, option=None), item.distribution)
+        key = (replace(item.weights, option=None, unless=None), item.distribution)
         before = found.get(key)
         names = dict.fromkeys((*before.names, *item.names)) if before else item.names
         found[key] = replace(before or item, names=tuple(names))

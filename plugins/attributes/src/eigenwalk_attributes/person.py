@@ -93,24 +93,20 @@ def layers(file: Checkpoint) -> Iterator[Convolution | Affine | Dense]:
                 raise FileError(f"{file}: layer {number} holds {', '.join(parts)}, as no layer of dlib's networks does")
 
 
-def age(
-    model: str = "dlib", file: str | None = None, box: Sequence[float] | str | None = None, least: float = 0.7
-) -> Age:
-    """Open the network of ages in `file`, or the published one of `model`, as a feature.
+def age(file: str | None = None, box: Sequence[float] | str | None = None, least: float = 0.7) -> Age:
+    """Open the network of ages in `file`, or the published one, as a feature.
 
     Raises:
         OptionError: a box that is empty or leaves the image, or a number out of range.
         WeightsError: the published weights are not in the store, or the file is another network's.
         FileError: the file is missing or no ONNX file.
     """
-    path = Checkpoint.of(find(AGE, f"age(model={model})") if file is None else Path(file).expanduser())
+    path = Checkpoint.of(find(AGE, "age") if file is None else Path(file).expanduser())
     network = fill(resnet([(64, 1), (128, 2), (256, 2)], AGES, bias=True), layers(path), str(path))
     return Age("age", network, AGE_SIZE, PADDING, box, least)
 
 
-def gender(
-    model: str = "dlib", file: str | None = None, box: Sequence[float] | str | None = None, least: float = 0.7
-) -> Gender:
-    """Open the network of genders in `file`, or the published one of `model`, as a feature; raises as `age`."""
-    path = Checkpoint.of(find(GENDER, f"gender(model={model})") if file is None else Path(file).expanduser())
+def gender(file: str | None = None, box: Sequence[float] | str | None = None, least: float = 0.7) -> Gender:
+    """Open the network of genders in `file`, or the published one, as a feature; raises as `age`."""
+    path = Checkpoint.of(find(GENDER, "gender") if file is None else Path(file).expanduser())
     return Gender("gender", fill(gender_network(), layers(path), str(path)), GENDER_SIZE, PADDING, box, least)

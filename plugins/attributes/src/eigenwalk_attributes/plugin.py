@@ -1,8 +1,5 @@
 """What this package offers; no torch here."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import CommandSpec, FeatureSpec, Option, Weights
 from eigenwalk_attributes.published import AGE, BACKBONES, GENDER
@@ -66,7 +63,6 @@ def _of_face(name: str, summary: str, unit: str, weights: Weights) -> FeatureSpe
         load=f"eigenwalk_attributes.person:{name}",
         summary=summary,
         options=(
-            Option("model", "str", "dlib", "whose network", ("dlib",)),
             Option("file", "path", None, "an ONNX file of the same network, with weights of your own"),
             Option(
                 "box",
@@ -78,17 +74,11 @@ def _of_face(name: str, summary: str, unit: str, weights: Weights) -> FeatureSpe
             Option("least", "float", 0.7, "the detector's probability from which something is a face"),
         ),
         weights=(weights,),
-        implied="eigenwalk_attributes.plugin:implied",
         unit=unit,
         licence=weights.licence,
         cites=("King: Dlib-ml, a machine learning toolkit, JMLR 2009",),
         api=1,
     )
-
-
-def implied(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return that no published weights are needed where a `file` is given."""
-    return {"model": None} if options.get("file") else {}
 
 
 @hookimpl

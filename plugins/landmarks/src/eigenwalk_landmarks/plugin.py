@@ -1,5 +1,7 @@
 """What this package offers; no torch here."""
 
+from dataclasses import replace
+
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import FeatureSpec, Option, Weights
 from eigenwalk_face.parts import mesh_weights
@@ -11,9 +13,10 @@ FAN = Weights(
     licence="BSD-3-Clause (face-alignment)",
     url="https://www.adrianbulat.com/downloads/python-fan/2DFAN4-11f355bf06.pth.tar",
     option=("model", "fan"),
+    unless="file",
 )
 BOX = "(x0, y0, x1, y1): the face, in shares from the top left; ffhq: the face of aligned images; no detector"
-MESH = mesh_weights(("model", "mesh"))
+MESH = replace(mesh_weights(("model", "mesh")), unless="file")
 
 
 @hookimpl

