@@ -108,5 +108,5 @@ def test_what_is_needed_follows_from_the_options():
 
 
 def test_without_weights_it_says_how_to_get_them():
-    with pytest.raises(WeightsError, match=r"(?s)10\.8 MB.*CC0.*weights fetch age"):
+    with pytest.raises(WeightsError, match=r'(?s)10\.8 MB.*CC0.*weights fetch "age"'):
         age()
