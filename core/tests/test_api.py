@@ -17,6 +17,7 @@ from eigenwalk.generator import FunctionGenerator
 from eigenwalk.names.registry import Registry
 from eigenwalk.path import Path
 from eigenwalk.runs.recipe import Recipe
+from eigenwalk.runs.watch import Watch
 from problems import Counting, Defined, Embedding, curved
 
 GENERATOR = """
@@ -136,6 +137,33 @@ def test_typical_distances_depend_on_the_generators_options_and_the_dtype(folder
     assert typical("(scale=0.3)") < 0.8 * whole
     assert typical("") == whole
     assert 0 < abs(typical("", "float64") - whole) < 1e-4 * whole
+
+
+def test_a_run_tells_what_it_does_and_counts_all_passes(folder, registry):
+    class Told(Watch):
+        def __init__(self) -> None:
+            self.stages: list[str] = []
+            self.passes = 0.0
+
+        def stage(self, text: str, passes: float = 0.0) -> None:
+            self.stages.append(text)
+
+        def passed(self, passes: float) -> None:
+            self.passes += passes
+
+    told = Told()
+    recipe = Recipe.of(generator="./my_generator.py:build", vary=["pixels"], paths=2, steps=2)
+    run = eigenwalk.start(recipe, registry=registry, watch=told)
+    assert [text.split()[0] for text in told.stages] == ["loading", "checking", "finding", "making", "measuring"]
+    assert told.passes >= 24
+    told.stages, told.passes = [], 0.0
+    *_, last = run.fronts()
+    assert [text.split(" at ")[0] for text in told.stages] == [
+        "looking",
+        "looking for 1 direction",
+        "on to waypoint 2",
+    ]
+    assert told.passes == pytest.approx(sum(path.cost.passes for path in last.paths))
 
 
 def test_typical_distances_are_measured_once(folder, registry):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import eigenwalk.runs
-from eigenwalk.cli import main
+from eigenwalk.cli import main, progress
 from eigenwalk.cli.progress import duration
 from eigenwalk.errors import InputError
 from eigenwalk.path import Status
@@ -71,7 +71,7 @@ class MadeUp:
     version: str = "0.1.0"
     resumed: list[tuple[int, float, int | None]] = field(default_factory=list)
 
-    def start(self, recipe: Recipe, *, paths=None, arrays=None, registry=None) -> object:
+    def start(self, recipe: Recipe, *, paths=None, arrays=None, registry=None, watch=None) -> object:
         """A run like the api's."""
         first = 0
         if paths and arrays:
@@ -353,3 +353,35 @@ def test_malformed_seeds_are_refused(text: str) -> None:
 )
 def test_durations_are_written_in_words(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+def test_a_stage_says_how_far_it_is_and_how_long_it_takes(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    work = progress.Work()
+    work.begin("making 24 samples", 24)
+    assert work.text() == "making 24 samples: about 24 passes"
+    for _ in range(4):
+        now[0] += 2
+        work.add(1)
+    assert work.text() == "making 24 samples: 4 of about 24 passes, about 40 s left"
+    work.begin("looking for 1 direction at 1 start", 50)
+    now[0] += 100  # what no pass was made in
+    assert work.text() == "looking for 1 direction at 1 start: about 50 passes, about 1 min 40 s left"
+    work.begin("opening rooms", 0)
+    assert work.text() == "opening rooms"
+
+
+def test_a_log_hears_of_a_long_stage_at_ever_longer_intervals(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    lines = progress.Lines(steps=2)
+    lines.stage("looking for 1 direction at 1 start", 40)
+    for _ in range(40):
+        now[0] += 1
+        lines.passed(1)
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[1].split(" ")[0] for line in said] == ["about", "3", "9", "21"]
+    lines.clock.pace = 0.1
+    lines.stage("on to waypoint 2", 20)
+    assert not capsys.readouterr().err

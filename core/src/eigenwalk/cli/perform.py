@@ -110,10 +110,11 @@ def _steps(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -
 
 def _fronts(recipe: Recipe, folder: RunFolder, registry: Registry, shown: Progress) -> Sequence[Path]:
     """Return the paths at the end of the walk; every waypoint is saved before the next is sought."""
+    shown.stage(f"opening {recipe.generator}")  # before torch is loaded, which takes seconds
     from eigenwalk.runs import api
 
     resumed = {"paths": folder.paths, "arrays": folder.arrays} if folder.paths else {}
-    run: Any = api.start(recipe, registry=registry, **resumed)
+    run: Any = api.start(recipe, registry=registry, watch=shown, **resumed)
     for text in run.notes:
         shown.note(text)
     paths: Sequence[Path] = folder.paths

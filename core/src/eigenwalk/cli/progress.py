@@ -16,12 +16,15 @@ from rich.text import Text
 from eigenwalk.cli.errors import console
 from eigenwalk.path import Path
 from eigenwalk.runs.outputs import words
+from eigenwalk.runs.watch import Watch
 
 VARIED, FIXED = "color(208)", "color(39)"
 BAR = 16
+PATIENCE, LONGEST_PAUSE = 3.0, 60.0
+"""Seconds of silence after which a log is told how far a stage is: at first, and after ever longer pauses at most."""
 
 
-class Progress:
+class Progress(Watch):
     """Where a walk's progress is shown; this one shows nothing."""
 
     def note(self, text: str) -> None:
@@ -45,14 +48,30 @@ def progress(steps: int, quiet: bool) -> Progress:
 
 
 class Lines(Progress):
-    """A line per waypoint, and one for every path that ends."""
+    """A line for each stage and waypoint, and for every path that ends; during a long stage some more."""
 
     def __init__(self, steps: int):
-        self.steps, self.clock, self.ended = steps, Clock(steps), set()
+        self.steps, self.clock, self.ended, self.work = steps, Clock(steps), set(), Work()
+        self.said, self.pause = time.monotonic(), PATIENCE
+
+    def stage(self, text: str, passes: float = 0.0) -> None:
+        """Print what begins and about how long it takes; not before waypoints that come faster than one would read."""
+        self.work.begin(text, passes)
+        self.pause = PATIENCE
+        if not 0 < self.clock.pace < PATIENCE:
+            self.note(self.work.text())
+
+    def passed(self, passes: float) -> None:
+        """Print how far the stage is, if nothing was printed for a while: at ever longer intervals."""
+        self.work.add(passes)
+        if time.monotonic() - self.said >= self.pause:
+            self.pause = min(2 * self.pause, LONGEST_PAUSE)
+            self.note(self.work.text())
 
     def note(self, text: str) -> None:
         """Print the text."""
         print(text, file=sys.stderr, flush=True)
+        self.said = time.monotonic()
 
     def front(self, index: int, paths: Sequence[Path]) -> None:
         """Print where the paths stand on average."""
@@ -72,7 +91,7 @@ class LiveTable(Progress):
     """A table that is redrawn in place: a row per path with two bars, and the whole below it."""
 
     def __init__(self, steps: int):
-        self.steps, self.clock = steps, Clock(steps)
+        self.steps, self.clock, self.work = steps, Clock(steps), Work()
         self.index, self.paths = 0, ()
         screen = console(stderr=True, soft_wrap=False)
         self.live = Live(get_renderable=self.render, console=screen, refresh_per_second=4, transient=True)
@@ -81,24 +100,35 @@ class LiveTable(Progress):
         """Print the text above the table, where it stays."""
         self.live.console.print(Text(text, style="dim"))
 
+    def stage(self, text: str, passes: float = 0.0) -> None:
+        """Take what begins into the line."""
+        self.work.begin(text, passes)
+        self.live.refresh()
+
+    def passed(self, passes: float) -> None:
+        """Take the passes into the line; it is redrawn four times a second."""
+        self.work.add(passes)
+
     def front(self, index: int, paths: Sequence[Path]) -> None:
         """Take the paths into the table."""
         self.clock.at(index)
+        self.work.begin("", 0.0)
         self.index, self.paths = index, tuple(paths)
         self.live.refresh()
 
     def render(self) -> RenderableType:
         """The table as it stands now."""
         if not self.paths:
-            return Text(f"getting ready … {self.clock.text(0)}", style="dim")
-        room = max(4, self.live.console.height - 6)
+            return Text(f"{self.work.text()}   {self.clock.text(0)}", style="dim")
+        room = max(4, self.live.console.height - 7)
         shown = self.paths if len(self.paths) <= room else self.paths[: room - 1]
         table = path_table(shown, self.live.console.width)
         rest = len(self.paths) - len(shown)
         passes = sum(path.cost.passes for path in self.paths)
         done = f"waypoint {self.index} of {self.steps}"
         line = Text.assemble((done, "bold"), f"   {passes:,.0f} generator passes   {self.clock.text(self.index)}")
-        return Group(table, *([Text(f"… and {rest} more paths", style="dim")] if rest else []), line)
+        doing = Text(self.work.text(), style="dim")
+        return Group(table, *([Text(f"… and {rest} more paths", style="dim")] if rest else []), line, doing)
 
     def __enter__(self) -> Self:
         self.live.__enter__()
@@ -149,6 +179,32 @@ def path_lines(paths: Sequence[Path]) -> list[str]:
         ended = f"seed {path.seed}, {words.label(path)}: {words.brief_ending(path)}"
         lines.append(f"{ended}; {shares}, {path.cost.passes:,.0f} passes")
     return lines
+
+
+class Work:
+    """The stage that a run is in, how many generator passes of it are done, and how long a pass takes."""
+
+    def __init__(self) -> None:
+        self.what, self.about, self.done = "getting ready", 0.0, 0.0
+        self.passes, self.busy, self.since = 0.0, 0.0, time.monotonic()
+
+    def begin(self, what: str, about: float) -> None:
+        """Begin a stage that takes about so many passes; 0: nobody knows."""
+        self.what, self.about, self.done, self.since = what, about, 0.0, time.monotonic()
+
+    def add(self, passes: float) -> None:
+        """Count passes, and the time since those before, or since the stage began."""
+        now = time.monotonic()
+        self.busy, self.since = self.busy + now - self.since, now
+        self.passes, self.done = self.passes + passes, self.done + passes
+
+    def text(self) -> str:
+        """The stage in words: what it does, how far it is, and how much longer it takes at the pace so far."""
+        if not self.about:
+            return f"{self.what}: {self.done:.0f} passes" if self.done else self.what
+        left = max(0.0, self.about - self.done) * self.busy / self.passes if self.passes else 0.0
+        far = f"{self.done:.0f} of about {self.about:.0f} passes" if self.done else f"about {self.about:.0f} passes"
+        return f"{self.what}: {far}" + (f", about {duration(left)} left" if left >= 1 else "")
 
 
 class Clock:

@@ -28,8 +28,9 @@ from eigenwalk.maths.contract import check_contract
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.linearise.agreement import describe_agreement
 from eigenwalk.maths.linearise.precision import half_dtype
+from eigenwalk.maths.methods.davidson import Davidson
 from eigenwalk.maths.problem import Problem
-from eigenwalk.maths.typical import latent_scale, reference_images, typical_distance, typical_region
+from eigenwalk.maths.typical import SAMPLES, latent_scale, reference_images, typical_distance, typical_region
 from eigenwalk.names.expression import parse
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.tree import Held, Weighted
@@ -41,8 +42,10 @@ from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.runs.ready import check_device, check_files
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.runs.typical_cache import cached_typical
+from eigenwalk.runs.watch import Watch
 from eigenwalk.walk import Front, WalkOptions, walk
 
+SILENT = Watch()
 Named = str | Feature | Callable[[torch.Tensor], torch.Tensor]
 """A feature by its expression, as an object, or as a function of images."""
 
@@ -62,10 +65,26 @@ class Run:
     options: WalkOptions
     notes: tuple[str, ...] = ()
     resume: Front | None = field(default=None, repr=False)
+    watch: Watch = field(default=SILENT, repr=False)
 
     def fronts(self) -> Iterator[Front]:
         """Yield all paths after every waypoint; the starts first, unless the run goes on from later ones."""
-        return walk(self.problem, self.recipe.seeds, self.options, self.recipe.device, self.resume)
+        self.watch.stage(*(self._ahead(self.resume) if self.resume else ("looking at the starts", 0.0)))
+        for front in walk(self.problem, self.recipe.seeds, self.options, self.recipe.device, self.resume):
+            yield front
+            if front.walking:
+                self.watch.stage(*self._ahead(front))
+
+    def _ahead(self, front: Front) -> tuple[str, float]:
+        """Say what comes after `front`, and about how many passes it takes."""
+        newest = [front.paths[i].waypoints[-1].cost.passes for i in front.walking]
+        if front.index:
+            return f"on to waypoint {front.index + 1}", sum(newest) if front.index > 1 else 0.0
+        seeds, k = len({front.paths[i].seed for i in front.walking}), (self.options.paths + 1) // 2
+        lead = getattr(self.options.method, "lead", self.options.method)
+        most = lead.most_passes(k) if isinstance(lead, Davidson) else 0.0
+        text = f"looking for {k} direction{'s' * (k > 1)} at {seeds} start{'s' * (seeds > 1)}"
+        return text, seeds * most + len(front.walking) * bool(most)
 
 
 def start(
@@ -74,13 +93,17 @@ def start(
     paths: tuple[Path, ...] | None = None,
     arrays: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
+    watch: Watch = SILENT,
 ) -> Run:
     """Return the walk that `recipe` describes; from `paths` and `arrays`, saved from a `Front`, it goes on.
+
+    `watch` is told what is being done.
 
     Raises:
         InputError, PluginError, FileError: as `compose` and `build_generator`.
         WalkError: a feature has no value at the generator's samples, or never changes.
     """
+    watch.stage("loading the generator and the features")
     registry = registry or Registry.discover()
     device = _device(recipe.device)
     with sharing() as opened:  # a generator's file is opened once, to recognise it and to build it
@@ -90,7 +113,8 @@ def start(
         generator, used = build_generator(recipe.generator, registry)
         method, brought = build_method(recipe.solver, registry)
         opened.clear()
-    prepared = _prepare(recipe, device, generator, used, composition, method, brought, paths[0].roles if paths else ())
+    roles = paths[0].roles if paths else ()
+    prepared = _prepare(recipe, device, generator, used, composition, method, brought, watch, roles)
     if not (paths and arrays):
         return prepared
     return replace(prepared, resume=Front.restore(paths, arrays, recipe.device))
@@ -151,6 +175,7 @@ def _prepare(
     composition: Composition,
     method: Method,
     brought: Sequence[Used],
+    watch: Watch,
     roles: Sequence[Role] = (),
 ) -> Run:
     """Return the run of these objects; typical distances come from `roles` if a walk goes on.
@@ -164,12 +189,14 @@ def _prepare(
     budget = None if recipe.memory is None else in_bytes(recipe.memory)
     named, scale = tuple((term.text, term.feature) for term in terms), latent_scale(generator)
     h = None if method.differences is None else method.differences * scale / math.sqrt(2 * generator.latent_dim)
-    look = Linearisation(generator, named, differences=h, dtype=dtype)
+    look = Linearisation(generator, named, differences=h, dtype=dtype, watch=watch.passed)
+    watch.stage("checking generator and features at the first start")
     # First, since typical distances take their time: a function or a budget that will not do is refused at once.
     first = first_start(look, recipe.seeds, device)
     notes = [*generator.notes, *check_contract(look, first)]
+    watch.stage("finding out what fits into memory")
     fit = choose_fit(look, first, len(recipe.seeds) * recipe.paths, budget, recipe.batch)
-    typical, measured = {role.name: role.typical for role in roles}, _Typical(recipe, generator, used, device)
+    typical, measured = {role.name: role.typical for role in roles}, _Typical(recipe, generator, used, device, watch)
     for term in terms:
         if term.text not in typical:
             typical[term.text] = measured.of(term)
@@ -185,7 +212,7 @@ def _prepare(
         notes.append(describe_agreement(look, fit.start))
     everything = tuple(dict.fromkeys([*used, *brought, *(one for term in terms for one in term.used)]))
     recipe = recipe.model_copy(update={"batch": fit.batch, **provenance(everything)})
-    return Run(recipe, problem, _options(recipe, method), tuple(notes))
+    return Run(recipe, problem, _options(recipe, method), tuple(notes), watch=watch)
 
 
 def _options(recipe: Recipe, method: Method) -> WalkOptions:
@@ -209,8 +236,8 @@ def _role(term: Term, fixed: bool, typical: float, share: float) -> Role:
 class _Typical:
     """Typical distances of a generator's features: known from before, or measured at one set of samples."""
 
-    def __init__(self, recipe: Recipe, generator: Generator, used: Sequence[Used], device: torch.device):
-        self.generator, self.used, self.device = generator, used, device
+    def __init__(self, recipe: Recipe, generator: Generator, used: Sequence[Used], device: torch.device, watch: Watch):
+        self.generator, self.used, self.device, self.watch = generator, used, device, watch
         self.budget = None if recipe.memory is None else in_bytes(recipe.memory)
         self.named, self.dtype = str(recipe.generator), getattr(torch, recipe.dtype)
 
@@ -223,11 +250,15 @@ class _Typical:
         return cached_typical(names, (*self.used, *term.used), lambda: self._measure(term))
 
     def _measure(self, term: Term) -> float:
-        return typical_distance((term.text, term.feature), self._images, free(self.device, self.budget))
+        images = self._images
+        self.watch.stage(f"measuring how far {SAMPLES} samples differ in {term.text}")
+        return typical_distance((term.text, term.feature), images, free(self.device, self.budget))
 
     @cached_property
     def _images(self) -> torch.Tensor:
-        return reference_images(self.generator, self.device, self.dtype, free(self.device, self.budget))
+        self.watch.stage(f"making {SAMPLES} samples to measure typical distances at", SAMPLES)
+        room = free(self.device, self.budget)
+        return reference_images(self.generator, self.device, self.dtype, room, self.watch.passed)
 
 
 def _device(text: str) -> torch.device:

@@ -41,9 +41,13 @@ class Meter:
 
     cost: Cost = field(default_factory=Cost)
 
-    def add(self, forwards: int = 0, pushforwards: int = 0, pullbacks: int = 0) -> None:
+    def add(self, cost: Cost) -> None:
         """Add to each count."""
-        self.cost = self.cost + Cost(forwards, pushforwards, pullbacks)
+        self.cost = self.cost + cost
+
+
+def _ignore(passes: float) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class Linearisation:
         precision: of the generator's derivatives where that is another one; images are never made in it.
         record: what points keep for their derivatives.
         blocks: modules whose activations are computed again, where `record` says so.
+        watch: called after every pass through the generator, with its cost in forward passes of one row.
     """
 
     generator: Generator
@@ -70,6 +75,7 @@ class Linearisation:
     precision: torch.dtype | None = None
     record: Record = "twice"
     blocks: tuple[nn.Module, ...] = ()
+    watch: Callable[[float], object] = _ignore
 
     def at(self, latents: Latents, meter: Meter | None = None, tracked: Tracked = ()) -> Point:
         """Return the point at `latents` ``(batch, latent)``: one forward pass.
@@ -89,7 +95,7 @@ class Linearisation:
         else:
             with torch.no_grad():
                 images = images_of(self.generator, z)
-        meter.add(forwards=1)
+        self.count(meter, len(z), Cost(forwards=1))
         frozen = tuple(
             (name, freeze_near(name, feature, images, own))
             for (name, feature), own in zip(self.features, self._by_feature(tracked), strict=True)
@@ -114,6 +120,11 @@ class Linearisation:
         pixels = images.detach().requires_grad_()
         with self._kept():
             return pixels, tuple(values_of(name, feature, pixels) for name, feature in features)
+
+    def count(self, meter: Meter, rows: int, cost: Cost) -> None:
+        """Add to the meter, and tell who watches, what `rows` rows have cost each."""
+        meter.add(cost)
+        self.watch(rows * cost.passes)
 
     def _kept(self) -> AbstractContextManager[object]:
         """How activations are kept. Blocks are computed again outside, so that what they record must be torch's own."""
@@ -181,11 +192,11 @@ class Point:
         k = tangents.shape[1]
         if self.owner.differences is not None:
             pushed = self._differences(tangents, self.owner.differences)
-            self.meter.add(forwards=k)
+            self._count(Cost(forwards=k))
         else:
             moved = self._push_generator(tangents.transpose(0, 1))
             pushed = tuple(self._push_feature(i, moved) for i in range(len(self.features)))
-            self.meter.add(pushforwards=k)
+            self._count(Cost(pushforwards=k))
         for (name, _), change in zip(self.features, pushed, strict=True):
             check_finite(change, name, "derivative")
         return pushed
@@ -210,14 +221,17 @@ class Point:
         u, factors = scale_rows(image_cotangent, self.owner.precision)
         with blame(f"the gradient of the generator {type(self.owner.generator).__name__}"):
             pulled = torch.autograd.grad(images, latents, u, retain_graph=True)[0] * factors
-        self.meter.add(pullbacks=1)
+        self._count(Cost(pullbacks=1))
         check_finite(pulled, None, "gradient")
         return pulled
+
+    def _count(self, cost: Cost) -> None:
+        self.owner.count(self.meter, len(self.latents), cost)
 
     def _recorded_generator(self) -> tuple[Tensor, Tensor]:
         if self._graph.generator is None:
             self._graph.generator = self.owner.recorded_generator(self.latents)
-            self.meter.add(forwards=1)
+            self._count(Cost(forwards=1))
         return self._graph.generator
 
     def _recorded_features(self) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -19,6 +19,7 @@ from eigenwalk.direction import Gaps, Limits, Method, Sight, State, Step
 from eigenwalk.maths.methods.model import LowRank
 from eigenwalk.maths.methods.pairs import Pairs
 from eigenwalk.maths.methods.subspace import RIDGE, extend, gram, orthonormal, ridge_of, ritz, without_zeros
+from eigenwalk.path import Cost
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Davidson(Method):
         """The step along what continues the last direction among the leading eigenvectors."""
         pairs, state = self.pairs(sight, 1, state)
         return pairs.step(*pairs.follow(gaps.direction), limits), state
+
+    def most_passes(self, k: int) -> float:
+        """The generator passes that k pairs take at a start, at most: the look, and all expansions."""
+        n = self.cold * k
+        return Cost(forwards=1, pushforwards=max(self.keep, k) + n, pullbacks=n).passes
 
     def pairs(self, sight: Sight, k: int, state: State | None = None) -> tuple[Pairs, State]:
         """The k leading eigenpairs at each row, and what to begin from at the next waypoint.
