@@ -217,11 +217,11 @@ class Path:
         return changes / role.typical if relative else changes
 
     def append(self, waypoint: Waypoint) -> Path:
-        """The path with one more waypoint."""
+        """Return the path with one more waypoint."""
         return replace(self, waypoints=(*self.waypoints, waypoint))
 
     def end(self, status: Status) -> Path:
-        """The path, ended."""
+        """Return the path, ended."""
         return replace(self, status=status)
 
     def __iter__(self) -> Iterator[Waypoint]:
@@ -279,7 +279,7 @@ def path_entry(path: Path) -> dict[str, Any]:
 
 
 def path_of(entry: Mapping[str, Any]) -> Path:
-    """The path without waypoints that `path_entry` described."""
+    """Return the path without waypoints that `path_entry` described."""
     roles = tuple(
         Role(
             **{**role, "typical": _float(role["typical"]), "tolerance": role["tolerance"] and _float(role["tolerance"])}
@@ -302,7 +302,7 @@ def waypoint_entry(waypoint: Waypoint) -> dict[str, Any]:
 
 
 def waypoint_at(entry: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], row: int) -> Waypoint:
-    """The waypoint that `waypoint_entry` described, whose tensors stand in `row` of `stack`'s."""
+    """Return the waypoint that `waypoint_entry` described, whose tensors stand in `row` of `stack`'s."""
     return Waypoint(
         index=entry["index"],
         latent=tensors["latents"][row].copy(),  # a view would hold the images of the whole file
@@ -316,7 +316,7 @@ def waypoint_at(entry: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], r
 
 
 def stack(waypoints: Sequence[Waypoint]) -> dict[str, NDArray[Any]]:
-    """The tensors of some waypoints, ``(waypoints, ...)`` each: latents, directions, images."""
+    """Return the tensors of some waypoints, ``(waypoints, ...)`` each: latents, directions, images."""
     rows = {
         "latents": [w.latent for w in waypoints],
         "directions": [w.direction for w in waypoints],
@@ -327,13 +327,13 @@ def stack(waypoints: Sequence[Waypoint]) -> dict[str, NDArray[Any]]:
 
 
 def seal(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """`entries` with our format's number, and under ``sum`` the SHA-256 of all of it."""
+    """Return `entries` with our format's number, and under ``sum`` the SHA-256 of all of it."""
     document = {"format": FORMAT, **entries}
     return {"sum": _content_sum(document), **document}
 
 
 def json_text(document: Mapping[str, Any]) -> str:
-    """`document` as JSON that people can read and every reader of JSON takes."""
+    """Return `document` as JSON that people can read and every reader of JSON takes."""
     return json.dumps(document, indent=1, allow_nan=False)
 
 
@@ -370,7 +370,7 @@ def read_tensors(file: FilePath, expected: str | None) -> dict[str, NDArray[Any]
 
 
 def sum_of(data: bytes) -> str:
-    """The SHA-256 of `data`."""
+    """Return the SHA-256 of `data`."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -383,7 +383,7 @@ def _content_sum(document: Mapping[str, Any]) -> str:
 
 
 def _number(value: float) -> float | str | None:
-    """`value` as JSON can hold it: null for nan, ``"inf"`` for infinity."""
+    """Return `value` as JSON can hold it: null for nan, ``"inf"`` for infinity."""
     return value if math.isfinite(value) else None if math.isnan(value) else str(value)
 
 

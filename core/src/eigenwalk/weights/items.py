@@ -1,4 +1,4 @@
-"""The files of weights that installed plugins declare: which names need them, where they lie, how they are."""
+"""The files of weights that installed plugins declare: the names that need them, their places, their state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from eigenwalk.names.tree import Call, Chain, Complement, Held, Weighted
 from eigenwalk.spec import Weights
 
 State = Literal["present", "unchecked", "damaged", "partial", "missing"]
-"""Of a file: here with the right sum; here and not hashed yet, or without a sum to compare with; here with another
+"""State of a file: present with the right sum; present, but not hashed yet or without a known sum; with another
 sum or size; fetched in part; not here."""
 
 
@@ -53,7 +53,7 @@ class Item:
         return files(self.package).joinpath(*self.weights.file.split("/"))
 
     def state(self) -> State:
-        """How the file is, as far as can be told without reading it."""
+        """Return the state of the file, as far as it is known without reading it."""
         place = self.place
         if not place.is_file():
             return "partial" if isinstance(place, Path) and store.part(place).is_file() else "missing"
@@ -69,7 +69,7 @@ class Item:
         return "present" if found == expected else "damaged"
 
     def verify(self) -> State:
-        """Hash the file anew, and return how it is.
+        """Hash the file again, and return its state.
 
         Raises:
             WeightsError: it cannot be read.
@@ -89,12 +89,12 @@ class Item:
 
 
 def declared_items(offer: Offer[Any]) -> tuple[Item, ...]:
-    """Every file that one offer declares."""
+    """Return every file that one offer declares."""
     return _merge(_item(offer, weights, False) for weights in offer.spec.weights)
 
 
 def all_items(registry: Registry | None = None) -> tuple[Item, ...]:
-    """Every file that an installed feature or generator declares, in the order of the plugins' names."""
+    """Return every file that an installed feature or generator declares, in the order of the plugins' names."""
     registry = registry or Registry.discover()
     offers: list[Offer[Any]] = [*registry.features, *registry.generators]
     twice = Counter(offer.name for offer in offers)
@@ -108,7 +108,7 @@ def all_items(registry: Registry | None = None) -> tuple[Item, ...]:
 def needed_items(
     expressions: str | Iterable[str], registry: Registry | None = None, whole: bool = False
 ) -> tuple[Item, ...]:
-    """The files that `expressions` of features or generators need, those that ship inside packages too.
+    """Return the files that `expressions` of features or generators need, including those inside packages.
 
     Options that are not given have their defaults, and required ones may be left out. `whole`: every file of each
     name, whatever the options are.
@@ -135,7 +135,7 @@ def _item(offer: Offer[Any], weights: Weights, picked: bool) -> Item:
 
 
 def _merge(items: Iterable[Item]) -> tuple[Item, ...]:
-    """One item a file: several features may need the same one."""
+    """Return one item per file, since several features may need the same one."""
     found: dict[tuple[Weights, str], Item] = {}
     for item in items:
         key = (replace(item.weights, option=None, unless=None), item.distribution)
@@ -146,7 +146,7 @@ def _merge(items: Iterable[Item]) -> tuple[Item, ...]:
 
 
 def _offers(node: Any, registry: Registry) -> Iterator[tuple[Offer[Any], Call]]:
-    """Every name of the tree with who offers it, its options by keyword as far as they are given."""
+    """Yield every name of the tree as its offer and a call, with the given options by keyword."""
     if isinstance(node, (Held, Weighted, Complement)):
         yield from _offers(node.inner, registry)
     elif isinstance(node, Chain):
@@ -162,7 +162,7 @@ def _offers(node: Any, registry: Registry) -> Iterator[tuple[Offer[Any], Call]]:
 
 
 def _offer(call: Call, registry: Registry) -> Offer[Any]:
-    """The one offer of a name among features, then generators; raises as for a feature where neither has it."""
+    """Return the one offer of a name among features, then generators; raises as for a feature if neither has it."""
     try:
         return registry.feature(call.name, call.package)
     except UnknownName:

@@ -48,7 +48,7 @@ class GANSpace(Directions):
         self.components, self.samples, self.seed = components, samples, seed
 
     def find(self, sight: Sight, k: int, previous: Tensor | None = None) -> Basis:
-        """The first `k` components ``(batch, k, latent)``, the same at every latent.
+        """Return the first `k` components ``(batch, k, latent)``, the same at every latent.
 
         Raises:
             CompositionError: there are fewer than `k`, or in z no layer reads the latent.
@@ -73,7 +73,7 @@ class GANSpace(Directions):
 
 
 def _activation(generator: Generator, like: Tensor) -> Activation:
-    """The map from latents in z to the activation whose components are taken."""
+    """Return the map from latents in z to the activation whose components are taken."""
     if (shared := intermediate(generator, like)) is not None:
         module, place = shared
         return lambda z: given_to(generator, module, place, z)
@@ -86,7 +86,7 @@ def _activation(generator: Generator, like: Tensor) -> Activation:
 
 
 def _array(z: Latents, activation: Activation | None) -> NDArray[np.float64]:
-    """The numbers to factorise ``(samples, numbers)``: activations of `z` ``(samples, latent)``, or z itself."""
+    """Return the numbers to factorise ``(samples, numbers)``: activations of `z` ``(samples, latent)``, or z itself."""
     if activation is None:
         return z.double().cpu().numpy()
     with torch.no_grad():

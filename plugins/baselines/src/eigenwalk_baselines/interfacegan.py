@@ -43,7 +43,7 @@ class InterFaceGAN(Directions):
         self.samples, self.share, self.seed = samples, share, seed
 
     def find(self, sight: Sight, k: int, previous: Tensor | None = None) -> Basis:
-        """The directions of the first `k` varied numbers ``(batch, k, latent)``, the same at every latent.
+        """Return the directions of the first `k` varied numbers ``(batch, k, latent)``, the same at every latent.
 
         Raises:
             CompositionError: fewer than `k` numbers vary, what varies or is fixed are no numbers but an image, or the

@@ -44,7 +44,7 @@ class LocalBasis(Directions):
 
 
 def _mapped(generator: Generator, like: Tensor) -> Callable[[Tensor], Tensor]:
-    """The map whose Jacobian is taken: from z to w if there is a w, else from latents to images."""
+    """Return the map whose Jacobian is taken: from z to w if there is a w, else from latents to images."""
     shared = intermediate(generator, like) if generator.space == "z" else None
     if shared is None:
         return generator

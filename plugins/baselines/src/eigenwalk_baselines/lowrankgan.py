@@ -37,7 +37,7 @@ class LowRankGAN(Directions):
         self.sparsity, self.relax, self.iterations = sparsity, relax, iterations
 
     def find(self, sight: Sight, k: int, previous: Tensor | None = None) -> Basis:
-        """The `k` leading directions ``(batch, k, latent)``.
+        """Return the `k` leading directions ``(batch, k, latent)``.
 
         If the principal space has fewer, eigenvectors of the Jacobian itself follow.
 

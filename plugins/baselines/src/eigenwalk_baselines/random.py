@@ -17,7 +17,7 @@ class Random(Directions):
         self.seed = seed
 
     def find(self, sight: Sight, k: int, previous: Tensor | None = None) -> Basis:
-        """The first `k` directions of the seed ``(batch, k, latent)``, the same at every latent."""
+        """Return the first `k` directions of the seed ``(batch, k, latent)``, the same at every latent."""
         random = torch.Generator().manual_seed(self.seed)
         rows = [torch.randn(sight.dim, generator=random, dtype=torch.float64) for _ in range(k)]
         return everywhere(torch.stack(rows), sight)

@@ -30,7 +30,7 @@ class ReSeFa(Directions):
         self.tau = tau
 
     def find(self, sight: Sight, k: int, previous: Tensor | None = None) -> Basis:
-        """The `k` eigenvectors of the largest quotients ``(batch, k, latent)``.
+        """Return the `k` eigenvectors of the largest quotients ``(batch, k, latent)``.
 
         Raises:
             CompositionError: nothing is fixed, or with ``tau=0`` the fixed features leave some direction free.
@@ -42,7 +42,7 @@ class ReSeFa(Directions):
         return torch.stack(rows).to(sight.like)
 
     def _row(self, A: Tensor, B: Tensor) -> Tensor:
-        """The eigenvectors ``(latent, latent)`` as rows, by descending quotient."""
+        """Return the eigenvectors ``(latent, latent)`` as rows, by descending quotient."""
         L, failed = torch.linalg.cholesky_ex(B + self.tau * B.trace() * torch.eye(len(B)).to(B))
         if failed:
             raise CompositionError(

@@ -10,7 +10,7 @@ CLOSE = 1e-7
 
 
 def low_rank(M: Tensor, lam: float, iterations: int) -> Tensor:
-    """The low-rank part L of a symmetric M ``(n, n)`` = L + S, S sparse: ``argmin |L|_* + λ |S|_1``.
+    """Return the low-rank part L of a symmetric M ``(n, n)`` = L + S, S sparse: ``argmin |L|_* + λ |S|_1``.
 
     Principal component pursuit (Candès, Li, Ma, Wright: "Robust principal component analysis?", J. ACM 2011, algorithm
     1) with the penalty ``μ = n² / (4 |M|)`` of LowRankGAN's authors, whose norm is the largest absolute column sum. L

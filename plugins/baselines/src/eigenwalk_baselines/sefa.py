@@ -34,7 +34,7 @@ class SeFa(Directions):
         self.layers, self.normalised = layers, normalised
 
     def find(self, sight: Sight, k: int, previous: Tensor | None = None) -> Basis:
-        """The first `k` eigenvectors ``(batch, k, latent)``, the same at every latent.
+        """Return the first `k` eigenvectors ``(batch, k, latent)``, the same at every latent.
 
         Raises:
             CompositionError: no layer of the generator reads its latent, or they read fewer than `k` coordinates.
@@ -53,7 +53,7 @@ class SeFa(Directions):
         return everywhere(placed, sight)
 
     def _chosen(self, found: list[Reader], sight: Sight) -> list[Reader]:
-        """The chosen layers, which must all read equally many coordinates."""
+        """Return the chosen layers, which must all read equally many coordinates."""
         name = type(sight.generator).__name__
         if not found:
             raise CompositionError(

@@ -43,7 +43,7 @@ def jacobians(sight: Sight) -> tuple[Tensor, Tensor]:
 
 
 def gram(J: Tensor) -> Tensor:
-    """``JᵀJ`` ``(batch, latent, latent)`` in float64, of Jᵀ ``(batch, latent, values)``."""
+    """Return ``JᵀJ`` ``(batch, latent, latent)`` in float64, of Jᵀ ``(batch, latent, values)``."""
     return torch.stack([row @ row.T for row in (one.double() for one in J)])
 
 

@@ -18,7 +18,7 @@ LEAST = 1e-6
 
 
 def names(classes: int, file: Path | None) -> list[str]:
-    """The names of `classes` classes: those in `file`, one a line; of 1000 those of ImageNet; else none.
+    """Return the names of `classes` classes: those in `file`, one a line; of 1000 those of ImageNet; else none.
 
     Raises:
         FileError: the file cannot be read.
@@ -37,7 +37,7 @@ def names(classes: int, file: Path | None) -> list[str]:
 
 
 def index(label: str | int, names: list[str], classes: int) -> int:
-    """The index of the class that `label` means: a name, or a number from 0.
+    """Return the index of the class that `label` means: a name, or a number from 0.
 
     Raises:
         OptionError: there is no such class; the message has the nearest.
@@ -61,7 +61,7 @@ def index(label: str | int, names: list[str], classes: int) -> int:
 
 
 def plain_name(name: str) -> str:
-    """A name in the form of the list.
+    """Return a name in the form of the list.
 
     >>> plain_name("Golden Retriever")
     'golden_retriever'

@@ -35,7 +35,7 @@ class Description:
 
 
 def network(description: Description, what: str) -> Network:
-    """The described network: float32, eval mode, frozen. `what` names the file.
+    """Return the described network: float32, eval mode, frozen. `what` names the file.
 
     Raises:
         WeightsError: tensors are missing or left over, or their shapes are not those of the sizes.

@@ -96,7 +96,7 @@ class BigGAN(Generator):
         self.latent_dim = {"z": sizes.z_dim, "embedding": sizes.embedding, "both": sizes.z_dim + sizes.embedding}[space]
 
     def __call__(self, latents: Tensor) -> Tensor:
-        """Images ``(batch, 3, side, side)`` of latents ``(batch, latent_dim)``, in their dtype.
+        """Return images ``(batch, 3, side, side)`` of latents ``(batch, latent_dim)``, in their dtype.
 
         They are computed in the network's dtype, which `to` sets.
         """
@@ -110,7 +110,7 @@ class BigGAN(Generator):
         return (self.network(z, embedding) * 0.5 + 0.5).to(latents.dtype)
 
     def sample(self, n: int, seed: int) -> Tensor:
-        """`n` latents of the space, float32: the first m of n are those of ``sample(m, seed)``."""
+        """Return `n` latents of the space, float32: the first m of n are those of ``sample(m, seed)``."""
         if self.space == "z":
             return self._z(n, seed)
         c = self._draw_classes(n, seed)
@@ -121,7 +121,7 @@ class BigGAN(Generator):
         return f"<{self.source}, {side} x {side} pixels, space {self.space} of {self.latent_dim} coordinates>"
 
     def _z(self, n: int, seed: int) -> Tensor:
-        """`n` z ``(n, z_dim)``, standard normal or truncated, drawn one after another."""
+        """Return `n` z ``(n, z_dim)``, standard normal or truncated, drawn one after another."""
         random, size = torch.Generator().manual_seed(seed), self.network.sizes.z_dim
         if self.truncation is None:
             rows = [torch.randn(size, generator=random) for _ in range(n)]
@@ -146,7 +146,7 @@ class BigGAN(Generator):
 def describe(
     checkpoint: Checkpoint, config: Path | None, eps: float | None, depth: int | None, truncation: float | None
 ) -> Description:
-    """The generator in the file or folder, as data.
+    """Return the generator in the file or folder, as data.
 
     Raises:
         FileError: it is of no known format, or is not opened.

@@ -39,7 +39,7 @@ class Block(nn.Module):
         self.shortcut = nn.Conv2d(a, b, 1)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """``(batch, outputs, height', width')`` of `x` ``(batch, inputs, height, width)``."""
+        """Return ``(batch, outputs, height', width')`` of `x` ``(batch, inputs, height, width)``."""
         h = F.relu(self.norms[0](x, y))
         h = self.convs[0](_double(h) if self.doubles else h)
         h = self.convs[1](F.relu(self.norms[1](h, y)))
@@ -67,7 +67,7 @@ class DeepBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """``(batch, outputs, height', width')`` of `x` ``(batch, inputs, height, width)``."""
+        """Return ``(batch, outputs, height', width')`` of `x` ``(batch, inputs, height, width)``."""
         h = x
         for i, (norm, conv) in enumerate(zip(self.norms, self.convs, strict=True)):
             h = F.relu(norm(h, y))

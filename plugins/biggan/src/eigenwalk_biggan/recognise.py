@@ -37,13 +37,13 @@ FORMATS = (
 
 
 def weights(checkpoint: Checkpoint) -> Checkpoint | None:
-    """The file itself, or the weights in a folder; None where it has none."""
+    """Return the file itself, or the weights in a folder; None where it has none."""
     if not checkpoint.is_folder:
         return checkpoint
     return next((found for name in INSIDE if (found := checkpoint.inside(name))), None)
 
 
 def recognise(checkpoint: Checkpoint) -> Format | None:
-    """The format of the file, or of the weights in the folder; None where it is none of `FORMATS`."""
+    """Return the format of the file, or of the weights in the folder; None where it is none of `FORMATS`."""
     found = weights(checkpoint)
     return next((one for one in FORMATS if found and found.has_all(*one.names)), None)

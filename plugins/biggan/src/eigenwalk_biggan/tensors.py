@@ -24,7 +24,7 @@ class Tensors:
         return name in self.held
 
     def take(self, name: str) -> Tensor:
-        """The tensor `name` in float64; raises WeightsError where there is none."""
+        """Return the tensor `name` in float64; raises WeightsError where there is none."""
         if name not in self.held:
             raise WeightsError(f"{self.what} has no tensor {name}: it is truncated, or another network than it seems")
         self.taken.add(name)
@@ -46,7 +46,7 @@ class Tensors:
 
 
 def count_layers(tensors: Tensors, pattern: str) -> int:
-    """How many layers there are, whose numbers are the first group of `pattern`: 0, 1, … without a gap."""
+    """Return how many layers there are, whose numbers are the first group of `pattern`: 0, 1, … without a gap."""
     found = {int(match[1]) for name in tensors.held if (match := re.match(pattern, name))}
     if not found or found != set(range(len(found))):
         raise WeightsError(f"{tensors.what} has its layers numbered {sorted(found)[:12]}: 0, 1, 2, … are expected")
@@ -64,5 +64,5 @@ def spectral_norm(weight: Tensor, u: Tensor) -> Tensor:
 
 
 def statistics(mean: Tensor, variance: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """The mean and the scale ``(channels,)`` of a batch norm."""
+    """Return the mean and the scale ``(channels,)`` of a batch norm."""
     return mean, torch.rsqrt(variance + eps)

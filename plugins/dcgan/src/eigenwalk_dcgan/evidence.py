@@ -1,4 +1,4 @@
-"""What the tensors do not show and yet betray: how the network was built that was trained.
+"""Infer from running statistics how the network was built that the file's tensors come from.
 
 A batch norm keeps the mean and variance of what it was given in training. A network that is rebuilt as it was gives its
 norms just that; under another activation, order, stride or latent it does not. And photographs differ from each other
@@ -38,7 +38,7 @@ ORIGINS: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class Evidence:
-    """What running statistics say.
+    """The result of comparing running statistics.
 
     Attributes:
         choices: the best, or those that were given.
@@ -61,7 +61,7 @@ def weigh(
     net: Blueprint, layout: Layout, open_: Mapping[int, list[Sizing]], start: Choices, given: frozenset[str],
     widths: tuple[int, int],
 ) -> Evidence:  # fmt: skip
-    """The choices and sizings that fit the running statistics of `net`, those `given` kept.
+    """Find the choices and sizings that fit the running statistics of `net`, keeping those that are `given`.
 
     `widths` are the coordinates of the latent and of the one-hot behind it.
     """
@@ -88,7 +88,7 @@ def weigh(
 
 
 def _choose(trials: Sequence[Trial], fine: Pass) -> Trial:
-    """The first of `trials` that is not ruled out: they begin with what is usual.
+    """Return the first of `trials`, sorted from the most usual, that is not ruled out.
 
     A slope of .01 differs too little from none to be ruled out by a ratio; there, likelihood alone decides.
     """
@@ -107,7 +107,7 @@ def _is_relu(choices: Choices) -> bool:
 
 
 def _latents(net: Blueprint, open_: Mapping[int, list[Sizing]]) -> int:
-    """How many latents statistics are met on: small networks cost little, and have few pixels."""
+    """Return how many latents to compare statistics on: more for small networks, which cost little."""
     side, work = net.start[0], 0
     for at, layer in enumerate(net.layers):
         side = max(1, open_[at][0].side(side, layer.kernel)) if at in open_ else side
@@ -116,7 +116,7 @@ def _latents(net: Blueprint, open_: Mapping[int, list[Sizing]]) -> int:
 
 
 def _variants(layout: Layout, start: Choices, given: frozenset[str]) -> list[Choices]:
-    """The choices that are tried."""
+    """Return the choices to try."""
     numbered = None not in [layer.gap for layer in layout.layers[1:-1] if layer.kind != "linear"]
     origins: Sequence[dict[str, Any]] = [one for one in ORIGINS if "slope" not in given or "slope" not in one]
     linear = any(layer.kind == "linear" for layer in layout.layers)
@@ -135,14 +135,14 @@ def _variants(layout: Layout, start: Choices, given: frozenset[str]) -> list[Cho
 
 
 def _value(choices: Choices, name: str) -> object:
-    """The value of a choice; nearly a ReLU counts as one."""
+    """Return the value of a choice; nearly a ReLU counts as one."""
     if name != "activation":
         return getattr(choices, name)
     return "relu" if _is_relu(choices) else str(choices)
 
 
 def class_inputs(first: Layer, weight: Tensor) -> int:
-    """How many inputs behind the latent are a class: their weights are all far larger, or smaller, than the others'.
+    """Return how many inputs after the latent are a class: all their weights are far larger, or smaller.
 
     Of a weight ``(outputs, inputs)`` or ``(inputs, outputs, k, k)``, the norm for each input is compared.
     """
@@ -156,7 +156,7 @@ def class_inputs(first: Layer, weight: Tensor) -> int:
 
 @torch.no_grad()
 def output_range(numbers: Tensor, spatial: bool) -> tuple[str | None, str]:
-    """Whether the last layer's `numbers` go through tanh or sigmoid, None if either may be; and why.
+    """Decide whether the last layer's `numbers` go through tanh or sigmoid (None if unclear), and say why.
 
     Networks that begin with a transposed convolution are GANs after Radford et al., which end in a tanh: these may have
     less contrast.
@@ -170,7 +170,7 @@ def output_range(numbers: Tensor, spatial: bool) -> tuple[str | None, str]:
 
 @torch.no_grad()
 def roughness(numbers: Tensor) -> float:
-    """How much neighbouring pixels differ, as a share of how much next-but-one do: squares, over rows.
+    """Return the mean squared difference of neighbouring pixels in rows, as a share of that of next-but-one pixels.
 
     An image that was made twice as large by the kernels meant for it has smoother neighbours than before. Kernels that
     were trained to leave its size, put at every second pixel, make a checkerboard.

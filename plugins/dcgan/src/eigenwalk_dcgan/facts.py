@@ -1,4 +1,4 @@
-"""What a network was found to be, in words for people."""
+"""Facts about an inferred network, for people."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def facts(
     state: StateDict,
     network: nn.Module,
 ) -> dict[str, str]:
-    """Labels and words: the architecture, what the tensors do not show and where it was taken from, parameters."""
+    """Return facts: the architecture, what was inferred and from what, and the parameters."""
     choices = found.choices
 
     def origin(name: str) -> str:
@@ -72,7 +72,7 @@ def _layers(layout: Layout) -> str:
 
 
 def _sized(layout: Layout, found: Evidence, given: bool) -> str:
-    """Where the sizes come from."""
+    """Say where the sizes come from."""
     assumed = [layout.layers[at].module.name for at in found.open if at not in found.proven]
     if given:
         return "as given"

@@ -1,4 +1,4 @@
-"""A layer's tensors as its module wants them: spectral and weight norm, which training leaves behind, folded in."""
+"""Prepare a layer's tensors for its module, with spectral norm and weight norm folded into the weight."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEPT = ("weight", "bias", "running_mean", "running_var")
 
 
 def fold(layer: Layer, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weight, bias and running statistics of `layer`, float32.
+    """Return weight, bias and running statistics of `layer`, float32.
 
     Spectral norm (Miyato et al. 2018, arXiv 1802.05957): W / σ with σ = uᵀ W v and the vectors that the file keeps; the
     matrix has a row for each output. Weight norm (Salimans and Kingma 2016, arXiv 1602.07868): g w / |w|.

@@ -1,4 +1,4 @@
-"""The generator that eigenwalk walks in, and what is known of it."""
+"""A DCGAN or decoder as a generator, with facts about it."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class DCGAN(Generator):
         self.output, self.latent, self.facts, self.notes = output, latent, dict(facts or {}), notes
 
     def __call__(self, latents: Tensor) -> Tensor:
-        """Images in the latents' dtype; they are computed in the network's, which `to` sets."""
+        """Return images in the latents' dtype; they are computed in the network's, which `to` sets."""
         kept = self.network.one_hot.dtype
         return pixels(self.network(latents.to(kept)), self.output).to(latents.dtype)
 
     def sample(self, n: int, seed: int) -> Tensor:
-        """`n` latents ``(n, latent_dim)`` of the distribution that the network was trained on."""
+        """Return `n` latents ``(n, latent_dim)`` of the distribution that the network was trained on."""
         return super().sample(n, seed) if self.latent == "normal" else draw(n, seed, self.latent_dim, "uniform")
 
     def __repr__(self) -> str:
@@ -81,7 +81,7 @@ def dcgan(
     latent_dim: int | None = None,
     label: int = 0,
 ) -> DCGAN:
-    """The generator in the state dict or checkpoint at `path`; what is not given is inferred, see `evidence`.
+    """Open the generator in the state dict or checkpoint at `path`; missing options are inferred, see `evidence`.
 
     Raises:
         FileError: the file cannot be opened, or its tensors are no stack of layers that makes images.
@@ -126,7 +126,7 @@ def dcgan(
 
 
 def _about_activation(checkpoint: Checkpoint, layout: Layout, found: Evidence) -> Iterator[str]:
-    """What must be asked if no network fits the statistics, or several do."""
+    """Return the error that asks for the activation if no network fits the statistics, or several do."""
     name = checkpoint.path.name
     if found.mismatch is not None and found.mismatch > evidence.FITS:
         yield (
@@ -143,13 +143,13 @@ def _about_activation(checkpoint: Checkpoint, layout: Layout, found: Evidence) -
 
 
 def _notes(copy: StateDict, known: Mapping[str, str]) -> tuple[str, ...]:
-    """Which copy of the weights was taken, and what is assumed of the network because no tensor shows it."""
+    """Return notes: the copy of the weights that was taken, and assumptions that no tensor confirms."""
     assumed = [f"{label}: {words}" for label, words in known.items() if words.partition(",")[0].endswith("(assumed)")]
     return (*copy.notes, *(["; ".join(assumed)] if assumed else []))
 
 
 def _check(wanted: Mapping[str, Any], range: str | None, square: str | None) -> None:
-    """Raise OptionError for a word that its option does not have, as eigenwalk itself does for what is typed."""
+    """Raise OptionError for an unknown word, as eigenwalk does for typed options."""
     words = {
         "range": (range, RANGES),
         "square": (square, SQUARES),
@@ -166,7 +166,7 @@ def _check(wanted: Mapping[str, Any], range: str | None, square: str | None) -> 
 
 
 def _latent(layout: Layout, weight: Tensor, latent_dim: int | None, label: int) -> tuple[int, Tensor]:
-    """Coordinates of the latent, and the one-hot that follows it (empty for most)."""
+    """Return the latent's width and the one-hot vector that follows it (usually empty)."""
     width = layout.layers[0].inputs
     shown = layout.encoded if layout.encoded and layout.encoded < width else width
     if shown == width:

@@ -1,4 +1,4 @@
-"""How large the image is after each layer: what kernels, names and statistics allow, and what must be asked."""
+"""Find the size of the image after each layer from kernels, names and statistics, or ask for it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def start_side(layout: Layout, start: Sequence[float] | None = None) -> tuple[in
 
 
 def readings(layout: Layout, wanted: Wanted, keras: bool) -> dict[int, list[Sizing]]:
-    """Every sizing that each convolution, by its index, may have, the usual one first; fewer if `wanted` says.
+    """Return the possible sizings of each convolution, by its index, the usual one first; `wanted` rules some out.
 
     Raises:
         OptionError: `wanted` does not fit the layers.
@@ -106,7 +106,7 @@ def readings(layout: Layout, wanted: Wanted, keras: bool) -> dict[int, list[Sizi
 
 
 def _kinds(layout: Layout, at: int, square: str | None) -> list[str]:
-    """What the convolution `at` may be, the likelier kind first."""
+    """Return the possible kinds of the convolution `at`, the likelier first."""
     layer = layout.layers[at]
     if not layer.either:
         return [layer.kind]
@@ -118,7 +118,7 @@ def _kinds(layout: Layout, at: int, square: str | None) -> list[str]:
 
 
 def _kind_by_name(layout: Layout, at: int) -> str | None:
-    """The one kind of all layers before the last that share the name of layer `at`, numbers apart."""
+    """Return the common kind of all layers before the last whose names equal that of layer `at` except for numbers."""
     stem = layout.layers[at].module.stem
     others = (one for one in layout.layers[:-1] if one.is_convolution and not one.either)
     kinds = {one.kind for one in others if one.module.stem == stem}
@@ -126,7 +126,7 @@ def _kind_by_name(layout: Layout, at: int) -> str | None:
 
 
 def _per_layer(name: str, values: Sequence[float] | None, layout: Layout) -> list[int] | None:
-    """`values` as whole numbers, one for each convolution."""
+    """Return `values` as whole numbers, one for each convolution."""
     if values is None:
         return None
     numbers = [int(value) for value in values]
@@ -194,7 +194,7 @@ def _sized(layer: Layer, options: list[Sizing], before: int, after: int) -> list
 def settle(
     layout: Layout, open_: Mapping[int, list[Sizing]], proven: frozenset[int], start: tuple[int, int], wanted: Wanted
 ) -> dict[int, Sizing]:
-    """One sizing for each convolution, out of those `open_`; `proven` are those that running statistics speak of.
+    """Choose one sizing for each convolution from `open_`; those in `proven` are confirmed by running statistics.
 
     Convolutions with one kernel have one stride and padding, the last one apart and those that are `proven`.
 
@@ -249,7 +249,7 @@ def settle(
 
 
 def _conventional(layout: Layout, at: int, choices: Mapping[int, list[Sizing]], proven: frozenset[int]) -> list[Sizing]:
-    """Of what is open for the convolution `at`, what convention leaves where it is firm."""
+    """Return the sizings of the convolution `at` that a firm convention allows."""
     layer, options = layout.layers[at], choices[at]
     alike = [choices[i] for i in proven if layout.layers[i].kernel == layer.kernel and len(choices[i]) == 1]
     shown = list(dict.fromkeys(one for each in alike for one in each if one in options))
@@ -273,7 +273,7 @@ def _conventional(layout: Layout, at: int, choices: Mapping[int, list[Sizing]], 
 def _ways(
     layout: Layout, choices: Mapping[int, list[Sizing]], proven: frozenset[int], start: tuple[int, int]
 ) -> list[tuple[int, int, dict[int, Sizing]]]:
-    """(side, cost, sizings) of all combinations; what is usual costs least."""
+    """Return (side, cost, sizings) of all combinations; the usual ones cost least."""
     groups: dict[object, list[int]] = {}
     for at, options in choices.items():
         own = at in proven or at == layout.convolutions[-1]
@@ -294,7 +294,7 @@ def _ways(
 def _cropped(
     layout: Layout, ways: Sequence[tuple[int, int, dict[int, Sizing]]], resolution: int
 ) -> list[tuple[int, int, dict[int, Sizing]]]:
-    """The usual `ways` whose last transposed convolution cuts a frame off, by a larger padding, to `resolution`."""
+    """Return the usual `ways` whose last transposed convolution crops the image to `resolution` by a larger padding."""
     result = []
     for side, cost, way in ways:
         at, last = list(way.items())[-1]
@@ -326,6 +326,6 @@ def _listed(numbers: Sequence[int]) -> str:
 
 
 def show(numbers: Sequence[float]) -> str:
-    """Numbers as an option is written: ``(2, 2, 1)``."""
+    """Format numbers as an option is written: ``(2, 2, 1)``."""
     inside = ", ".join(f"{number:g}" for number in numbers)
     return f"({inside},)" if len(numbers) == 1 else f"({inside})"

@@ -137,7 +137,7 @@ class Layout:
 
 
 def read_layout(shapes: Shapes, sorted_names: bool = False) -> Layout:
-    """The layers that `shapes` belong to; `sorted_names` if the file does not keep the order of the code.
+    """Return the layers that `shapes` belong to; `sorted_names` if the file does not keep the order of the code.
 
     Raises:
         UnknownNetwork: they are no plain stack that ends in an image.
@@ -166,7 +166,7 @@ def read_layout(shapes: Shapes, sorted_names: bool = False) -> Layout:
 
 
 def read_modules(shapes: Shapes) -> list[Module]:
-    """The modules that have tensors, in the order in which these stand.
+    """Return the modules that have tensors, in the order in which these stand.
 
     Raises:
         UnknownNetwork: a tensor belongs to no module known here.
@@ -185,12 +185,12 @@ def read_modules(shapes: Shapes) -> list[Module]:
 
 
 def _natural(name: str) -> list[tuple[int, int | str]]:
-    """A key that sorts layer 10 after layer 9."""
+    """Return a key that sorts layer 10 after layer 9."""
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def _convolutions(one: Module) -> list[Layer]:
-    """What a module with a weight of rank 4 may be: (in, out) if transposed, else (out, in); the likelier first."""
+    """Return the possible kinds of a module with a weight of rank 4, with inputs and outputs; the likelier first."""
     if len(one.weight) != 4 or one.weight[2] != one.weight[3]:
         return []
     first, second, kernel, _ = one.weight
@@ -206,7 +206,7 @@ def _convolutions(one: Module) -> list[Layer]:
 
 
 def _image(one: Module) -> Layer | None:
-    """The layer that makes images of 3 channels, or 1, that `one` may be: 12 become 3 by a pixel shuffle."""
+    """Return the layer that makes images of 3 channels, or 1, that `one` may be: 12 become 3 by a pixel shuffle."""
     for layer in _convolutions(one):
         if layer.outputs in (1, 3):
             return layer
@@ -216,7 +216,7 @@ def _image(one: Module) -> Layer | None:
 
 
 def _before(one: Module, following: Layer) -> Layer | None:
-    """Module `one` as the layer right before `following`; None if it cannot be."""
+    """Return module `one` as the layer right before `following`; None if it cannot be that."""
     needed, spatial = following.inputs, following.kind != "linear"
     if len(one.weight) == 2:
         rows, columns = one.weight
@@ -231,7 +231,7 @@ def _before(one: Module, following: Layer) -> Layer | None:
 
 
 def _follow(stack: Sequence[Module], end: int, last: Layer) -> list[Layer]:
-    """The layers from `last` at `end` back to the first, each right before the next."""
+    """Return the layers from `last` at `end` back to the first, each right before the next."""
     chain = [last]
     for one in reversed(stack[:end]):
         layer = _before(one, chain[0])
@@ -243,7 +243,7 @@ def _follow(stack: Sequence[Module], end: int, last: Layer) -> list[Layer]:
 
 
 def _assemble(stack: Sequence[Module], end: int, last: Layer) -> list[Layer]:
-    """The only chain of all layers of `stack`, encoders apart, that channels and numbers in names allow."""
+    """Return the only chain of all layers of `stack`, encoders apart, that channels and numbers in names allow."""
     left = [one for one in stack if one is not last.module and not ENCODER.search(one.name)]
     chains: list[list[Layer]] = []
     tries = 0
@@ -320,7 +320,7 @@ def _without_encoder(chain: list[Layer], stack: Sequence[Module]) -> tuple[list[
 
 
 def _with_norms(chain: list[Layer], order: Sequence[Module], alone: bool) -> list[Layer]:
-    """`chain` with norms and PReLUs: each behind the layer of its number, before it in `order`, or of its width.
+    """Return `chain` with norms and PReLUs: each behind the layer of its number, before it in `order`, or of its width.
 
     Those before the chain belong to the encoder, unless the chain stands `alone`.
 
@@ -352,7 +352,7 @@ def _with_norms(chain: list[Layer], order: Sequence[Module], alone: bool) -> lis
 
 
 def _with_gaps(layers: Sequence[Layer]) -> list[Layer]:
-    """The layers, each with how many modules stand between it and the next in their Sequential."""
+    """Return the layers, each with how many modules stand between it and the next in their Sequential."""
     result = []
     for layer, following in zip(layers, [*layers[1:], None], strict=True):
         gap = None

@@ -1,4 +1,4 @@
-"""The network that layers, their sizes and the choices that tensors do not show describe."""
+"""Build a network from layers, their sizes, and the choices that tensors do not show."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Decoder(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Numbers before the output's own activation."""
+        """Return the output before its activation."""
         if len(self.one_hot):
             z = torch.cat([z, self.one_hot.to(z.dtype).expand(len(z), -1)], 1)
         return self.steps(z[:, :, None, None] if self.spatial else z)
@@ -115,15 +115,15 @@ class Blueprint:
                 )
 
     def decoder(self, choices: Choices, sizings: Mapping[int, Sizing], one_hot: Tensor) -> Decoder:
-        """The network, float32, in eval mode, frozen; `sizings` has the convolutions by their index."""
+        """Return the network, float32, in eval mode, frozen; `sizings` has the convolutions by their index."""
         steps = [module for i in range(len(self.layers)) for module in self.modules(i, choices, sizings)]
         return Decoder(steps, one_hot, self.spatial)
 
     def modules(self, at: int, choices: Choices, sizings: Mapping[int, Sizing]) -> list[nn.Module]:
-        """What stands between layer ``at - 1`` and layer `at`, and layer `at` itself.
+        """Return the modules between layer ``at - 1`` and layer `at`, and layer `at` itself.
 
         Raises:
-            OptionError: what a norm is must be said.
+            OptionError: the kind of a norm must be given.
         """
         layer, sizing, modules = self.layers[at], sizings.get(at), []
         if self.is_activated(at, choices, sizings):
@@ -203,7 +203,7 @@ class Blueprint:
 
 
 def pixels(numbers: Tensor, output: str) -> Tensor:
-    """Images ``(batch, 3, height, width)`` in [0, 1] of the last layer's numbers, grey ones threefold."""
+    """Return images ``(batch, 3, height, width)`` in [0, 1] of the last layer's numbers, grey ones threefold."""
     if output == "tanh":
         numbers = (torch.tanh(numbers) + 1) / 2
     elif output == "sigmoid":

@@ -25,7 +25,7 @@ PATTERN = re.compile("|".join(f"(?P<k{i}>{pattern})" for i, pattern in enumerate
 
 
 def other_kind(names: Iterable[str]) -> str | None:
-    """What network `names` are typical of, in words; None if they are typical of none that is known here.
+    """Say which other kind of network has such `names`; None if no known one has.
 
     >>> other_kind(["layer1.0.conv1.weight"])
     'it is a ResNet, which reads images'

@@ -57,7 +57,7 @@ class Trial:
         return sum(float(one.abs().sum()) for one in self.residuals) / max(self.numbers, 1)
 
     def nats(self, other: Trial) -> float:
-        """How much likelier this is than `other` if deviations are normal: half of N ln of their squares' ratio."""
+        """Return how much likelier this is than `other` for normal deviations: half of N ln of the ratio of squares."""
         own, its = (sum(float(one.square().sum()) for one in each.residuals) for each in (self, other))
         numbers = max(self.numbers, 1)
         return numbers / 2 * math.log((its / numbers + ROUNDING) / (own / numbers + ROUNDING))
@@ -84,7 +84,7 @@ class Pass:
 
     @torch.no_grad()
     def search(self, open_: Mapping[int, list[Sizing]], variants: Sequence[Choices]) -> list[Trial]:
-        """The rebuildings that are not ruled out, in the order of `variants`."""
+        """Return the trials that are not ruled out, in the order of `variants`."""
         entered = {kind: self._entered(kind) for kind in ("normal", "uniform")}
         trials = [Trial(one, entered[one.latent]) for one in variants]
         for segment in segments(self.net):
@@ -101,7 +101,7 @@ class Pass:
         return ratio > max(self.floor, math.exp(NATS / max(best.numbers, 1)))
 
     def _size(self, segment: range, open_: Mapping[int, list[Sizing]], trial: Trial, known: Measured) -> Trial:
-        """`trial` with the first sizings of the convolutions in `segment` that are not ruled out."""
+        """Return `trial` with the first sizings of the convolutions in `segment` that are not ruled out."""
         convolutions = [at for at in segment if at in open_]
         options = [open_[at] for at in convolutions]
         while math.prod(len(one) for one in options) > COMBINATIONS:
@@ -116,14 +116,14 @@ class Pass:
         return replace(left[0], open={**trial.open, **kept}, residuals=(*trial.residuals, *left[0].residuals))
 
     def _advance(self, segment: range, trial: Trial, known: Measured) -> Trial:
-        """`trial` behind the norm that ends `segment`, all of whose channels are measured."""
+        """Advance `trial` past the norm that ends `segment`, measuring all channels."""
         x, residuals = self._measure(segment, trial, None, known)
         return replace(trial, x=x, residuals=(*trial.residuals[:-1], residuals))
 
     def _measure(self, segment: range, trial: Trial, few: int | None, known: Measured) -> tuple[Tensor, Tensor]:
-        """What the norm at the end of `segment` gives, and the deviations of what it is given.
+        """Return the output of the norm at the end of `segment`, and the deviations of its input.
 
-        Of a convolution right before the norm, a `few` channels show these as well.
+        For a convolution right before the norm, a `few` channels suffice.
         """
         modules = [module for at in segment for module in self._modules(at, trial)]
         *before, norm = modules
@@ -149,7 +149,7 @@ class Pass:
         return known[key]
 
     def _modules(self, at: int, trial: Trial) -> list[nn.Module]:
-        """The modules of layer `at`, built once for each way to build them."""
+        """Return the modules of layer `at`, built once for each way to build them."""
         choices = trial.choices
         activated = self.net.is_activated(at, choices, trial.sizings)
         key: tuple[object, ...] = (at, trial.sizings.get(at), choices.upsample)
@@ -160,7 +160,7 @@ class Pass:
         return self.built[key]
 
     def _entered(self, kind: str) -> Tensor:
-        """What the first layer was given in training: latents, with classes at random behind them."""
+        """Return inputs of the first layer as in training: latents followed by random classes."""
         dim, classes = self.widths
         z = draw(self.n, SEED, dim, kind)
         if classes:
@@ -170,7 +170,7 @@ class Pass:
 
 
 def _narrow(convolution: nn.Module, few: int) -> nn.Module:
-    """`convolution` with its first `few` output channels alone."""
+    """Return `convolution` with only its first `few` output channels."""
     narrow = copy.copy(convolution)
     axis = int(isinstance(convolution, nn.ConvTranspose2d))
     narrow._parameters = {  # a shallow copy shares the dictionary
@@ -181,7 +181,7 @@ def _narrow(convolution: nn.Module, few: int) -> nn.Module:
 
 
 def segments(net: Blueprint) -> list[range]:
-    """The indices of layers up to each norm that has statistics of its own, and not those of before training."""
+    """Return the indices of layers up to each norm that has statistics of its own, and not those of before training."""
     ends = [
         i
         for i, tensors in enumerate(net.tensors)
@@ -192,7 +192,7 @@ def segments(net: Blueprint) -> list[range]:
 
 
 def draw(n: int, seed: int, latent_dim: int, kind: str) -> Tensor:
-    """`n` latents, standard normal or uniform in [-1, 1], drawn row by row."""
+    """Return `n` latents, standard normal or uniform in [-1, 1], drawn row by row."""
     random = torch.Generator().manual_seed(seed)
     if kind == "uniform":
         rows = [torch.rand(latent_dim, generator=random) * 2 - 1 for _ in range(n)]

@@ -11,7 +11,7 @@ from eigenwalk_dcgan.layout import IMAGE_CODE, Layout, UnknownNetwork, read_layo
 
 
 def recognise(checkpoint: Checkpoint, key: str | None = None) -> tuple[StateDict, Layout]:
-    """The generator's tensors in `checkpoint`, and the layers that they belong to.
+    """Return the generator's tensors in `checkpoint`, and the layers that they belong to.
 
     Raises:
         FileError: it holds no tensors, or no stack of layers that makes images; the message says what it is.
@@ -34,7 +34,7 @@ def recognise(checkpoint: Checkpoint, key: str | None = None) -> tuple[StateDict
 
 
 def summarise(checkpoint: Checkpoint) -> str | None:
-    """What the generator in `checkpoint` is, in words; None for a file without convolutions, or of another format.
+    """Describe the generator in `checkpoint`; None for a file without convolutions, or of another format.
 
     Raises:
         FileError: it is some other network.

@@ -1,4 +1,4 @@
-"""What a folder's JSON files may say to a constructor: entries on lists of ours, plain and bounded. No torch here.
+"""Check what a folder's JSON files pass to a constructor: listed entries, plain and bounded. No torch here.
 
 A library hands on whatever stands in a configuration: ``quantization_config`` and ``attn_implementation`` choose code,
 ``vocab_file`` opens another file, and 100,000 blocks are built before any weight is read.
@@ -61,7 +61,7 @@ LONGEST = 10_000
 
 
 def arguments(function: Any, config: Mapping[str, Any], listed: str, what: object) -> dict[str, Any]:
-    """The entries of `config` that `function` takes; `what` names the file. Entries that it does not take are left out.
+    """Return the entries of `config` that `function` takes, leaving out all others; `what` names the file.
 
     Raises:
         FileError: an entry that it takes is not among the words of `listed`, or is no plain value within bounds.

@@ -35,11 +35,11 @@ class Autoencoder(Generator):
         self.latent_dim = self.shape[0] * self.shape[1] * self.shape[2]
 
     def __call__(self, latents: Latents) -> Images:
-        """The images ``(batch, 3, height, width)``."""
+        """Return the images ``(batch, 3, height, width)``."""
         return self.decoder(latents.unflatten(1, self.shape))
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Autoencoder:
-        """This generator on `device`, in `dtype`."""
+        """Move this generator to `device` and `dtype`."""
         self.decoder.settle(device, dtype)
         return self
 
@@ -63,7 +63,7 @@ class AroundPictures(Autoencoder):
         self._encoded: dict[int, Latents] = {}
 
     def sample(self, n: int, seed: int) -> Latents:
-        """The encodings ``(n, latent)`` of pictures seed, seed + 1 and so on, round and round.
+        """Return the encodings ``(n, latent)`` of pictures seed, seed + 1 and so on, starting again after the last.
 
         Raises:
             FileError: one of them cannot be read.
@@ -81,7 +81,7 @@ class AroundPictures(Autoencoder):
 def autoencoder(
     path: str | Path, images: str | Path | None = None, resolution: tuple[float, ...] | None = None
 ) -> Autoencoder:
-    """The decoder of the autoencoder in the folder at `path`, or of the pipeline there; see `Autoencoder`.
+    """Return the decoder of the autoencoder in the folder at `path`, or of the pipeline there; see `Autoencoder`.
 
     Raises:
         FileError: no such folder, no supported autoencoder in it, or a damaged one; `images` has no two pictures.

@@ -1,4 +1,4 @@
-"""The two halves of an autoencoder: latents, scaled as diffusion models see them, to images, and images to them."""
+"""Both halves of an autoencoder: from scaled latents, as diffusion models use them, to images and back."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Scale(nn.Module):
         self.register_buffer("shift", shift.float().view(-1, 1, 1))
 
     def own(self, scaled: Tensor) -> Tensor:
-        """The autoencoder's own latents."""
+        """Return the autoencoder's own latents."""
         return scaled * self.factor + self.shift
 
     def scaled(self, own: Tensor) -> Tensor:
-        """Latents of about unit variance."""
+        """Return latents of about unit variance."""
         return (own - self.shift) / self.factor
 
 
@@ -64,16 +64,16 @@ class Decoder(nn.Module):
         self.wide = bool(getattr(model.config, "force_upcast", False))
 
     def forward(self, scaled: Tensor) -> Images:
-        """The images of latents `scaled`, in their dtype."""
+        """Return the images of latents `scaled`, in their dtype."""
         own = self.scale.own(scaled.to(self.scale.factor.dtype))
         return (self.model.decode(own, return_dict=False, **self.given)[0] * 0.5 + 0.5).to(scaled.dtype)
 
     def settle(self, device: torch.device | str, dtype: torch.dtype | None) -> Decoder:
-        """This decoder on `device`, in `dtype`; in float32 for float16 where it is said to overflow (force_upcast)."""
+        """Move this decoder to `device` and `dtype`; with force_upcast, float32 replaces float16."""
         return self.to(device, torch.float32 if self.wide and dtype == torch.float16 else dtype)
 
     def latent_shape(self, resolution: tuple[int, int]) -> tuple[int, int, int]:
-        """(channels, h, w) of the latents of images of `resolution`.
+        """Return (channels, h, w) of the latents for images of `resolution`.
 
         Raises:
             OptionError: its sides are not multiples of `factor`.
@@ -94,12 +94,12 @@ class Encoder(nn.Module):
         self.scale, self.channels = Scale(model.config), channels
 
     def forward(self, images: Images) -> Tensor:
-        """The mean of the latents' distribution: of an AutoencoderKL the first half of what its encoder gives."""
+        """Return the mean of the latents' distribution; for AutoencoderKL, the first half of the encoder's output."""
         return self.scale.scaled(self.network(images * 2 - 1)[:, : self.channels])
 
 
 def halves(folder: Path, remedy: str = "") -> tuple[Decoder, Encoder]:
-    """The decoder and the encoder of the autoencoder in `folder`; they share nothing.
+    """Return the decoder and the encoder of the autoencoder in `folder`; they share nothing.
 
     Raises:
         FileError: as `load.network` does.
@@ -112,10 +112,10 @@ def halves(folder: Path, remedy: str = "") -> tuple[Decoder, Encoder]:
 
 
 def sides(resolution: tuple[float, ...] | int | None, default: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) that the option `resolution` says, or `default` where it is not given.
+    """Return (height, width) from the option `resolution`, or `default` if it is not given.
 
     Raises:
-        OptionError: it is no pair of positive whole numbers, nor one.
+        OptionError: it is not one or two positive whole numbers.
 
     >>> sides((512,), (64, 64)), sides(None, (64, 64))
     ((512, 512), (64, 64))

@@ -1,4 +1,4 @@
-"""What a folder in the layout of diffusers says about itself: its JSON files and its names alone. No torch here."""
+"""Read what a folder of diffusers says about itself, in JSON files and file names. No torch here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CARD = re.compile(r"\A---\s*\n(.*?)\n---", re.DOTALL)
 
 
 def kind(folder: Checkpoint) -> str | None:
-    """``pipeline`` or ``model``, what diffusers saved in `folder`; None if it saved nothing there."""
+    """Return ``pipeline`` or ``model``, what diffusers saved in `folder`; None if it saved nothing there."""
     for name, found in ((INDEX, "pipeline"), (CONFIG, "model")):
         file = folder.inside(name)
         try:
@@ -32,7 +32,7 @@ def kind(folder: Checkpoint) -> str | None:
 
 
 def described(folder: Path, name: str) -> dict[str, Any]:
-    """The description that the file `name` of `folder` holds.
+    """Return the description that the file `name` of `folder` holds.
 
     Raises:
         FileError: there is no such folder or file, or it is no description of diffusers'.
@@ -57,7 +57,7 @@ def _checkpoint(folder: Path) -> Checkpoint:
 
 
 def class_of(folder: Path, file: str, supported: tuple[str, ...], remedy: str = "") -> str:
-    """The class that `file` of `folder` names, one of `supported`; raises FileError otherwise."""
+    """Return the class that `file` of `folder` names, one of `supported`; raises FileError otherwise."""
     name = described(folder, file).get("_class_name")
     if name not in supported:
         what = f"of the class {name}" if isinstance(name, str) else "without the class's name, not of diffusers"
@@ -66,7 +66,7 @@ def class_of(folder: Path, file: str, supported: tuple[str, ...], remedy: str = 
 
 
 def weights(folder: Path, stem: str, legacy: str) -> list[Path]:
-    """The files of the weights in `folder`: one, or its parts.
+    """Return the files of the weights in `folder`: one, or its parts.
 
     `stem` begins the names of safetensors, `legacy` those of PyTorch's ``.bin``, which are taken if there are no
     safetensors. Weights without a variant come first, then ``fp16``.
@@ -89,7 +89,7 @@ def weights(folder: Path, stem: str, legacy: str) -> list[Path]:
 
 
 def licence(folder: Path) -> str:
-    """The licence that the model card in `folder` names, else the name of its licence file, else nothing."""
+    """Return the licence that the model card in `folder` names, else the name of its licence file, else nothing."""
     try:
         with open(folder / "README.md", encoding="utf-8", errors="replace") as file:
             card = _CARD.match(file.read(LARGEST))

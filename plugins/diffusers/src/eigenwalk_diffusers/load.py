@@ -1,4 +1,4 @@
-"""Networks from the parts of a folder: classes and arguments from closed lists, weights complete, nothing fetched.
+"""Build networks from the parts of a folder: classes and arguments from closed lists, all weights, no download.
 
 The libraries' own ``from_pretrained`` is not used. A network is built without numbers, which takes no memory whatever
 its configuration says; then each of its tensors is taken from the core's reader of checkpoints, if its shape fits.
@@ -28,7 +28,7 @@ OLDER = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0
 
 
 def network(folder: Path, supported: tuple[str, ...], remedy: str = "") -> Any:
-    """The model of diffusers in `folder`, float32, frozen, in eval mode.
+    """Return the model of diffusers in `folder`, float32, frozen, in eval mode.
 
     Raises:
         FileError: it is not there, damaged, quantised, or of a class that is not among `supported`.
@@ -46,7 +46,7 @@ def network(folder: Path, supported: tuple[str, ...], remedy: str = "") -> Any:
 
 
 def text_encoder(folder: Path, name: str) -> Any:
-    """The text encoder of class `name` of transformers in `folder`, float32, frozen; raises as `network` does."""
+    """Return the text encoder in `folder`, of transformers' class `name`, float32, frozen; raises as `network` does."""
     import transformers
 
     if name not in ("CLIPTextModel", "CLIPTextModelWithProjection"):
@@ -67,7 +67,7 @@ def text_encoder(folder: Path, name: str) -> Any:
 
 
 def tokenizer(folder: Path) -> Any:
-    """The tokenizer of CLIP in `folder`, made of its words and merges.
+    """Return the tokenizer of CLIP in `folder`, made of its words and merges.
 
     Raises:
         FileError: it is not there or damaged, or adds words of its own.
@@ -100,7 +100,7 @@ def tokenizer(folder: Path) -> Any:
 
 
 def scheduler(folder: Path) -> Any:
-    """The scheduler in `folder`, which clips nothing: an image is never clipped before it is shown.
+    """Return the scheduler in `folder`, which clips nothing: an image is never clipped before it is shown.
 
     Raises:
         FileError: it is not there, damaged, or none of diffusers'.
@@ -122,7 +122,7 @@ def scheduler(folder: Path) -> Any:
 
 
 def _fill(model: nn.Module, folder: Path, files: list[Path]) -> Any:
-    """`model` with the numbers in `files`, float32, frozen, in eval mode."""
+    """Return `model` with the numbers in `files`, float32, frozen, in eval mode."""
     held: dict[str, LazyTensor] = {}
     for file in files:
         held |= Checkpoint.of(file).tensors
@@ -148,7 +148,7 @@ def _fill(model: nn.Module, folder: Path, files: list[Path]) -> Any:
 
 
 def _find(held: Mapping[str, LazyTensor], name: str) -> LazyTensor | None:
-    """The tensor `name`, by that name, with the prefix that transformers before version 5 wrote, or by an older one."""
+    """Find the tensor `name`, also under an older name or the prefix of transformers before version 5."""
     older = name
     for new, old in OLDER.items():
         older = older.replace(new, old)
@@ -157,7 +157,7 @@ def _find(held: Mapping[str, LazyTensor], name: str) -> LazyTensor | None:
 
 @contextmanager
 def _blame(folder: Path) -> Iterator[None]:
-    """Re-raise what the libraries say of damage as FileError that names `folder`."""
+    """Re-raise the libraries' errors about damaged files as FileError naming `folder`."""
     try:
         yield
     except EigenwalkError:

@@ -1,4 +1,4 @@
-"""A diffusion model that needs one step, as a generator."""
+"""One-step diffusion models as generators."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Denoiser(nn.Module):
         self.register_buffer("label", None if label is None else torch.tensor([label]))
 
     def forward(self, z: Tensor) -> Images:
-        """The images ``(batch, 3, height, width)``, nominally in [0, 1]."""
+        """Return the images ``(batch, 3, height, width)``, nominally in [0, 1]."""
         x = self.step.of_latent * z + self.step.of_output * self.predicted(self.step.scale * z)
         return x * 0.5 + 0.5 if self.decoder is None else self.decoder(x)
 
     def predicted(self, noisy: Tensor) -> Tensor:
-        """The U-Net's output of `noisy`, guided."""
+        """Return the U-Net's output of `noisy`, guided."""
         # A tensor, as a UNet2DModel cuts the fraction off a number; made here, as `to` would round a buffer to half.
         t = torch.tensor(self.step.timestep, dtype=torch.float32, device=noisy.device)
         if self.prompt is None:
@@ -66,11 +66,11 @@ class OneStep(Generator):
         self.latent_dim = shape[0] * shape[1] * shape[2]
 
     def __call__(self, latents: Latents) -> Images:
-        """The images ``(batch, 3, height, width)``."""
+        """Return the images ``(batch, 3, height, width)``."""
         return self.denoiser(latents.unflatten(1, self.shape))
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> OneStep:
-        """This generator on `device`, in `dtype`."""
+        """Move this generator to `device` and `dtype`."""
         self.denoiser.to(device, dtype)
         if self.denoiser.decoder is not None:
             self.denoiser.decoder.settle(device, dtype)
@@ -86,7 +86,7 @@ def onestep(
     resolution: tuple[float, ...] | None = None,
     timestep: int | None = None,
 ) -> OneStep:
-    """The generator of the one-step pipeline in the folder at `path`.
+    """Return the generator of the one-step pipeline in the folder at `path`.
 
     Raises:
         FileError: no such folder, an unsupported pipeline, or a part of it that is missing or damaged.
@@ -107,7 +107,7 @@ def onestep(
 
 
 def _unconditional(folder: Path, step: Step, label: int | None, resolution: tuple[float, ...] | None) -> OneStep:
-    """A consistency model in pixels."""
+    """Return a consistency model in pixels."""
     unet = _square(network(folder / "unet", ("UNet2DModel",)), folder)
     classes = unet.config.num_class_embeds
     if classes is None and label is not None:
@@ -129,7 +129,7 @@ def _with_prompt(
     resolution: tuple[float, ...] | None,
     words: tuple[str, str | None, float | None],
 ) -> OneStep:
-    """A latent consistency model or a turbo one, for one prompt."""
+    """Return a latent consistency model or a turbo one, for one prompt."""
     unet = _square(network(folder / "unet", ("UNet2DConditionModel",)), folder)
     wanted = "text_time" if index["_class_name"] == "StableDiffusionXLPipeline" else None
     others = {"addition_embed_type": wanted, "encoder_hid_dim_type": None, "class_embed_type": None}
@@ -153,7 +153,7 @@ def _with_prompt(
 
 
 def _square(unet: Any, folder: Path) -> Any:
-    """`unet`, which predicts as many channels as it is given."""
+    """Return `unet` if it predicts as many channels as it is given."""
     if unet.config.in_channels != unet.config.out_channels:
         raise FileError(
             f"{folder / 'unet'} maps {unet.config.in_channels} channels to {unet.config.out_channels}: inpainting "

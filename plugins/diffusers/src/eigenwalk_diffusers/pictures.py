@@ -10,7 +10,7 @@ from eigenwalk.shapes import Images
 
 
 def listed(folder: Path) -> tuple[Path, ...]:
-    """The picture files in `folder`, sorted by name, two or more.
+    """Return the picture files in `folder`, sorted by name, two or more.
 
     Raises:
         FileError: there is no such folder, or fewer than two pictures in it.
@@ -27,7 +27,7 @@ def listed(folder: Path) -> tuple[Path, ...]:
 
 
 def picture(file: Path, resolution: tuple[int, int]) -> Images:
-    """The picture in `file` ``(1, 3, height, width)``, RGB in [0, 1]: turned upright, resized, its middle cut out.
+    """Return the picture in `file` ``(1, 3, height, width)``, RGB in [0, 1], upright, resized and cropped.
 
     Raises:
         FileError: it cannot be read.

@@ -1,4 +1,4 @@
-"""What this package offers to eigenwalk: names and options alone, no torch."""
+"""Names and options that this package offers to eigenwalk; no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A prompt as what the network is given of it: encoded once, by the folder's own text encoders."""
+"""A prompt as the network's inputs, encoded once by the folder's own text encoders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EMBEDDED = 8.5
 
 
 class Prompt(nn.Module):
-    """What stays the same for all images: the network's inputs beside latent and timestep.
+    """The network's inputs other than latent and timestep, the same for all images.
 
     With guidance by two runs of the network (Ho, Salimans 2022, arXiv 2207.12598) there are two rows, the negative
     prompt's first; otherwise one.
@@ -37,7 +37,7 @@ class Prompt(nn.Module):
             self.register_buffer(name, value.detach().clone())
 
     def inputs(self, batch: int) -> dict[str, Any]:
-        """The network's keyword arguments for `batch` images, those of each row together."""
+        """Return the network's keyword arguments for `batch` images, those of each row together."""
         told: dict[str, Any] = {}
         for name in self.names:
             value: Tensor = getattr(self, name)
@@ -46,7 +46,7 @@ class Prompt(nn.Module):
         return told | ({"added_cond_kwargs": added} if added else {})
 
     def guided(self, output: Tensor) -> Tensor:
-        """The network's output ``(batch, ...)`` from that of all rows ``(rows batch, ...)``."""
+        """Return the network's output ``(batch, ...)`` from that of all rows ``(rows batch, ...)``."""
         if self.rows == 1:
             return output
         without, with_prompt = output.chunk(2)
@@ -62,7 +62,7 @@ def encoded(
     negative: str | None,
     guidance: float | None,
 ) -> Prompt:
-    """The `Prompt` of the pipeline in `folder`, described by `index`, for its network `unet`.
+    """Return the `Prompt` of the pipeline in `folder`, described by `index`, for its network `unet`.
 
     Raises:
         FileError: text encoder or tokenizer are missing, damaged or unsupported.
@@ -100,7 +100,7 @@ def encoded(
 
 
 def _pipeline(folder: Path, index: Mapping[str, Any]) -> Any:
-    """The pipeline with what encodes text, and nothing else."""
+    """Return the pipeline with what encodes text, and nothing else."""
     import diffusers
 
     name = index["_class_name"]

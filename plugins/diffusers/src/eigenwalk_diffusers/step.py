@@ -1,4 +1,4 @@
-"""The one step of a scheduler, as the affine map that it is."""
+"""The single step of a scheduler, as an affine map."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Step:
 
 
 def only_step(scheduler: Any, timestep: int | None = None) -> Step:
-    """The step that `scheduler` takes when it is given one, at `timestep` where that is not None.
+    """Return the step that `scheduler` takes if it may take only one, at `timestep` unless that is None.
 
     Raises:
         OptionError: the scheduler does not let the timestep be chosen, or not this one.
@@ -83,7 +83,7 @@ REMEDY = "set another scheduler in scheduler/scheduler_config.json, such as Eule
 
 
 def _set(scheduler: Any, timestep: int | None, name: str) -> None:
-    """Gives `scheduler` its one step."""
+    """Give `scheduler` its single step."""
     if timestep is None:
         scheduler.set_timesteps(1)
         return

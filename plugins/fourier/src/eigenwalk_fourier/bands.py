@@ -48,7 +48,7 @@ class Band(Projection):
         self._responses: dict[tuple[int, int, torch.dtype, torch.device], Tensor] = {}
 
     def complement(self) -> Band:
-        """All the other frequencies."""
+        """Return all the other frequencies."""
         return Band(self.bottom, self.top, self.edge, self.width, not self.rest)
 
     def __call__(self, images: Images) -> Images:
@@ -59,7 +59,7 @@ class Band(Projection):
         return torch.fft.irfft2(spectrum, s=(height, width)).to(images.dtype)
 
     def at(self, images: Images) -> Band:
-        """The band itself, which does not depend on the images.
+        """Return the band itself, which does not depend on the images.
 
         Raises:
             OptionError: images of this size have no frequency in it.
@@ -68,7 +68,7 @@ class Band(Projection):
         return self
 
     def response(self, height: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-        """The response ``(height, width // 2 + 1)`` in [0, 1], computed once for each shape, dtype and device.
+        """Return the response ``(height, width // 2 + 1)`` in [0, 1], computed once for each shape, dtype and device.
 
         Raises:
             OptionError: an image of this size has no frequency in the band.
@@ -103,17 +103,17 @@ class Band(Projection):
 
 
 def low(cycles: float = 8.0, edge: str = "smooth", width: float = 1.0) -> Band:
-    """The frequencies below `cycles`, including the mean."""
+    """Return the frequencies below `cycles`, including the mean."""
     return Band(0, _positive(cycles), edge, width)
 
 
 def high(cycles: float = 8.0, edge: str = "smooth", width: float = 1.0) -> Band:
-    """The frequencies above `cycles`: the image minus `low(cycles)`."""
+    """Return the frequencies above `cycles`: the image minus `low(cycles)`."""
     return Band(_positive(cycles), math.inf, edge, width)
 
 
 def band(low: float, high: float, edge: str = "smooth", width: float = 1.0) -> Band:
-    """The frequencies from `low` to `high` cycles; low(a) + band(a, b) + high(b) is the image."""
+    """Return the frequencies from `low` to `high` cycles; low(a) + band(a, b) + high(b) is the image."""
     return Band(_positive(low), high, edge, width)
 
 

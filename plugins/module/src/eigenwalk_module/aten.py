@@ -82,7 +82,7 @@ OTHER_OVERLOADS = frozenset({"out", "dimname", "generator", "names", "grad_input
 
 
 def lookup(name: str, overload: str | None = None) -> Callable[..., Any]:
-    """The function that carries out ATen's operation `name`: the one overload, or a packet that chooses by arguments.
+    """Return the function for ATen's operation `name`: one overload, or a packet that chooses by its arguments.
 
     Raises:
         Refusal: it is not on the list, draws random numbers, or torch has no such overload.
@@ -109,7 +109,7 @@ def check_eval(name: str, training: Any) -> None:
 
 
 def _unchanged(name: str) -> Callable[..., Tensor]:
-    """A dropout, which does nothing in eval mode."""
+    """Return a dropout in eval mode, which returns its input."""
 
     def dropout(x: Tensor, p: float = 0.5, train: bool = True) -> Tensor:
         check_eval(name, train)
@@ -126,7 +126,7 @@ def _rrelu(
 
 
 def _zeros(name: str) -> Callable[..., Tensor]:
-    """An operation that makes a tensor of whatever lies in memory; here it is filled with zeros."""
+    """Return an operation that gives zeros in place of an uninitialised tensor."""
 
     def empty(*given: Any, **named: Any) -> Tensor:
         return getattr(torch.ops.aten, name)(*given, **named).zero_()
@@ -147,7 +147,7 @@ def _batch_norm(
 
 
 def _batch_statistics(x: Tensor, weight: Tensor | None, bias: Tensor | None, *given: Any) -> tuple[Tensor, None, None]:
-    """A norm by the numbers of the images themselves, which an instance norm is made of."""
+    """Normalise by the statistics of the images themselves, as an instance norm does."""
     if len(given) > 3:  # with running statistics
         mean, var, training, momentum, eps = given
         check_eval("batch_norm", training)
@@ -169,7 +169,7 @@ def _group_norm(
 
 
 def _weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
-    """g v / |v| (Salimans, Kingma 2016, arXiv 1602.07868, equation 2), the norm over all axes but `dim`."""
+    """Return g v / |v| (Salimans, Kingma 2016, arXiv 1602.07868, equation 2); the norm is over all axes but `dim`."""
     return v * (g / torch.norm_except_dim(v, 2, dim))
 
 
@@ -213,7 +213,7 @@ def _multi_head_attention(
     query: Tensor, key: Tensor, value: Tensor, width: int, heads: int, weight: Tensor, bias: Tensor, out: Tensor,
     out_bias: Tensor, mask: Tensor | None = None, need_weights: bool = True, average: bool = True, kind: Any = None,
 ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-    """What torch.nn.MultiheadAttention traces to in eval mode; batch first."""
+    """Compute what torch.nn.MultiheadAttention traces to in eval mode, batch first."""
     if mask is not None:
         raise Refusal("it uses attention with a mask in the fused form: trace it with autograd switched on")
     parts = zip((query, key, value), weight.chunk(3), bias.chunk(3), strict=True)

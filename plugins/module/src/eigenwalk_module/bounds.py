@@ -73,7 +73,7 @@ class Bounds(TorchDispatchMode):
         self.held -= size
 
     def _check(self, func: Any, args: Any, kwargs: Any) -> None:
-        """Refuse what is too large, by the shapes alone where they tell; the meta device costs seconds to import."""
+        """Refuse results that are too large, from shapes alone if possible; the meta device takes seconds to import."""
         made = _shaped(func, args, kwargs)
         if made is None:
             if any(one.name == "device" for one in func._schema.arguments):
@@ -100,7 +100,7 @@ class Bounds(TorchDispatchMode):
 
 
 def _shaped(func: Any, args: Any, kwargs: Any) -> tuple[int, ...] | None:
-    """A shape at least as large as the results of an operation; None where its arguments have to be asked."""
+    """Return a shape at least as large as the results of an operation; None if its arguments are needed to know."""
     leaves = tree_leaves((args, kwargs))
     shapes = [tuple(one.shape) for one in leaves if isinstance(one, Tensor)]
     name = func.overloadpacket.__name__
@@ -120,7 +120,7 @@ def _shaped(func: Any, args: Any, kwargs: Any) -> tuple[int, ...] | None:
 
 
 def _new(made: Any, given: Any) -> list[Tensor]:
-    """The tensors of `made` that are no views of those in `given`."""
+    """Return the tensors of `made` that are not views of those in `given`."""
     old = {one.untyped_storage()._cdata for one in tree_leaves(given) if isinstance(one, Tensor)}
     return [one for one in tree_leaves(made) if isinstance(one, Tensor) and one.untyped_storage()._cdata not in old]
 

@@ -1,4 +1,4 @@
-"""TorchScript's syntax trees as closures: each construct is looked up here, and one that is not known is refused."""
+"""Compile TorchScript's syntax trees to closures. Every construct is looked up here; unknown ones are refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _path(node: ast.AST) -> list[str]:
-    """The names of ``a.b.c``; nothing for another expression."""
+    """Return the names in ``a.b.c``; empty for any other expression."""
     names: list[str] = []
     while isinstance(node, ast.Attribute):
         names.append(node.attr)
@@ -34,7 +34,7 @@ class Compiler:
         self.code = code
 
     def body(self, function: Function) -> list[tuple[Run, list[str]]]:
-        """The statements of a function, each with the variables that are used in it for the last time."""
+        """Return the statements of a function, each with the variables that it is the last to use."""
         arguments = function.node.args
         optional = function.names[len(function.names) - len(arguments.defaults) :]
         function.defaults = {name: self.expression(one) for name, one in zip(optional, arguments.defaults, strict=True)}
@@ -59,7 +59,7 @@ class Compiler:
         return lambda frame: run_body(body, frame)
 
     def statement(self, node: ast.stmt) -> Run:
-        """`node` as a closure. What is not carried out is refused when it is reached: many branches never are."""
+        """Return `node` as a closure. An unsupported statement is refused only if it is reached."""
         make = getattr(self, f"_statement_{type(node).__name__}", None)
         try:
             if make is None:
@@ -323,7 +323,7 @@ def _refuse(reason: str) -> Run:
 
 
 def _read(value: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """An attribute's value, in which tensors, also those in a list or a dictionary, are looked up."""
+    """Return an attribute's value, with tensors looked up, including those in lists and dictionaries."""
     if isinstance(value, Slot):
         return tensors[value.name]
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""What TorchScript's code works on: objects of the file, calls with their variables, functions and their parts."""
+"""The data of TorchScript's code: objects of the file, call frames with their variables, functions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Slot:
 
 @dataclass
 class Frame:
-    """One call of a function: its local variables and, at its end, its result.
+    """One call of a function: its local variables and finally its result.
 
     Attributes:
         tensors: those of the file, by the names in `Slot`s.
@@ -79,5 +79,5 @@ def run_body(body: list[tuple[Run, list[str]]], frame: Frame) -> bool:
 
 
 def is_name(node: ast.AST, name: str | None = None) -> bool:
-    """Whether `node` is a name: this one, or any."""
+    """Whether `node` is a name, and the given one if one is given."""
     return isinstance(node, ast.Name) and name in (None, node.id)

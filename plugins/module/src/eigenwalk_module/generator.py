@@ -1,4 +1,4 @@
-"""The generator that eigenwalk walks in: an exported network, its latents flat, its images in [0, 1]."""
+"""An exported network as a generator, with flat latents and images in [0, 1]."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class Exported(Generator):
         self.facts: dict[str, str] = {}
 
     def __call__(self, latents: Tensor) -> Tensor:
-        """Images in the latents' dtype; they are computed in the network's, which `to` sets."""
+        """Return images in the latents' dtype; they are computed in the network's, which `to` sets."""
         return (self.numbers(latents) * self.scale + self.shift).to(latents.dtype)
 
     def numbers(self, latents: Tensor) -> Tensor:
-        """The network's own output ``(batch, 3, height, width)``, in its own range."""
+        """Return the network's own output ``(batch, 3, height, width)``, in its own range."""
         z = latents.to(self.kept.weight.dtype)
         if self.rows is None:
             return _channels_first(self._call(z))
@@ -60,7 +60,7 @@ class Exported(Generator):
         return _channels_first(torch.cat(parts))
 
     def sample(self, n: int, seed: int) -> Tensor:
-        """`n` normal latents of standard deviation `std`, drawn row by row."""
+        """Return `n` normal latents of standard deviation `std`, drawn row by row."""
         return super().sample(n, seed) * self.std
 
     def __repr__(self) -> str:
@@ -81,7 +81,7 @@ def _latent(inputs: Sequence[Input]) -> int:
 
 
 def _fill(one: Input, number: float, z: Tensor) -> Tensor | float:
-    """An input beside the latent: `number` in every place, or a one-hot if it takes several floats in a row."""
+    """Return a further input: filled with `number`, or a one-hot vector if it takes several floats per row."""
     if one.scalar:
         return int(number) if one.whole else number
     rows = z.shape[0]
@@ -94,7 +94,7 @@ def _fill(one: Input, number: float, z: Tensor) -> Tensor | float:
 
 
 def _channels_first(images: Tensor) -> Tensor:
-    """Images ``(batch, 3, height, width)`` from such, from grey ones, and from those with channels last."""
+    """Return images as ``(batch, 3, height, width)``, also from grey ones and from those with channels last."""
     if images.shape[1] not in (1, 3) and images.shape[-1] in (1, 3):
         images = images.movedim(-1, 1)
     return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
@@ -107,7 +107,7 @@ def module(
     inputs: Sequence[float] | None = None,
     std: float = 1.0,
 ) -> Exported:
-    """The generator in the file of torch.export or TorchScript at `path`; see `Exported`.
+    """Return the generator in the file of torch.export or TorchScript at `path`; see `Exported`.
 
     Raises:
         FileError: the file is neither, is not opened, or gives no images.
@@ -132,7 +132,7 @@ def onnx(
     inputs: Sequence[float] | None = None,
     std: float = 1.0,
 ) -> Exported:
-    """The generator in the ONNX file at `path`; see `Exported`. Raises as `module`."""
+    """Return the generator in the ONNX file at `path`; see `Exported`. Raises as `module`."""
     from eigenwalk_module.graph import graph
 
     checkpoint = Checkpoint.of(path)
@@ -173,7 +173,7 @@ def _build(
 
 
 def _shape(file: Checkpoint, opened: Opened, shape: Sequence[float] | None) -> tuple[int, ...]:
-    """The shape of one latent: the file's own, or as given."""
+    """Return the shape of one latent, from the file or as given."""
     try:
         own = opened.inputs[_latent(opened.inputs)].shape
     except StopIteration:
@@ -193,13 +193,13 @@ def _shape(file: Checkpoint, opened: Opened, shape: Sequence[float] | None) -> t
 
 
 def _hint(module: nn.Module) -> str:
-    """The first weight of a module, which often shows the latent's width."""
+    """Return the first weight of a module, which often shows the latent's width."""
     first = next((one for one in module.buffers() if one.ndim > 1), None)
     return "" if first is None else f"; its first weight has the shape {tuple(first.shape)}"
 
 
 def _extra(file: Checkpoint, opened: Opened, inputs: Sequence[float] | None) -> tuple[float, ...]:
-    """A number for each input beside the latent."""
+    """Return one number for each further input."""
     latent = _latent(opened.inputs)
     others = [one for i, one in enumerate(opened.inputs) if i != latent]
     given = tuple(inputs or ())
@@ -223,7 +223,7 @@ def _words(one: Input) -> str:
 
 
 def _set_rows(file: Checkpoint, built: Exported, opened: Opened, latents: Tensor) -> str:
-    """Let `built` call its module for all rows at once if that gives what each row alone gives; say which."""
+    """Let `built` call its module on whole batches if this gives the same as row by row; return which it does."""
     first: Exception | None = None
     for built.rows in dict.fromkeys((1, opened.batch or 1, *ROWS)):
         try:
@@ -253,7 +253,7 @@ def _set_rows(file: Checkpoint, built: Exported, opened: Opened, latents: Tensor
 
 
 def _range(file: Checkpoint, opened: Opened, numbers: Tensor) -> tuple[str, str]:
-    """The range of the images: as the last operation says, else as random images lie."""
+    """Return the range of the images: from the last operation, else from random images."""
     if opened.last in ("tanh", "tanh_"):
         return "tanh", "it ends in tanh"
     if opened.last in ("sigmoid", "sigmoid_"):
@@ -275,7 +275,7 @@ def _range(file: Checkpoint, opened: Opened, numbers: Tensor) -> tuple[str, str]
 
 
 def _facts(opened: Opened, built: Exported, batches: str, range: str) -> dict[str, str]:
-    """What people are told of the network: labels and words."""
+    """Return facts about the network, for people: labels and texts."""
     facts = {"format": opened.words}
     if opened.operations is not None:
         facts["operations"] = str(opened.operations)

@@ -1,4 +1,4 @@
-"""ONNX files, whose graph we carry out ourselves: see `onnx_operations`."""
+"""Read ONNX files and run their graph with our own operations, see `onnx_operations`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OUTSIDE = 1
 
 
 class Graph(nn.Module):
-    """A graph: nodes carried out one after another, each value dropped after its last use.
+    """A graph: its nodes run one after another, and each value is dropped after its last use.
 
     Tensors of floats are buffers, which `to` moves; whole numbers, which are sizes for the most part, stay on the CPU
     and follow where they meet a tensor of another device.
@@ -43,7 +43,7 @@ class Graph(nn.Module):
         self.last = [[name for name in (*one.inputs, *one.outputs) if last[name] == i] for i, one in enumerate(nodes)]
 
     def forward(self, *given: Tensor) -> Tensor:
-        """The graph's first image-like output."""
+        """Return the graph's first image-like output."""
         values: dict[str, Tensor] = dict(zip(self.takes, given, strict=True)) | self.whole
         values |= {name: getattr(self, held) for name, held in self.held.items()}
         floats = next((one for one in given if one.is_floating_point()), given[0])
@@ -65,7 +65,7 @@ class Graph(nn.Module):
 
 
 def graph(checkpoint: Checkpoint) -> Opened:
-    """The ONNX graph in the file.
+    """Return the ONNX graph in the file.
 
     Raises:
         FileError: it is damaged, or has an operation that is not on the list.
@@ -115,7 +115,7 @@ def _opened(checkpoint: Checkpoint, model: Message) -> Opened:
 
 
 def _last(nodes: list[Node], name: str) -> str:
-    """The operation that makes the value `name`; one that only copies is looked through."""
+    """Return the operation that computes the value `name`; operations that only copy are skipped."""
     made_by = {one: node for node in nodes for one in node.outputs}
     for _ in range(10):
         node = made_by.get(name)
@@ -126,7 +126,7 @@ def _last(nodes: list[Node], name: str) -> str:
 
 
 def read_node(checkpoint: Checkpoint, message: Message, opset: int, load: Loader) -> Node:
-    """The node in `message`, its attributes read; `opset` is the version of its operation."""
+    """Return the node in `message`, its attributes read; `opset` is the version of its operation."""
     attributes = {one.text(1): _attribute(checkpoint, one, load) for one in message.messages(5)}
     kind, space = message.text(4), message.text(7)
     if space not in ("", "ai.onnx"):
@@ -135,7 +135,7 @@ def read_node(checkpoint: Checkpoint, message: Message, opset: int, load: Loader
 
 
 def _attribute(checkpoint: Checkpoint, message: Message, load: Loader) -> Any:
-    """The value of an attribute, by its type (AttributeProto.AttributeType)."""
+    """Return the value of an attribute, by its type (AttributeProto.AttributeType)."""
     kind = message.number(20)
     if kind == 1:
         return message.floats(2)[-1]
@@ -163,7 +163,7 @@ def _constant(node: Node) -> Tensor:
 
 
 def _sizes(value: Message) -> list[int | None]:
-    """The sizes of an input; None for one that is free."""
+    """Return the sizes of an input; None for a free size."""
     kind = value.message(2)
     tensor = kind.message(1) if kind else None
     shape = tensor.message(2) if tensor else None
@@ -178,7 +178,7 @@ def _input(value: Message, sizes: list[int | None]) -> Input:
 
 
 def _tensor(checkpoint: Checkpoint, message: Message, load: Loader) -> Tensor:
-    """A tensor, whose numbers lie in the file, or in another one beside it."""
+    """Return a tensor, whose numbers are in the file or in another one beside it."""
     number, shape = message.number(2), tuple(message.numbers(1))
     if number not in DTYPES:
         raise Refusal(f"its tensor {message.text(8)[:80]!r} has numbers of the kind {number}, which is not known here")
@@ -194,7 +194,7 @@ def _tensor(checkpoint: Checkpoint, message: Message, load: Loader) -> Tensor:
 
 
 def _typed(message: Message, number: int) -> Tensor:
-    """A tensor whose numbers stand one by one."""
+    """Return a tensor whose numbers are listed one by one."""
     if number == 1:
         return torch.tensor(message.floats(4), dtype=torch.float32)
     if number == 11:
@@ -206,7 +206,7 @@ def _typed(message: Message, number: int) -> Tensor:
 
 
 def _outside(checkpoint: Checkpoint, message: Message) -> memoryview:
-    """The bytes of a tensor in another file, which lies in the same folder."""
+    """Return the bytes of a tensor in another file of the same folder."""
     words = {one.text(1): one.text(2) for one in message.messages(13)}
     name = words.get("location", "")
     if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:

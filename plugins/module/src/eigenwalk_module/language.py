@@ -1,4 +1,4 @@
-"""The language of TorchScript, carried out by an interpreter of ours.
+"""An interpreter of our own for the language of TorchScript.
 
 The code in such a file has the syntax of Python, of which torch writes a small part: assignments, conditions, loops,
 calls. It is parsed as data and each construct is looked up here; a construct, an operation or an attribute that is not
@@ -66,11 +66,11 @@ class Code:
         return made
 
     def run(self, network: Instance, given: list[Any], tensors: Mapping[str, Tensor]) -> Any:
-        """What the method ``forward`` of `network` returns; `tensors` are those of the file."""
+        """Return what the method ``forward`` of `network` returns; `tensors` are those of the file."""
         return self.call(f"{network.kind}.forward", [network, *given], {}, Frame({}, tensors))
 
     def call(self, name: str, given: list[Any], named: Mapping[str, Any], caller: Frame) -> Any:
-        """What the function of this full name returns. `given` is emptied, so that nothing is held twice."""
+        """Return what the function of this full name returns. `given` is emptied, so that nothing is held twice."""
         function = self.functions.get(name)
         if function is None:
             raise Refusal(f"its code calls {name[:80]}, which is not there")

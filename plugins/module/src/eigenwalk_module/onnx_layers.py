@@ -1,4 +1,4 @@
-"""ONNX's layers in torch: products, convolutions, pools, norms, resizing. Each takes its node and its inputs."""
+"""ONNX's layers in torch: products, convolutions, pooling, norms, resizing. Each takes its node and its inputs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from eigenwalk_module.opened import Refusal
 
 
 def gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
-    """``alpha a b + beta c``, either matrix transposed where the node says so."""
+    """Return ``alpha a b + beta c``; the node says which matrices are transposed."""
     a, b = a.T if node.get("transA") else a, b.T if node.get("transB") else b
     result = node.get("alpha", 1.0) * (a @ b)
     return result if c is None else result + node.get("beta", 1.0) * c
 
 
 def _pads(node: Node, x: Tensor, kernel: list[int]) -> list[tuple[int, int]]:
-    """Numbers to add before and after each axis."""
+    """Return the padding before and after each axis."""
     count = len(kernel)
     steps, spread = node.get("strides", [1] * count), node.get("dilations", [1] * count)
     automatic = node.get("auto_pad", "NOTSET")
@@ -36,7 +36,7 @@ def _pads(node: Node, x: Tensor, kernel: list[int]) -> list[tuple[int, int]]:
 
 
 def conv(node: Node, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
-    """A convolution over one to three axes, padded unevenly where the node says so."""
+    """Convolve over one to three axes; the padding may be uneven."""
     count = w.ndim - 2
     pads = _pads(node, x, list(w.shape[2:]))
     even = all(low == high for low, high in pads)
@@ -49,7 +49,7 @@ def conv(node: Node, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
 
 
 def conv_transpose(node: Node, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
-    """A transposed convolution; uneven pads are cut off its whole result."""
+    """Convolve transposed; uneven padding is cut off the full result."""
     count = w.ndim - 2
     if node.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID") or "output_shape" in node.attributes:
         raise Refusal("it uses ConvTranspose with auto_pad or output_shape, which are not carried out")
@@ -64,7 +64,7 @@ def conv_transpose(node: Node, x: Tensor, w: Tensor, b: Tensor | None = None) ->
 
 
 def pool(node: Node, x: Tensor) -> Tensor:
-    """The largest value, or the mean, of each window."""
+    """Return the maximum or mean of each window."""
     kernel = node.get("kernel_shape")
     count, highest = len(kernel), node.kind == "MaxPool"
     pads, steps = _pads(node, x, kernel), node.get("strides", [1] * count)
@@ -79,36 +79,36 @@ def pool(node: Node, x: Tensor) -> Tensor:
 
 
 def over_space(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Return the operation that reduces every axis behind the channels by `function`."""
+    """Return the operation that reduces every axis after the channels by `function`."""
     return lambda node, x: function(x, list(range(2, x.ndim)), True)
 
 
 def batch_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor) -> Tensor:
-    """A batch norm with the statistics of training."""
+    """Normalise by the stored statistics of training."""
     if node.get("training_mode"):
         raise Refusal("BatchNormalization is in training mode: export the network after .eval()")
     return functional.batch_norm(x, mean, var, scale, bias, False, 0.0, node.get("epsilon", 1e-5))
 
 
 def instance_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    """A norm of each row's channels."""
+    """Normalise each channel of each row."""
     return functional.instance_norm(x, None, None, scale, bias, True, 0.0, node.get("epsilon", 1e-5))
 
 
 def layer_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A norm over `axis` and all axes behind it."""
+    """Normalise over `axis` and all axes after it."""
     axis = node.get("axis", -1) % x.ndim
     normal = functional.layer_norm(x, x.shape[axis:], None, None, node.get("epsilon", 1e-5)) * scale
     return normal if bias is None else normal + bias
 
 
 def rms_norm(node: Node, x: Tensor, scale: Tensor) -> Tensor:
-    """A norm by the root mean square over `axis` and all axes behind it."""
+    """Divide by the root mean square over `axis` and all axes after it."""
     return functional.rms_norm(x, x.shape[node.get("axis", -1) % x.ndim :], None, node.get("epsilon", 1e-5)) * scale
 
 
 def group_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    """A norm of groups of channels."""
+    """Normalise groups of channels."""
     groups = node.get("num_groups")
     if node.opset < 21:  # one number for each group
         scale, bias = (one.repeat_interleave(x.shape[1] // groups) for one in (scale, bias))
@@ -116,12 +116,12 @@ def group_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
 
 
 def lp_norm(node: Node, x: Tensor) -> Tensor:
-    """`x` divided by its p-norm along an axis."""
+    """Return `x` divided by its p-norm along an axis."""
     return x / torch.linalg.vector_norm(x, node.get("p", 2), node.get("axis", -1), keepdim=True)
 
 
 def softmax(node: Node, x: Tensor) -> Tensor:
-    """A softmax or its logarithm; before version 13 over all further axes."""
+    """Return the softmax or its logarithm; before version 13, over all axes from `axis` on."""
     function = torch.log_softmax if node.kind == "LogSoftmax" else torch.softmax
     if node.opset >= 13:
         return function(x, node.get("axis", -1))
@@ -129,14 +129,14 @@ def softmax(node: Node, x: Tensor) -> Tensor:
 
 
 def dropout(node: Node, x: Tensor, ratio: Tensor | None = None, training: Tensor | None = None) -> Tensor:
-    """`x` itself: dropout is for training."""
+    """Return `x` itself: dropout is for training."""
     if training is not None and bool(training):
         raise Refusal("Dropout is in training mode: export the network after .eval()")
     return x
 
 
 def resize(node: Node, x: Tensor, *given: Tensor | None) -> Tensor:
-    """`x` in other sizes, by interpolation."""
+    """Resize `x` by interpolation."""
     if node.kind == "Upsample":
         given = (None, given[0] if given else torch.tensor(node.get("scales")))
     elif node.opset < 11:
@@ -170,7 +170,7 @@ def resize(node: Node, x: Tensor, *given: Tensor | None) -> Tensor:
 
 
 def _resize_axis(node: Node, x: Tensor, axis: int, out: int, scale: float, mode: str, place: str) -> Tensor:
-    """`x` with `out` values along `axis`, each taken from where ONNX's formula of the coordinates says."""
+    """Resample `x` to `out` values along `axis`, at the coordinates of ONNX's formula."""
     side, at = x.shape[axis], torch.arange(out, dtype=torch.float64)
     if place == "align_corners":
         at = at * (side - 1) / max(1, out - 1)
@@ -196,7 +196,7 @@ def _resize_axis(node: Node, x: Tensor, axis: int, out: int, scale: float, mode:
 
 
 def grid_sample(node: Node, x: Tensor, grid: Tensor) -> Tensor:
-    """`x` where `grid` points."""
+    """Sample `x` at the points of `grid`."""
     mode = str(node.get("mode", "bilinear"))
     mode = {"linear": "bilinear", "cubic": "bicubic"}.get(mode, mode)
     corners = bool(node.get("align_corners", 0))
@@ -204,7 +204,7 @@ def grid_sample(node: Node, x: Tensor, grid: Tensor) -> Tensor:
 
 
 def einsum(node: Node, *values: Tensor) -> Tensor:
-    """A sum over products, by the equation of the node."""
+    """Sum products as the node's equation says."""
     return torch.einsum(node.get("equation"), *values)
 
 

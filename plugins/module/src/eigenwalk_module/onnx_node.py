@@ -1,4 +1,4 @@
-"""One node of an ONNX graph, and the numbers that its attributes and inputs say."""
+"""One node of an ONNX graph, with its attributes and inputs as numbers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Node:
         self.floats = torch.float32
 
     def get(self, name: str, default: Any = None) -> Any:
-        """An attribute."""
+        """Return an attribute."""
         return self.attributes.get(name, default)
 
     def sizes(self, name: str, given: Tensor | None) -> list[int] | None:
@@ -43,14 +43,14 @@ class Node:
         return self.get(name) if given is None else numbers(given)
 
     def dtype(self, number: int) -> torch.dtype:
-        """A dtype by ONNX's number; float32 is that of the network."""
+        """Return a dtype by ONNX's number; float32 is that of the network."""
         if number not in DTYPES:
             raise Refusal(f"{self.kind} makes numbers of the kind {number}, which is not known here")
         return self.floats if number == 1 else DTYPES[number]
 
 
 def numbers(tensor: Tensor) -> list[Any]:
-    """A short row of numbers, such as a shape."""
+    """Return a short row of numbers, such as a shape."""
     if tensor.numel() > SIZES:
         raise Refusal(f"it has a shape of {tensor.numel()} numbers")
     return tensor.reshape(-1).tolist()

@@ -1,4 +1,4 @@
-"""ONNX's operations in torch, as its Operators.md describes them: what networks that make images are exported to.
+"""The operations of ONNX that image generators use, in torch, as its Operators.md describes them.
 
 Each is a function of its node and inputs. Inputs that say sizes or axes are read as numbers, so that everything else
 has derivatives of every order. The list is closed.
@@ -22,7 +22,7 @@ RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLik
 
 
 def _all(name: str) -> Callable[..., Tensor]:
-    """An operation on any number of tensors, two by two."""
+    """Return an operation that combines any number of tensors, two at a time."""
     function = getattr(torch, name)
 
     def every(node: Node, *values: Tensor) -> Tensor:
@@ -229,7 +229,7 @@ def _arg(name: str) -> Callable[..., Tensor]:
 
 
 def _reduce(function: Callable[[Tensor, list[int], bool], Tensor]) -> Callable[..., Tensor]:
-    """A reduction over axes, all of them where none are given."""
+    """Return a reduction over axes; over all if none are given."""
 
     def reduce(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
         wanted = node.sizes("axes", axes)

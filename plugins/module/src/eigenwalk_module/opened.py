@@ -1,4 +1,4 @@
-"""What each format is read into: a module, its inputs, and the name of its last operation."""
+"""The result of reading a file of any format: a module, its inputs, and the name of its last operation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXTRA = 64 << 20
 
 
 class Refusal(Exception):
-    """What a file asks for and does not get; its text goes on from "FILE was not opened: "."""
+    """A request of a file that is refused; its text continues "FILE was not opened: "."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class Opened:
 
 
 class Loader:
-    """Loads the tensors of a file of `size` bytes; the same view of the same numbers once."""
+    """Loads the tensors of a file of `size` bytes, each view of the same numbers only once."""
 
     def __init__(self, size: int) -> None:
         self.left, self.loaded = 4 * size + EXTRA, {}
 
     def __call__(self, tensor: LazyTensor) -> Tensor:
-        """The tensor; raises Refusal if many views of a few numbers would take much memory."""
+        """Return the tensor; raises Refusal if many views of a few numbers would take much memory."""
         key = (id(tensor.storage), tensor.shape, tensor.stride, tensor.offset)
         if key not in self.loaded:
             self.left -= tensor.nbytes
@@ -64,7 +64,7 @@ class Loader:
 
 
 def image_of(result: Any) -> Tensor:
-    """The first of a network's outputs that has four axes."""
+    """Return the first of a network's outputs that has four axes."""
     results = result if isinstance(result, (tuple, list)) else (result,)
     image = next((one for one in results if isinstance(one, Tensor) and one.ndim == 4), None)
     if image is None:

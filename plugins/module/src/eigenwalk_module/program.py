@@ -1,4 +1,4 @@
-"""Files of torch.export, whose graph we carry out ourselves.
+"""Read files of torch.export and run their graph with our own operations.
 
 torch's own loader is not used: it evaluates text of the file (sizes go through sympy's parser, guards through exec),
 unpickles members, and looks a node's operation up by any dotted name under ``torch``, of which ``torch.os.system`` is
@@ -74,7 +74,7 @@ class Program(nn.Module):
                 self.last[i].append(name)
 
     def forward(self, *given: Tensor) -> Tensor:
-        """The graph's first image-like output."""
+        """Return the graph's first image-like output."""
         values: dict[str, Any] = dict(zip(self.takes, given, strict=True))
         values |= {name: getattr(self, held) for name, held in self.held.items()}
         floats = next((one for one in given if isinstance(one, Tensor) and one.is_floating_point()), given[0])
@@ -92,7 +92,7 @@ class Program(nn.Module):
 
 
 def program(checkpoint: Checkpoint) -> Opened:
-    """The exported program in the file.
+    """Return the exported program in the file.
 
     Raises:
         FileError: it is damaged, its tensors are pickled, or it wants an operation that is not on the list.
@@ -163,13 +163,13 @@ def _makes(node: Mapping[str, Any], name: str) -> bool:
 
 
 def _is_check(target: str) -> bool:
-    """Whether a node has no result: it checks what the exporter assumed, or marks a part for a profiler."""
+    """Whether a node has no result, because it only checks an assumption or marks a part for a profiler."""
     words = target.split(".")
     return words[:3] == ["torch", "ops", "profiler"] or (words[:3] == ["torch", "ops", "aten"] and words[3] in CHECKS)
 
 
 def _function(node: Mapping[str, Any]) -> Callable[..., Any]:
-    """The function that carries out a node.
+    """Return the function that carries out a node.
 
     Raises:
         Refusal: it is not on the lists of operations.
@@ -189,7 +189,7 @@ def _function(node: Mapping[str, Any]) -> Callable[..., Any]:
 
 
 def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` of sizes, which fit 64 bits."""
+    """Return Return `function` with a check that sizes fit 64 bits."""
 
     def bounded(*sizes: Any) -> Any:
         if any(not isinstance(one, (int, float)) or abs(one) >= 2**63 for one in sizes):
@@ -213,7 +213,7 @@ def _names(node: Any) -> Iterator[str]:
 
 
 def _value(argument: Mapping[str, Any], values: Mapping[str, Any], floats: Tensor) -> Any:
-    """What an argument stands for."""
+    """Return the value that an argument stands for."""
     ((kind, one),) = argument.items()
     if kind == "as_tensor":
         return values[one["name"]]
@@ -244,7 +244,7 @@ def _value(argument: Mapping[str, Any], values: Mapping[str, Any], floats: Tenso
 
 
 def _keep(outputs: list[Mapping[str, Any]], result: Any, values: dict[str, Any]) -> None:
-    """Put what a node gave under its names."""
+    """Store the results of a node under their names."""
     results = [result] if len(outputs) == 1 else result
     for output, one in zip(outputs, results or (), strict=False):
         ((kind, named),) = output.items()
@@ -257,7 +257,7 @@ def _keep(outputs: list[Mapping[str, Any]], result: Any, values: dict[str, Any])
 
 
 def _stored(held: Mapping[str, memoryview], model: str, load: Loader) -> dict[str, Tensor]:
-    """The tensors by name, from plain numbers.
+    """Return the tensors by name, from plain numbers.
 
     Raises:
         Refusal: they are pickled, or lie beyond their member.

@@ -1,4 +1,4 @@
-"""TorchScript files: their weights and code are read as data, and the code is carried out by `language`.
+"""Read TorchScript files: weights and code are read as data, and `language` interprets the code.
 
 torch's own reader is not used. It looks at the file in its own way (an archive may be a mobile model to it), runs the
 methods ``__setstate__`` of the file while it reads, and cannot be stopped in a loop that does not end.
@@ -57,7 +57,7 @@ class Script(nn.Module):
         return image_of(self.code.run(self.network, copies, dict(self.named_buffers())))
 
     def _value(self, value: Any, depth: int = 0) -> Any:
-        """A value of the pickle as the interpreter has it: tensors are buffers of this module, objects `Instance`s."""
+        """Convert a value of the pickle for the interpreter: tensors become buffers, objects `Instance`s."""
         if depth > DEEPEST:
             raise Refusal(f"it holds more than {DEEPEST} objects within each other")
         if not isinstance(value, (LazyTensor, Record, list, tuple, dict)):
@@ -86,7 +86,7 @@ class Script(nn.Module):
 
 
 def script(checkpoint: Checkpoint) -> Opened:
-    """The TorchScript module in the file.
+    """Return the TorchScript module in the file.
 
     Raises:
         FileError: it is damaged, or names what is not carried out here.
@@ -108,7 +108,7 @@ def script(checkpoint: Checkpoint) -> Opened:
 
 
 def _last(function: ast.FunctionDef, made: Script) -> str:
-    """The operation that gives the result of a function, where the code ends in one; through calls of its modules."""
+    """Return the operation that computes the result of a function, following calls of modules; "" if unknown."""
     owner: Any = made.network
     for _ in range(100):
         values: Mapping[str, ast.expr] = {
@@ -133,7 +133,7 @@ def _last(function: ast.FunctionDef, made: Script) -> str:
 
 
 def _owner(node: ast.expr, values: Mapping[str, ast.expr], owner: Instance) -> Any:
-    """The module that an expression such as ``self.up`` or ``getattr(self, "3")`` stands for in a method of `owner`."""
+    """Return the module that ``self.up``, ``getattr(self, "3")`` or the like means in a method of `owner`."""
     if isinstance(node, ast.Name):
         return _owner(values[node.id], values, owner) if node.id in values else owner
     if isinstance(node, ast.Attribute):

@@ -1,4 +1,4 @@
-"""What the code of TorchScript calls: operations of ATen, and those of the language on numbers, words and lists."""
+"""Functions that TorchScript's code may call: ATen's operations, and those on numbers, words and lists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FLOAT32 = 6
 
 @dataclass
 class Place:
-    """Where a network is: what a trace has written down as its device, and as float32, becomes these."""
+    """The network's device and dtype, which replace the device and float32 written in a trace."""
 
     device: torch.device
     dtype: torch.dtype
@@ -39,7 +39,7 @@ class Operation:
         self.overload: Any = None
 
     def __call__(self, given: list[Any], named: dict[str, Any]) -> Any:
-        """What it gives; `given` and `named` are changed."""
+        """Return its result; `given` and `named` are changed."""
         if not isinstance(self.packet, torch._ops.OpOverloadPacket):
             named.update((key, self._word(key, one)) for key, one in named.items())
             return self.packet(*given, **named)
@@ -66,7 +66,7 @@ class Operation:
         return self.overload(*given, **named)
 
     def _word(self, name: str, value: Any) -> Any:
-        """A dtype or a device as this network has it."""
+        """Return a dtype or a device as this network has it."""
         if name == "device":
             return self.place.device
         if name == "layout":
@@ -77,7 +77,7 @@ class Operation:
 
 
 def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` of numbers that fit 64 bits, and of lists and words that are short."""
+    """Return Return `function` with checks that numbers fit 64 bits and that lists and words are short."""
 
     def bounded(*given: Any, **named: Any) -> Any:
         result = function(*given)

@@ -29,7 +29,7 @@ class Pixels(Projection):
         self.size = size
 
     def __call__(self, images: Images) -> Values:  # an image, of another size
-        """The images ``(batch, 3, rows, columns)``, each pixel the mean of those that it covers.
+        """Return the images ``(batch, 3, rows, columns)``, each pixel the mean of those that it covers.
 
         Raises:
             OptionError: the images are smaller than `size`.
@@ -56,6 +56,6 @@ class Luminance(Projection):
     """
 
     def __call__(self, images: Images) -> Images:
-        """The grey images ``(batch, 3, height, width)``."""
+        """Return the grey images ``(batch, 3, height, width)``."""
         weights = torch.tensor(REC709, dtype=images.dtype, device=images.device)[:, None, None]
         return (images * weights).sum(-3, keepdim=True).expand(images.shape)

@@ -1,4 +1,4 @@
-"""What a network is built from: sizes and constants, checked, as plain data that JSON can hold. No torch."""
+"""The configuration of a network: checked sizes and constants, as plain data for JSON. No torch."""
 
 from __future__ import annotations
 
@@ -239,13 +239,13 @@ ARCHITECTURES: dict[str, type[StyleGAN2 | StyleGAN3]] = {"stylegan2": StyleGAN2,
 
 
 def as_data(configuration: Configuration) -> dict[str, Any]:
-    """`configuration` as plain data, with the name of its network."""
+    """Return `configuration` as plain data, with the name of its network."""
     name = next(name for name, kind in ARCHITECTURES.items() if isinstance(configuration, kind))
     return {"network": name, **asdict(configuration)}
 
 
 def from_data(data: Any) -> Configuration:
-    """The configuration that `as_data` gave as `data`.
+    """Return the configuration that `as_data` gave as `data`.
 
     Raises:
         ValueError, TypeError, KeyError: it is none.
@@ -263,5 +263,5 @@ def from_data(data: Any) -> Configuration:
 
 
 def pairs(configuration: StyleGAN2) -> list[tuple[int, int]]:
-    """Channels before and after each enlargement."""
+    """Return channels before and after each enlargement."""
     return list(itertools.pairwise(configuration.channels))

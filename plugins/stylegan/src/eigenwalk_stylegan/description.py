@@ -1,4 +1,4 @@
-"""What every format is read into: a configuration, tensors by our own names, and where they come from."""
+"""The result of reading a file of any format: a configuration, tensors under our names, and their source."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Description:
 
 
 def network(description: Description, what: str) -> Network:
-    """The described network: float32, eval mode, frozen. `what` names the file.
+    """Return the described network: float32, eval mode, frozen. `what` names the file.
 
     Raises:
         WeightsError: tensors are missing or left over, or their shapes are not those of the configuration.
@@ -81,13 +81,13 @@ def _add_noise(sizes: Configuration, state: dict[str, Tensor]) -> bool:
 
 @torch.no_grad()
 def _mean(made: Network) -> Tensor:
-    """The mean w ``(w_dim,)`` of the same random z each time."""
+    """Estimate the mean w ``(w_dim,)`` from random z of a fixed seed."""
     z = torch.randn(MEASURED, made.sizes.mapping.z_dim, generator=torch.Generator().manual_seed(0))
     return made.mapping(z, 0 if made.sizes.mapping.labels else None).mean(0)
 
 
 def build_network(configuration: Configuration) -> Network:
-    """The network of a configuration, its tensors not filled."""
+    """Return the network of a configuration, its tensors not filled."""
     if isinstance(configuration, StyleGAN2):
         return stylegan2.Network(configuration)
     return stylegan3.Network(configuration)

@@ -12,7 +12,7 @@ CPU = torch.device("cpu")
 
 
 def kaiser(taps: int, cutoff: float, width: float, rate: float) -> Tensor:
-    """A low-pass filter ``(taps,)`` of sum 1: an ideal one, cut off at `cutoff`, under a Kaiser window.
+    """Return a low-pass filter ``(taps,)`` of sum 1: an ideal one, cut off at `cutoff`, under a Kaiser window.
 
     h[n] = 2 (f_c / s) sinc(2 f_c n / s) w_K[n] with n from -(taps - 1) / 2. `width` is that of the transition band;
     it sets the window's β. Frequencies are in the unit of the sampling `rate`. float64.
@@ -41,7 +41,7 @@ def jinc(taps: int, cutoff: float, width: float, rate: float) -> Tensor:
 
 
 def _window(taps: int, width: float, rate: float) -> Tensor:
-    """The Kaiser window whose filter falls over `width` (Kaiser's estimates of attenuation and β)."""
+    """Return the Kaiser window whose filter falls over `width` (Kaiser's estimates of attenuation and β)."""
     attenuation = 2.285 * (taps - 1) * math.pi * width / (rate / 2) + 7.95
     if attenuation > 50:
         beta = 0.1102 * (attenuation - 8.7)

@@ -1,4 +1,4 @@
-"""The generator that eigenwalk walks in: one network, one of its latent spaces, some of its layers."""
+"""A StyleGAN as a generator: one network, one of its latent spaces, some of its layers."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class StyleGAN(Generator):
             self._base = self._sample_w(1, base)[0]
 
     def __call__(self, latents: Tensor) -> Tensor:
-        """Images ``(batch, 3, height, width)`` of latents ``(batch, latent_dim)``, in their dtype.
+        """Return images ``(batch, 3, height, width)`` of latents ``(batch, latent_dim)``, in their dtype.
 
         They are computed in the network's dtype, which `to` sets: moved here, under a transform of torch.func, its
         tensors would be that transform's.
@@ -96,7 +96,7 @@ class StyleGAN(Generator):
         return (self.network.synthesise(styles, self.noise == "const") * 0.5 + 0.5).to(latents.dtype)
 
     def sample(self, n: int, seed: int) -> Tensor:
-        """`n` latents of the space, float32: the first m of n are those of ``sample(m, seed)``."""
+        """Return `n` latents of the space, float32: the first m of n are those of ``sample(m, seed)``."""
         if self.space == "z":
             return torch.randn(n, self.latent_dim, generator=torch.Generator().manual_seed(seed))
         w = self._sample_w(n, seed)
@@ -112,7 +112,7 @@ class StyleGAN(Generator):
         return w.to("cpu", torch.float32)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> StyleGAN:
-        """This generator on `device`, in `dtype`."""
+        """Move this generator to `device` and `dtype`."""
         self.network.to(device, dtype)
         return self
 
@@ -126,7 +126,7 @@ class StyleGAN(Generator):
 
     @torch.no_grad()
     def _sample_w(self, n: int, seed: int) -> Tensor:
-        """The truncated w ``(n, layers, w_dim)`` of `n` random latents, where and in which dtype the network is."""
+        """Return truncated w ``(n, layers, w_dim)`` of `n` random latents, on the network's device, in its dtype."""
         sizes = self.network.sizes
         z = torch.randn(n, sizes.mapping.z_dim, generator=torch.Generator().manual_seed(seed)).to(self._mean)
         # Row by row: a matrix product over more rows may round the first ones differently.
@@ -134,7 +134,7 @@ class StyleGAN(Generator):
         return torch.cat(rows) if rows else z.new_empty(0, sizes.layers, sizes.mapping.w_dim)
 
     def _layers_w(self, latents: Tensor) -> Tensor:
-        """The w of every layer ``(batch, layers, w_dim)`` that latents of z, w or w+ stand for."""
+        """Return the w of every layer ``(batch, layers, w_dim)`` for latents of z, w or w+."""
         sizes = self.network.sizes
         if self.space == "z":
             w = self._truncate(self.network.mapping(latents, self.label))[:, list(self.layers)]
@@ -150,7 +150,7 @@ class StyleGAN(Generator):
         return torch.stack(columns, 1)
 
     def _truncate(self, w: Tensor) -> Tensor:
-        """`w` ``(batch, w_dim)`` for every layer, drawn towards the mean below the cut-off."""
+        """Return `w` ``(batch, w_dim)`` for every layer, moved towards the mean below the cut-off."""
         layers = self.network.sizes.layers
         near = w if self.truncation == 1 else torch.lerp(self._mean, w, self.truncation)
         parts = [near[:, None].expand(-1, self.cutoff, -1), w[:, None].expand(-1, layers - self.cutoff, -1)]
@@ -160,7 +160,7 @@ class StyleGAN(Generator):
         return [affine(w[:, layer]) for layer, affine in self._affines]
 
     def _styles_from_s(self, latents: Tensor) -> list[Tensor]:
-        """All styles, of which the latents are those that move."""
+        """Return all styles; the latents supply those that the walk changes."""
         moving = dict(zip(self._moving, latents.split(self._widths, 1), strict=True))
         if self._base is None:
             return list(moving.values())
@@ -170,7 +170,7 @@ class StyleGAN(Generator):
 
 
 def parse_layers(text: str | None, layers: int) -> tuple[int, ...]:
-    """The layers that `text` names, numbered from 0 as in w+: ``4-7``, ``0-3,8``; all of them for None.
+    """Return the layers that `text` names, numbered from 0 as in w+: ``4-7``, ``0-3,8``; all layers for None.
 
     Raises:
         OptionError: it names none, or one that there is not.
@@ -191,7 +191,7 @@ def parse_layers(text: str | None, layers: int) -> tuple[int, ...]:
 
 
 def _facts(network: Network, source: str) -> dict[str, str]:
-    """What the file says of itself, in words."""
+    """Return facts about the generator, for people."""
     sizes = network.sizes
     if isinstance(sizes, StyleGAN2):
         kind = f"StyleGAN2, {sizes.architecture}, {max(sizes.channels)} to {min(sizes.channels)} channels"
@@ -226,7 +226,7 @@ def stylegan(
     noise: str = "const",
     key: str | None = None,
 ) -> StyleGAN:
-    """The generator in the file at `path`, or what stands under `key` in it; see `StyleGAN`.
+    """Open the generator in the file at `path`, or the one under `key` in it; see `StyleGAN`.
 
     Raises:
         FileError: the file is of no known format, or is not opened.

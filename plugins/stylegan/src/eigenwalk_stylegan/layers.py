@@ -1,4 +1,4 @@
-"""What both architectures share: dense layers, the mapping network, modulation."""
+"""Layers that both architectures share: dense layers, the mapping network, modulation."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Dense(nn.Module):
         self.scale, self.rate = rate / math.sqrt(inputs), rate
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, outputs)`` of `x` ``(batch, inputs)``."""
+        """Return ``(batch, outputs)`` of `x` ``(batch, inputs)``."""
         return F.linear(x, self.weight * self.scale, None if self.bias is None else self.bias * self.rate)
 
     def column(self, i: int) -> Tensor:
-        """``(1, outputs)`` of the `i`-th unit vector."""
+        """Return ``(1, outputs)`` of the `i`-th unit vector."""
         column = self.weight[:, i] * self.scale
         return (column if self.bias is None else column + self.bias * self.rate)[None]
 
@@ -66,12 +66,12 @@ class MappingNetwork(nn.Module):
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Rows of unit mean square."""
+    """Scale rows to a mean square of 1."""
     return x * torch.rsqrt(x.square().mean(1, keepdim=True) + EPSILON)
 
 
 def scale_channels(x: Tensor, by: Tensor) -> Tensor:
-    """Every channel of `x` ``(batch, channels, height, width)`` times its factor ``(batch, channels)``."""
+    """Multiply every channel of `x` ``(batch, channels, height, width)`` by its factor ``(batch, channels)``."""
     return x * by[:, :, None, None]
 
 

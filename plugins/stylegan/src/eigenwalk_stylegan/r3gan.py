@@ -63,7 +63,7 @@ class Residual(nn.Module):
         self.before, self.after = nn.Parameter(torch.empty(sizes.hidden)), nn.Parameter(torch.empty(sizes.hidden))
 
     def forward(self, x: Tensor) -> Tensor:
-        """As large as `x` ``(batch, width, height, width)``."""
+        """Return features of the shape of `x` ``(batch, width, height, width)``."""
         y = self.mix(F.leaky_relu(self.expand(x) + self.before[:, None, None], SLOPE))
         return x + self.contract(F.leaky_relu(y + self.after[:, None, None], SLOPE))
 
@@ -88,7 +88,7 @@ class Network(nn.Module):
         self.register_buffer("taps", taps / taps.sum(), persistent=False)
 
     def forward(self, z: Tensor, label: int | None) -> Tensor:
-        """Images of latents at a class, from 0; None where there are no classes."""
+        """Return images of latents at a class, from 0; None where there are no classes."""
         if self.embed is not None:
             assert label is not None
             z = torch.cat([z, self.embed.weight[:, label].expand(len(z), -1)], 1)
@@ -116,7 +116,7 @@ class R3GANGenerator(Generator):
         self.resolution = (network.sizes.resolution, network.sizes.resolution)
 
     def __call__(self, latents: Tensor) -> Tensor:
-        """Images ``(batch, 3, side, side)`` of latents ``(batch, z_dim)``, in their dtype."""
+        """Return images ``(batch, 3, side, side)`` of latents ``(batch, z_dim)``, in their dtype."""
         images = self.network(latents.to(self.network.basis.dtype), self.label)
         return (images * 0.5 + 0.5).to(latents.dtype)
 

@@ -1,4 +1,4 @@
-"""Which format a file has, by the names of its tensors, and the network read from it. No torch here."""
+"""Recognise a file's format by the names of its tensors, and read the network. No torch here."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CONVERSION = Format("converted", "StyleGAN converted to safetensors", lambda che
 
 
 def recognise(checkpoint: Checkpoint) -> Format | None:
-    """The format of the file, or None where it is none of `FORMATS` nor a converted one."""
+    """Return the format of the file; None if it is neither one of `FORMATS` nor a converted file."""
     if not checkpoint.kind.holds_tensors:
         return None
     if not checkpoint.trouble and checkpoint.metadata.get("format") == CONVERTED:
@@ -65,7 +65,7 @@ def recognise(checkpoint: Checkpoint) -> Format | None:
 
 
 def describe(checkpoint: Checkpoint) -> Description:
-    """The generator in the file, as data.
+    """Read the generator in the file, as data.
 
     Raises:
         FileError: it is of no known format, or is not opened; the message says which and why.
@@ -87,9 +87,9 @@ def describe(checkpoint: Checkpoint) -> Description:
 
 
 def load(path: str | PathLike[str], key: str | None = None) -> tuple[Network, Description]:
-    """The network in the file at `path`, float32, in eval mode and frozen, and what it was made from.
+    """Load the network in the file at `path`, float32, in eval mode and frozen; return it with its description.
 
-    `key` says where it stands in the file, where several do.
+    If the file holds several networks, `key` says which.
 
     Raises:
         FileError: as `describe`, or its tensors do not fit its configuration.

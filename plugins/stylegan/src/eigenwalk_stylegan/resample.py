@@ -1,4 +1,4 @@
-"""Fixed filters with a change of rate, as linear maps that know their own transposes.
+"""Fixed filters with a change of rate, as linear maps with explicit transposes.
 
 PyTorch could differentiate the convolutions that they are made of, but its second derivative of a convolution in groups
 runs group by group, some 30,000 calls in one pushforward of StyleGAN3. Here the derivative of each map is the map
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 
 def raise_rate(x: Tensor, taps: Tensor, factor: int) -> Tensor:
-    """`x` with ``factor - 1`` zeros between samples, filtered along both axes: ``(n - 1) factor + taps`` on a side.
+    """Insert ``factor - 1`` zeros between samples and filter along both axes: ``(n - 1) factor + taps`` on a side.
 
     `taps` are ``(taps,)`` for the same filter along both axes, or ``(taps, taps)``.
 
@@ -27,7 +27,7 @@ def raise_rate(x: Tensor, taps: Tensor, factor: int) -> Tensor:
 
 
 def lower_rate(x: Tensor, taps: Tensor, factor: int) -> Tensor:
-    """Every `factor`-th sample of `x` correlated with the filter: ``(n - taps) // factor + 1`` on a side.
+    """Correlate `x` with the filter and keep every `factor`-th sample: ``(n - taps) // factor + 1`` on a side.
 
     The transpose of `raise_rate`.
 
@@ -39,17 +39,17 @@ def lower_rate(x: Tensor, taps: Tensor, factor: int) -> Tensor:
 
 
 def low_pass(x: Tensor, taps: Tensor, pad: int) -> Tensor:
-    """`x` padded by zeros on every side, and convolved with the same filter along both axes."""
+    """Return Pad `x` by zeros on every side, and convolve it with the same filter along both axes."""
     return lower_rate(F.pad(x, (pad,) * 4), taps.flip(0), 1)
 
 
 def enlarge(x: Tensor, taps: Tensor) -> Tensor:
-    """`x` at twice the rate, of exactly twice as many samples, by a filter of an even number of taps."""
+    """Double the rate of `x`, to exactly twice as many samples, by a filter with an even number of taps."""
     return F.pad(raise_rate(x, taps, 2), (1 - len(taps) // 2,) * 4)
 
 
 def _each(taps: Tensor, channels: int) -> tuple[tuple[Tensor, tuple[int, int]], ...]:
-    """The filter as weights of convolutions in as many groups as channels, and the axes that each strides along."""
+    """Return the filter as weights of grouped convolutions, one group per channel, with the axes of their strides."""
     if taps.ndim == 2:
         return ((taps[None, None].expand(channels, -1, -1, -1), (1, 1)),)
     down, across = taps[None, None, :, None], taps[None, None, None, :]
@@ -61,7 +61,7 @@ def _stride(axes: tuple[int, int], factor: int) -> tuple[int, int]:
 
 
 class _Linear(Function):
-    """What both maps share: the filter is a constant, and rows of a batch are independent."""
+    """The base of both maps: the filter is constant, and rows of a batch are independent."""
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

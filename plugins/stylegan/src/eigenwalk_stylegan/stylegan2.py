@@ -36,7 +36,7 @@ class StyledConv(nn.Module):
             self.strength = nn.Parameter(torch.empty(()))
 
     def forward(self, x: Tensor, style: Tensor, taps: Tensor, noise: bool, gain: float = 1.0) -> Tensor:
-        """``(batch, outputs, height, width)`` of `x` and `style` ``(batch, inputs)``."""
+        """Return ``(batch, outputs, height, width)`` of `x` and `style` ``(batch, inputs)``."""
         norm = demodulation(self.weight, style)
         x = scale_channels(x, style)
         if self.doubles:
@@ -62,7 +62,7 @@ class ToRGB(nn.Module):
         self.scale, self.clamp = 1 / math.sqrt(inputs), sizes.clamp
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """``(batch, 3, height, width)`` of `x` and `style` ``(batch, inputs)``."""
+        """Return ``(batch, 3, height, width)`` of `x` and `style` ``(batch, inputs)``."""
         x = F.conv2d(scale_channels(x, style * self.scale), self.weight) + self.bias[:, None, None]
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
@@ -106,7 +106,7 @@ class Network(nn.Module):
         self.register_buffer("taps", taps / taps.sum(), persistent=False)
 
     def affines(self) -> list[tuple[int, Dense]]:
-        """Every style's layer in w+ and the map from w to it, in the order of computation."""
+        """Return every style's layer in w+ and the map from w to it, in the order of computation."""
         found: list[tuple[int, Dense]] = []
         for i, conv in enumerate(self.convs):
             found.append((i, conv.style))  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ class Network(nn.Module):
         return found
 
     def synthesise(self, styles: list[Tensor], noise: bool = True) -> Tensor:
-        """Images ``(batch, 3, height, width)`` of the styles that `affines` lists, each ``(batch, channels)``."""
+        """Return images ``(batch, 3, height, width)`` from the styles of `affines`, each ``(batch, channels)``."""
         rest, noise = iter(styles), noise and self.sizes.noise
         x = self.constant.expand(styles[0].shape[0], -1, -1, -1)
         image = None

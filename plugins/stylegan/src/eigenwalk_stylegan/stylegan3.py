@@ -18,7 +18,7 @@ from eigenwalk_stylegan.resample import lower_rate, raise_rate
 
 
 class FourierFeatures(nn.Module):
-    """Waves of fixed frequencies and phases, turned and moved as w says (section 3.2 and appendix F)."""
+    """Waves of fixed frequencies and phases, rotated and translated according to w (section 3.2 and appendix F)."""
 
     def __init__(self, sizes: StyleGAN3, first: Layer) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class FourierFeatures(nn.Module):
         self.register_buffer("transform", torch.empty(3, 3))
 
     def forward(self, style: Tensor) -> Tensor:
-        """``(batch, channels, size, size)`` of `style` ``(batch, 4)``: (cos, sin) of a turn, and a move, (x, y)."""
+        """Return ``(batch, channels, size, size)`` for `style` ``(batch, 4)``: (cos, sin) of a rotation, and (x, y)."""
         t = style / style[:, :2].square().sum(1, keepdim=True).sqrt()
         turn = torch.stack([torch.stack([t[:, 0], -t[:, 1]], 1), torch.stack([t[:, 1], t[:, 0]], 1)], 1)
         # First turned, then moved, then what the user of the file asked for: R (U p + u - m), of the point p.
@@ -53,7 +53,7 @@ class FourierFeatures(nn.Module):
 
 
 def design(sizes: StyleGAN3, at: Layer) -> tuple[int, int, Tensor, Tensor]:
-    """The factors by which a layer's rate rises and falls, and its filters ``(taps,)``, or ``(taps, taps)`` if radial.
+    """Return the factors of a layer's change of rate, and its filters ``(taps,)``, or ``(taps, taps)`` if radial.
 
     The rate between them is the higher of the two, times `oversampling`. Where the rate stays, the filter is (1,).
     """
@@ -94,7 +94,7 @@ class FilteredLayer(nn.Module):
         self.after = total - self.before
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """``(batch, outputs, size, size)`` of `x` and `style` ``(batch, inputs)``."""
+        """Return ``(batch, outputs, size, size)`` of `x` and `style` ``(batch, inputs)``."""
         weight, gain = self.weight, torch.rsqrt(self.magnitude)
         if self.at.rgb:
             x = F.conv2d(scale_channels(x, style * (gain / math.sqrt(self.at.inputs))), weight)
@@ -111,7 +111,7 @@ class FilteredLayer(nn.Module):
         return self._lower(x)
 
     def _raise(self, x: Tensor) -> Tensor:
-        """`x` at the higher rate: zeros between samples, low-pass, its sides cut or padded."""
+        """Raise the rate of `x`: insert zeros between samples, low-pass, crop or pad."""
         taps = len(self.rising)
         if taps == 1:
             return F.pad(x, (self.before, self.after) * 2)
@@ -121,7 +121,7 @@ class FilteredLayer(nn.Module):
         return F.pad(x, (self.before - cut, self.after - cut + self.up - 1) * 2)
 
     def _lower(self, x: Tensor) -> Tensor:
-        """`x` low-pass filtered, every `down`-th sample."""
+        """Lower the rate of `x`: low-pass, and keep every `down`-th sample."""
         return x if self.falling.shape == (1,) else lower_rate(x, self.falling, self.down)
 
 
@@ -136,11 +136,11 @@ class Network(nn.Module):
         self.layers = nn.ModuleList(FilteredLayer(sizes, at) for at in sizes.plan)
 
     def affines(self) -> list[tuple[int, Dense]]:
-        """Every style's layer in w+ and the map from w to it, in the order of computation."""
+        """Return every style's layer in w+ and the map from w to it, in the order of computation."""
         return list(enumerate([self.input.style, *(layer.style for layer in self.layers)]))  # type: ignore[list-item]
 
     def synthesise(self, styles: list[Tensor], noise: bool = True) -> Tensor:
-        """Images ``(batch, 3, side, side)`` of the styles that `affines` lists; there is no noise in StyleGAN3."""
+        """Return images ``(batch, 3, side, side)`` from the styles that `affines` lists; StyleGAN3 has no noise."""
         x = self.input(styles[0])
         for layer, style in zip(self.layers, styles[1:], strict=True):
             x = layer(x, style)

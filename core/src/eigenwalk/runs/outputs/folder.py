@@ -294,7 +294,7 @@ class RunFolder:
         write_whole(self.path / RUN, json_text(seal({"eigenwalk": "run", "files": files})))
 
     def _ours(self, name: str) -> list[FilePath]:
-        """The files of ours in the folder `name`."""
+        """Return the files of ours in the folder `name`."""
         return [file for file in (self.path / name).glob("*") if re.fullmatch(f"{OURS[name]}|{PART}", file.name)]
 
     def _clear(self) -> None:

@@ -133,7 +133,7 @@ def _documents(folder: FilePath) -> list[FilePath]:
 
 
 def _extend(paths: Mapping[str, Path], document: Mapping[str, Any], file: FilePath) -> dict[str, Path]:
-    """`paths` with the waypoints that `document` adds, their statuses as there; images stay in `file`."""
+    """Return `paths` with the waypoints that `document` adds, their statuses as there; images stay in `file`."""
     tensors, extended = read_tensors(file, document.get("tensors")), dict(paths)
     for entry in document["paths"]:
         begun = path_of(entry)

@@ -94,7 +94,7 @@ def _uri(data: bytes, mime: str) -> str:
 
 
 def _feature(role: Role) -> dict[str, str]:
-    """A feature's line in the head of the page: name, typical distance, tolerance in both units."""
+    """Return a feature's line in the head of the page: name, typical distance, tolerance in both units."""
     held = ""
     if role.tolerance is not None:
         held = f"{words.percent(words.tolerance(role))} of typical, {words.figure(role.tolerance)} {role.unit}"
@@ -122,7 +122,7 @@ def run_facts(paths: Sequence[Path]) -> list[tuple[str, str]]:
 
 
 def _row(path: Path, scale: float) -> dict[str, Any]:
-    """One path as the page shows it; bars are as long as shares of `scale`."""
+    """Return one path as the page shows it; bars are as long as shares of `scale`."""
     last = path.waypoints[-1]
     return {
         "title": words.label(path),
@@ -139,7 +139,7 @@ def _row(path: Path, scale: float) -> dict[str, Any]:
 
 
 def _picture(path: Path, waypoint: Waypoint, scale: float) -> dict[str, Any]:
-    """One waypoint as the page shows it: an embedded image and its two figures."""
+    """Return one waypoint as the page shows it: an embedded image and its two figures."""
     what = words.shares(path, waypoint)
     return {
         "index": waypoint.index,

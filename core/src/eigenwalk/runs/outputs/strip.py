@@ -41,7 +41,7 @@ class Layout:
     header: int
 
     def left(self, column: int) -> int:
-        """The left edge of a column's images; the start stands apart from the rest."""
+        """Return the left edge of a column's images; the start stands apart from the rest."""
         return MARGIN + LABEL + column * (self.width + GAP) + (START_GAP if column else 0)
 
     @property
@@ -51,14 +51,14 @@ class Layout:
 
 
 def strip(paths: Sequence[Path]) -> bytes:
-    """The PNG of a strip with a row for every path."""
+    """Return the PNG of a strip with a row for every path."""
     buffer = io.BytesIO()
     draw_strip(paths).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def draw_strip(paths: Sequence[Path]) -> Image.Image:
-    """The strip as an image: header, column numbers, a row per path, grouped by seed."""
+    """Return the strip as an image: header, column numbers, a row per path, grouped by seed."""
     layout = lay_out(paths)
     seeds = sorted({path.seed for path in paths})
     top = layout.header
@@ -109,7 +109,7 @@ def place(path: Path, columns: Sequence[int]) -> list[tuple[int, Waypoint]]:
 
 
 def resized_image(waypoint: Waypoint, width: int, height: int) -> Image.Image:
-    """The waypoint's picture at this size: pixel art keeps its pixels, everything else is resampled smoothly."""
+    """Return the waypoint's picture at this size: pixel art keeps its pixels, everything else is resampled smoothly."""
     image = Image.fromarray(waypoint.image)
     method = Image.Resampling.NEAREST if max(image.size) <= 32 else Image.Resampling.LANCZOS
     return image if image.size == (width, height) else image.resize((width, height), method)

@@ -38,5 +38,5 @@ def write_table(paths: Sequence[Path], file: BinaryIO) -> None:
 
 
 def columns(role: Role) -> tuple[str, str]:
-    """The headings of a feature: own unit, share of typical."""
+    """Return the headings of a feature: own unit, share of typical."""
     return f"{role.part} {role.name} [{role.unit}]", f"{role.part} {role.name} [share of typical]"

@@ -33,7 +33,7 @@ def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 
 def shorten(text: str, room: float, face: ImageFont.FreeTypeFont) -> str:
-    """The text, its middle left out where it is wider than `room` pixels."""
+    """Return the text, its middle left out where it is wider than `room` pixels."""
     if face.getlength(text) <= room:
         return text
     keep = len(text)
@@ -43,7 +43,7 @@ def shorten(text: str, room: float, face: ImageFont.FreeTypeFont) -> str:
 
 
 def wrap(text: str, room: float, face: ImageFont.FreeTypeFont, lines: int) -> list[str]:
-    """The text in at most `lines` lines of `room` pixels, broken at spaces, a long word shortened."""
+    """Return the text in at most `lines` lines of `room` pixels, broken at spaces, a long word shortened."""
     rows: list[str] = []
     for word in text.split():
         if rows and face.getlength(f"{rows[-1]} {word}") <= room:

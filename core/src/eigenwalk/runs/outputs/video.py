@@ -43,7 +43,7 @@ class Video:
 
 
 def video(paths: Sequence[Path]) -> Video:
-    """The walks as H.264 in MP4; as an animated GIF where no encoder is found, with a notice."""
+    """Return the walks as H.264 in MP4; as an animated GIF where no encoder is found, with a notice."""
     try:
         return Video(_mp4(paths), ".mp4")
     except Exception as error:  # PyAV's build decides what exists, and each part fails in its own way
@@ -73,7 +73,7 @@ class Grid:
 
     @classmethod
     def of(cls, paths: Sequence[Path]) -> Grid:
-        """The grid that shows these paths largest within 1600 x 1000 pixels."""
+        """Return the grid that shows these paths largest within 1600 x 1000 pixels."""
         image = paths[0].waypoints[0].image
         height, width = image.shape[:2]
         best = max((cls._cell(len(paths), columns, width, height), columns) for columns in range(1, len(paths) + 1))
@@ -88,7 +88,7 @@ class Grid:
 
     @staticmethod
     def _cell(count: int, columns: int, width: int, height: int) -> float:
-        """How much an image may grow in a grid of so many columns."""
+        """Return how much an image may grow in a grid of so many columns."""
         rows = math.ceil(count / columns)
         across = (WIDTH - GAP) / columns - GAP
         down = (HEIGHT - GAP) / rows - GAP - CAPTION - FIGURES
@@ -102,7 +102,7 @@ class Grid:
         return width + width % 2, height + height % 2
 
     def draw(self, paths: Sequence[Path], index: int) -> NDArray[np.uint8]:
-        """The grid at waypoint `index`; a path that ended before stays at its last."""
+        """Return the grid at waypoint `index`; a path that ended before stays at its last."""
         across, down = self.width + GAP, self.height + GAP + CAPTION + FIGURES
         canvas = Image.new("RGB", self.size, theme.PAPER)
         draw = ImageDraw.Draw(canvas)
