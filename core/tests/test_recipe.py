@@ -72,6 +72,7 @@ def test_a_runs_folder_depends_on_content_and_not_on_spelling() -> None:
         "solver": "dense",
         "tolerance": 0.2,
         "region": 2.0,
+        "smooth": 0.2,
         "dtype": "float64",
         "precision": "bf16",
     }
@@ -190,7 +191,7 @@ def test_a_recipe_with_a_changed_or_missing_file_is_refused(tmp_path: Path, monk
 
 def test_recipes_and_walks_have_the_same_defaults() -> None:
     options, recipe = WalkOptions(), Recipe.of(generator="rooms", vary=["net"])
-    for name in ("steps", "paths", "stride", "batch"):
+    for name in ("steps", "paths", "stride", "smooth", "batch"):
         assert getattr(options, name) == getattr(recipe, name)
 
 

@@ -41,7 +41,7 @@ EQUAL = {"dense": 1e-11, "davidson": 1e-5}
 
 def walked(problem: Problem, seeds: Sequence[int] = (0,), **options) -> tuple[Path, ...]:
     """The paths at the end of the walk."""
-    *_, front = walk(problem, seeds, WalkOptions(**options))
+    *_, front = walk(problem, seeds, WalkOptions(**{"smooth": 0.0} | options))
     return front.paths
 
 

@@ -112,13 +112,14 @@ class Limits:
     """How far a step may go.
 
     Attributes:
-        stride: how far the varied values are to move, to first order, in typical distances.
+        stride: how far the varied values are to move, to first order, in typical distances; one number, or one for each
+            row ``(batch,)``.
         longest: no step size is larger; in the latent's own length.
         away: ``(batch, latent)``, from the mean latent to these; None where latents may go anywhere.
         radius: ``(batch,)``, how far from the mean latent they may go; infinite where anywhere.
     """
 
-    stride: float
+    stride: float | Tensor
     longest: float
     away: Tensor | None
     radius: Tensor

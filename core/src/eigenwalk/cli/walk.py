@@ -48,6 +48,10 @@ def walk(
         float | None,
         typer.Option(help="How far from the mean latent, 1: as 99 of 100 samples; 0: anywhere [default: 1]"),
     ] = None,
+    smooth: Annotated[
+        float | None,
+        typer.Option(help="Average the gradient of a number that varies over latents this far around [default: 0.5]"),
+    ] = None,
     device: Device = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or float64 [default: float32]")] = None,
     precision: Annotated[
@@ -78,6 +82,7 @@ def walk(
         "solver": solver,
         "tolerance": tolerance,
         "region": region,
+        "smooth": smooth,
         "device": device,
         "dtype": dtype,
         "precision": precision,

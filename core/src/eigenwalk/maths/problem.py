@@ -9,7 +9,7 @@ typical distance, times its weight; a fixed one in tolerances:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,6 +18,9 @@ from torch import Tensor
 from eigenwalk.direction import Gaps
 from eigenwalk.maths.linearise import Linearisation, Named, Point
 from eigenwalk.path import Role
+
+MAX_LAG = 3.0
+"""Steps are lengthened by no more than this if averaged Jacobians promised too much."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,14 @@ class Problem:
 
 
 class Scaled:
-    """What a method sees at a point (`eigenwalk.direction.Sight`), in the units of the roles."""
+    """What a method sees at a point (`eigenwalk.direction.Sight`), in the units of the roles.
 
-    def __init__(self, problem: Problem, point: Point):
-        self.point, self._fixed = point, problem.fixed
+    `averaged` has the Jacobian ``(batch, values, latent)`` of features, by place, that replaces their own at the point
+    (`eigenwalk.maths.cloud`).
+    """
+
+    def __init__(self, problem: Problem, point: Point, averaged: Mapping[int, Tensor] | None = None):
+        self.point, self._fixed, self._averaged = point, problem.fixed, averaged or {}
         self.batch, self.dim = point.latents.shape
         self.like = point.latents.detach()
         pairs = zip(problem.roles, point.features, point.values, strict=True)
@@ -90,7 +97,9 @@ class Scaled:
 
     def push(self, V: Tensor) -> tuple[Tensor, Tensor]:
         """``(C V, F V)``: every feature's change along V ``(batch, k, dim)``, scaled and laid side by side."""
-        pushed = self.point.push(V)
+        every = range(len(self._scales))
+        own = self.point.push(V) if len(self._averaged) < len(every) else ()
+        pushed = [V @ self._averaged[i].mT if i in self._averaged else own[i] for i in every]
         scaled = [p * scale[:, None, None] for p, scale in zip(pushed, self._scales, strict=True)]
         return self._split(scaled, V.shape[1])
 
@@ -102,7 +111,24 @@ class Scaled:
         scaled = [
             None if u is None else u * scale[:, None] for u, scale in zip([*fixed, *varied], self._scales, strict=True)
         ]
-        return self.point.pull(scaled)
+        pulled = self.point.pull([None if i in self._averaged else u for i, u in enumerate(scaled)])
+        for i, jacobian in self._averaged.items():
+            if (u := scaled[i]) is not None:
+                pulled = pulled + (u[:, None] @ jacobian)[:, 0]
+        return pulled
+
+    def lag(self, moved: Tensor, varied: Tensor) -> Tensor:
+        """Return by what factor ``(batch,)`` averaged Jacobians promise more change for a move than there was.
+
+        `moved` ``(batch, dim)`` is the move since the start, `varied` ``(batch, p)`` the change. From 1 to `MAX_LAG`;
+        1 unless all that varies is averaged.
+        """
+        places = range(self._fixed, len(self._scales))
+        if not all(i in self._averaged for i in places):
+            return varied.new_ones(self.batch)
+        parts = [(self._averaged[i] @ moved[:, :, None])[:, :, 0] * self._scales[i][:, None] for i in places]
+        promised = torch.cat(parts, 1).norm(dim=1)
+        return (promised / varied.norm(dim=1).clamp_min(1e-30)).clamp(1.0, MAX_LAG)
 
     @property
     def blocks(self) -> tuple[int, ...]:

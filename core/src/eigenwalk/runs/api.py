@@ -223,6 +223,7 @@ def _options(recipe: Recipe, method: Method) -> WalkOptions:
         method=method,
         batch=recipe.batch,
         region=recipe.region or None,
+        smooth=recipe.smooth,
     )
 
 

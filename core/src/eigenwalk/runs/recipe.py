@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 HEAD = "# A walk of eigenwalk; `eigenwalk run` and the name of this file repeat it.\n\n"
 IDENTITY = (
     *("generator", "fix", "vary", "seeds", "steps", "paths"),
-    *("stride", "solver", "tolerance", "region", "dtype", "precision"),
+    *("stride", "solver", "tolerance", "region", "smooth", "dtype", "precision"),
 )
 """The entries that decide where a walk goes; the others say how it is computed, or record what it was made with."""
 EXAMPLES = {"generator": 'generator = "rooms"', "vary": 'vary = ["pixels"]'}
@@ -100,6 +100,8 @@ class Recipe(BaseModel):
         solver: the method that chooses steps: one of `eigenwalk.names.methods`, or the expression of a plugin's.
         tolerance: of a fixed feature that names none, as a share of its typical distance.
         region: how far from the mean latent a path may go, where 1 is as far as 99 of 100 samples; 0: anywhere.
+        smooth: how far around a path the derivatives of single numbers that vary are averaged, as a share of the spread
+            of all latents; 0: not at all.
         batch: rows per generator call; None lets the walk choose.
         device, dtype: where and in which precision.
         precision: of the generator's derivatives: ``full``, or half of it; images and latents keep `dtype`.
@@ -121,6 +123,7 @@ class Recipe(BaseModel):
     solver: SolverTree = Call("outward")
     tolerance: float = Field(default=0.35, gt=0, allow_inf_nan=False)
     region: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    smooth: float = Field(default=0.5, ge=0, allow_inf_nan=False)
     batch: int | None = Field(default=None, ge=1, lt=2**31)
     device: Text = "cpu"
     dtype: Literal["float32", "float64"] = "float32"

@@ -23,6 +23,8 @@ class WalkOptions:
             all varied features; None for all `steps`.
         region: no path leaves the latent's typical region, this many times as wide, where the problem has one; None:
             the latent may go anywhere. `Outward` bends its steps to stay inside; with other methods a path ends there.
+        smooth: derivatives of single numbers that vary are means over latents around the path, spread by this share of
+            the spread of all latents (`eigenwalk.maths.cloud`); 0: those at the path itself.
         bounded: a path ends where a fixed feature would leave its tolerance. Without, it is only measured.
     """
 
@@ -34,6 +36,7 @@ class WalkOptions:
     longest: float = 0.15
     until: float | None = None
     region: float | None = 1.0
+    smooth: float = 0.5
     bounded: bool = True
 
     def __post_init__(self) -> None:
@@ -41,6 +44,8 @@ class WalkOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if not 0 <= self.smooth < float("inf"):
+            raise ValueError(f"smooth must be finite and not negative, got {self.smooth}")
         for name in ("stride", "longest", "until", "region"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,13 +10,14 @@ from torch import Tensor
 
 from eigenwalk.direction import Limits, State, Step
 from eigenwalk.errors import WalkError
+from eigenwalk.maths.cloud import FEW, Cloud, surround
 from eigenwalk.maths.linearise import Meter, Point, Tracked
 from eigenwalk.maths.problem import Problem, Scaled
 from eigenwalk.path import Cost
 from eigenwalk.walk.apart import others
 from eigenwalk.walk.front import Front, look
 from eigenwalk.walk.options import WalkOptions
-from eigenwalk.walk.sense import FEW, towards_more
+from eigenwalk.walk.sense import towards_more
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,18 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
         return _first(problem, front, rows, options)
     assert front.origin is not None  # measured before the first waypoint
     point = _point(problem, front, rows)
-    scaled, limits = Scaled(problem, point), _limits(problem, front, rows, options)
     state = {name: tensor[rows] for name, tensor in front.state.items()}
+    scaled, around, extra = _sight(problem, point, state, options)
+    state = {name: tensor for name, tensor in state.items() if name not in around}
     gaps = scaled.gaps([start[rows] for start in front.origin], front.directions[rows])
     gaps = replace(gaps, others=others(front, rows, gaps.varied))
+    limits = _limits(problem, front, rows, options)
+    lag = scaled.lag(point.latents - _starts(front, rows), gaps.varied)
+    limits = replace(limits, stride=options.stride * lag)
     step, state = options.method.step(scaled, state, gaps, limits)
-    costs = (point.meter.cost,) * len(rows)
+    costs = tuple(point.meter.cost + more for more in extra)
     outward = _must_lead_on(problem, point, options)
-    return Proposal(tuple(rows), scaled.like, step, state, point.tracked, costs, limits.radius, outward)
+    return Proposal(tuple(rows), scaled.like, step, {**state, **around}, point.tracked, costs, limits.radius, outward)
 
 
 def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Proposal:
@@ -86,8 +92,9 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
         point = look(problem, front, at, front.latents[at])
         limits = _limits(problem, front, at, options)
         count = max(front.paths[i].rank for i in rows)
-        steps, state = options.method.start(Scaled(problem, point), count, limits)
-        steps = towards_more(problem, point, steps)
+        scaled, around, extra = _sight(problem, point, {}, options)
+        steps, state = options.method.start(scaled, count, limits)
+        steps = towards_more(problem, scaled, steps)
     except WalkError as error:
         if error.rows is not None:  # those of seeds, here; of paths, to whoever asked
             error.rows = tuple(n for n, seed in enumerate(seeds) if place[seed] in error.rows)
@@ -100,12 +107,20 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
         paths=tuple(rows),
         latents=front.latents[rows],
         step=replace(step, direction=senses[:, None] * step.direction),
-        state={name: tensor[index] for name, tensor in state.items()},
+        state={name: tensor[index] for name, tensor in {**state, **around}.items()},
         tracked=tuple(tensor[index] for tensor in point.tracked),
-        costs=tuple(point.meter.cost if n in firsts else Cost() for n in range(len(rows))),
+        costs=tuple(point.meter.cost + extra[index[n]] if n in firsts else Cost() for n in range(len(rows))),
         radius=limits.radius[index],
         outward=_must_lead_on(problem, point, options),
     )
+
+
+def _sight(problem: Problem, point: Point, state: State, options: WalkOptions) -> tuple[Scaled, State, Sequence[Cost]]:
+    """Return what the method sees at `point`, the clouds that it is averaged over, and what they cost by row."""
+    cloud, costs = surround(problem, point, options.smooth, Cloud.of(state), options.batch)
+    if cloud is None:
+        return Scaled(problem, point), {}, costs
+    return Scaled(problem, point, cloud.parts(problem, point)), cloud.state, costs
 
 
 def _limits(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Limits:
@@ -113,9 +128,13 @@ def _limits(problem: Problem, front: Front, rows: list[int], options: WalkOption
     longest = options.longest * problem.latent_scale
     if problem.region is None or options.region is None:
         return Limits(options.stride, longest, None, front.latents.new_full((len(rows),), float("inf")))
-    starts = torch.stack([torch.from_numpy(front.paths[i].waypoints[0].latent) for i in rows]).to(front.latents)
-    radius = problem.region.away(starts).norm(dim=1).clamp_min(options.region * problem.region.radius)
+    radius = problem.region.away(_starts(front, rows)).norm(dim=1).clamp_min(options.region * problem.region.radius)
     return Limits(options.stride, longest, problem.region.away(front.latents[rows]), radius)
+
+
+def _starts(front: Front, rows: list[int]) -> Tensor:
+    """Return the latents ``(rows, latent)`` where the paths began."""
+    return torch.stack([torch.from_numpy(front.paths[i].waypoints[0].latent) for i in rows]).to(front.latents)
 
 
 def _must_lead_on(problem: Problem, point: Point, options: WalkOptions) -> bool:

@@ -9,12 +9,8 @@ import torch
 from torch import Tensor
 
 from eigenwalk.direction import Step
-from eigenwalk.maths.linearise import Point
+from eigenwalk.maths.cloud import FEW
 from eigenwalk.maths.problem import Problem, Scaled
-
-FEW = 8
-"""A feature of at most so many values is read as numbers, of which there can be more or less; with more, it is an image
-or an embedding."""
 
 
 def count_directions(problem: Problem, values: Sequence[Tensor], dim: int) -> int:
@@ -22,15 +18,15 @@ def count_directions(problem: Problem, values: Sequence[Tensor], dim: int) -> in
     return min(dim, sum(value[0].numel() for value in values[problem.fixed :]))
 
 
-def towards_more(problem: Problem, point: Point, step: Step) -> Step:
+def towards_more(problem: Problem, sight: Scaled, step: Step) -> Step:
     """Return `step` ``(batch, k, ...)`` with each direction turned so that the varied number that changes most grows.
 
     Changes are compared in typical distances. Costs a pushforward a direction where numbers vary, else nothing.
     """
-    sizes = [value[0].numel() for value in point.values[problem.fixed :]]
+    sizes = [value[0].numel() for value in sight.point.values[problem.fixed :]]
     numbers = [n for size in sizes for n in [size <= FEW] * size]
     if not any(numbers):
         return step
-    change = Scaled(problem, point).push(step.direction)[0][..., numbers]
+    change = sight.push(step.direction)[0][..., numbers]
     largest = change.gather(-1, change.abs().argmax(-1, keepdim=True))
     return replace(step, direction=torch.where(largest < 0, -step.direction, step.direction))

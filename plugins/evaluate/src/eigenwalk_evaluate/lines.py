@@ -83,8 +83,9 @@ def _find_directions(
     """Yield each row with directions ``(paths, latent)``, rates ``(paths,)`` and their cost."""
     point = problem.linearisation.at(front.latents[rows])
     anywhere = Limits(options.stride, float("inf"), None, front.latents.new_full((len(rows),), float("inf")))
-    steps, _ = options.method.start(Scaled(problem, point), (options.paths + 1) // 2, anywhere)
-    steps = towards_more(problem, point, steps)
+    sight = Scaled(problem, point)
+    steps, _ = options.method.start(sight, (options.paths + 1) // 2, anywhere)
+    steps = towards_more(problem, sight, steps)
     both = steps.map(lambda tensor: tensor.repeat_interleave(2, 1)[:, : options.paths])
     senses = torch.tensor([1.0, -1.0]).repeat(options.paths)[: options.paths].to(both.direction)
     rates = (both.varied / both.size).cpu()

@@ -56,7 +56,7 @@ def _walk(cell: Cell, runs: Runs, advance: Advance) -> Paths:
     until = levels[-1] * JUST
     options = replace(run.options, until=until)
     if method.plain:
-        options = replace(options, bounded=False, region=None)
+        options = replace(options, bounded=False, region=None, smooth=0.0)
     began, paths = clock(_like(run)), []
     if method.kind == "lines":
         paths = lines(run.problem, cell.seeds, options, run.recipe.device, lambda all_: advance(_share(all_, until)))

@@ -1,0 +1,146 @@
+"""The Jacobian of a few numbers, averaged over a cloud of latents: what their gradients at similar images share.
+
+A network that reads one number can be fooled: at a single image its gradient is in good part its own error there, along
+which the reading grows and the picture hardly changes. From image to image that error differs, and what moves the
+picture stays. So where at most `FEW` numbers of a feature vary, a walk follows the mean over latents around z,
+
+    C̄ = 1/(n+1) Σ_i J_c(z + ξ_i)        ξ_0 = 0,  ξ_i = ± σ (s - s')/√2  with s, s' random samples of the latent
+
+which is the Jacobian of c smoothed by a kernel with the natural covariance of latents, σ² of it. σ = 0 is the gradient
+itself; a large σ would be one direction for all images, as InterFaceGAN's (Shen et al. 2020, arXiv 2005.09635). The
+offsets are the same at every latent, so that all paths of a start share one mean, and a path keeps it until it has
+moved out of the cloud.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from eigenwalk.direction import State
+from eigenwalk.errors import WalkError
+from eigenwalk.generator import Generator
+from eigenwalk.maths.linearise import Linearisation, Point
+from eigenwalk.maths.problem import Problem
+from eigenwalk.maths.typical import SEED
+from eigenwalk.path import Cost
+
+FEW = 8
+"""A feature of at most so many values is read as numbers; with more, it is an image or an embedding."""
+MEMBERS = 16
+"""n, how many latents a cloud has beside the one in the middle; an even number."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Averaged Jacobians at some latents.
+
+    Attributes:
+        jacobian: C̄ ``(batch, p, latent)`` of all numbers that vary, side by side, each in its feature's own unit.
+        middle: ``(batch, latent)``, the latents that it was averaged around.
+    """
+
+    jacobian: Tensor
+    middle: Tensor
+
+    @classmethod
+    def of(cls, state: State) -> Cloud | None:
+        """The clouds in what a front carries; None if there are none."""
+        return cls(state["cloud_jacobian"], state["cloud_middle"]) if "cloud_jacobian" in state else None
+
+    @property
+    def state(self) -> State:
+        """The clouds as tensors for a front to carry."""
+        return {"cloud_jacobian": self.jacobian, "cloud_middle": self.middle}
+
+    def parts(self, problem: Problem, point: Point) -> Mapping[int, Tensor]:
+        """Return the Jacobian ``(batch, values, latent)`` of each feature that is averaged, by its place."""
+        places = averaged(problem, point)
+        return dict(zip(places, self.jacobian.split([point.values[i][0].numel() for i in places], 1), strict=True))
+
+
+def averaged(problem: Problem, point: Point) -> list[int]:
+    """Return the places of the features that are averaged: those varied that are a few numbers with a gradient."""
+    if problem.linearisation.differences is not None:
+        return []
+    places = range(problem.fixed, len(point.features))
+    return [i for i in places if point.features[i][1].differentiable and point.values[i][0].numel() <= FEW]
+
+
+def surround(
+    problem: Problem, point: Point, spread: float, before: Cloud | None = None, batch: int | None = None
+) -> tuple[Cloud | None, list[Cost]]:
+    """Return the clouds to go on with at `point`, and what each row cost: that of `before` until a path has left it.
+
+    The cloud is None if nothing that varies is averaged. `spread` is σ, as a share of the latent's own spread; `batch`
+    is how many latents fit into memory at once.
+
+    Raises:
+        WalkError: the derivative is not finite anywhere in a cloud; it names the rows.
+    """
+    n, places = len(point.latents), averaged(problem, point) if spread else []
+    if not places:
+        return None, [Cost()] * n
+    rows = list(range(n))
+    if before is not None:
+        apart = (point.latents - before.middle).norm(dim=1)
+        rows = (apart > spread * problem.latent_scale).nonzero().flatten().tolist()
+    costs = [Cost()] * n
+    if rows:
+        fresh, cost = _average(problem.linearisation, point, places, rows, spread, batch or n)
+        for row in rows:
+            costs[row] = cost
+        if before is None:
+            return Cloud(fresh, point.latents), costs
+        jacobian, middle = before.jacobian.clone(), before.middle.clone()
+        jacobian[rows], middle[rows] = fresh, point.latents[rows]
+        before = Cloud(jacobian, middle)
+    return before, costs
+
+
+def offsets(generator: Generator, spread: float, like: Tensor) -> Tensor:
+    """Return ξ ``(n + 1, latent)``, the members of a cloud as seen from its middle, which comes first."""
+    samples = generator.sample(MEMBERS, SEED).to(like)
+    apart = spread / math.sqrt(2) * (samples[0::2] - samples[1::2])
+    return torch.cat([torch.zeros_like(apart[:1]), apart, -apart])
+
+
+def _average(
+    look: Linearisation, point: Point, places: Sequence[int], rows: Sequence[int], spread: float, batch: int
+) -> tuple[Tensor, Cost]:
+    """Return C̄ ``(rows, p, latent)`` around some rows of `point`, and what each cost; raises as `surround`."""
+    look = replace(look, features=tuple(look.features[i] for i in places))
+    remembered = [tensor for i in places for tensor in point.features[i][1].remembered]
+    xi, middle = offsets(look.generator, spread, point.latents), point.latents[list(rows)]
+    p = sum(point.values[i][0].numel() for i in places)
+    total, count = middle.new_zeros(len(rows), p, middle.shape[1]), middle.new_zeros(len(rows))
+    pairs, failure = [(r, m) for r in range(len(rows)) for m in range(len(xi))], None
+    for start in range(0, len(pairs), batch):
+        left = pairs[start : start + batch]
+        while left:
+            r, m = (list(column) for column in zip(*left, strict=True))
+            tracked = tuple(tensor[[rows[i] for i in r]].detach() for tensor in remembered)
+            try:
+                jacobian = torch.stack(list(_gradients(look.at(middle[r] + xi[m], tracked=tracked))), 1)
+            except WalkError as error:  # a member without a face, say: the others are enough
+                bad, failure = set(error.rows or range(len(left))), error
+                left = [pair for i, pair in enumerate(left) if i not in bad]
+                continue
+            total.index_add_(0, torch.tensor(r, device=total.device), jacobian)
+            count.index_add_(0, torch.tensor(r, device=total.device), count.new_ones(len(r)))
+            break
+    if failure is not None and not bool(count.all()):
+        failure.rows = tuple(rows[i] for i in (count == 0).nonzero().flatten().tolist())
+        raise failure
+    return total / count[:, None, None], Cost(forwards=len(xi), pullbacks=p * len(xi))
+
+
+def _gradients(point: Point) -> Iterator[Tensor]:
+    """Yield the gradient ``(batch, latent)`` of every number at `point`: a pullback each."""
+    for i, value in enumerate(point.values):
+        for one in torch.eye(value[0].numel()).to(value):
+            yield point.pull([one.expand(len(value), -1) if j == i else None for j in range(len(point.values))])

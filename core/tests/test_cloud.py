@@ -1,0 +1,139 @@
+"""Averaged Jacobians: what they are, that a walk follows the honest part of a reading, and what they cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from eigenwalk.errors import Undefined
+from eigenwalk.feature import Feature
+from eigenwalk.maths.cloud import MEMBERS, averaged, offsets, surround
+from eigenwalk.maths.problem import Problem
+from eigenwalk.path import Cost
+from eigenwalk.walk import Front, WalkOptions, walk
+from problems import Embedding, assemble, curved
+
+PASSES = Cost(forwards=MEMBERS + 1, pullbacks=MEMBERS + 1)
+
+
+def fooled(amplitude: float = 0.03, frequency: float = 25.0) -> tuple[Problem, Embedding]:
+    """A network that reads z_0, and as strongly a ripple along five coordinates that change nothing of it.
+
+    The gradient of the ripple is ``amplitude * frequency`` a coordinate at most; the ripple itself never more than
+    `amplitude` a coordinate.
+    """
+    G = Embedding(8)
+    reading = G.feature(lambda z: z[:, 0] + amplitude * (frequency * z[:, 1:6]).sin().sum(1))
+    return assemble(G, {"last": (G.feature(lambda z: z[:, 7:]), 1.0)}, {"reading": reading}), G
+
+
+def honest_share(smooth: float) -> float:
+    """The change of z_0 along the paths, as a share of the change that the network reports."""
+    problem, _ = fooled()
+    options = WalkOptions(steps=4, paths=2, stride=0.08, smooth=smooth)
+    *_, front = walk(problem, (0, 1, 2, 3), options)
+    honest = [abs(path.latents[-1, 0] - path.latents[0, 0]) for path in front.paths]
+    reported = [path.change(path.varied[0])[-1] for path in front.paths]
+    return sum(honest) / sum(reported)
+
+
+def test_a_walk_follows_what_a_reading_means_and_not_its_ripple():
+    assert honest_share(0.0) < 0.6
+    assert honest_share(0.5) > 0.85
+
+
+@pytest.mark.parametrize("batch", [None, 1, 5])
+def test_a_cloud_is_the_mean_of_exact_jacobians(batch):
+    G = curved(latent_dim=6, width=10)
+    pair = G.feature(lambda x: x[:, :2] ** 2)
+    problem = assemble(G, {"held": (G.feature(lambda x: x[:, 2:]), 1.0)}, {"pair": pair})
+    z = G.sample(3, 4).double()
+    cloud, costs = surround(problem, problem.linearisation.at(z), 0.5, batch=batch)
+    assert cloud is not None
+    xi = offsets(G, 0.5, z)
+    assert xi.shape == (MEMBERS + 1, 6) and torch.allclose(xi.sum(0), torch.zeros(6).double(), atol=1e-12)
+    for row in range(3):
+        exact = [torch.autograd.functional.jacobian(lambda y: pair(G(y[None]))[0], z[row] + x) for x in xi]
+        torch.testing.assert_close(cloud.jacobian[row], torch.stack(exact).mean(0))
+    assert costs == [Cost(forwards=MEMBERS + 1, pullbacks=2 * (MEMBERS + 1))] * 3
+
+
+class Sometimes(Feature):
+    """z_0 squared, with no value where z_1 is above `limit`, as a face that is not found."""
+
+    def __init__(self, generator: Embedding, limit: float):
+        self.generator, self.limit = generator, limit
+
+    def at(self, images):
+        bad = (self.generator.read(images)[:, 1] > self.limit).nonzero().flatten().tolist()
+        if bad:
+            raise Undefined("not found", rows=tuple(bad))
+        return self
+
+    def __call__(self, images):
+        return self.generator.read(images)[:, 0] ** 2
+
+
+def test_members_without_a_value_are_left_out():
+    G = Embedding(4)
+    problem = assemble(G, {}, {"square": Sometimes(G, 0.1)})
+    z = torch.zeros(2, 4).double()
+    z[1, 0] = 1.0
+    cloud, _ = surround(problem, problem.linearisation.at(z), 1.0)
+    assert cloud is not None
+    xi = offsets(G, 1.0, z)
+    good = xi[xi[:, 1] <= 0.1]
+    assert 0 < len(good) < len(xi)
+    torch.testing.assert_close(cloud.jacobian[:, 0, 0], 2 * (z[:, 0] + good[:, 0].mean()))
+
+
+def test_only_a_few_numbers_with_a_gradient_that_vary_are_averaged():
+    G = Embedding(12)
+    number = G.feature(lambda z: z[:, 0])
+    blind = G.feature(lambda z: z[:, 1])
+    blind.differentiable = False
+    varied = {
+        "number": number,
+        "blind": blind,
+        "many": G.feature(lambda z: z[:, :9]),
+        "few": G.feature(lambda z: z[:, :8]),
+    }
+    problem = assemble(G, {"held": (G.feature(lambda z: z[:, 2]), 1.0)}, varied)
+    assert averaged(problem, problem.linearisation.at(G.sample(1, 0).double())) == [1, 4]
+    published = assemble(G, {}, {"number": number}, differences=0.01)
+    assert averaged(published, published.linearisation.at(G.sample(1, 0).double())) == []
+
+
+def walked(problem: Problem, **options) -> list[Front]:
+    return list(walk(problem, (0, 1), WalkOptions(steps=6, paths=2, **options)))
+
+
+@pytest.mark.parametrize("smooth", [0.5, 0.02], ids=["kept", "left behind"])
+def test_a_restored_front_goes_on_with_its_clouds_bitwise(smooth):
+    problem, _ = fooled()
+    fronts = walked(problem, smooth=smooth)
+    restored = Front.restore(fronts[3].paths, fronts[3].arrays())
+    *_, last = walk(problem, (0, 1), WalkOptions(steps=6, paths=2, smooth=smooth), resume=restored)
+    for a, b in zip(fronts[-1].paths, last.paths, strict=True):
+        assert np.array_equal(a.latents, b.latents)
+
+
+def test_a_cloud_is_paid_once_a_start_and_again_where_a_path_has_left_it():
+    problem, _ = fooled()
+    kept, left = (walked(problem, smooth=smooth)[-1].paths for smooth in (0.5, 0.02))
+    first, second = kept[:2]  # the paths of one seed
+    assert first.waypoints[1].cost.pullbacks >= PASSES.pullbacks
+    assert second.waypoints[1].cost.pullbacks == 0
+    assert all(w.cost.pullbacks < PASSES.pullbacks for path in kept for w in path.waypoints[2:])
+    assert any(w.cost.pullbacks >= PASSES.pullbacks for path in left for w in path.waypoints[2:])
+
+
+def test_rows_of_clouds_do_not_depend_on_their_company():
+    problem, _ = fooled()
+    together = walked(problem, smooth=0.5)[-1].paths
+    for seed in (0, 1):
+        *_, alone = walk(problem, (seed,), WalkOptions(steps=6, paths=2, smooth=0.5))
+        for path in alone.paths:
+            (same,) = (other for other in together if other.name == path.name)
+            np.testing.assert_allclose(path.latents, same.latents, atol=1e-9)
