@@ -71,10 +71,11 @@ def core_violations(source: Path) -> Iterator[str]:
 
 
 def declared(plugin: Path) -> set[str]:
-    """The packages of other plugins that the pyproject.toml in `plugin` depends on."""
+    """The packages of other plugins that the pyproject.toml in `plugin` depends on, those of its extras too."""
     file = plugin / "pyproject.toml"
     project = tomllib.loads(file.read_text(encoding="utf-8"))["project"] if file.is_file() else {}
-    found = (re.match(r"eigenwalk-[\w-]+", line) for line in project.get("dependencies", ()))
+    extras = [line for lines in project.get("optional-dependencies", {}).values() for line in lines]
+    found = (re.match(r"eigenwalk-[\w-]+", line) for line in [*project.get("dependencies", ()), *extras])
     return {match[0].replace("-", "_") for match in found if match}
 
 

@@ -77,6 +77,7 @@ def test_a_smaller_size_keeps_the_weights(weights):
 PUBLISHED = {
     "vit_small_patch16_224.dino": {},
     "vit_small_patch14_dinov2.lvd142m": {"mask_token": torch.zeros(1, 384)},
+    "tf_efficientnet_lite0": {},
     "resnet18.tv_in1k": {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)},
 }
 """What the published files hold beside the tensors that timm's network has without its head."""
@@ -94,6 +95,19 @@ def test_published_files_open_in_their_publishers_layout(tmp_path, architecture)
         own["norm.weight" if "vit" in architecture else "bn1.weight"],
     )
     assert feature(torch.rand(1, 3, 24, 24)).shape == (1, model.num_features)
+
+
+def test_an_efficientnet_under_efficientnet_pytorch_s_names(tmp_path):
+    own = network("tf_efficientnet_lite0", 3).state_dict()
+    stem, *middle, weight, bias = own
+    theirs = {"_conv_stem.weight": own[stem], **{f"_blocks.{name}": own[name] for name in middle}}
+    torch.save({**theirs, "_fc.weight": own[weight], "_fc.bias": own[bias]}, tmp_path / "theirs.pth")
+    torch.save(own, tmp_path / "own.pth")
+    images = torch.rand(1, 3, 32, 32)
+    found, expected = (
+        embedding("tf_efficientnet_lite0", str(tmp_path / name), size=32)(images) for name in ("theirs.pth", "own.pth")
+    )
+    torch.testing.assert_close(found, expected)
 
 
 def test_published_weights_come_only_from_the_store():

@@ -14,8 +14,19 @@ import torch
 from PIL import Image
 
 from eigenwalk.testing import Case
+from eigenwalk_face.portraits import portraits
+from eigenwalk_face.tflite.writer import Graph, write_mesh
 
 LABELS = ("wall", "sofa, couch", "lamp")
+
+
+def write_person(path: Path, side: int = 16) -> Path:
+    """Write a network of `side` pixels that takes what is brighter than grey for a person."""
+    graph = Graph()
+    source = graph.tensor(1, side, side, 3)
+    weights = [graph.constant(torch.full((1, 1, 1, 3), 4.0).half()), graph.constant(torch.tensor([-6.0]).half())]
+    logits = graph.operation("CONV_2D", [source, *weights], (1, side, side, 1), {0: ("b", 1), 1: ("i", 1), 2: ("i", 1)})
+    return graph.write(path, [source], [graph.operation("LOGISTIC", [logits], (1, side, side, 1))])
 
 
 def small_sam(checkpoint: None = None) -> Any:
@@ -97,6 +108,20 @@ def sam_there(folder: Path) -> None:
 
 
 SAM = 'mask(sam=vit_small, weights="{folder}/sam.pth", point=(0.5, 0.6))'
+
+
+def face_there(folder: Path) -> None:
+    """A face mesh whose points move a little with the image, in ``mesh.tflite``."""
+    write_mesh(folder / "mesh.tflite")
+
+
+def person_there(folder: Path) -> None:
+    """A network that takes what is bright for a person, in ``person.tflite``."""
+    write_person(folder / "person.tflite")
+
+
+LIPS = 'mask(face=lips, weights="{folder}/mesh.tflite", box=(0.1, 0.1, 0.9, 0.95))'
+PERSON = 'mask(person=true, weights="{folder}/person.tflite")'
 SOFA = 'mask(label=sofa, model="{folder}/net")'
 
 CASES = [
@@ -107,6 +132,10 @@ CASES = [
     Case(f"~{SOFA[:-1]}, erode=1, feather=2)", prepare=small_segformer),
     Case(f"{SOFA} | fourier.low(cycles=8)", prepare=small_segformer),
     Case(SAM, prepare=sam_there),
+    Case(LIPS, prepare=face_there),
+    Case(f"position({LIPS})", prepare=face_there),
+    Case('mask(face=(eyes, brows), weights="{folder}/mesh.tflite", feather=2)', images=portraits, prepare=face_there),
+    Case(PERSON, prepare=person_there),
     Case(f"position({SOFA[:-1]}, feather=2))", prepare=small_segformer),
     Case(f"appearance({SOFA}, size=8)", prepare=small_segformer),
 ]

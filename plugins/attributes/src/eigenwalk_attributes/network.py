@@ -90,7 +90,7 @@ def backbone(architecture: str, weights: str | Path | None, size: int | None, wa
         path = store.find(BACKBONES[architecture], wanted)
     else:
         path = Path(weights).expanduser()
-    state = _without_head(model, clean_state_dict(state_dict(path)))
+    state = _without_head(model, _in_timm_s_names(clean_state_dict(state_dict(path)), model))
     return load(architecture, 0, arguments, state, f"{path}, for {architecture},")
 
 
@@ -106,6 +106,19 @@ def size_arguments(architecture: str, size: int | None) -> dict[str, Any]:
         raise OptionError(f"size must be at least 16 pixels, got {size}")
     config = timm.get_pretrained_cfg(architecture, allow_unregistered=False) if timm.is_model(architecture) else None
     return {"img_size": size} if config is not None and config.fixed_input_size else {}
+
+
+def _in_timm_s_names(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Rename the weights of an EfficientNet of efficientnet-pytorch, whose layers stand in the same order as timm's.
+
+    Its classifier, which `model` does not have, is left out.
+    """
+    if "_conv_stem.weight" not in state:
+        return state
+    theirs, own = [key for key in state if not key.startswith("_fc.")], list(model.state_dict())
+    if len(theirs) != len(own):  # another depth: the misfit is told as of any other file
+        return state
+    return {name: state[key] for key, name in zip(theirs, own, strict=True)}
 
 
 def _without_head(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -46,6 +46,7 @@ def eigenwalk_features():
             unit="cosine distance",
             cites=(
                 "Caron et al., Emerging Properties in Self-Supervised Vision Transformers, ICCV 2021",
+                "Tan, Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019",
                 "Oquab et al., DINOv2: Learning Robust Visual Features without Supervision, TMLR 2024",
             ),
             api=1,

