@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eigenwalk.checkpoint import sharing
-from eigenwalk.cli.errors import console, facts
+from eigenwalk.cli.errors import console, print_facts
 from eigenwalk.errors import ContractError, ExpressionError, FileError, OptionError, UnknownName, WeightsError
 from eigenwalk.names.expression import parse_either
 from eigenwalk.names.near import nearest
@@ -142,7 +142,7 @@ def _print_opened(
         with warnings.catch_warnings(action="ignore"):  # of libraries, about themselves
             rows += opened.measure(generator, measure is True)
     out.print("opened", style="dim")
-    facts(out, rows)
+    print_facts(out, rows)
 
 
 def _resolve(node: Expression, registry: Registry) -> Expression:
@@ -199,7 +199,7 @@ def _print_offer(out: Console, offer: Offer[Any]) -> None:
         rows.append(("", f"SHA-256 {weights.sha256 or 'not published'}"))
     for cite in spec.cites:
         rows.append(("cites", cite))
-    facts(out, rows)
+    print_facts(out, rows)
     if spec.options:
         out.print("options", style="dim")
         out.print(_options(spec.options))

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from eigenwalk.cli.environment import conflicts, device, folders, installed_version, origin
-from eigenwalk.cli.errors import console, facts
+from eigenwalk.cli.errors import console, print_facts
 from eigenwalk.errors import PluginError
 from eigenwalk.names.discovery import Failure, Memory, Source, entry_points, select
 from eigenwalk.names.discovery.probe import TIMEOUT, Probe, ask_apart
@@ -64,7 +64,7 @@ def doctor(
     _failures(out, registry.failures, sources)
     _weights(out, registry)
     out.print()
-    facts(out, list(folders()))
+    print_facts(out, list(folders()))
     if registry.failures:
         raise typer.Exit(PluginError.exit_code)
     if wrong:
@@ -77,7 +77,7 @@ def _installation(out: Console, device: str) -> None:
     ]
     rows[0] = ("eigenwalk", f"{rows[0][1]}, speaks version {API} of the contracts")
     rows += [("python", f"{platform.python_version()} on {platform.system()}"), ("device", device)]
-    facts(out, rows)
+    print_facts(out, rows)
     out.print()
 
 

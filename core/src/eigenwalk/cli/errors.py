@@ -33,7 +33,7 @@ def console(stderr: bool = False, soft_wrap: bool = True) -> Console:
     return CleanConsole(file=stream, stderr=stderr, markup=False, highlight=False, soft_wrap=soft_wrap)
 
 
-def facts(out: Console, rows: Sequence[tuple[str, str]]) -> None:
+def print_facts(out: Console, rows: Sequence[tuple[str, str]]) -> None:
     """Print `rows` of label and value, breaking values only between words: addresses and sums can be copied."""
     indent = max(len(label) for label, _ in rows) + 2
     width = max(out.width - indent, NARROWEST)

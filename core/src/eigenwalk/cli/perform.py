@@ -1,4 +1,4 @@
-"""Walk a recipe into a folder: claim it, go on where it was stopped, save every waypoint, make the pictures."""
+"""Walk a recipe into a folder: claim the folder, resume a stopped run, save every waypoint, make the pictures."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 RUNS = FilePath("runs")
 TERMINATED = 143
-MADE = {"strip.png": "the pictures", "walk.mp4": "in motion", "walk.gif": "in motion", "report.html": "all of it"}
-"""What stands in a finished run's folder, as the summary calls it."""
+SUMMARY = {"strip.png": "the pictures", "walk.mp4": "in motion", "walk.gif": "in motion", "report.html": "all of it"}
+"""Files of a finished run, and what the summary calls them."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -41,16 +41,16 @@ class Terminated(KeyboardInterrupt):
 
 
 def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, ask_for: str = "") -> None:
-    """Walk `recipe` into `out`, or into a folder of ``runs/`` that its content names.
+    """Walk `recipe` into `out`, or into a folder in ``runs/`` that is named after its content.
 
-    `ask_for` names a recipe of which the user may not know what code it runs: they are asked before it does.
+    If `ask_for` names a recipe file, the user is asked before any code that it names is run.
 
     Raises:
-        EigenwalkError: as the api and the folder raise it; what was saved stays.
+        EigenwalkError: as the api and the folder raise it; saved waypoints stay.
     """
     from eigenwalk.names.registry import Registry
 
-    if not sys.warnoptions:  # of libraries, about themselves: they would tear the table
+    if not sys.warnoptions:  # libraries' warnings about themselves would break up the table
         warnings.simplefilter("ignore")
     registry = Registry.discover()
     check_device(recipe.device)
@@ -67,7 +67,7 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, 
                 )
                 warn(f"{folder.damage}. {again}")
             if folder.recipe:
-                recipe = _continue(recipe, folder, registry)
+                recipe = _recipe_to_resume(recipe, folder, registry)
             if folder.state in ("fresh", "unfinished"):
                 if ask_for:
                     ask_to_run(own_files(recipe.generator, *recipe.fix, *recipe.vary), ask_for)
@@ -77,13 +77,13 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, 
                 folder.write_outputs()
             elif not quiet:
                 console(stderr=True).print(f"{out} holds this walk already, finished; --overwrite walks it again")
-            _summary(folder, quiet)
+            _print_summary(folder, quiet)
 
 
 def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> None:
     try:
-        with _stoppable():
-            notice = _steps(recipe, folder, registry, quiet)
+        with _sigterm_stops():
+            notice = _walk_and_draw(recipe, folder, registry, quiet)
     except KeyboardInterrupt as stop:
         folder.take_up()
         kept = f"kept {folder.kept} in {folder.path}; the same command goes on"
@@ -94,22 +94,22 @@ def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) ->
         warn(notice)
 
 
-def _steps(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> str:
-    """Walk to the end and make the pictures; return a notice, or ""."""
+def _walk_and_draw(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> str:
+    """Walk to the end and make the pictures; return a notice, or "" if there is none."""
     if recipe.memory is None:
         keep_freed()
     with progress(recipe.steps, quiet) as shown:
         if folder.paths:
             shown.note(f"going on in {folder.path}: {folder.kept} were walked before")
-        paths = _fronts(recipe, folder, registry, shown)
+        paths = _walk_and_save(recipe, folder, registry, shown)
         if not any(len(path) > 1 for path in paths):
             raise _no_step(paths)
         shown.note("making the pictures")
         return folder.finish(paths)
 
 
-def _fronts(recipe: Recipe, folder: RunFolder, registry: Registry, shown: Progress) -> Sequence[Path]:
-    """Return the paths at the end of the walk; every waypoint is saved before the next is sought."""
+def _walk_and_save(recipe: Recipe, folder: RunFolder, registry: Registry, shown: Progress) -> Sequence[Path]:
+    """Walk to the end, saving every waypoint before the next is computed; return the paths."""
     shown.stage(f"opening {recipe.generator}")  # before torch is loaded, which takes seconds
     from eigenwalk.runs import api
 
@@ -145,11 +145,11 @@ def _no_step(paths: Sequence[Path]) -> WalkError:
     return WalkError(f"no path could take a step, so nothing was written: {reasons}", features[0] if features else None)
 
 
-def _continue(recipe: Recipe, folder: RunFolder, registry: Registry) -> Recipe:
-    """Return the recipe for going on in the folder, with the same batch: sums depend on it in the last digit.
+def _recipe_to_resume(recipe: Recipe, folder: RunFolder, registry: Registry) -> Recipe:
+    """Return the recipe that resumes the run in the folder. It keeps the batch size, which changes the last digits.
 
     Raises:
-        RecipeError: weights or files are no longer those that it began with.
+        RecipeError: weights or files have changed since the run began.
     """
     try:
         begun = Recipe.parse(folder.recipe, f"{folder.path}/recipe.toml")
@@ -160,8 +160,8 @@ def _continue(recipe: Recipe, folder: RunFolder, registry: Registry) -> Recipe:
     return recipe.model_copy(update={"batch": recipe.batch or begun.batch})
 
 
-def _summary(folder: RunFolder, quiet: bool) -> None:
-    """Print how every path ended and where the pictures are; of a quiet run the folder alone."""
+def _print_summary(folder: RunFolder, quiet: bool) -> None:
+    """Print how every path ended and where the pictures are; if `quiet`, only the folder."""
     if quiet:
         typer.echo(str(folder.path))
         return
@@ -174,13 +174,13 @@ def _summary(folder: RunFolder, quiet: bool) -> None:
     else:
         for line in path_lines(folder.paths):
             out.print(Text(line))
-    for name, what in MADE.items():
+    for name, what in SUMMARY.items():
         if (folder.path / name).exists():
             out.print(Text.assemble((f"{what:<14}", "dim"), str(folder.path / name)))
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def _sigterm_stops() -> Iterator[None]:
     """Let SIGTERM stop the walk as Ctrl-C does."""
 
     def stop(number: int, frame: object) -> None:

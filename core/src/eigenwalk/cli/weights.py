@@ -1,4 +1,4 @@
-"""``eigenwalk weights``: the files that features need. Nothing is fetched without a clear yes."""
+"""``eigenwalk weights``: the files that features need. Nothing is fetched before the user agrees."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from eigenwalk import store
 from eigenwalk.cli import catalogue
-from eigenwalk.cli.errors import console, facts, show
+from eigenwalk.cli.errors import console, print_facts, show
 from eigenwalk.errors import InputError, OptionError, WeightsError
 from eigenwalk.names.registry import Registry
 from eigenwalk.weights import Item, all_items, needed_items, verify
@@ -24,7 +24,7 @@ weights = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="The files of weights that features and generators need: list, fetch, verify, and where they lie.",
+    help="List, fetch, verify and locate the files of weights that features and generators need.",
 )
 
 Names = Annotated[
@@ -33,7 +33,7 @@ Names = Annotated[
 MaybeNames = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]", help='Features or generators: identity, "mask(sam=vit_b)".')
 ]
-All = Annotated[bool, typer.Option("--all", help="Every file of each name, not those alone that its options need.")]
+All = Annotated[bool, typer.Option("--all", help="Every file of each name, not only those that its options need.")]
 
 
 @weights.command("list")
@@ -46,18 +46,18 @@ def list_(json: Annotated[bool, typer.Option("--json", help="Print one JSON list
 def fetch(
     names: Names,
     whole: All = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Fetch without asking; the licences are taken as read.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Fetch without asking, and confirm that you have read the licences.")] = False,
     sha256: Annotated[
-        str | None, typer.Option(metavar="HEX", help="The sum of the one file whose publisher gives none.")
+        str | None, typer.Option(metavar="HEX", help="The SHA-256 of the file, if its publisher gives none.")
     ] = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Take a file whose publisher gives no sum as it comes, and record its sum.")
+        bool, typer.Option("--trust", help="Accept a file whose publisher gives no sum as it is, and record its sum.")
     ] = False,
 ) -> None:
-    """Fetch the files that names or expressions need: shows licence, size and place, and asks first.
+    """Fetch the files that names or expressions need, after showing licence, size and place, and asking.
 
-    A broken download goes on where it ended. EIGENWALK_MIRROR=https://host/path or file:///path names a place
-    to fetch from instead, EIGENWALK_WEIGHTS the folder to keep files in.
+    A broken download is resumed. EIGENWALK_MIRROR=https://host/path or file:///path names another place
+    to fetch from, EIGENWALK_WEIGHTS the folder to keep files in.
     """
     from eigenwalk.weights.fetching import check_sums, obtain
 
@@ -77,7 +77,7 @@ def fetch(
         for item in missing:
             try:
                 path = obtain(item, sha256, trust, progress)
-            except WeightsError as error:  # the others may be had all the same
+            except WeightsError as error:  # the others can still be fetched
                 failed.append(error)
                 show(error)
             else:
@@ -88,7 +88,7 @@ def fetch(
 
 @weights.command("verify")
 def verify_(names: MaybeNames = None) -> None:
-    """Hash every file that is here anew, or those that names need; exit code 4 where one is damaged."""
+    """Hash all present files again, or those that names need; the exit code is 4 if one is damaged."""
     registry = Registry.discover()
     items, out = needed_items(names, registry, whole=False) if names else all_items(registry), console(stderr=True)
     styles = {"present": ("ok", "green"), "damaged": ("damaged", "bold red"), "unchecked": ("no sum", "yellow")}
@@ -108,19 +108,19 @@ def verify_(names: MaybeNames = None) -> None:
 
 @weights.command()
 def path(names: MaybeNames = None, whole: All = False) -> None:
-    """Print the folder of all weights, or where the files that names need lie, or would lie."""
+    """Print the folder of all weights, or the places of the files that names need."""
     for place in [item.place for item in needed_items(names, whole=whole)] if names else [store.folder()]:
         print(place)
 
 
 def _is_here(item: Item, sha256: str | None) -> bool:
-    """Whether the file is here with its sum, or with the given one; it is hashed unless that was done before."""
+    """Whether the file is here with its sum, or the given one. It is hashed unless it was hashed before."""
     place, expected = store.place(item.weights), item.weights.sha256 or sha256 or store.expected_sha256(item.weights)
     return expected is not None and place.is_file() and store.sha256_of(place) == expected
 
 
 def _explain(names: Sequence[str], items: Sequence[Item], missing: Sequence[Item], registry: Registry) -> None:
-    """Say what is not fetched, and why."""
+    """Print which files are not fetched, and why."""
     out = console(stderr=True)
     for item in items:
         if not item.fetchable:
@@ -134,12 +134,12 @@ def _explain(names: Sequence[str], items: Sequence[Item], missing: Sequence[Item
         out.print(f"{said} needs no weights")
         return
     rows = [f"  {', '.join(item.names)}  {item.weights.file}, {store.megabytes(item.weights.size)}" for item in others]
-    head = f"{said} does not say which file it needs: name one of these, or all with --all"
+    head = f"{said} may need any of these files: name one, or fetch all with --all"
     raise OptionError("\n".join([head, *rows]))
 
 
 def _show(missing: Sequence[Item]) -> None:
-    """What will be fetched: licence, size, where from and where to."""
+    """Print what will be fetched: licence, size, source and destination."""
     from eigenwalk.weights.download import address_of, without_login
 
     out = console(stderr=True)
@@ -150,15 +150,15 @@ def _show(missing: Sequence[Item]) -> None:
             rows.append(("here", f"{item.place}: its sum is recorded, and nothing is fetched if you trust it"))
         else:
             rows += [("from", without_login(address_of(one.file, one.source or ""))), ("to", str(item.place))]
-        facts(out, [*rows, ("SHA-256", store.expected_sha256(one) or "not published")])
+        print_facts(out, [*rows, ("SHA-256", store.expected_sha256(one) or "not published")])
         out.print()
 
 
 def _ask(missing: Sequence[Item]) -> None:
-    """Ask, and go on after a clear yes alone.
+    """Ask whether to fetch; exit unless the answer is yes.
 
     Raises:
-        InputError: there is nobody to ask.
+        InputError: standard input is not a terminal.
     """
     total = store.megabytes(sum(item.weights.size for item in missing))
     if not sys.stdin.isatty():
@@ -170,7 +170,7 @@ def _ask(missing: Sequence[Item]) -> None:
 
 @contextmanager
 def _bars(missing: Sequence[Item]):
-    """What shows how far a download is: bars on a terminal, else a line every ten seconds. On standard error."""
+    """Show the progress of downloads on standard error: bars on a terminal, else a line every ten seconds."""
     out = console(stderr=True)
     if not out.is_terminal:
         yield _Lines()
@@ -199,5 +199,5 @@ class _Lines:
     def __call__(self, item: Item, done: int, note: str) -> None:
         if note or time.monotonic() - self.last >= 10:
             self.last = time.monotonic()
-            told = note or f"{done / item.weights.size:.0%} of {store.megabytes(item.weights.size)}"
-            print(f"{item.weights.file}: {told}", file=sys.stderr, flush=True)
+            text = note or f"{done / item.weights.size:.0%} of {store.megabytes(item.weights.size)}"
+            print(f"{item.weights.file}: {text}", file=sys.stderr, flush=True)

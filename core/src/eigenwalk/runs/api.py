@@ -1,4 +1,4 @@
-"""From names or objects to a walk: what Python code and the command line call.
+"""Start walks from names or objects, for Python code and the command line.
 
     import eigenwalk
 
@@ -6,7 +6,7 @@
     paths[0].latents            # (waypoints, latent), numpy
     paths[0].save("somewhere")
 
-Names stop here: what lies below is handed objects.
+Names are turned into objects here; the modules below know only objects.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Run:
     """A walk that is ready to start.
 
     Attributes:
-        recipe: with the versions of all distributions and the hashes of all files that take part.
-        problem, options: what the walk is handed.
-        notes: what a person may want to know before it starts.
+        recipe: with the versions of all distributions and the hashes of all files that are used.
+        problem, options: the arguments of `eigenwalk.walk.walk`.
+        notes: messages for the user before the walk starts.
     """
 
     recipe: Recipe
@@ -95,7 +95,7 @@ def start(
     registry: Registry | None = None,
     watch: Watch = SILENT,
 ) -> Run:
-    """Return the walk that `recipe` describes; from `paths` and `arrays`, saved from a `Front`, it goes on.
+    """Prepare the walk that `recipe` describes, or resume it from `paths` and `arrays` that were saved of a `Front`.
 
     `watch` is told what is being done.
 
@@ -131,15 +131,15 @@ def run(
     registry: Registry | None = None,
     **options: Any,
 ) -> tuple[Path, ...]:
-    """Walk, and return the paths, a seed's side by side.
+    """Walk, and return the paths; those of a seed stand together.
 
     Args:
         generator: expression, or a `Generator`.
         fix, vary: expressions, `Feature` objects, or functions from images to values.
-        seeds: of the starts.
-        solver: outward, davidson, dense, nullspace, the expression of a plugin's, or a `Method` such as `Directions`.
+        seeds: seeds of the starts, one start for each.
+        solver: outward, davidson, dense, nullspace, a plugin's method by its expression, or a `Method` object.
         progress: called with the front after every waypoint.
-        registry: of plugins; those installed, by default.
+        registry: the plugins to use; by default, all that are installed.
         **options: of `eigenwalk.runs.recipe.Recipe`: steps, paths, stride, tolerance, region, batch, device, memory …
 
     Raises:
@@ -163,7 +163,9 @@ def load_feature(text: str, registry: Registry | None = None) -> Feature:
     """Return the feature that `text` names: ``fourier.low(cycles=8)``, ``~mask(box=(0, 0, 1, 0.5))``."""
     node = parse(text)
     if isinstance(node, (Held, Weighted)):
-        raise InputError(f"{text!r} says how a feature is used, not only which: load {node.inner}")
+        raise InputError(
+            f"{text!r} has a tolerance or a weight, which a feature by itself does not have: load {node.inner}"
+        )
     return build_feature(node, registry or Registry.discover())[0]
 
 
@@ -178,9 +180,9 @@ def _prepare(
     watch: Watch,
     roles: Sequence[Role] = (),
 ) -> Run:
-    """Return the run of these objects; typical distances come from `roles` if a walk goes on.
+    """Build the run of these objects; a resumed walk takes its typical distances from `roles`.
 
-    `used` is what the generator was built from, `brought` the method.
+    `used` lists what the generator was built from, `brought` what the method was built from.
     """
     dtype, terms = getattr(torch, recipe.dtype), composition.terms
     generator = generator.to(device, dtype)
@@ -191,7 +193,7 @@ def _prepare(
     h = None if method.differences is None else method.differences * scale / math.sqrt(2 * generator.latent_dim)
     look = Linearisation(generator, named, differences=h, dtype=dtype, watch=watch.passed)
     watch.stage("checking generator and features at the first start")
-    # First, since typical distances take their time: a function or a budget that will not do is refused at once.
+    # Before typical distances, which take long: an unsuitable function or budget is refused at once.
     first = first_start(look, recipe.seeds, device)
     notes = [*generator.notes, *check_contract(look, first)]
     watch.stage("finding out what fits into memory")
@@ -244,7 +246,7 @@ class _Typical:
 
     def of(self, term: Term) -> float:
         """Return the typical distance of a feature."""
-        # An object that no name leads to may be another one next time: nothing says what it depends on.
+        # An object without a name may be a different one next time, so its distance is not cached.
         if not self.used or not term.used:
             return self._measure(term)
         names = term.text, self.named, str(self.dtype)

@@ -189,7 +189,7 @@ def _function(node: Mapping[str, Any]) -> Callable[..., Any]:
 
 
 def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return Return `function` with a check that sizes fit 64 bits."""
+    """Return `function` with a check that sizes fit 64 bits."""
 
     def bounded(*sizes: Any) -> Any:
         if any(not isinstance(one, (int, float)) or abs(one) >= 2**63 for one in sizes):

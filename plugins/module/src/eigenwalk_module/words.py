@@ -77,7 +77,7 @@ class Operation:
 
 
 def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return Return `function` with checks that numbers fit 64 bits and that lists and words are short."""
+    """Return `function` with checks that numbers fit 64 bits and that lists and words are short."""
 
     def bounded(*given: Any, **named: Any) -> Any:
         result = function(*given)

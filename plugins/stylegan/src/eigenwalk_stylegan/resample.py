@@ -39,7 +39,7 @@ def lower_rate(x: Tensor, taps: Tensor, factor: int) -> Tensor:
 
 
 def low_pass(x: Tensor, taps: Tensor, pad: int) -> Tensor:
-    """Return Pad `x` by zeros on every side, and convolve it with the same filter along both axes."""
+    """Pad `x` by zeros on every side, and convolve it with the same filter along both axes."""
     return lower_rate(F.pad(x, (pad,) * 4), taps.flip(0), 1)
 
 
