@@ -46,7 +46,7 @@ def list_(json: Annotated[bool, typer.Option("--json", help="Print one JSON list
 def fetch(
     names: Names,
     whole: All = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Fetch without asking, and confirm that you have read the licences.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Fetch without asking; you have read the licences.")] = False,
     sha256: Annotated[
         str | None, typer.Option(metavar="HEX", help="The SHA-256 of the file, if its publisher gives none.")
     ] = None,
