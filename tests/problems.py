@@ -10,7 +10,7 @@ A generator embeds what it makes of a latent isometrically in the pixels, so tha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +22,8 @@ from eigenwalk.feature import Feature, FunctionFeature
 from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.problem import Problem
-from eigenwalk.path import Role
+from eigenwalk.path import Path, Role
+from eigenwalk.walk import WalkOptions, walk
 
 Function = Callable[[Tensor], Tensor]
 
@@ -391,3 +392,29 @@ class Tally(Matrices):
         """``Cᵀ c + Fᵀ f``."""
         self.pulled += 1
         return super().pull(c, f)
+
+
+def spectrum(d: int) -> Tensor:
+    """Eigenvalues like those of real generators: 1 down to 1e-2 at the 10th, 1e-4 at the 40th, 1e-9 in the end."""
+    i = torch.arange(d).double()
+    return 10 ** torch.where(i < 10, -i / 5, -2 - (i - 10) / 15).clamp_min(-9)
+
+
+def decaying(
+    d: int = 128, time: float = 0.0, seed: int = 0, batch: int = 2, dtype: torch.dtype = torch.float64
+) -> Matrices:
+    """A and B with eigenvalues as in `spectrum`, whose eigenvectors differ, and turn slowly as time goes on."""
+    F, C = [], []
+    for row in range(batch):
+        U, turn, other = (normal(d, d, seed=1000 * seed + 10 * row + i) / d**0.5 for i in range(3))
+        U = torch.linalg.qr(U)[0]
+        turn, other = (torch.linalg.matrix_exp(t * (S - S.T)) for t, S in ((time, turn), (0.6, other)))
+        F.append(spectrum(d).sqrt()[:, None] * (U @ turn).T)
+        C.append(spectrum(d).sqrt()[:, None] * (U @ other @ turn).T)
+    return Matrices(torch.stack(C).to(dtype), torch.stack(F).to(dtype))
+
+
+def walked(problem: Problem, seeds: Sequence[int] = (0,), **options) -> tuple[Path, ...]:
+    """The paths at the end of a walk through `problem`."""
+    *_, front = walk(problem, seeds, WalkOptions(**{"smooth": 0.0} | options))
+    return front.paths

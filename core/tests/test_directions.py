@@ -19,8 +19,7 @@ from eigenwalk.objects.compose import build_method
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.spec import DirectionSpec, Option
 from eigenwalk.walk import Front, WalkOptions, walk
-from problems import assemble, curved, linear
-from test_walk import walked
+from problems import assemble, curved, linear, walked
 
 
 @dataclass

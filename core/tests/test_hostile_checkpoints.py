@@ -1,15 +1,14 @@
+# ruff: noqa: F811 - fixtures
 """Hostile files: no code in them runs, sizes that they claim are not allocated, and they are refused within seconds."""
 
 from __future__ import annotations
 
 import io
-import json
 import os
 import pickle
 import random
 import struct
 import zipfile
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,12 +19,11 @@ from safetensors.torch import save_file
 from eigenwalk.checkpoint import Checkpoint, Record
 from eigenwalk.checkpoint.machine import Machine
 from eigenwalk.errors import FileError
+from hostile import little_memory, safetensors  # noqa: F401
 
 MAGIC = 0x1950A86A20F9469CFC6C
 CLAIM = 10 * 10**9
 """Bytes that a header of a few bytes speaks of."""
-ROOM = 512 << 20
-"""Bytes that a test may take beyond what the process has already; the files claim 10 GB."""
 COMMAND = "mkdir ran"
 
 
@@ -105,11 +103,6 @@ def archive(value: bytes, method: int = zipfile.ZIP_STORED, storage: bytes = b""
         held.writestr("archive/data/0", storage, method)
         held.writestr("archive/version", b"3")
     return made.getvalue()
-
-
-def safetensors(header: object, size: int | None = None) -> bytes:
-    text = json.dumps(header).encode() if isinstance(header, dict) else bytes(header)  # type: ignore[call-overload]
-    return struct.pack("<Q", len(text) if size is None else size) + text + bytes(4)
 
 
 def legacy(value: bytes, keys: bytes = pickle.dumps([], 2)) -> bytes:
@@ -221,18 +214,6 @@ REFUSED = {
     "a header nested a million times": (safetensors(b'{"a":' * 10**6), "nested too deep"),
 }  # fmt: skip
 """What is refused: the file, and what is said."""
-
-
-@pytest.fixture
-def little_memory(monkeypatch, tmp_path) -> Iterator[None]:
-    """Limit memory to `ROOM` bytes, in a folder where a hostile command would leave a file."""
-    resource = pytest.importorskip("resource")
-    monkeypatch.chdir(tmp_path)
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.mark.parametrize("name", FOREIGN)

@@ -15,31 +15,11 @@ from eigenwalk.maths.methods.nullspace import NullSpace, split
 from eigenwalk.maths.methods.outward import Outward
 from eigenwalk.maths.methods.pairs import Pairs
 from eigenwalk.maths.methods.subspace import RIDGE, extend, orthonormal, ridge_of, ritz
-from problems import Matrices, Tally, normal
+from problems import Matrices, Tally, decaying, normal
 from problems import orthonormal as isometry
 
 DTYPES = [torch.float32, torch.float64]
 ROUNDING = {torch.float32: 1e-4, torch.float64: 1e-9}
-
-
-def spectrum(d: int) -> Tensor:
-    """Eigenvalues like those of real generators: 1 down to 1e-2 at the 10th, 1e-4 at the 40th, 1e-9 in the end."""
-    i = torch.arange(d).double()
-    return 10 ** torch.where(i < 10, -i / 5, -2 - (i - 10) / 15).clamp_min(-9)
-
-
-def decaying(
-    d: int = 128, time: float = 0.0, seed: int = 0, batch: int = 2, dtype: torch.dtype = torch.float64
-) -> Matrices:
-    """A and B with that spectrum, whose eigenvectors differ, and turn slowly as time goes on."""
-    F, C = [], []
-    for row in range(batch):
-        U, turn, other = (normal(d, d, seed=1000 * seed + 10 * row + i) / d**0.5 for i in range(3))
-        U = torch.linalg.qr(U)[0]
-        turn, other = (torch.linalg.matrix_exp(t * (S - S.T)) for t, S in ((time, turn), (0.6, other)))
-        F.append(spectrum(d).sqrt()[:, None] * (U @ turn).T)
-        C.append(spectrum(d).sqrt()[:, None] * (U @ other @ turn).T)
-    return Matrices(torch.stack(C).to(dtype), torch.stack(F).to(dtype))
 
 
 def random(d: int, p: int, q: int, batch: int = 2, seed: int = 0) -> Matrices:

@@ -19,8 +19,7 @@ from eigenwalk.maths.methods.plan import plan
 from eigenwalk.maths.methods.subspace import Subspace
 from eigenwalk.maths.methods.trade import trade
 from eigenwalk.maths.problem import Region
-from problems import Matrices, normal
-from test_methods import decaying
+from problems import Matrices, decaying, normal
 
 EXACT = Outward(whole=1000)
 METHODS = {"exact": EXACT, "subspace": Outward(whole=0)}

@@ -33,16 +33,11 @@ from problems import (
     nan_beyond,
     normal,
     rounded,
+    walked,
 )
 
 METHODS = {"dense": Outward(whole=1000), "davidson": Outward(whole=0)}
 EQUAL = {"dense": 1e-11, "davidson": 1e-5}
-
-
-def walked(problem: Problem, seeds: Sequence[int] = (0,), **options) -> tuple[Path, ...]:
-    """The paths at the end of the walk."""
-    *_, front = walk(problem, seeds, WalkOptions(**{"smooth": 0.0} | options))
-    return front.paths
 
 
 def bent(**also) -> Problem:

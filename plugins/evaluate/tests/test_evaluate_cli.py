@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from test_cli_walk import Here, begin, here, place  # noqa: F401
+from command_line import Here, begin, here, place  # noqa: F401
 
 BOX = "mask(box=(0, 0, 1, 0.5))"
 SHORT = ["--methods", "rayleigh,random", "--directions", "2", "--seeds", "0-2"]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from command_line import Here, here, place  # noqa: F401
 from eigenwalk.errors import RecipeError, WalkError
 from eigenwalk.maths.problem import Problem
 from eigenwalk.names.registry import Registry
@@ -22,7 +23,6 @@ from eigenwalk_evaluate.reading import Reading, natural_slope, read, verdict
 from eigenwalk_evaluate.summary import Read
 from eigenwalk_evaluate.tables import reading_table
 from problems import Embedding, assemble
-from test_cli_walk import Here, here, place  # noqa: F401
 
 LIKE = torch.empty(0, dtype=torch.float64)
 G = Embedding(4)

@@ -20,7 +20,7 @@ from eigenwalk_stylegan.convert import app
 from eigenwalk_stylegan.generator import StyleGAN, stylegan
 from eigenwalk_stylegan.plugin import eigenwalk_generators, eigenwalk_open
 from eigenwalk_stylegan.recognise import load
-from test_hostile_checkpoints import little_memory, safetensors  # noqa: F401
+from hostile import little_memory, safetensors  # noqa: F401
 
 
 def convert(file: Path, output: Path) -> tuple[type | None, str]:
