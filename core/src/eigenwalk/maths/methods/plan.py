@@ -1,15 +1,15 @@
-"""One step on from a waypoint, inside a subspace: the direction, how far, and the pull back on what must hold.
+"""Plan the next step inside a subspace: its direction, its length, and the pull that corrects the drift.
 
-Everything is solved with what is known in the subspace, at no pass. With ``P = B + εI``, m the unit vector of varied
-values to go on along (`eigenwalk.maths.methods.outward`), e what has drifted and d what has varied:
+Everything is solved inside the subspace, at no pass. With ``P = B + εI``, m the unit vector of varied values to continue
+along (`eigenwalk.maths.methods.outward`), e the drift and d the varied change since the start:
 
-    direction   v = P⁻¹ Cᵀm, as long as takes d further by `stride` to first order
-    pull        δ = -P⁻¹ Fᵀe + n P⁻¹ Cᵀd        with n such that dᵀCδ = 0
+    direction   v = P⁻¹ Cᵀm, scaled so that d grows by `stride` to first order
+    pull        δ = -P⁻¹ Fᵀe - n P⁻¹ Cᵀd        with n such that dᵀCδ = 0
 
-The pull is Gauss-Newton's regularised minimum-norm step back, made neutral to what has varied by the oblique
-projection that disturbs the fixed features least. It is taken inside a trust region, some lengths of the step: where it
-would leave, its ε is raised (Levenberg 1944, Marquardt 1963). Near the edge of the latent's typical region the two
-together are bent, by the same projection, to stay inside.
+The pull is the regularised Gauss-Newton step back. An oblique projection, the one that disturbs the fixed features
+least, keeps it from changing d. A trust region limits it to some lengths of the step: if it would be longer, its ε is
+raised (Levenberg 1944, Marquardt 1963). Near the edge of the latent's typical region, step and pull together are bent by
+the same projection to stay inside.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MIN_RATE = 0.5
 MIN_ROOM = 0.2
 """Near a tolerance a step shrinks to this share of its length, and no further."""
 FIRMER, TRIES = 3.0, 16
-"""How much ε is raised where the pull is too long, and how often."""
+"""Factor by which ε is raised if the pull is too long, and how often at most."""
 
 
 @dataclass(frozen=True)
@@ -74,21 +74,21 @@ class _Inside:
         return torch.einsum("bi,bijk->bjk", mu, self.B) + self.D + ridge[:, None, None] * eye
 
     def strain(self, y: Tensor) -> Tensor:
-        """How far each fixed feature will have drifted after y, in tolerances, ``(batch, i)``."""
+        """Return the drift of each fixed feature after a step y, in tolerances, ``(batch, i)``."""
         square = torch.einsum("bj,bijk,bk->bi", y, self.B, y) + 2 * torch.einsum("bij,bj->bi", self.Fe, y) + self.e2
         return square.clamp_min(0).sqrt()
 
     def direction(self, mu: Tensor) -> tuple[Tensor, Tensor]:
-        """``P⁻¹ Cm`` as a unit vector, and how much further from the start a unit of it takes what varies.
+        """Return ``P⁻¹ Cm`` as a unit vector, and the rate at which d grows along it.
 
-        Where that is little, the change along m decides: what varies then goes about the start, and not away from it.
+        If that rate is small, because the varied values circle the start, a share of the rate along m replaces it.
         """
         y = normalize(torch.linalg.solve(self.metric(mu, self.ridge), self.Cm), dim=1)
         along, away = (y * self.Cm).sum(-1), (y * self.Cd).sum(-1)
         return y, torch.maximum(away, MIN_RATE * along)
 
     def pull(self, mu: Tensor, longest: Tensor) -> Tensor:
-        """δ ``(batch, basis)``, no longer than `longest` ``(batch,)``."""
+        """Return the pull δ ``(batch, basis)``, no longer than `longest` ``(batch,)``."""
         Fe, Cd, ridge = torch.einsum("bi,bij->bj", mu, self.Fe) + self.Ds, self.Cd, self.ridge
         for _ in range(TRIES):
             y = neutral_pull(self.metric(mu, ridge), Fe, Cd)[0]
@@ -109,10 +109,10 @@ def neutral_pull(P: Tensor, Fe: Tensor, Cd: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def plan(space: Subspace, m: Tensor, gaps: Gaps, blocks: tuple[int, ...], limits: Limits, correct: bool = True) -> Step:
-    """The step on in `space`.
+    """Plan the next step in `space`.
 
     Args:
-        space: what is known at this waypoint.
+        space: the subspace at this waypoint, with its pushforwards.
         m: ``(batch, p)``, the unit vector of varied values to go on along.
         gaps: what has varied and drifted since the start, here and on other paths.
         blocks: how many values each fixed feature has.
