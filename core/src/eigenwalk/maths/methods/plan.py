@@ -1,6 +1,6 @@
 """Plan the next step inside a subspace: its direction, its length, and the pull that corrects the drift.
 
-Everything is solved inside the subspace, at no pass. With ``P = B + εI``, m the unit vector of varied values to continue
+Everything is solved inside the subspace, at no pass. With ``P = B + εI``, m the unit vector of varied values to go
 along (`eigenwalk.maths.methods.outward`), e the drift and d the varied change since the start:
 
     direction   v = P⁻¹ Cᵀm, scaled so that d grows by `stride` to first order
@@ -8,8 +8,8 @@ along (`eigenwalk.maths.methods.outward`), e the drift and d the varied change s
 
 The pull is the regularised Gauss-Newton step back. An oblique projection, the one that disturbs the fixed features
 least, keeps it from changing d. A trust region limits it to some lengths of the step: if it would be longer, its ε is
-raised (Levenberg 1944, Marquardt 1963). Near the edge of the latent's typical region, step and pull together are bent by
-the same projection to stay inside.
+raised (Levenberg 1944, Marquardt 1963). Near the edge of the latent's typical region, step and pull together are bent
+by the same projection to stay inside.
 """
 
 from __future__ import annotations
