@@ -141,6 +141,13 @@ def one_operation(name: str, shape: Sequence[int], options: dict | None = None, 
         (one_operation("ADD", (1, 4, 4, 2), {0: ("b", 1)}, torch.ones(2)), "an activation is fused"),
         (one_operation("ADD", (1, 4, 4, 2), {}, torch.ones(3)), "do not fit each other"),
         (one_operation("CONV_2D", (1, 4, 4, 1), {}, torch.ones(1, 1, 1, 2)), "its stride is"),
+        (
+            one_operation(
+                "DEPTHWISE_CONV_2D", (1, 4, 4, 2), {1: ("i", 1), 2: ("i", 1), 3: ("i", 4)}, torch.ones(1, 1, 1, 2)
+            ),
+            "its 2 channels are not 4",
+        ),
+        (one_operation("RELU6", (1, 4, 4, 2)), "uses 'RELU6'"),
         (one_operation("RESIZE_BILINEAR", (1, 4, 4, 2), {}, torch.ones(2, dtype=torch.int32)), "half-pixel centres"),
         (one_operation("PAD", (1, 4, 4, 2), {}, torch.full((4, 2), -1, dtype=torch.int32)), "its padding is"),
         (one_operation("MAX_POOL_2D", (1, 4, 4, 2), {0: SAME}), "it pads"),

@@ -120,7 +120,8 @@ class _Reader:
             name = self._name(operator)
             inputs, (output,) = self._valid(operator.numbers(1)), self._valid(operator.numbers(2), 1)
             if name == "DEQUANTIZE":
-                self.constants[output] = self._constant(inputs[0])
+                (source,) = self._valid(inputs, 1)
+                self.constants[output] = self._constant(source)
                 continue
             try:
                 layer, inputs = self._layer(name, operator, inputs)
@@ -135,7 +136,7 @@ class _Reader:
         source = torch.empty(1, self.shapes[network.source][3], height, width, device="meta")
         try:
             found = copy.deepcopy(network).to("meta").all_tensors(source)
-        except (RuntimeError, KeyError, ValueError) as error:
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:
             raise FileError(f"{self.source}: its operations do not fit each other: {error}") from None
         for number, tensor in found.items():
             if [tensor.shape[i] for i in (0, 2, 3, 1)] != self.shapes[number]:
@@ -214,9 +215,11 @@ def _convolution(deep: bool, options: Table | None, inputs: list[Tensor | None],
     if {options.number(4 + shift, "i", 1), options.number(5 + shift, "i", 1)} != {1}:
         raise ValueError("it is dilated, which is not known here")
     kernel = weight.permute(3, 0, 1, 2) if deep else weight.permute(0, 3, 1, 2)
-    groups = kernel.shape[0] // max(1, options.number(3, "i", 1)) if deep else 1
+    each = options.number(3, "i", 1) if deep else kernel.shape[0]  # outputs of one group
+    if each < 1 or kernel.shape[0] % each:
+        raise ValueError(f"its {kernel.shape[0]} channels are not {each} for each of the input's")
     same = options.number(0, "b", 0) == 0
-    return Convolution(kernel.contiguous(), bias, _stride(options, 1), same, groups)
+    return Convolution(kernel.contiguous(), bias, _stride(options, 1), same, kernel.shape[0] // each)
 
 
 def _pool(function: Callable[..., Tensor], options: Table | None, inputs: list[Tensor | None], custom: memoryview):
