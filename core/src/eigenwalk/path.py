@@ -157,7 +157,7 @@ class Path:
 
     Attributes:
         generator: canonical expression of the generator.
-        seed: of the start.
+        seed: of the start; of one that was given, its place among those.
         rank: 1 for the direction with the largest quotient at the start, 2 for the next.
         sense: +1 or -1, which way along it; where numbers vary, +1 is more of the one that changes most at the start.
         roles: the fixed and varied features.
@@ -165,6 +165,7 @@ class Path:
         status: how it ended.
         alike: share of its varied change in common with each other path of its start, by name: the cosine of the two,
             -1 for opposite changes.
+        given: where a start that is no seed comes from: ``me.pt:3``.
     """
 
     generator: str
@@ -175,11 +176,17 @@ class Path:
     waypoints: tuple[Waypoint, ...] = ()
     status: Status = Status()
     alike: Mapping[str, float] = field(default_factory=dict)
+    given: str = ""
 
     @property
     def name(self) -> str:
-        """A file-name for this path: ``seed0-1+``."""
-        return f"seed{self.seed}-{self.rank}{'+' if self.sense > 0 else '-'}"
+        """A file-name for this path: ``seed0-1+``, or ``start0-1+`` from a start that was given."""
+        return f"{'start' if self.given else 'seed'}{self.seed}-{self.rank}{'+' if self.sense > 0 else '-'}"
+
+    @property
+    def origin(self) -> str:
+        """Where it starts, in words: ``seed 0``, or ``me.pt:3``; the same for all paths of a start, and no others."""
+        return self.given or f"seed {self.seed}"
 
     @property
     def latents(self) -> NDArray[np.floating]:
@@ -271,6 +278,7 @@ class Path:
 def path_entry(path: Path) -> dict[str, Any]:
     """Everything of `path` but its waypoints, as JSON holds it."""
     named = {key: getattr(path, key) for key in ("generator", "seed", "rank", "sense")}
+    named |= {"given": path.given} if path.given else {}  # earlier versions know seeds alone
     roles = []
     for role in path.roles:
         limit = None if role.tolerance is None else _number(role.tolerance)
@@ -287,7 +295,13 @@ def path_of(entry: Mapping[str, Any]) -> Path:
         for role in entry["roles"]
     )
     named = {key: entry[key] for key in ("generator", "seed", "rank", "sense")}
-    return Path(**named, roles=tuple(roles), status=Status(**entry["status"]), alike=entry.get("alike", {}))
+    return Path(
+        **named,
+        roles=tuple(roles),
+        status=Status(**entry["status"]),
+        alike=entry.get("alike", {}),
+        given=str(entry.get("given", "")),
+    )
 
 
 def waypoint_entry(waypoint: Waypoint) -> dict[str, Any]:

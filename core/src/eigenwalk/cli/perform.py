@@ -59,6 +59,7 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, 
     with sharing():  # a generator's file is opened once, to recognise it and to build it
         recipe = recipe.canonical(registry)
         check_files(recipe)
+        recipe = _in_space_of_starts(recipe, registry)
         out = RUNS / recipe.slug() if out is None else out
         with RunFolder.claim(out, recipe.identity(), overwrite) as folder:
             if folder.damage:
@@ -78,6 +79,18 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, 
             elif not quiet:
                 console(stderr=True).print(f"{out} holds this walk already, finished; --overwrite walks it again")
             _print_summary(folder, quiet)
+
+
+def _in_space_of_starts(recipe: Recipe, registry: Registry) -> Recipe:
+    """Return the recipe with the space of its starts, which is told; it is part of what names the run's folder."""
+    if not recipe.starts:
+        return recipe
+    from eigenwalk.runs.starts import read_latents, settle_space
+
+    recipe, said = settle_space(recipe, [read_latents(one) for one in recipe.starts], registry)
+    if said:
+        console(stderr=True).print(Text(said))
+    return recipe
 
 
 def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> None:
@@ -170,7 +183,7 @@ def _print_summary(folder: RunFolder, quiet: bool) -> None:
         out.print(path_table(folder.paths, out.width))
         for path in folder.paths:
             if path.status.reason not in ("length", "walking"):
-                out.print(Text(f"seed {path.seed}, {words.label(path)}. {words.ending(path)}", style="dim"))
+                out.print(Text(f"{path.origin}, {words.label(path)}. {words.ending(path)}", style="dim"))
     else:
         for line in path_lines(folder.paths):
             out.print(Text(line))

@@ -22,6 +22,8 @@ VARIED, FIXED = "color(208)", "color(39)"
 BAR = 16
 PATIENCE, LONGEST_PAUSE = 3.0, 60.0
 """Seconds of silence after which a log is told how far a stage is: at first, and after ever longer pauses at most."""
+LONGEST = 24
+"""Characters of a start's name; of a longer one, its end."""
 
 
 class Progress(Watch):
@@ -84,7 +86,7 @@ class Lines(Progress):
         for path in paths:
             if path.status.reason not in ("walking", "length") and path.name not in self.ended:
                 self.ended.add(path.name)
-                self.note(f"  seed {path.seed}, {words.label(path)}: {words.ending(path)}")
+                self.note(f"  {path.origin}, {words.label(path)}: {words.ending(path)}")
 
 
 class LiveTable(Progress):
@@ -140,15 +142,15 @@ class LiveTable(Progress):
 
 def path_table(paths: Sequence[Path], width: int) -> Table:
     """A row per path, at most `width` characters wide: where it stands, its two figures, how it ended."""
-    seeds = len({path.seed for path in paths}) > 1
+    starts = len({path.origin for path in paths}) > 1
     bars = BAR if width >= 90 else 0
-    used = (16 + 10 * seeds) + 6 + 2 * (bars + 8) + 9
+    used = (16 + 10 * starts) + 6 + 2 * (bars + 8) + 9
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("path", "step", "varied", "fixed", "passes", ""):
         table.add_column(heading, no_wrap=True, justify="right" if heading in ("step", "passes") else "left")
     for path in paths:
         what = words.shares(path, path.waypoints[-1])
-        name = Text.assemble((f"seed {path.seed}  " if seeds else "", "dim"), (words.label(path), "bold"))
+        name = Text.assemble((f"{path.origin[-LONGEST:]}  " if starts else "", "dim"), (words.label(path), "bold"))
         ended = Text("" if path.status.reason == "walking" else words.brief_ending(path).partition(", ")[2])
         ended.stylize("dim" if path.status.reason == "length" else "yellow")
         ended.truncate(max(8, width - used), overflow="ellipsis")
@@ -176,7 +178,7 @@ def path_lines(paths: Sequence[Path]) -> list[str]:
     for path in paths:
         what = words.shares(path, path.waypoints[-1])
         shares = f"varied {words.percent(what.varied)}, fixed {words.percent(what.fixed)}"
-        ended = f"seed {path.seed}, {words.label(path)}: {words.brief_ending(path)}"
+        ended = f"{path.origin}, {words.label(path)}: {words.brief_ending(path)}"
         lines.append(f"{ended}; {shares}, {path.cost.passes:,.0f} passes")
     return lines
 

@@ -31,7 +31,16 @@ def walk(
     fix: Annotated[list[str] | None, typer.Option("--fix", help="A feature to hold; repeatable.")] = None,
     vary: Annotated[list[str] | None, typer.Option("--vary", help="A feature to vary; repeatable.")] = None,
     seed: Annotated[
-        list[str] | None, typer.Option("--seed", help="A start, or a range such as 0-3; repeatable [default: 0]")
+        list[str] | None,
+        typer.Option("--seed", help="A start, or a range such as 0-3; repeatable [default: 0]"),
+    ] = None,
+    start: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--start",
+            help="A start in a file: latents (.npy, .npz, .pt, .safetensors), or one, FILE:3; a waypoint of a run, "
+            "runs/hair/paths/seed0-1+.json:8; repeatable.",
+        ),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Waypoints after the start [default: 12]")] = None,
     paths: Annotated[
@@ -76,6 +85,7 @@ def walk(
         "fix": fix or [],
         "vary": vary or [],
         "seeds": parse_seeds(seed) if seed else None,
+        "starts": start,
         "steps": steps,
         "paths": paths,
         "stride": stride,

@@ -41,9 +41,11 @@ from eigenwalk.runs.memory.fitting import choose_fit, first_start, free
 from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.runs.ready import check_device, check_files
 from eigenwalk.runs.recipe import Recipe
+from eigenwalk.runs.starts import files_of, gather_starts, read_latents, settle_space, starts_of, untypical
 from eigenwalk.runs.typical_cache import cached_typical
 from eigenwalk.runs.watch import Watch
 from eigenwalk.walk import Front, WalkOptions, walk
+from eigenwalk.walk.start import Start
 
 SILENT = Watch()
 Named = str | Feature | Callable[[torch.Tensor], torch.Tensor]
@@ -56,13 +58,14 @@ class Run:
 
     Attributes:
         recipe: with the versions of all distributions and the hashes of all files that are used.
-        problem, options: the arguments of `eigenwalk.walk.walk`.
+        problem, options, starts: the arguments of `eigenwalk.walk.walk`.
         notes: messages for the user before the walk starts.
     """
 
     recipe: Recipe
     problem: Problem
     options: WalkOptions
+    starts: tuple[Start, ...]
     notes: tuple[str, ...] = ()
     resume: Front | None = field(default=None, repr=False)
     watch: Watch = field(default=SILENT, repr=False)
@@ -70,7 +73,7 @@ class Run:
     def fronts(self) -> Iterator[Front]:
         """Yield all paths after every waypoint; the starts first, unless the run goes on from later ones."""
         self.watch.stage(*(self._ahead(self.resume) if self.resume else ("looking at the starts", 0.0)))
-        for front in walk(self.problem, self.recipe.seeds, self.options, self.recipe.device, self.resume):
+        for front in walk(self.problem, self.starts, self.options, self.recipe.device, self.resume):
             yield front
             if front.walking:
                 self.watch.stage(*self._ahead(front))
@@ -80,11 +83,11 @@ class Run:
         newest = [front.paths[i].waypoints[-1].cost.passes for i in front.walking]
         if front.index:
             return f"on to waypoint {front.index + 1}", sum(newest) if front.index > 1 else 0.0
-        seeds, k = len({front.paths[i].seed for i in front.walking}), (self.options.paths + 1) // 2
+        starts, k = len({front.paths[i].origin for i in front.walking}), (self.options.paths + 1) // 2
         lead = getattr(self.options.method, "lead", self.options.method)
         most = lead.most_passes(k) if isinstance(lead, Davidson) else 0.0
-        text = f"looking for {k} direction{'s' * (k > 1)} at {seeds} start{'s' * (seeds > 1)}"
-        return text, seeds * most + len(front.walking) * bool(most)
+        text = f"looking for {k} direction{'s' * (k > 1)} at {starts} start{'s' * (starts > 1)}"
+        return text, starts * most + len(front.walking) * bool(most)
 
 
 def start(
@@ -109,12 +112,17 @@ def start(
     with sharing() as opened:  # a generator's file is opened once, to recognise it and to build it
         recipe = recipe.canonical(registry)
         check_files(recipe)
+        latents = [read_latents(one) for one in recipe.starts] if not paths else []
+        recipe, settled = settle_space(recipe, latents, registry) if latents else (recipe, "")
         composition = compose(recipe.fix, recipe.vary, registry)
         generator, used = build_generator(recipe.generator, registry)
         method, brought = build_method(recipe.solver, registry)
         opened.clear()
+    starts = starts_of(paths) if paths else gather_starts(recipe, latents, generator)
+    brought = (*brought, files_of(recipe)) if recipe.starts else brought
     roles = paths[0].roles if paths else ()
-    prepared = _prepare(recipe, device, generator, used, composition, method, brought, watch, roles)
+    prepared = _prepare(recipe, device, generator, used, composition, method, brought, starts, watch, roles)
+    prepared = replace(prepared, notes=(*filter(None, [settled]), *prepared.notes))
     if not (paths and arrays):
         return prepared
     return replace(prepared, resume=Front.restore(paths, arrays, recipe.device))
@@ -125,7 +133,8 @@ def run(
     *,
     fix: Sequence[Named] = (),
     vary: Sequence[Named],
-    seeds: Sequence[int] = (0,),
+    seeds: Sequence[int] | None = None,
+    starts: Sequence[Any] = (),
     solver: str | Method = "outward",
     progress: Callable[[Front], object] | None = None,
     registry: Registry | None = None,
@@ -136,7 +145,8 @@ def run(
     Args:
         generator: expression, or a `Generator`.
         fix, vary: expressions, `Feature` objects, or functions from images to values.
-        seeds: seeds of the starts, one start for each.
+        seeds: seeds of the starts, one start for each; seed 0 if no other start is given.
+        starts: latents ``(n, latent)`` as arrays or tensors, or files of latents, as `Recipe` takes them.
         solver: outward, davidson, dense, nullspace, a plugin's method by its expression, or a `Method` object.
         progress: called with the front after every waypoint.
         registry: the plugins to use; by default, all that are installed.
@@ -145,7 +155,8 @@ def run(
     Raises:
         EigenwalkError: see `start`.
     """
-    recipe = Recipe.of(generator=generator, fix=fix, vary=vary, seeds=seeds, solver=solver, **options)
+    options |= {} if seeds is None else {"seeds": seeds}
+    recipe = Recipe.of(generator=generator, fix=fix, vary=vary, starts=starts, solver=solver, **options)
     paths: tuple[Path, ...] = ()
     for front in start(recipe, registry=registry).fronts():
         paths = front.paths
@@ -177,6 +188,7 @@ def _prepare(
     composition: Composition,
     method: Method,
     brought: Sequence[Used],
+    starts: tuple[Start, ...],
     watch: Watch,
     roles: Sequence[Role] = (),
 ) -> Run:
@@ -194,10 +206,10 @@ def _prepare(
     look = Linearisation(generator, named, differences=h, dtype=dtype, watch=watch.passed)
     watch.stage("checking generator and features at the first start")
     # Before typical distances, which take long: an unsuitable function or budget is refused at once.
-    first = first_start(look, recipe.seeds, device)
+    first = first_start(look, [one.latent for one in starts], device)
     notes = [*generator.notes, *check_contract(look, first)]
     watch.stage("finding out what fits into memory")
-    fit = choose_fit(look, first, len(recipe.seeds) * recipe.paths, budget, recipe.batch)
+    fit = choose_fit(look, first, len(starts) * recipe.paths, budget, recipe.batch)
     typical, measured = {role.name: role.typical for role in roles}, _Typical(recipe, generator, used, device, watch)
     for term in terms:
         if term.text not in typical:
@@ -208,13 +220,14 @@ def _prepare(
     )
     precision = half_dtype(recipe.precision, device, dtype)
     look = replace(fit.linearisation, precision=precision)
-    problem = Problem(look, roles, str(recipe.generator), scale, typical_region(generator))
-    notes += fit.notes
+    region = typical_region(generator)
+    problem = Problem(look, roles, str(recipe.generator), scale, region)
+    notes += [*fit.notes, *filter(None, [untypical(starts, region)])]
     if precision is not None:
         notes.append(describe_agreement(look, fit.start))
     everything = tuple(dict.fromkeys([*used, *brought, *(one for term in terms for one in term.used)]))
     recipe = recipe.model_copy(update={"batch": fit.batch, **provenance(everything)})
-    return Run(recipe, problem, _options(recipe, method), tuple(notes), watch=watch)
+    return Run(recipe, problem, _options(recipe, method), starts, tuple(notes), watch=watch)
 
 
 def _options(recipe: Recipe, method: Method) -> WalkOptions:

@@ -27,6 +27,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from eigenwalk import store
@@ -47,6 +48,7 @@ HEAD = "# A walk of eigenwalk; `eigenwalk run` and the name of this file repeat 
 IDENTITY = (
     *("generator", "fix", "vary", "seeds", "steps", "paths"),
     *("stride", "solver", "tolerance", "region", "smooth", "dtype", "precision"),
+    "starts",
 )
 """The entries that decide where a walk goes; the others say how it is computed, or record what it was made with."""
 EXAMPLES = {"generator": 'generator = "rooms"', "vary": 'vary = ["pixels"]'}
@@ -64,6 +66,18 @@ def _directions(what: Any) -> Any:
     raise ValueError(f"should be {_or(tuple(METHODS))} or the name of a plugin's directions, such as sefa")
 
 
+def _start(what: Any) -> str | Instance:
+    """Return a file's name, with the number of a latent in it, or an array of latents that Python code gives."""
+    if isinstance(what, (str, os.PathLike)):
+        if text := str(os.fspath(what)).strip():
+            return text
+    elif isinstance(what, Instance):
+        return what
+    elif hasattr(what, "shape"):
+        return Instance(f"latents {tuple(what.shape)}", what)
+    raise ValueError("should be a file of latents such as projected_w.npz, or one of them, such as me.pt:3")
+
+
 def _or(words: tuple[str, ...]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}"
 
@@ -72,6 +86,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 AsText = PlainSerializer(str, return_type=str)
 GeneratorTree = Annotated[Call | Open | Instance, PlainValidator(_generator), AsText]
 FeatureTree = Annotated[Expression, PlainValidator(as_tree), AsText]
+StartText = Annotated[Any, PlainValidator(_start), AsText]
 SolverTree = Annotated[Call | Instance, PlainValidator(_directions), AsText]
 
 
@@ -93,7 +108,8 @@ class Recipe(BaseModel):
     Attributes:
         generator: expression of the generator.
         fix, vary: expressions of the features; a tolerance or a weight stands in them.
-        seeds: of the starts.
+        seeds: of the starts; seed 0 if there are no other starts.
+        starts: files of latents, or one latent in such a file (``me.pt:3``), or a waypoint of a saved path.
         steps: waypoints after the start.
         paths: per seed, the two senses of a direction counted apart.
         stride: varied change that a step is to bring, as a share of the typical distance.
@@ -116,7 +132,8 @@ class Recipe(BaseModel):
     generator: GeneratorTree
     fix: tuple[FeatureTree, ...] = ()
     vary: tuple[FeatureTree, ...] = Field(min_length=1)
-    seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = Field(default=(0,), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = (0,)
+    starts: tuple[StartText, ...] = ()
     steps: int = Field(default=12, ge=1, lt=2**31)
     paths: int = Field(default=6, ge=1, lt=2**31)
     stride: float = Field(default=0.08, gt=0, le=1)
@@ -133,6 +150,17 @@ class Recipe(BaseModel):
     weights: dict[str, str] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
     resumed: tuple[Resumed, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _need_no_seed(cls, entries: Any) -> Any:
+        return {"seeds": (), **entries} if entries.get("starts") else entries
+
+    @model_validator(mode="after")
+    def _check_starts(self) -> Self:
+        if not self.seeds and not self.starts:
+            raise ValueError("seeds should name at least one seed, or starts a file of latents")
+        return self
 
     @field_validator("seeds")
     @classmethod
@@ -197,6 +225,8 @@ class Recipe(BaseModel):
     def text(self) -> str:
         """Return the recipe in TOML."""
         entries = {key: value for key, value in self.model_dump(mode="json").items() if value not in (None, {})}
+        if not self.starts:
+            del entries["starts"]
         if not self.resumed:
             del entries["resumed"]
         return HEAD + re.sub(r"\[\n(?:    .*,\n)+\]", _in_one_line, tomli_w.dumps(entries))
@@ -207,7 +237,10 @@ class Recipe(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """Return the entries that decide where the walk goes, as they stand in the TOML."""
-        return {key: value for key, value in self.model_dump(mode="json").items() if key in IDENTITY}
+        entries = {key: value for key, value in self.model_dump(mode="json").items() if key in IDENTITY}
+        if not self.starts:  # folders of earlier versions know no starts
+            del entries["starts"]
+        return entries
 
     def slug(self) -> str:
         """Return a folder's name for this run, the same for the same identity: ``rooms-1f0c52ab``."""

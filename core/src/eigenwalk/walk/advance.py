@@ -46,11 +46,11 @@ def advance(problem: Problem, front: Front, options: WalkOptions) -> Front:
 
 
 def _groups(front: Front, options: WalkOptions) -> list[list[int]]:
-    """Split the walking paths into batches; at the starts a seed's paths are one row together."""
+    """Split the walking paths into batches; at the starts the paths of one are one row together."""
     if front.index:
         return groups(front.walking, options.batch)
-    seeds = list(dict.fromkeys(front.paths[i].seed for i in front.walking))
-    return [[i for i in front.walking if front.paths[i].seed in set(part)] for part in groups(seeds, options.batch)]
+    starts = list(dict.fromkeys(front.paths[i].origin for i in front.walking))
+    return [[i for i in front.walking if front.paths[i].origin in set(part)] for part in groups(starts, options.batch)]
 
 
 def _split(proposal: Proposal, options: WalkOptions) -> tuple[Proposal, list[Arrival]]:

@@ -26,7 +26,7 @@ def others(front: Front, rows: list[int], varied: Tensor) -> Tensor | None:
         return None
     found = []
     for row, own in zip(rows, varied, strict=True):
-        before = [i for i in range(row) if front.paths[i].seed == front.paths[row].seed]
+        before = [i for i in range(row) if front.paths[i].origin == front.paths[row].origin]
         moved = front.varied[before].to(varied)
         alike = normalize(moved, dim=1) @ own
         found.append(moved[alike.topk(min(NEAREST, len(before))).indices.sort().values])
@@ -42,11 +42,11 @@ def as_half(varied: Tensor) -> Tensor:
 
 def with_likeness(paths: Sequence[Path], varied: Tensor) -> tuple[Path, ...]:
     """Return `paths`, each with what it has in common with others of its seed; `varied` is that of `Front`."""
-    by_seed: dict[int, list[int]] = {}
+    by_start: dict[str, list[int]] = {}
     for i, path in enumerate(paths):
-        by_seed.setdefault(path.seed, []).append(i)
+        by_start.setdefault(path.origin, []).append(i)
     told = list(paths)
-    for rows in (rows for rows in by_seed.values() if len(rows) > 1):
+    for rows in (rows for rows in by_start.values() if len(rows) > 1):
         unit = normalize(varied[rows].float(), dim=1)
         for row, shares in zip(rows, (unit @ unit.mT).tolist(), strict=True):
             alike = {paths[i].name: round(share, 3) for i, share in zip(rows, shares, strict=True) if i != row}

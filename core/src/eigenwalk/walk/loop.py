@@ -10,12 +10,12 @@ from eigenwalk.maths.problem import Problem
 from eigenwalk.walk.advance import advance
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.options import WalkOptions
-from eigenwalk.walk.start import begin
+from eigenwalk.walk.start import Start, begin
 
 
 def walk(
     problem: Problem,
-    seeds: Sequence[int],
+    starts: Sequence[Start | int],
     options: WalkOptions,
     device: torch.device | str = "cpu",
     resume: Front | None = None,
@@ -24,7 +24,7 @@ def walk(
 
     Args:
         problem: generator and features.
-        seeds: one start each.
+        starts: latents, or seeds of the generator's samples.
         options: how to walk.
         device: where the latents live.
         resume: a front of this walk to go on from; it is not yielded again.
@@ -35,7 +35,7 @@ def walk(
     """
     front = resume
     if front is None:
-        front = begin(problem, seeds, options.paths, options.batch, device)
+        front = begin(problem, starts, options.paths, options.batch, device)
         yield front
     while front.walking:
         front = advance(problem, front, options)

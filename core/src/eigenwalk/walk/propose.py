@@ -83,10 +83,10 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
 
 
 def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Proposal:
-    """Ask for the leading steps at the starts, once a seed; its paths take one each, in one sense."""
-    seeds = [front.paths[i].seed for i in rows]
-    firsts = [n for n, seed in enumerate(seeds) if seed not in seeds[:n]]
-    place = {seeds[n]: j for j, n in enumerate(firsts)}
+    """Ask for the leading steps, once a start; its paths take one each, in one sense."""
+    starts = [front.paths[i].origin for i in rows]
+    firsts = [n for n, start in enumerate(starts) if start not in starts[:n]]
+    place = {starts[n]: j for j, n in enumerate(firsts)}
     at = [rows[n] for n in firsts]
     try:
         point = look(problem, front, at, front.latents[at])
@@ -96,10 +96,10 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
         steps, state = options.method.start(scaled, count, limits)
         steps = towards_more(problem, scaled, steps)
     except WalkError as error:
-        if error.rows is not None:  # those of seeds, here; of paths, to whoever asked
-            error.rows = tuple(n for n, seed in enumerate(seeds) if place[seed] in error.rows)
+        if error.rows is not None:  # those of starts, here; of paths, to whoever asked
+            error.rows = tuple(n for n, start in enumerate(starts) if place[start] in error.rows)
         raise
-    index = [place[seed] for seed in seeds]
+    index = [place[start] for start in starts]
     ranks = [front.paths[i].rank - 1 for i in rows]
     step = steps.map(lambda tensor: tensor[index, ranks])
     senses = step.direction.new_tensor([front.paths[i].sense for i in rows])

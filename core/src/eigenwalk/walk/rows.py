@@ -11,7 +11,7 @@ from eigenwalk.path import Status
 T = TypeVar("T")
 
 
-def groups(rows: Sequence[int], size: int | None) -> list[list[int]]:
+def groups(rows: Sequence[T], size: int | None) -> list[list[T]]:
     """Split the rows into runs of at most `size`."""
     size = size or max(1, len(rows))
     return [list(rows[i : i + size]) for i in range(0, len(rows), size)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eigenwalk.errors import InputError, NumericalError, WalkError
+from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.problem import Problem
 from eigenwalk.path import Cost, Path, Waypoint
@@ -18,10 +20,34 @@ from eigenwalk.walk.rows import attempt_rows, groups, status
 from eigenwalk.walk.sense import count_directions
 
 
+@dataclass(frozen=True)
+class Start:
+    """Where paths begin.
+
+    Attributes:
+        latent: ``(latent,)``.
+        number: the seed that it was sampled from, or its place among the starts that were given.
+        given: where a start that was given comes from: ``me.pt:3``; "" for a seed's.
+    """
+
+    latent: Tensor
+    number: int
+    given: str = ""
+
+
+def sample_start(generator: Generator, seed: int) -> Start:
+    """Return the start that `generator` samples from `seed`."""
+    return Start(generator.sample(1, seed)[0], seed)
+
+
 def begin(
-    problem: Problem, seeds: Sequence[int], paths: int, batch: int | None = None, device: torch.device | str = "cpu"
+    problem: Problem,
+    starts: Sequence[Start | int],
+    paths: int,
+    batch: int | None = None,
+    device: torch.device | str = "cpu",
 ) -> Front:
-    """Return the front at the starts: `paths` paths from each seed, with waypoint 0 on each.
+    """Return the front at the starts, of which an integer is a seed: `paths` paths from each, with waypoint 0 on each.
 
     Fewer where what varies has fewer directions, each of which has two senses: one number has two paths.
 
@@ -29,24 +55,26 @@ def begin(
         InputError: more paths are asked for than there are directions.
         WalkError: no path can start: a feature has no value at any start, or the generator gives NaN.
     """
-    latents = torch.cat([problem.linearisation.generator.sample(1, seed) for seed in seeds])
-    latents = latents.to(device, problem.linearisation.dtype)
+    generator = problem.linearisation.generator
+    starts = [sample_start(generator, one) if isinstance(one, int) else one for one in starts]
+    latents = torch.stack([one.latent.to(device, problem.linearisation.dtype) for one in starts])
     if paths > 2 * latents.shape[1]:
         raise InputError(f"paths must be at most twice the {latents.shape[1]} coordinates of the latent, got {paths}")
     values, images, failures = _look(problem, latents, batch)
-    if len(failures) == len(seeds):
+    if len(failures) == len(starts):
         raise next(iter(failures.values()))
     paths = min(paths, 2 * count_directions(problem, values, latents.shape[1]))
-    each = [j for j in range(len(seeds)) for _ in range(paths)]
+    each = [j for j in range(len(starts)) for _ in range(paths)]
     still = {role.name: 0.0 for role in problem.roles}
     started = []
     for i, j in enumerate(each):
         z = latents[j].cpu().numpy()
-        # The first of a seed's paths carries the cost that they share, so that costs add up.
+        # The first of a start's paths carries the cost that they share, so that costs add up.
         cost = Cost(forwards=int(i % paths == 0))
         start = Waypoint(0, z, images[j], still, 0 * z, 0.0, float("nan"), cost)
         sense = -1 if i % paths % 2 else 1
-        path = Path(problem.name, seeds[j], i % paths // 2 + 1, sense, problem.roles, (start,))
+        rank = i % paths // 2 + 1
+        path = Path(problem.name, starts[j].number, rank, sense, problem.roles, (start,), given=starts[j].given)
         started.append(path.end(status(failures[j])) if j in failures else path)
     origin = tuple(v[each] for v in values)
     return Front(0, tuple(started), latents[each], torch.zeros_like(latents[each]), origin=origin)
@@ -55,18 +83,18 @@ def begin(
 def origin(problem: Problem, front: Front, batch: int | None = None) -> tuple[Tensor, ...]:
     """Measure every feature at the starts, ``(paths, ...)``, for a front that was restored."""
     starts = torch.stack([torch.from_numpy(path.waypoints[0].latent) for path in front.paths]).to(front.latents)
-    first: dict[int, int] = {}
+    first: dict[str, int] = {}
     for i, path in enumerate(front.paths):
-        first.setdefault(path.seed, i)
+        first.setdefault(path.origin, i)
     values, _, _ = _look(problem, starts[list(first.values())], batch)
-    place = {seed: j for j, seed in enumerate(first)}
-    return tuple(v[[place[path.seed] for path in front.paths]] for v in values)
+    place = {start: j for j, start in enumerate(first)}
+    return tuple(v[[place[path.origin] for path in front.paths]] for v in values)
 
 
 def _look(
     problem: Problem, latents: Tensor, batch: int | None
 ) -> tuple[list[Tensor], dict[int, NDArray[np.uint8]], dict[int, WalkError]]:
-    """Return values ``(seeds, ...)``, zeros where undefined; pictures by seed; and failures by seed."""
+    """Return values ``(starts, ...)``, zeros where undefined; pictures by start; and failures by start."""
     found: list[tuple[list[int], tuple[Tensor, ...]]] = []
     pictures: dict[int, NDArray[np.uint8]] = {}
     failures: dict[int, WalkError] = {}

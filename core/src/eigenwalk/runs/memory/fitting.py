@@ -79,14 +79,17 @@ class Fit:
         return (f"memory is short: {again[self.linearisation.record]}, which takes longer",)
 
 
-def first_start(look: Linearisation, seeds: Sequence[int], device: torch.device) -> Tensor:
-    """The first start ``(1, latent)`` with a value of every feature: at another, one path ends and the rest go on."""
+def first_start(look: Linearisation, latents: Sequence[Tensor], device: torch.device) -> Tensor:
+    """The first of some starts ``(latent,)``, as ``(1, latent)``, at which every feature has a value.
+
+    At another, one path ends and the rest go on.
+    """
     bare = replace(look, differences=1.0)  # no derivatives
-    starts = [bare.generator.sample(1, seed).to(device, bare.dtype) for seed in seeds]
-    for latents in starts:
+    starts = [one[None].to(device, bare.dtype) for one in latents]
+    for start in starts:
         with suppress(WalkError):
-            bare.at(latents)
-            return latents
+            bare.at(start)
+            return start
     return starts[-1]
 
 

@@ -31,7 +31,7 @@ PICTURES = r"(strip|walk|plot|changes|report)(-\d+)?\.(png|mp4|gif|csv|html)(\.p
 OURS = {
     PROGRESS: r"\d+(\.state)?\.(json|safetensors)(\.part)?",
     DONE: r"\d+(\.state)?\.(json|safetensors)(\.part)?",
-    PATHS: r"seed\d+-\d+[+-]\.(json|safetensors)(\.part)?",
+    PATHS: r"(seed|start)\d+-\d+[+-]\.(json|safetensors)(\.part)?",
 }
 """Folders of ours and the names in them; whatever else lies there is not ours, and stays."""
 PART = r"\.[0-9a-f]{16}\.part"
@@ -345,8 +345,8 @@ def _is_list_of_files(files: Any) -> bool:
     )
 
 
-def _order(path: Path) -> tuple[int, int, int]:
-    return path.seed, path.rank, -path.sense
+def _order(path: Path) -> tuple[bool, int, int, int]:
+    return path.given != "", path.seed, path.rank, -path.sense
 
 
 def _create(path: FilePath) -> tuple[FilePath, ...]:

@@ -67,7 +67,7 @@ def report(paths: Sequence[Path], recipe: str, film: Video, page: Page | None = 
         varied=[_feature(role) for role in paths[0].varied],
         fixed=[_feature(role) for role in paths[0].fixed],
         page=page,
-        seeds=[(seed, [_row(path, scale) for path in group]) for seed, group in groupby(paths, lambda path: path.seed)],
+        starts=[(start, [_row(path, scale) for path in of]) for start, of in groupby(paths, lambda path: path.origin)],
         roles=paths[0].roles,
         plots=[_uri(plot_svg(paths, dark=dark), "image/svg+xml") for dark in (False, True)],
         video=_uri(film.data, film.mime),

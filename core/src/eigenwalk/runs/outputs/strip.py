@@ -58,19 +58,19 @@ def strip(paths: Sequence[Path]) -> bytes:
 
 
 def draw_strip(paths: Sequence[Path]) -> Image.Image:
-    """Return the strip as an image: header, column numbers, a row per path, grouped by seed."""
+    """Return the strip as an image: header, column numbers, a row per path, grouped by start."""
     layout = lay_out(paths)
-    seeds = sorted({path.seed for path in paths})
+    starts = list(dict.fromkeys(path.origin for path in paths))
     top = layout.header
-    height = top + layout.row * len(paths) + SEED * len(seeds) + MARGIN // 2
+    height = top + layout.row * len(paths) + SEED * len(starts) + MARGIN // 2
     width = max(layout.left(len(layout.columns)) - GAP + MARGIN, LEAST_WIDTH)
     canvas = Image.new("RGB", (width, height), theme.PAPER)
     draw = ImageDraw.Draw(canvas)
     _header(draw, paths, layout, canvas.width)
-    for seed in seeds:
-        _seed(draw, seed, top, layout, canvas.width)
+    for start in starts:
+        _start(draw, start, top, layout, canvas.width)
         top += SEED
-        for path in (path for path in paths if path.seed == seed):
+        for path in (path for path in paths if path.origin == start):
             _row(canvas, draw, path, top, layout)
             top += layout.row
     return canvas
@@ -155,9 +155,9 @@ def _header(draw: ImageDraw.ImageDraw, paths: Sequence[Path], layout: Layout, wi
         draw.text((MARGIN + 112, y), theme.shorten(names, room - 112, face), font=face, fill=theme.INK, anchor="lm")
 
 
-def _seed(draw: ImageDraw.ImageDraw, seed: int, top: int, layout: Layout, width: int) -> None:
+def _start(draw: ImageDraw.ImageDraw, start: str, top: int, layout: Layout, width: int) -> None:
     draw.line((MARGIN, top, width - MARGIN, top), fill=theme.LINE)
-    draw.text((MARGIN, top + 24), f"seed {seed}", font=theme.font(16), fill=theme.GREY, anchor="lm")
+    draw.text((MARGIN, top + 24), start, font=theme.font(16), fill=theme.GREY, anchor="lm")
     for column, index in enumerate(layout.columns):
         text = str(index) if index else "start"
         middle = layout.left(column) + layout.width // 2

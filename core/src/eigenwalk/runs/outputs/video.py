@@ -106,11 +106,11 @@ class Grid:
         across, down = self.width + GAP, self.height + GAP + CAPTION + FIGURES
         canvas = Image.new("RGB", self.size, theme.PAPER)
         draw = ImageDraw.Draw(canvas)
-        seeds = len({path.seed for path in paths}) > 1
+        starts = len({path.origin for path in paths}) > 1
         for number, path in enumerate(paths):
             x, y = GAP + number % self.columns * across, GAP + number // self.columns * down
             waypoint = path.waypoints[min(index, len(path) - 1)]
-            name = f"seed {path.seed} · {path.rank} {'+' if path.sense > 0 else '−'}" if seeds else words.label(path)
+            name = f"{path.origin} · {path.rank} {'+' if path.sense > 0 else '−'}" if starts else words.label(path)
             face = theme.font(16, bold=True)
             draw.text((x, y + 11), theme.shorten(name, self.width - 40, face), font=face, fill=theme.INK, anchor="lm")
             text = str(waypoint.index) if waypoint.index else "start"

@@ -49,12 +49,12 @@ def label(path: Path) -> str:
 
 
 def fewer_paths(paths: Sequence[Path], asked: int) -> str:
-    """Say why there are fewer than `asked` paths a seed; "" if there are as many."""
-    each, count = sum(path.seed == paths[0].seed for path in paths), max(path.rank for path in paths)
+    """Say why there are fewer than `asked` paths a start; "" if there are as many."""
+    each, count = sum(path.origin == paths[0].origin for path in paths), max(path.rank for path in paths)
     if each >= asked:
         return ""
     said = "one number has one direction" if count == 1 else f"{count} numbers have {count} directions"
-    return f"{said}: {each} paths{'' if each == len(paths) else ' from each seed'}, + for more and - for less"
+    return f"{said}: {each} paths{'' if each == len(paths) else ' from each start'}, + for more and - for less"
 
 
 def brief_ending(path: Path) -> str:

@@ -1,0 +1,277 @@
+"""Starts as people have them: latents in files, as projectors and inverters write them, and waypoints of earlier runs.
+
+    projected_w.npz                    every latent in the file is a start
+    me.pt:3, latents.npy:0-3           some of them, counted from 0
+    runs/hair/paths/seed0-1+.json:8    a waypoint of a path; its last one where no number is given
+
+Files are opened as safely as checkpoints: no pickle is run, and a size is checked before memory is taken for it.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from eigenwalk.checkpoint import Checkpoint, Kind
+from eigenwalk.errors import FileError, InputError
+from eigenwalk.generator import Generator
+from eigenwalk.maths.problem import Region
+from eigenwalk.names.expression import Call, Instance, Open
+from eigenwalk.names.files import OwnFile, sha256
+from eigenwalk.names.registry import Registry
+from eigenwalk.objects.build import Used
+from eigenwalk.objects.compose import build_generator
+from eigenwalk.path import Path
+from eigenwalk.runs.recipe import Recipe
+from eigenwalk.textfile import read_bytes
+from eigenwalk.walk.start import Start, sample_start
+
+LARGEST = 1 << 30
+"""Bytes of a file of latents, and of the numbers in it."""
+NUMBERED = r"(.+?):(\d{1,9})(?:-(\d{1,9}))?"
+PREFERRED = ("w_plus", "wplus", "ws", "w", "projected_w", "z", "latents", "latent", "codes", "code", "styles", "s")
+"""Names under which tools save latents, the one to take first where a file holds several."""
+
+
+SPACES = {"z", "w", "s"}
+"""Names of latents that are names of spaces too."""
+Node = Call | Open | Instance
+"""A generator's tree."""
+
+
+@dataclass(frozen=True)
+class Latents:
+    """What a file holds: numbers ``(...)``, and the name under which they stood; "" where they stood alone."""
+
+    file: str
+    values: Tensor
+    key: str = ""
+    first: int | None = None
+    last: int | None = None
+
+    @property
+    def shape(self) -> str:
+        """The shape in words: ``(1, 18, 512)``."""
+        return f"({', '.join(map(str, self.values.shape))})"
+
+    def rows(self, dim: int) -> Tensor | None:
+        """Return the latents ``(n, dim)``; None where the shape is not one of latents of `dim` coordinates.
+
+        >>> Latents("w.npz", torch.zeros(2, 18, 512)).rows(18 * 512).shape
+        torch.Size([2, 9216])
+        >>> Latents("w.npz", torch.zeros(1, 18, 512)).rows(512).shape  # one w, repeated for every layer
+        torch.Size([1, 512])
+        """
+        values = self.values
+        while values.dim() > 2 and values.shape[-1] == 1:
+            values = values[..., 0]
+        if values.shape[-1] == dim:
+            if values.dim() < 3:
+                return values.reshape(-1, dim)
+            repeated = values.reshape(len(values), -1, dim)
+            return repeated[:, 0] if bool((repeated == repeated[:, :1]).all()) else None
+        if values.dim() > 1 and values[0].numel() == dim:
+            return values.reshape(-1, dim)
+        return values.reshape(1, dim) if values.numel() == dim else None
+
+    def starts(self, dim: int) -> list[Start]:
+        """Return the starts that were asked for; raises InputError where there are not so many.
+
+        `rows` must not be None.
+        """
+        rows = self.rows(dim)
+        assert rows is not None
+        first = 0 if self.first is None else self.first
+        last = len(rows) - 1 if self.first is None else self.last or first
+        if last >= len(rows):
+            raise InputError(f"start {self.file}:{last}: the file holds {len(rows)} latents, 0 to {len(rows) - 1}")
+        return [Start(rows[i], i, self.file if len(rows) == 1 else f"{self.file}:{i}") for i in range(first, last + 1)]
+
+
+def read_latents(text: str | Instance) -> Latents:
+    """Return what ``FILE``, ``FILE:3`` or ``FILE:0-3`` holds, or an array that Python code gives.
+
+    Raises:
+        FileError: there is no such file, it is damaged, or it holds no latents; it says what it holds.
+        InputError: the range ends before it begins.
+    """
+    if isinstance(text, Instance):
+        return _checked(Latents(text.name, torch.as_tensor(text.object).detach().cpu()))
+    found = None if FilePath(text).expanduser().is_file() else re.fullmatch(NUMBERED, text)
+    file, first, last = (found[1], int(found[2]), int(found[3] or found[2])) if found else (text, None, None)
+    if first is not None and last is not None and last < first:
+        raise InputError(f"start {text!r} should give a range such as {file}:0-3")
+    place = FilePath(file).expanduser()
+    sibling = place.with_suffix(".json")
+    if place.suffix.lower() == ".json" or (place.suffix == ".safetensors" and sibling.is_file()):
+        path = Path.load(place, hold_images=False)
+        values = torch.from_numpy(path.latents)
+        return Latents(file, values, "", len(values) - 1 if first is None else first, last)
+    entries = {key: values for key, values in _entries(place).items() if values.is_floating_point()}
+    key = _choose(file, entries)
+    return _checked(Latents(file, entries[key], key, first, last))
+
+
+def file_of(text: str) -> str:
+    """Return the file that a start's `text` names, without its numbers."""
+    found = re.fullmatch(NUMBERED, text)
+    return text if found is None or FilePath(text).expanduser().is_file() else found[1]
+
+
+def _checked(latents: Latents) -> Latents:
+    if not latents.values.numel() or not bool(latents.values.isfinite().all()):
+        lacks = "no numbers" if not latents.values.numel() else "numbers that are not finite"
+        raise FileError(f"start {latents.file} holds {lacks}")
+    return latents
+
+
+def _choose(file: str, entries: dict[str, Tensor]) -> str:
+    """Return the name of the latents among `entries`; several of one name and shape are put together under it."""
+    by_word: dict[str, list[str]] = {}
+    for key in entries:
+        by_word.setdefault(key.rpartition(".")[2], []).append(key)
+    words = [word for word in PREFERRED if word in by_word] or list(by_word)
+    same = by_word[words[0]] if words else []
+    if len({entries[key].shape for key in same}) != 1 or (len(words) > 1 and words[0] not in PREFERRED):
+        holds = ", ".join(f"{key or 'a tensor'} {tuple(one.shape)}" for key, one in list(entries.items())[:6])
+        raise FileError(f"{file} holds {holds or 'no numbers by name'}: save latents alone, or under a name such as w")
+    if len(same) > 1:
+        entries[words[0]] = torch.cat([entries[key] if entries[key].dim() > 1 else entries[key][None] for key in same])
+        return words[0]
+    return same[0]
+
+
+def _entries(place: FilePath) -> dict[str, Tensor]:
+    """Return the tensors of a NumPy, PyTorch or safetensors file by name; one that stands alone has the name ""."""
+    if place.suffix.lower() == ".npy":
+        return {"": _array(read_bytes(place, "start", LARGEST), str(place))}
+    if place.suffix.lower() == ".npz":
+        return _archive(read_bytes(place, "start", LARGEST), str(place))
+    checkpoint = Checkpoint.of(place)
+    if not checkpoint.kind.holds_tensors:
+        raise FileError(
+            f"{place} is {checkpoint.kind}; a start is a .npy, .npz, .pt or .safetensors file of latents, "
+            "or a waypoint such as runs/hair/paths/seed0-1+.json:8"
+        )
+    if checkpoint.kind is Kind.FOLDER:
+        raise FileError(f"{place} is a folder; name a file in it")
+    wanted = {key: lazy for key, lazy in checkpoint.tensors.items() if lazy.nbytes <= LARGEST}
+    return {key: lazy.load() for key, lazy in list(wanted.items())[:10_000]}
+
+
+def _archive(data: bytes, name: str) -> dict[str, Tensor]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
+            if sum(one.file_size for one in members) > LARGEST:
+                raise FileError(f"{name} would unpack to more than {LARGEST:,} bytes: it is not read")
+            return {
+                one.filename.removesuffix(".npy"): _array(archive.read(one), f"{one.filename} in {name}")
+                for one in members
+            }
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        raise FileError(f"{name} is damaged, or no .npz file: {error}") from None
+
+
+def _array(data: bytes, name: str) -> Tensor:
+    """Return the numbers of a .npy file's bytes, after its header was checked against them."""
+    stream = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(stream)
+        if dtype.kind not in "fiu" or dtype.itemsize * int(np.prod(shape, dtype=object)) != len(data) - stream.tell():
+            raise ValueError(f"its header says {shape} of {dtype}, which the file does not hold")
+        values: NDArray[Any] = np.frombuffer(data, dtype, offset=stream.tell())
+        values = values.reshape(shape, order="F" if fortran else "C").astype(np.float64 if dtype.itemsize > 4 else "f4")
+    except (ValueError, OverflowError, SyntaxError) as error:
+        raise FileError(f"{name} is damaged, or no .npy file of numbers: {error}") from None
+    return torch.from_numpy(values)
+
+
+def settle_space(recipe: Recipe, latents: Sequence[Latents], registry: Registry) -> tuple[Recipe, str]:
+    """Return the resolved `recipe` with the space in which all `latents` are starts, and a word about a new one.
+
+    A space that the generator's expression names is kept. Costs opening the generator, once for each space tried.
+
+    Raises:
+        InputError: a file's shape is that of no space of this generator; it says what they have.
+    """
+    words = {one.key.rpartition(".")[2] for one in latents}
+    spaces: dict[str, int] = {}
+    fitting: dict[str, Node] = {}
+    for node in _in_each_space(recipe.generator):
+        opened = build_generator(node, registry)[0]
+        spaces.setdefault(opened.space, opened.latent_dim)
+        if all(one.rows(opened.latent_dim) is not None for one in latents):
+            fitting.setdefault(opened.space, node)
+            if opened.space in words or not words & SPACES:
+                break
+    if not fitting:
+        one = next(one for one in latents if any(one.rows(dim) is None for dim in spaces.values()))
+        has = " and ".join(f"{dim:,} in {name}" for name, dim in spaces.items())
+        raise InputError(
+            f"start {one.file} holds {one.shape}, and a latent of {recipe.generator} has {has} coordinates"
+        )
+    space, node = next(((name, fitting[name]) for name in fitting if name in words), next(iter(fitting.items())))
+    if node is recipe.generator:
+        return recipe, ""
+    return recipe.model_copy(update={"generator": node}), f"starts in the space {space}: the generator is {node}"
+
+
+def _in_each_space(generator: Node) -> Iterator[Node]:
+    """Yield `generator`, and the same in each other space that it offers, unless it names one."""
+    yield generator
+    if isinstance(generator, Instance) or isinstance(generator.offer, OwnFile):
+        return
+    given = dict(generator.options)
+    for option in generator.offer.spec.options:
+        if option.name == "space" and "space" not in given:
+            for space in option.choices:
+                yield replace(generator, options=tuple(sorted({**given, "space": space}.items())))
+
+
+def gather_starts(recipe: Recipe, latents: Sequence[Latents], generator: Generator) -> tuple[Start, ...]:
+    """Return the starts of the recipe's seeds, and those in its files, whose `latents` were read.
+
+    Raises:
+        InputError: a latent is asked for that a file has not, or two starts are the same one.
+    """
+    given = [start for one in latents for start in one.starts(generator.latent_dim)]
+    names = [start.given for start in given]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"start {twice} is given twice")
+    sampled = (sample_start(generator, seed) for seed in recipe.seeds)
+    return (*sampled, *(replace(start, number=number) for number, start in enumerate(given)))
+
+
+def starts_of(paths: Sequence[Path]) -> tuple[Start, ...]:
+    """Return the starts of walked `paths`, each once."""
+    first = {path.origin: path for path in reversed(paths)}.values()
+    starts = [Start(torch.from_numpy(path.waypoints[0].latent), path.seed, path.given) for path in first]
+    return tuple(reversed(starts))
+
+
+def files_of(recipe: Recipe) -> Used:
+    """Return the files of a recipe's starts, with the SHA-256 of each, for the record."""
+    files = dict.fromkeys(file_of(one) for one in recipe.starts if isinstance(one, str))
+    return Used("starts", files=tuple((file, sha256(FilePath(file).expanduser())) for file in files))
+
+
+def untypical(starts: Sequence[Start], region: Region) -> str:
+    """Say which of the starts that were given lie outside the typical region; "" if none does."""
+    away = {one.given: float(region.away(one.latent).norm()) / region.radius for one in starts if one.given}
+    far = [f"{name} {share:.2g} times" for name, share in away.items() if share > 1]
+    return (
+        f"outside the typical region, as far from the mean latent as 99 of 100 samples: {', '.join(far)}" if far else ""
+    )

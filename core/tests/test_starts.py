@@ -1,0 +1,156 @@
+"""Starts that are given: latents in files of every format, waypoints of earlier runs, arrays."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path as FilePath
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+import eigenwalk
+from eigenwalk.errors import FileError, InputError, RecipeError
+from eigenwalk.generator import FunctionGenerator
+from eigenwalk.path import Path
+from eigenwalk.runs.api import start
+from eigenwalk.runs.recipe import Recipe
+from eigenwalk.runs.starts import read_latents
+
+M = torch.randn(3 * 8 * 8, 6, generator=torch.Generator().manual_seed(0)) / 8
+ROWS = np.arange(18, dtype=np.float32).reshape(3, 6) / 20
+
+
+def brightness(images: torch.Tensor) -> torch.Tensor:
+    return images.mean((1, 2, 3))
+
+
+def generator() -> FunctionGenerator:
+    return FunctionGenerator(lambda z: 0.5 + (z @ M.T.to(z)).sin().unflatten(1, (3, 8, 8)) / 2, 6, (8, 8))
+
+
+def paths(**entries: object) -> tuple[Path, ...]:
+    return eigenwalk.run(generator(), vary=[brightness], steps=2, paths=2, **entries)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def file(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> FilePath:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_every_format() -> None:
+    np.save("one.npy", ROWS)
+    np.savez("one.npz", w=ROWS)
+    np.savez_compressed("compressed.npz", ROWS)
+    torch.save(torch.from_numpy(ROWS), "one.pt")
+    torch.save(
+        {"a.png": {"img": torch.zeros(1, 3, 4, 4), "latent": torch.from_numpy(ROWS), "noise": []}}, "rosinality.pt"
+    )
+    save_file({"w": ROWS}, "one.safetensors")
+
+
+def test_every_format_gives_the_numbers_that_were_saved(file: FilePath) -> None:
+    write_every_format()
+    for place in sorted(file.iterdir()):
+        rows = read_latents(place.name).rows(6)
+        assert rows is not None and np.array_equal(rows.numpy(), ROWS), place.name
+
+
+@pytest.mark.parametrize(
+    ("shape", "dim", "rows"),
+    [
+        ((512,), 512, 1),
+        ((2, 512), 512, 2),
+        ((2, 18, 512), 18 * 512, 2),
+        ((18, 512), 18 * 512, 1),
+        ((1, 18, 512), 512, 1),
+        ((2, 100, 1, 1), 100, 2),
+        ((2, 7), 512, None),
+    ],
+)
+def test_a_shape_is_so_many_latents(shape: tuple[int, ...], dim: int, rows: int | None, file: FilePath) -> None:
+    np.save("x.npy", np.zeros(shape, np.float32))
+    found = read_latents("x.npy").rows(dim)
+    assert (None if found is None else len(found)) == rows
+
+
+def test_a_w_plus_whose_layers_differ_is_no_w(file: FilePath) -> None:
+    np.save("x.npy", np.random.default_rng(0).standard_normal((1, 18, 512)))
+    assert read_latents("x.npy").rows(512) is None
+
+
+def test_walks_begin_at_the_given_latents_beside_those_of_seeds(file: FilePath) -> None:
+    write_every_format()
+    found = paths(starts=["one.npy:1-2", ROWS[:1]], seeds=[4])
+    assert [path.origin for path in found[::2]] == ["seed 4", "one.npy:1", "one.npy:2", "latents (1, 6)"]
+    assert [path.name for path in found[::2]] == ["seed4-1+", "start0-1+", "start1-1+", "start2-1+"]
+    assert np.array_equal(np.stack([path.latents[0] for path in found[2::2]]), ROWS[[1, 2, 0]])
+
+
+def test_a_walk_from_a_file_goes_on_where_it_was_stopped_without_the_file(file: FilePath) -> None:
+    np.save("one.npy", ROWS)
+    entries = {"generator": generator(), "vary": [brightness], "paths": 2, "steps": 3}
+    recipe = Recipe.of(**entries, starts=["one.npy:1-2"])
+    fronts = list(start(recipe).fronts())
+    (file / "one.npy").unlink()
+    again = list(start(recipe, paths=fronts[1].paths, arrays=fronts[1].arrays()).fronts())
+    assert all(np.array_equal(a.latents, b.latents) for a, b in zip(again[-1].paths, fronts[-1].paths, strict=True))
+
+
+def test_a_saved_waypoint_is_a_start_and_so_is_the_last_one_unnamed(file: FilePath) -> None:
+    (first, _) = paths(starts=[ROWS[:1]])
+    first.save("paths")
+    assert Path.load("paths/start0-1+.json").origin == first.origin
+    for text, index in (("paths/start0-1+.json:1", 1), ("paths/start0-1+.safetensors", 2)):
+        again = paths(starts=[text])
+        assert np.array_equal(again[0].latents[0], first.latents[index])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nothing.npy", "cannot read the start nothing.npy"),
+        ("cut.npy", "which the file does not hold"),
+        ("object.npy", "damaged, or no .npy file of numbers"),
+        ("bomb.npz", "would unpack to more"),
+        ("nan.npy", "not finite"),
+        ("words.json", "no such path|is not a saved path|of another kind"),
+        ("two.npz", r"holds a \(3, 6\), b \(3, 6\): save latents alone"),
+        ("one.npy:3", "holds 3 latents, 0 to 2"),
+        ("one.npy:2-1", "a range such as one.npy:0-3"),
+        ("wide.npy", r"holds \(2, 7\), and a latent of .* has 6 in z coordinates"),
+    ],
+)
+def test_a_file_that_will_not_do_says_why(text: str, said: str, file: FilePath) -> None:
+    np.save("one.npy", ROWS)
+    np.save("wide.npy", np.zeros((2, 7)))
+    np.save("nan.npy", ROWS * np.nan)
+    np.save("object.npy", np.array([{}], dtype=object), allow_pickle=True)
+    np.savez("two.npz", a=ROWS, b=ROWS)
+    (file / "cut.npy").write_bytes((file / "one.npy").read_bytes()[:-8])
+    (file / "words.json").write_text("{}")
+    with zipfile.ZipFile("bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("w.npy", "w") as member:
+        for _ in range(1025):
+            member.write(bytes(1 << 20))
+    with pytest.raises((FileError, InputError), match=said):
+        paths(starts=[text])
+
+
+def test_the_same_start_twice_is_refused(file: FilePath) -> None:
+    np.save("one.npy", ROWS)
+    with pytest.raises(InputError, match=r"one\.npy:1 is given twice"):
+        paths(starts=["one.npy", "one.npy:1"])
+
+
+def test_a_recipe_needs_a_seed_or_a_start() -> None:
+    with pytest.raises(RecipeError, match="at least one seed, or starts"):
+        Recipe.of(generator="rooms", vary=["pixels"], seeds=[])
+
+
+def test_recipes_without_starts_read_as_before() -> None:
+    recipe = Recipe.of(generator="rooms", vary=["pixels"])
+    assert recipe.seeds == (0,) and "starts" not in recipe.text() and "starts" not in recipe.identity()
+    given = Recipe.of(generator="rooms", vary=["pixels"], starts=["me.pt:3"])
+    assert given.seeds == () and Recipe.parse(given.text()) == given and given.slug() != recipe.slug()
