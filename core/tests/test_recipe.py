@@ -75,6 +75,7 @@ def test_a_runs_folder_depends_on_content_and_not_on_spelling() -> None:
         "smooth": 0.2,
         "dtype": "float64",
         "precision": "bf16",
+        "starts": ["me.npy"],
     }
     assert set(changes) == set(IDENTITY)
     base = {"generator": "rooms", "fix": ["box((0, 0, 1, 1))"], "vary": ["net"]}

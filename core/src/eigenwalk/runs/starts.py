@@ -26,9 +26,9 @@ from eigenwalk.checkpoint import Checkpoint, Kind
 from eigenwalk.errors import FileError, InputError
 from eigenwalk.generator import Generator
 from eigenwalk.maths.problem import Region
-from eigenwalk.names.expression import Call, Instance, Open
 from eigenwalk.names.files import OwnFile, sha256
 from eigenwalk.names.registry import Registry
+from eigenwalk.names.tree import Call, Instance, Open
 from eigenwalk.objects.build import Used
 from eigenwalk.objects.compose import build_generator
 from eigenwalk.path import Path
