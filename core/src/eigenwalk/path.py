@@ -62,7 +62,7 @@ class Role:
 
     Attributes:
         name: canonical expression, without tolerance or weight.
-        part: ``fixed`` or ``varied``.
+        part: ``fixed`` or ``varied``; ``judged`` if it was only measured, on the pictures, after the walk.
         unit: what its distances are measured in.
         typical: its typical distance between two random samples of the generator, in `unit`.
         tolerance: how far a fixed feature may move from the start, in `unit`; None for a varied one.
@@ -70,7 +70,7 @@ class Role:
     """
 
     name: str
-    part: Literal["fixed", "varied"]
+    part: Literal["fixed", "varied", "judged"]
     unit: str
     typical: float
     tolerance: float | None = None
@@ -86,7 +86,7 @@ class Waypoint:
         latent: ``(latent,)``.
         image: uint8 RGB, ``(height, width, 3)``, as shown to people.
         changes: distance from the start of every feature, by name, in the feature's unit, measured on the
-            real image (the float one).
+            real image (the float one); of a judge, on the picture, and signed if it is a single number.
         direction: the unit vector that led here, ``(latent,)``; zeros at the start.
         step_size: how far it was followed, in the latent's own length.
         quotient: the Rayleigh quotient of that direction; nan at the start.
@@ -152,6 +152,46 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Tell:
+    """What tells, without a judge, whether the network that reads a varied number was fooled on a path.
+
+    Attributes:
+        kept: the share of the number's change that is left in blurred and shifted copies of the pictures, over the
+            same share between random samples.
+        pixels: how far pixels moved, over what two random samples with such a change differ more than others; NaN if
+            samples do not say.
+    """
+
+    kept: float
+    pixels: float = math.nan
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether less than `SUSPECT` of what is natural is left of either."""
+        return self.kept < SUSPECT or self.pixels < SUSPECT
+
+
+SUSPECT = 0.5
+"""A number whose tell is below this share of what is natural may have been fooled."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was measured on the first and the last picture of a path after the walk.
+
+    Attributes:
+        moved: how far features that the walk did not optimise moved, by name, in typical distances; a number's is
+            signed.
+        tells: for every varied number that moved, by name.
+        numbers: the features in `moved` that are a single number each, by name.
+    """
+
+    moved: dict[str, float]
+    tells: dict[str, Tell]
+    numbers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Path:
     """Waypoints from a start, with what was fixed and varied on the way.
 
@@ -166,6 +206,7 @@ class Path:
         alike: share of its varied change in common with each other path of its start, by name: the cosine of the two,
             -1 for opposite changes.
         given: where a start that is no seed comes from: ``me.pt:3``.
+        seen: what was measured on its pictures after the walk; None if nothing was.
     """
 
     generator: str
@@ -177,6 +218,7 @@ class Path:
     status: Status = Status()
     alike: Mapping[str, float] = field(default_factory=dict)
     given: str = ""
+    seen: Seen | None = None
 
     @property
     def name(self) -> str:
@@ -202,6 +244,11 @@ class Path:
     def varied(self) -> tuple[Role, ...]:
         """The features that were to vary."""
         return tuple(r for r in self.roles if r.part == "varied")
+
+    @property
+    def judged(self) -> tuple[Role, ...]:
+        """The features that only judge."""
+        return tuple(r for r in self.roles if r.part == "judged")
 
     @property
     def moved(self) -> float:
@@ -283,7 +330,8 @@ def path_entry(path: Path) -> dict[str, Any]:
     for role in path.roles:
         limit = None if role.tolerance is None else _number(role.tolerance)
         roles.append(asdict(role) | {"typical": _number(role.typical), "tolerance": limit})
-    return {**named, "status": asdict(path.status), "roles": roles, "alike": dict(path.alike)}
+    alike = {"alike": dict(path.alike)}
+    return {**named, "status": asdict(path.status), "roles": roles, **alike, **_seen_entry(path.seen)}
 
 
 def path_of(entry: Mapping[str, Any]) -> Path:
@@ -300,8 +348,25 @@ def path_of(entry: Mapping[str, Any]) -> Path:
         roles=tuple(roles),
         status=Status(**entry["status"]),
         alike=entry.get("alike", {}),
+        seen=_seen_of(entry.get("seen")),
         given=str(entry.get("given", "")),
     )
+
+
+def _seen_entry(seen: Seen | None) -> dict[str, Any]:
+    if seen is None:
+        return {}
+    tells = {name: {"kept": _number(one.kept), "pixels": _number(one.pixels)} for name, one in seen.tells.items()}
+    moved = {name: _number(value) for name, value in seen.moved.items()}
+    return {"seen": {"moved": moved, "tells": tells, "numbers": list(seen.numbers)}}
+
+
+def _seen_of(entry: Mapping[str, Any] | None) -> Seen | None:
+    if entry is None:
+        return None
+    tells = {name: Tell(_float(one["kept"]), _float(one["pixels"])) for name, one in entry["tells"].items()}
+    moved = {name: _float(value) for name, value in entry["moved"].items()}
+    return Seen(moved, tells, tuple(entry.get("numbers", ())))
 
 
 def waypoint_entry(waypoint: Waypoint) -> dict[str, Any]:

@@ -249,10 +249,17 @@ def test_the_temperature_undoes_a_scale():
     logits = 2 * torch.randn(20_000, generator=draw)
     truth = (torch.rand(20_000, generator=draw) < logits.sigmoid()).double()
     assert scores.temperature(3 * logits, truth) == pytest.approx(3, rel=0.1)
-    assert scores.temperature(logits / 4, truth) == pytest.approx(0.25, rel=0.1)
+    assert scores.temperature(logits / 4, truth) == pytest.approx(1)  # never surer than the network that was fitted
     said = scores.classified(logits, truth, 3.0)
     assert said.ece < 0.02 < said.ece_before
     assert said.low < said.accuracy < said.high
+
+
+@pytest.mark.parametrize("n", [4, 30, 400])
+def test_images_told_apart_without_an_error_do_not_make_it_certain(n):
+    truth = (torch.arange(n) % 2).double()
+    for size in (0.5, 50.0):
+        assert scores.temperature((2 * truth - 1) * size, truth) == pytest.approx(1)
 
 
 def test_scores_of_small_cases():

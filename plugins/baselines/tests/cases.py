@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from eigenwalk.testing import Case
@@ -17,6 +21,11 @@ def corner(images: Tensor) -> Tensor:
     return images[:, :1, :8, :8].mean((2, 3))
 
 
+def axes(folder: Path) -> None:
+    """Write the axes of the kit's generator, as `distilled` opens them."""
+    save_file({"directions": torch.eye(12)}, folder / "axes.safetensors")
+
+
 CASES = [
     Case("ganspace(samples=500)"),
     Case("sefa"),
@@ -25,5 +34,6 @@ CASES = [
     Case("lowrankgan"),
     Case("resefa"),
     Case("localbasis"),
+    Case('distilled("{folder}/axes.safetensors")', prepare=axes),
     Case("random(seed=3)"),
 ]

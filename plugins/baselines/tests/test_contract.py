@@ -14,7 +14,7 @@ FEW = {"ganspace": {"samples": 200}, "interfacegan": {"samples": 200, "share": 0
 
 
 @pytest.mark.parametrize("space", ["z", "w", "w+"])
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", [name for name in SPECS if name != "distilled"])  # it reads a file
 def test_the_first_directions_do_not_depend_on_how_many_are_asked(name, space):
     generator, method = toys.StyleGenerator(space), SPECS[name].factory()(**FEW.get(name, {}))
     latents = generator.sample(3, 5)

@@ -63,7 +63,7 @@ def axes() -> Paths:
 def test_changes_are_signed_shares_of_typical_distances(tmp_path: Path) -> None:
     walked = axes()
     found = read(problem(scalar=SCALAR, judge=JUDGE), walked, 5, LIKE)
-    assert found.names == ("scalar", "judge") and found.samples.shape == (128, 2)
+    assert found.names == ("scalar", "judge") and found.samples.shape == (128, 3)
     moved = walked.latents - walked.latents[:, :1]
     assert found.reported == pytest.approx(moved[..., :3].sum(-1) / 2, abs=1e-5, nan_ok=True)
     assert found.judged == pytest.approx((2 * moved[..., 0] - moved[..., 1]) / 2, abs=1e-5, nan_ok=True)
@@ -93,7 +93,13 @@ def test_a_slope_weighs_paths_by_their_change_and_leaves_out_short_ones() -> Non
     reported = np.array([[0.0, 0.25, 0.75], [0.0, -0.2, np.nan], [0.0, 0.05, np.nan]])
     judged = np.array([[0.0, 0.1, 0.5], [0.0, 0.04, np.nan], [0.0, -9.0, np.nan]])
     found = Reading(
-        ("a", "b"), reported, judged, np.abs(reported) / 2, np.zeros(3), np.array([[-1.0, -2.0], [1.0, 2.0]])
+        ("a", "b"),
+        reported,
+        judged,
+        np.abs(reported) / 2,
+        np.where(reported < 0, 0.3, 0.9) * reported,
+        np.zeros(3),
+        np.array([[-1.0, -2.0, -1.0], [1.0, 2.0, 1.0]]),
     )
     walked = along(np.zeros((3, 3, 4)))
     said = verdict(found, walked, np.arange(3))
@@ -101,7 +107,9 @@ def test_a_slope_weighs_paths_by_their_change_and_leaves_out_short_ones() -> Non
     assert said.slope == pytest.approx((0.5 * 0.3 - 0.2 * 0.04) / (0.5**2 + 0.2**2))
     assert (said.wrong, said.fooled, said.counted) == (0.5, 0.5, 2)
     assert (said.arrived, said.room, said.pixels) == (pytest.approx(1 / 3), 3, pytest.approx(0.5))
-    assert natural_slope(found.samples) == pytest.approx(2.0)
+    # Copies keep .3 of the second path's change, which is the fooled one; it went against its own sense as well.
+    assert (said.caught, said.alarms, said.transferred) == (1.0, 0.0, pytest.approx(1 / 3))
+    assert natural_slope(found.samples[:, :2]) == pytest.approx(2.0)
     # A start near the end of the range leaves no room ahead.
     said = verdict(replace(found, starts=np.array([0.0, -0.8, 0.8])), walked, np.arange(3))
     assert (said.arrived, said.room) == (1.0, 1)
@@ -124,7 +132,7 @@ def test_a_grid_of_readings_has_a_walk_and_a_reading_for_every_scalar_and_held_s
     )
     with pytest.raises(RecipeError, match="a judge for each of 2 features, got 1"):
         Grid.of(generators=[{"generator": "rooms", "readings": [entries | {"judges": ["pixels"]}]}])
-    said = verdict(Reading(("a", "b"), *np.zeros((3, 1, 2)), np.zeros(1), np.zeros((2, 2))), axes(), np.array([0]))
+    said = verdict(Reading(("a", "b"), *np.zeros((4, 1, 2)), np.zeros(1), np.zeros((2, 3))), axes(), np.array([0]))
     table = reading_table([Read(planned.pairs[0], "rayleigh", said)])
     assert [row[0] for row in table[1]] == ["luminance", "mean", "worst"] and table[1][0][1] == "–"
 

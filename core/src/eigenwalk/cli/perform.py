@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.text import Text
@@ -22,13 +22,16 @@ from eigenwalk.cli.trust import ask_to_run
 from eigenwalk.errors import RecipeError, WalkError
 from eigenwalk.runs.memory.allocator import keep_freed
 from eigenwalk.runs.outputs import words
-from eigenwalk.runs.outputs.folder import REMEDY, RunFolder
+from eigenwalk.runs.outputs.folder import PAGE, REMEDY, RunFolder
 from eigenwalk.runs.ready import check_device, check_files, own_files
 from eigenwalk.runs.recipe import IDENTITY, Recipe
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from eigenwalk.names.registry import Registry
     from eigenwalk.path import Path
+    from eigenwalk.runs.api import Run
 
 RUNS = FilePath("runs")
 TERMINATED = 143
@@ -71,11 +74,14 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, 
                 recipe = _recipe_to_resume(recipe, folder, registry)
             if folder.state in ("fresh", "unfinished"):
                 if ask_for:
-                    ask_to_run(own_files(recipe.generator, *recipe.fix, *recipe.vary), ask_for)
+                    ask_to_run(own_files(recipe.generator, *recipe.fix, *recipe.vary, *recipe.judges), ask_for)
                 _walk(recipe, folder, registry, quiet)
             elif folder.state == "walked":
                 warn(f"{out} holds this walk, but not all of its pictures: they are made again")
                 folder.write_outputs()
+            elif missing := _judges_missing(recipe, folder):
+                warn(f"{out} holds this walk already, finished; it is judged by {', '.join(missing)}")
+                _judge_again(recipe, folder, registry, quiet)
             elif not quiet:
                 console(stderr=True).print(f"{out} holds this walk already, finished; --overwrite walks it again")
             _print_summary(folder, quiet)
@@ -114,20 +120,51 @@ def _walk_and_draw(recipe: Recipe, folder: RunFolder, registry: Registry, quiet:
     with progress(recipe.steps, quiet) as shown:
         if folder.paths:
             shown.note(f"going on in {folder.path}: {folder.kept} were walked before")
-        paths = _walk_and_save(recipe, folder, registry, shown)
+        run = _open(recipe, folder, registry, shown)
+        paths = _walk_and_save(recipe, folder, run, shown)
         if not any(len(path) > 1 for path in paths):
             raise _no_step(paths)
-        shown.note("making the pictures")
-        return folder.finish(paths)
+        return _finish(run, recipe, folder, paths, shown)
 
 
-def _walk_and_save(recipe: Recipe, folder: RunFolder, registry: Registry, shown: Progress) -> Sequence[Path]:
-    """Walk to the end, saving every waypoint before the next is computed; return the paths."""
+def _finish(run: Run, recipe: Recipe, folder: RunFolder, paths: Sequence[Path], shown: Progress) -> str:
+    """Judge the paths and make the pictures; return a notice, or ""."""
+    paths = run.judge(paths, shown.note)
+    begun = Recipe.parse(folder.recipe)
+    if recipe.judges != begun.judges:
+        folder.begin(begun.model_copy(update={"judges": recipe.judges}).text())
+    shown.note("making the pictures")
+    return folder.finish(paths)
+
+
+def _judges_missing(recipe: Recipe, folder: RunFolder) -> list[str]:
+    """Return the judges asked for that a finished run has not been judged by."""
+    known = {role.name for path in folder.paths for role in path.roles}
+    return [text for text in map(str, recipe.judges) if text not in known]
+
+
+def _judge_again(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> None:
+    """Judge the paths of a finished run, and make its pictures again."""
+    from eigenwalk.runs import api
+
+    every = tuple(dict.fromkeys((*Recipe.parse(folder.recipe).judges, *recipe.judges)))
+    recipe = recipe.model_copy(update={"judges": every}).canonical(registry)
+    with progress(recipe.steps, quiet) as shown:
+        run = api.start(recipe, registry=registry, paths=folder.paths)
+        _finish(run, recipe, folder, folder.paths, shown)
+
+
+def _open(recipe: Recipe, folder: RunFolder, registry: Registry, shown: Progress) -> Run:
+    """Build the walk, going on from what is saved."""
     shown.stage(f"opening {recipe.generator}")  # before torch is loaded, which takes seconds
     from eigenwalk.runs import api
 
     resumed = {"paths": folder.paths, "arrays": folder.arrays} if folder.paths else {}
-    run: Any = api.start(recipe, registry=registry, watch=shown, **resumed)
+    return api.start(recipe, registry=registry, watch=shown, **resumed)
+
+
+def _walk_and_save(recipe: Recipe, folder: RunFolder, run: Run, shown: Progress) -> Sequence[Path]:
+    """Walk to the end, saving every waypoint before the next is computed; return the paths."""
     for text in run.notes:
         shown.note(text)
     paths: Sequence[Path] = folder.paths
@@ -187,9 +224,20 @@ def _print_summary(folder: RunFolder, quiet: bool) -> None:
     else:
         for line in path_lines(folder.paths):
             out.print(Text(line))
+    _print_moved(folder, out)
     for name, what in SUMMARY.items():
         if (folder.path / name).exists():
             out.print(Text.assemble((f"{what:<14}", "dim"), str(folder.path / name)))
+
+
+def _print_moved(folder: RunFolder, out: Console) -> None:
+    """Print what else moved on every path, and what may have been fooled."""
+    for path in folder.paths[:PAGE]:
+        name = f"seed {path.seed}, {words.label(path)}"
+        if said := words.moved(path):
+            out.print(Text.assemble((f"{name}: ", "dim"), said))
+        for text in words.suspicions(path):
+            out.print(Text.assemble((f"{name}: ", "dim"), (text, "yellow")))
 
 
 @contextmanager

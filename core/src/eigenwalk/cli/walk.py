@@ -30,6 +30,10 @@ def walk(
     generator: Annotated[str, typer.Argument(help="A generator: a name, a checkpoint, or ./my_generator.py:build.")],
     fix: Annotated[list[str] | None, typer.Option("--fix", help="A feature to hold; repeatable.")] = None,
     vary: Annotated[list[str] | None, typer.Option("--vary", help="A feature to vary; repeatable.")] = None,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option("--judge", help="A feature that only measures, and says what moved; repeatable."),
+    ] = None,
     seed: Annotated[
         list[str] | None,
         typer.Option("--seed", help="A start, or a range such as 0-3; repeatable [default: 0]"),
@@ -84,6 +88,7 @@ def walk(
         "generator": generator,
         "fix": fix or [],
         "vary": vary or [],
+        "judges": judge or [],
         "seeds": parse_seeds(seed) if seed else None,
         "starts": start,
         "steps": steps,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -37,6 +37,7 @@ from eigenwalk.names.tree import Held, Weighted
 from eigenwalk.objects.build import Used, provenance
 from eigenwalk.objects.compose import Composition, Term, build_feature, build_generator, build_method, compose
 from eigenwalk.path import Path, Role
+from eigenwalk.runs.judging import judge
 from eigenwalk.runs.memory.fitting import choose_fit, first_start, free
 from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.runs.ready import check_device, check_files
@@ -59,6 +60,7 @@ class Run:
     Attributes:
         recipe: with the versions of all distributions and the hashes of all files that are used.
         problem, options, starts: the arguments of `eigenwalk.walk.walk`.
+        judge: measures the pictures of walked paths by the recipe's judges; see `eigenwalk.runs.judging.judge`.
         notes: messages for the user before the walk starts.
     """
 
@@ -66,6 +68,7 @@ class Run:
     problem: Problem
     options: WalkOptions
     starts: tuple[Start, ...]
+    judge: Callable[..., tuple[Path, ...]] = field(repr=False)
     notes: tuple[str, ...] = ()
     resume: Front | None = field(default=None, repr=False)
     watch: Watch = field(default=SILENT, repr=False)
@@ -115,13 +118,15 @@ def start(
         latents = [read_latents(one) for one in recipe.starts] if not paths else []
         recipe, settled = settle_space(recipe, latents, registry) if latents else (recipe, "")
         composition = compose(recipe.fix, recipe.vary, registry)
+        judges = compose((), recipe.judges, registry).varied if recipe.judges else ()
         generator, used = build_generator(recipe.generator, registry)
         method, brought = build_method(recipe.solver, registry)
         opened.clear()
     starts = starts_of(paths) if paths else gather_starts(recipe, latents, generator)
     brought = (*brought, files_of(recipe)) if recipe.starts else brought
-    roles = paths[0].roles if paths else ()
-    prepared = _prepare(recipe, device, generator, used, composition, method, brought, starts, watch, roles)
+    brought = (*brought, *(one for term in judges for one in term.used))
+    judging = partial(judge, judges=judges, varied=composition.varied, registry=registry)
+    prepared = _prepare(recipe, device, generator, used, composition, method, brought, starts, watch, judging, paths)
     prepared = replace(prepared, notes=(*filter(None, [settled]), *prepared.notes))
     if not (paths and arrays):
         return prepared
@@ -158,11 +163,12 @@ def run(
     options |= {} if seeds is None else {"seeds": seeds}
     recipe = Recipe.of(generator=generator, fix=fix, vary=vary, starts=starts, solver=solver, **options)
     paths: tuple[Path, ...] = ()
-    for front in start(recipe, registry=registry).fronts():
+    prepared = start(recipe, registry=registry)
+    for front in prepared.fronts():
         paths = front.paths
         if progress:
             progress(front)
-    return paths
+    return prepared.judge(paths) if recipe.judges else paths
 
 
 def load_generator(text: str, registry: Registry | None = None) -> Generator:
@@ -190,11 +196,12 @@ def _prepare(
     brought: Sequence[Used],
     starts: tuple[Start, ...],
     watch: Watch,
-    roles: Sequence[Role] = (),
+    judging: Callable[..., tuple[Path, ...]],
+    paths: Sequence[Path] | None,
 ) -> Run:
-    """Build the run of these objects; a resumed walk takes its typical distances from `roles`.
+    """Return the run of these objects; typical distances come from `paths` if a walk goes on.
 
-    `used` lists what the generator was built from, `brought` what the method was built from.
+    `used` is what the generator was built from, `brought` the method and the judges; `judging` is to judge paths.
     """
     dtype, terms = getattr(torch, recipe.dtype), composition.terms
     generator = generator.to(device, dtype)
@@ -210,7 +217,8 @@ def _prepare(
     notes = [*generator.notes, *check_contract(look, first)]
     watch.stage("finding out what fits into memory")
     fit = choose_fit(look, first, len(starts) * recipe.paths, budget, recipe.batch)
-    typical, measured = {role.name: role.typical for role in roles}, _Typical(recipe, generator, used, device, watch)
+    measured = _Typical(recipe, generator, used, device, watch)
+    typical = {role.name: role.typical for role in (paths[0].roles if paths else ()) if role.part != "judged"}
     for term in terms:
         if term.text not in typical:
             typical[term.text] = measured.of(term)
@@ -227,7 +235,8 @@ def _prepare(
         notes.append(describe_agreement(look, fit.start))
     everything = tuple(dict.fromkeys([*used, *brought, *(one for term in terms for one in term.used)]))
     recipe = recipe.model_copy(update={"batch": fit.batch, **provenance(everything)})
-    return Run(recipe, problem, _options(recipe, method), starts, tuple(notes), watch=watch)
+    judging = partial(judging, recipe=recipe, used=used, samples=partial(reference_images, generator, device, dtype))
+    return Run(recipe, problem, _options(recipe, method), starts, judging, tuple(notes), watch=watch)
 
 
 def _options(recipe: Recipe, method: Method) -> WalkOptions:

@@ -40,7 +40,7 @@ def check_files(recipe: Recipe) -> None:
         WeightsError: weights are not fetched; the message names all of them.
     """
     missing: dict[str, tuple[Weights, str]] = {}
-    trees = (recipe.generator, *recipe.fix, *recipe.vary, recipe.solver)
+    trees = (recipe.generator, *recipe.fix, *recipe.vary, *recipe.judges, recipe.solver)
     for call in (call for tree in trees for call in calls(tree)):
         if call.offer and not isinstance(call.offer, OwnFile):
             _check_paths(call)

@@ -108,6 +108,7 @@ class Recipe(BaseModel):
     Attributes:
         generator: expression of the generator.
         fix, vary: expressions of the features; a tolerance or a weight stands in them.
+        judges: expressions of features that are only measured, on the pictures.
         seeds: of the starts; seed 0 if there are no other starts.
         starts: files of latents, or one latent in such a file (``me.pt:3``), or a waypoint of a saved path.
         steps: waypoints after the start.
@@ -132,6 +133,7 @@ class Recipe(BaseModel):
     generator: GeneratorTree
     fix: tuple[FeatureTree, ...] = ()
     vary: tuple[FeatureTree, ...] = Field(min_length=1)
+    judges: tuple[FeatureTree, ...] = ()
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = (0,)
     starts: tuple[StartText, ...] = ()
     steps: int = Field(default=12, ge=1, lt=2**31)
@@ -225,10 +227,7 @@ class Recipe(BaseModel):
     def text(self) -> str:
         """Return the recipe in TOML."""
         entries = {key: value for key, value in self.model_dump(mode="json").items() if value not in (None, {})}
-        if not self.starts:
-            del entries["starts"]
-        if not self.resumed:
-            del entries["resumed"]
+        entries = {key: value for key, value in entries.items() if value or key not in ("judges", "starts", "resumed")}
         return HEAD + re.sub(r"\[\n(?:    .*,\n)+\]", _in_one_line, tomli_w.dumps(entries))
 
     def write(self, file: str | Path) -> None:
@@ -262,12 +261,15 @@ class Recipe(BaseModel):
             FileError: a file that an expression names does not exist, or holds no generator.
             CompositionError: a feature is both fixed and varied, or a set is not one.
         """
-        if all(is_resolved(tree) for tree in (self.generator, *self.fix, *self.vary)) and self._solver_is_resolved:
+        trees = (self.generator, *self.fix, *self.vary, *self.judges)
+        if all(is_resolved(tree) for tree in trees) and self._solver_is_resolved:
             return self
         fix, vary = resolve_sets(self.fix, self.vary, registry)
+        judges = resolve_sets((), self.judges, registry)[1] if self.judges else ()
         solver = _resolve_solver(self.solver, registry)
         generator = resolve_generator(self.generator, registry)  # last: its file may be large
-        return self.model_copy(update={"generator": generator, "fix": fix, "vary": vary, "solver": solver})
+        resolved = {"generator": generator, "fix": fix, "vary": vary, "judges": judges, "solver": solver}
+        return self.model_copy(update=resolved)
 
     @property
     def _solver_is_resolved(self) -> bool:

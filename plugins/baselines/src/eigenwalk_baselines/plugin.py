@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eigenwalk.hookspecs import hookimpl
-from eigenwalk.spec import DirectionSpec, Option
+from eigenwalk.spec import CommandSpec, DirectionSpec, Option
 
 SEED = 1_000_000
 """Of the samples that a method learns from; a walk is unlikely to start from one of them."""
@@ -78,10 +78,28 @@ def eigenwalk_directions() -> list[DirectionSpec]:
             api=1,
         ),
         DirectionSpec(
+            "distilled",
+            "eigenwalk_baselines.distilled:Distilled",
+            "directions of a file, the same for all images: what eigenwalk distil makes of a run of many seeds",
+            (Option("file", "path", summary="that eigenwalk distil wrote", required=True),),
+            api=1,
+        ),
+        DirectionSpec(
             "random",
             "eigenwalk_baselines.random:Random",
             "random directions, the same for all images: what any method must beat",
             (Option("seed", "int", 0, "of the directions"),),
             api=1,
         ),
+    ]
+
+
+@hookimpl
+def eigenwalk_commands() -> list[CommandSpec]:
+    return [
+        CommandSpec(
+            "distil",
+            "eigenwalk_baselines.command:distil",
+            "Average the paths of a run into directions for other images.",
+        )
     ]

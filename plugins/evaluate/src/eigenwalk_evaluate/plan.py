@@ -32,7 +32,7 @@ SOURCES = {
     "walk": {"eigenwalk": (*ANY, "direction", "walk", "maths/methods"), "eigenwalk_evaluate": ("paths",)},
     "limit": {"eigenwalk": ANY, "eigenwalk_evaluate": ("limit",)},
     "judge": {"eigenwalk": ANY, "eigenwalk_evaluate": ("judge",)},
-    "read": {"eigenwalk": ANY, "eigenwalk_evaluate": ("judge", "reading")},
+    "read": {"eigenwalk": (*ANY, "maths/natural"), "eigenwalk_evaluate": ("judge", "reading")},
 }
 """Files by package on which a cell of each kind depends; if one changes, the cell is computed again."""
 LIMIT = "limit"

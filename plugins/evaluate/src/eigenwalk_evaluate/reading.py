@@ -15,7 +15,9 @@ from torch import Tensor
 
 from eigenwalk.errors import WalkError
 from eigenwalk.maths.linearise import Point
+from eigenwalk.maths.natural import copied_values
 from eigenwalk.maths.problem import Problem
+from eigenwalk.path import SUSPECT
 from eigenwalk.store import write_whole
 from eigenwalk_evaluate.judge import values_at
 from eigenwalk_evaluate.paths import Floats, Paths, load_arrays
@@ -34,13 +36,15 @@ class Reading:
         reported, judged: signed changes from the start, ``(paths, waypoints)``; NaN beyond a path's end.
         pixels: RMS difference of the image from the start's, ``(paths, waypoints)``.
         starts: readings at the starts, ``(paths,)``, in typical distances.
-        samples: readings and judgements of random samples, ``(samples, 2)``, in typical distances.
+        copied: signed changes of the scalar in blurred and shifted copies of the images, ``(paths, waypoints)``.
+        samples: readings, judgements and readings of copies, of random samples, ``(samples, 3)``, in typical distances.
     """
 
     names: tuple[str, str]
     reported: Floats
     judged: Floats
     pixels: Floats
+    copied: Floats
     starts: Floats
     samples: Floats
 
@@ -56,7 +60,7 @@ class Reading:
         return cls(tuple(facts["names"]), **{name: arrays[name] for name in ARRAYS})
 
 
-ARRAYS = ("reported", "judged", "pixels", "starts", "samples")
+ARRAYS = ("reported", "judged", "pixels", "copied", "starts", "samples")
 
 
 def read(problem: Problem, walked: Paths, batch: int, like: Tensor) -> Reading:
@@ -77,27 +81,29 @@ def read(problem: Problem, walked: Paths, batch: int, like: Tensor) -> Reading:
         moved = (point.images - start).double().square().flatten(1).mean(1).sqrt()
         return *_numbers(problem, point), moved
 
-    values = np.full((paths * long, 3), np.nan)
+    values = np.full((paths * long, 4), np.nan)
     for row, numbers in values_at(problem, rows, batch, measure).items():
         values[where[row]] = [float(one) for one in numbers]
-    values = values.reshape(paths, long, 3) / [*typical, 1]
+    values = values.reshape(paths, long, 4) / [*typical, typical[0], 1]
     z = problem.linearisation.generator.sample(SAMPLES, SEED).to(like)
     sampled = values_at(problem, z, batch, lambda point, rows: _numbers(problem, point))
-    samples = np.array([[float(one) for one in numbers] for numbers in sampled.values()]).reshape(-1, 2) / typical
+    samples = np.array([[float(one) for one in numbers] for numbers in sampled.values()])
+    samples = samples.reshape(-1, 3) / [*typical, typical[0]]
     changes = values - values[:, :1]
     names = problem.roles[0].name, problem.roles[1].name
-    return Reading(names, changes[..., 0], changes[..., 1], values[..., 2], values[:, 0, 0], samples)
+    return Reading(names, changes[..., 0], changes[..., 1], values[..., 3], changes[..., 2], values[:, 0, 0], samples)
 
 
 def _numbers(problem: Problem, point: Point) -> tuple[Tensor, ...]:
-    """Return the value of each feature at each row, ``(rows,)``."""
+    """Return the value of each feature at each row, ``(rows,)``, then that of the first in copies of the images."""
     for role, value in zip(problem.roles, point.values, strict=True):
         if value[0].numel() != 1:
             raise WalkError(
                 f"{role.name} has {value[0].numel()} numbers, and a scalar that is read again has one: "
                 "name them one by one"
             )
-    return tuple(value.reshape(len(value)) for value in point.values)
+    copied = copied_values(*problem.linearisation.features[0], point.images)
+    return tuple(value.reshape(len(value)) for value in (*point.values, copied))
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,9 @@ class Verdict:
         fooled: share of paths whose judge moved by less than half of what was reported.
         pixels: RMS pixels moved for a typical distance of the reading, the median of paths.
         arrived: share of the paths that reach the level, of those whose start leaves room for it.
+        caught, alarms: shares of the fooled and of the other paths that their tell suspects; see `eigenwalk.path.Tell`.
+        transferred: share of all paths that reach the level in their own sense with every fixed feature within its
+            tolerance.
         counted: paths that moved far enough to be judged.
         room: paths whose start leaves room: the level ahead lies among the middle 98 of 100 samples.
     """
@@ -121,6 +130,9 @@ class Verdict:
     fooled: float
     pixels: float
     arrived: float
+    caught: float
+    alarms: float
+    transferred: float
     counted: int
     room: int
 
@@ -133,30 +145,36 @@ def verdict(found: Reading, walked: Paths, chosen: NDArray[np.integer]) -> Verdi
     """Return what the judge says of the paths `chosen`."""
     level = walked.levels[-1]
     ends = np.array([_end(found.reported[i], level) for i in chosen]).reshape(-1)
-    at = [_between(array, chosen, ends) for array in (found.reported, found.judged, found.pixels)]
-    reported, judged, pixels = at
+    at = [_between(array, chosen, ends) for array in (found.reported, found.judged, found.pixels, found.copied)]
+    reported, judged, pixels, copied = at
     told = np.isfinite(judged) & (np.abs(reported) >= LEAST)
     r, j, p = reported[told], judged[told], pixels[told]
+    suspect = copied[told] / r < SUSPECT * natural_slope(found.samples[:, ::2])
     same = j * np.sign(r)
+    fooled = same < np.abs(r) / 2
     senses = np.where(np.abs(reported) > 0, np.sign(reported), walked.senses[chosen])
     low, high = np.quantile(found.samples[:, 0], [0.01, 0.99])
     ahead = found.starts[chosen] + senses * level
     room = (ahead >= low) & (ahead <= high)
     there = np.abs(reported) >= level * (1 - 1e-6)
+    kept = ~_between(walked.outside.astype(float), chosen, np.ceil(ends)).astype(bool)
     return Verdict(
         slope=_ratio((r * j).sum(), (r * r).sum()),
-        natural=natural_slope(found.samples),
+        natural=natural_slope(found.samples[:, :2]),
         wrong=_ratio((same < 0).sum(), len(r)),
-        fooled=_ratio((same < np.abs(r) / 2).sum(), len(r)),
+        fooled=_ratio(fooled.sum(), len(r)),
         pixels=float(np.median(p / np.abs(r))) if len(r) else np.nan,
         arrived=_ratio((there & room).sum(), room.sum()),
+        caught=_ratio((suspect & fooled).sum(), fooled.sum()),
+        alarms=_ratio((suspect & ~fooled).sum(), (~fooled).sum()),
+        transferred=_ratio((there & kept & (np.sign(reported) == walked.senses[chosen])).sum(), len(chosen)),
         counted=len(r),
         room=int(room.sum()),
     )
 
 
 def natural_slope(samples: Floats) -> float:
-    """Return the slope of the judge's differences on the reading's over pairs of samples ``(samples, 2)``."""
+    """Return the slope of the second column's differences on the first's over pairs of samples ``(samples, 2)``."""
     apart = samples - samples.mean(0)
     return _ratio((apart[:, 0] * apart[:, 1]).sum(), np.square(apart[:, 0]).sum())
 

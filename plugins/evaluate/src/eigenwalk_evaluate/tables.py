@@ -21,13 +21,17 @@ RATIOS = (
     "those that prefer no direction the best direction of each start, chosen by the drift itself."
 )
 
+FIGURES = ("slope", "natural", "wrong", "fooled", "caught", "alarms", "pixels", "arrived", "transferred")
+"""Of a verdict, in the order of the table's columns."""
 READINGS = (
     "Each scalar varies by itself, and a judge that no method saw reads the same in the same images. Slope: the "
     "judge's change over the reported one, each in its own typical distance, where a path reaches the last level or "
     "ends; by nature: the same between random samples. Wrong sense: paths (in %) whose judge moved the other way; "
-    "fooled: by less than half of what was reported. Pixels: RMS change of the image for a typical distance of the "
-    "reading. Paths there: of those whose start leaves room, so that the level ahead lies among the middle 98 % of "
-    "samples. Paths that reported less than 10 % are not judged."
+    "fooled: by less than half of what was reported. Suspected: of the fooled paths and of the others, those (in %) "
+    "of which blurred and shifted copies keep less than half of the natural share of the change. Pixels: RMS change "
+    "of the image for a typical distance of the reading. Paths there: of those whose start leaves room, so that the "
+    "level ahead lies among the middle 98 % of samples. Transferred: of all paths, those that get there in their own "
+    "sense with every fixed feature within its tolerance. Paths that reported less than 10 % are not judged."
 )
 
 
@@ -195,7 +199,18 @@ def reads_by(summary: Summary) -> dict[str, dict[str, list[Read]]]:
 
 def reading_table(reads: Sequence[Read]) -> Table:
     """Return how the judge of each varied scalar follows it: a row for every scalar, then the mean and the worst."""
-    head = ["varied", "slope", "by nature", "wrong sense", "fooled", "pixels", "paths there", "paths judged"]
+    head = [
+        "varied",
+        "slope",
+        "by nature",
+        "wrong sense",
+        "fooled",
+        "suspected",
+        "pixels",
+        "paths there",
+        "transferred",
+        "paths judged",
+    ]
     body = [
         [
             str(read.pair.recipe.vary[0]),
@@ -203,19 +218,23 @@ def reading_table(reads: Sequence[Read]) -> Table:
             _ratio(read.verdict.natural),
             percent(read.verdict.wrong),
             percent(read.verdict.fooled),
+            f"{percent(read.verdict.caught)} / {percent(read.verdict.alarms)}",
             f"{read.verdict.pixels:.3f}",
             f"{percent(read.verdict.arrived)} of {read.verdict.room}",
+            percent(read.verdict.transferred),
             str(read.verdict.counted),
         ]
         for read in reads
     ]
-    for name, worst in (("mean", None), ("worst", (min, min, max, max, min, min))):
+    for name, pick in (("mean", None), ("worst", (min, min, max, max, min, max, min, min, min))):
         figures = []
-        for n, which in enumerate(("slope", "natural", "wrong", "fooled", "pixels", "arrived")):
+        for n, which in enumerate(FIGURES):
             values = [v for read in reads if math.isfinite(v := getattr(read.verdict, which))]
-            figures.append((worst[n](values) if worst else sum(values) / len(values)) if values else math.nan)
-        shares = [_ratio(figures[0]), _ratio(figures[1]), percent(figures[2]), percent(figures[3])]
-        body.append([name, *shares, f"{figures[4]:.3f}", percent(figures[5]), ""])
+            figures.append((pick[n](values) if pick else sum(values) / len(values)) if values else math.nan)
+        slope, natural, wrong, fooled, caught, alarms, pixels, arrived, transferred = figures
+        row = [name, _ratio(slope), _ratio(natural), percent(wrong), percent(fooled)]
+        row += [f"{percent(caught)} / {percent(alarms)}", f"{pixels:.3f}", percent(arrived), percent(transferred), ""]
+        body.append(row)
     return head, body
 
 

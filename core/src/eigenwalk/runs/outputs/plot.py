@@ -65,7 +65,7 @@ def plot_svg(paths: Sequence[Path], dark: bool = False) -> bytes:
 
 def draw_plot(paths: Sequence[Path], ink: Ink) -> Figure:
     """Draw the figure: feature panels and passes at the left, fixed against varied at the right."""
-    roles = (*paths[0].varied, *paths[0].fixed)
+    roles = (*paths[0].varied, *paths[0].fixed, *paths[0].judged)
     heights = [2.0] * len(roles) + [1.3]
     figure = Figure(figsize=(12, max(6.2, sum(heights) + 1.2)), facecolor=ink.paper)
     figure.set_layout_engine("constrained", w_pad=0.18, h_pad=0.14)
@@ -111,14 +111,14 @@ def _draw_path(axes: Axes, path: Path, x: Sequence[float], y: Sequence[float], m
 
 
 def _draw_feature(axes: Axes, paths: Sequence[Path], role: Role, ink: Ink) -> None:
-    colour = ink.varied if role.part == "varied" else ink.fixed
+    colour = {"varied": ink.varied, "fixed": ink.fixed}.get(role.part, ink.quiet)
     title = role.name if len(role.name) <= 58 else role.name[:28] + "…" + role.name[-28:]
     _apply_style(axes, f"{role.part}  {title}", colour, ink)
-    top = 0.0
+    top = low = 0.0
     for path in paths:
         with np.errstate(divide="ignore", invalid="ignore"):  # a feature that never changes has no typical distance
             change = path.change(role)
-        top = max(top, float(np.nanmax(change, initial=0.0)))
+        top, low = max(top, float(np.nanmax(change, initial=0.0))), min(low, float(np.nanmin(change, initial=0.0)))
         _draw_path(axes, path, [w.index for w in path], list(change), len(paths) > MANY)
     limit = words.tolerance(role)
     if math.isfinite(limit):
@@ -127,7 +127,7 @@ def _draw_feature(axes: Axes, paths: Sequence[Path], role: Role, ink: Ink) -> No
         place: Any = {"xycoords": ("axes fraction", "data"), "textcoords": ("axes fraction", "offset points")}
         text = f"tolerance {words.percent(limit)}"
         axes.annotate(text, (0, limit), (0.01, 3), fontsize=8.5, color=ink.text, **place)
-    axes.set_ylim(0, max(1.16 * top, 0.02))
+    axes.set_ylim(1.16 * low, max(1.16 * top, 0.02))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     own = axes.secondary_yaxis("right", functions=_unit_conversion(role))

@@ -66,6 +66,7 @@ def report(paths: Sequence[Path], recipe: str, film: Video, page: Page | None = 
         title=words.title(paths[0]),
         varied=[_feature(role) for role in paths[0].varied],
         fixed=[_feature(role) for role in paths[0].fixed],
+        judged=[_feature(role) for role in paths[0].judged],
         page=page,
         starts=[(start, [_row(path, scale) for path in of]) for start, of in groupby(paths, lambda path: path.origin)],
         roles=paths[0].roles,
@@ -127,6 +128,8 @@ def _row(path: Path, scale: float) -> dict[str, Any]:
     return {
         "title": words.label(path),
         "ending": f"{words.ending(path)} {words.likeness(path)}".strip(),
+        "moved": words.moved(path),
+        "suspicions": words.suspicions(path),
         "complete": path.status.reason == "length",
         "pictures": [_picture(path, path.waypoints[i], scale) for i in thin(len(path), PICTURES)],
         "changes": [

@@ -168,8 +168,12 @@ def _row(canvas: Image.Image, draw: ImageDraw.ImageDraw, path: Path, top: int, l
     draw.text((MARGIN, top + 12), words.label(path), font=theme.font(21, bold=True), fill=theme.INK, anchor="lm")
     short = path.status.reason not in ("length", "walking")
     face = theme.font(16)
-    for row, line in enumerate(theme.wrap(words.brief_ending(path), LABEL - 16, face, lines=5)):
-        colour = theme.VARIED if short else theme.GREY
+    lines = [(line, short) for line in theme.wrap(words.brief_ending(path), LABEL - 16, face, lines=5)]
+    lines += [("may have been fooled", True)] if words.suspicions(path) else []
+    room = (layout.height + FIGURES - 42) // 22 + 1 - len(lines)
+    lines += [(line, False) for line in theme.wrap(words.moved(path), LABEL - 16, face, lines=max(1, room))]
+    for row, (line, marked) in enumerate(lines):
+        colour = theme.VARIED if marked else theme.GREY
         draw.text((MARGIN, top + 42 + 22 * row), line, font=face, fill=colour, anchor="lm")
     for column, waypoint in place(path, layout.columns):
         x = layout.left(column)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eigenwalk.path import Path, Role, Waypoint
+from eigenwalk.path import SUSPECT, Path, Role, Waypoint
 
 ENDINGS = {
     "walking": "not ended",
@@ -95,6 +95,53 @@ def likeness(path: Path) -> str:
     if share < 0.005:
         return "Its varied change has nothing in common with that of another path."
     return f"{percent(share)} of its varied change in common with direction {other}, the path most like it."
+
+
+MOST = 3
+"""Features that a direction is named after, and as many that it leaves alone."""
+MOVED, STILL = 0.2, 0.1
+"""A feature moved at this share of typical; below the other it did not."""
+
+
+def short_name(name: str) -> str:
+    """A feature's name without what goes without saying: ``smile`` for ``faces.factor(smile)``."""
+    found = re.fullmatch(r"[\w.]+\((\w+)\)", name)
+    return found[1] if found else name
+
+
+def change(name: str, share: float, signed: bool) -> str:
+    """A feature and how far it moved, in per cent of typical: ``hair_length +42 %``."""
+    sign = ("+" if share > 0 else "−") if signed else ""
+    return f"{short_name(name)} {sign}{percent(abs(share))}"
+
+
+def moved(path: Path) -> str:
+    """What moved most and least, as a name of the path: ``hair_length +42 %, fringe −31 %; still: smile, yaw``."""
+    if path.seen is None:
+        return ""
+    shares = {name: share for name, share in path.seen.moved.items() if math.isfinite(share)}
+    order = sorted(shares, key=lambda name: -abs(shares[name]))
+    far = [name for name in order if abs(shares[name]) >= MOVED][:MOST]
+    still = [name for name in reversed(order) if abs(shares[name]) < STILL][:MOST]
+    parts = [", ".join(change(name, shares[name], name in path.seen.numbers) for name in far)] if far else []
+    parts += [f"still: {', '.join(map(short_name, still))}"] if still else []
+    return "; ".join(parts)
+
+
+def suspicions(path: Path) -> list[str]:
+    """A sentence for every varied number that may have been fooled."""
+    said = []
+    for name, tell in path.seen.tells.items() if path.seen else ():
+        if tell.is_suspect:
+            why = []
+            if tell.kept < SUSPECT:
+                why.append(
+                    f"{percent(max(0.0, tell.kept))} of its change is left if the pictures are blurred or shifted"
+                )
+            if tell.pixels < SUSPECT:
+                why.append(f"pixels moved {percent(tell.pixels)} of what they do between samples that differ so")
+            said.append(f"{short_name(name)} may have been fooled: {'; '.join(why)}")
+    return said
 
 
 def tolerance(role: Role) -> float:

@@ -128,12 +128,16 @@ def ece(probabilities: Tensor, truth: Tensor) -> float:
 
 
 def temperature(logits: Tensor, truth: Tensor) -> float:
-    """The T from 0.05 to 20 that minimises the log-loss of ``logits / T``.
+    """The T from 1 to 20 that minimises the log-loss of ``logits / T``.
+
+    Where few images are told apart without an error, the log-loss falls with T to any bound, and the logits would grow
+    without meaning: below 1, T is not sought. On heads fitted to 100 renders, targets smoothed as Platt (1999) has them
+    gave a greater calibration error than this bound alone.
 
     The log-loss is convex in 1/T, so its derivative has one root, found by bisection in log T.
     """
     logits, truth = logits.double(), truth.double()
-    low, high = math.log(0.05), math.log(20.0)
+    low, high = 0.0, math.log(20.0)
     for _ in range(60):
         middle = (low + high) / 2
         slope = ((logits * math.exp(-middle)).sigmoid() - truth) * logits
