@@ -19,7 +19,7 @@ from eigenwalk.maths.typical import reference_images
 from eigenwalk.names.registry import Registry
 from eigenwalk.objects.compose import Term
 from eigenwalk.path import Path, Seen, Tell
-from eigenwalk.runs.judging import judge
+from eigenwalk.runs.judging import Gauge, _moved, judge
 from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.report import report
 from eigenwalk.runs.outputs.strip import strip
@@ -144,6 +144,14 @@ def test_a_path_is_named_after_what_moved_most_and_least() -> None:
     html = report([one], "", Video(b"", ".mp4"))
     assert "What else moved: hair −61 %" in html and said in html
     assert strip([one]) != strip([path()])
+
+
+def test_of_numbers_read_together_one_that_hardly_differs_between_samples_does_not_come_first() -> None:
+    gauge = Gauge(("r", "g", "b"), WIDE, (), (Natural(0.01), Natural(0.2), Natural(0.4)))
+    one, like = path(), torch.empty(0, dtype=torch.float64)
+    first, last = (one.waypoints[n].image.mean((0, 1)) / 255 for n in (0, -1))
+    moved, are_numbers = _moved(one, gauge, like)
+    assert are_numbers and list(moved.values()) == pytest.approx((last - first) / [0.2, 0.2, 0.4])
 
 
 def test_old_paths_have_nothing_of_it(tmp_path: FilePath) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -148,8 +149,11 @@ def _moved(path: Path, gauge: Gauge, like: Tensor) -> tuple[dict[str, float], bo
     first, last = (_measured(gauge, path.waypoints[n], like) for n in (0, -1))
     if first is None or last is None or not gauge.natural:
         return {}, False
-    changes = zip(gauge.names, _change(gauge, first[1], last), gauge.natural, strict=True)
-    moved = {name: change / natural.typical for name, change, natural in changes if natural.typical > 0}
+    # A number that a network cannot read hardly differs between samples, and its noise would come first.
+    least = median(natural.typical for natural in gauge.natural)
+    changes = zip(gauge.names, _change(gauge, first[1], last), strict=True)
+    typical = {name: max(natural.typical, least) for name, natural in zip(gauge.names, gauge.natural, strict=True)}
+    moved = {name: change / typical[name] for name, change in changes if typical[name] > 0}
     return moved, last[1].numel() == len(gauge.names)
 
 
