@@ -17,14 +17,14 @@ from problems import Embedding, assemble, curved
 PASSES = Cost(forwards=MEMBERS + 1, pullbacks=MEMBERS + 1)
 
 
-def fooled(amplitude: float = 0.03, frequency: float = 25.0) -> tuple[Problem, Embedding]:
-    """A network that reads z_0, and as strongly a ripple along five coordinates that change nothing of it.
+def fooled(amplitude: float = 0.03, frequency: float = 25.0, first: int = 1) -> tuple[Problem, Embedding]:
+    """A network that reads z_0, and as strongly a ripple along the coordinates from `first` to the fifth.
 
     The gradient of the ripple is ``amplitude * frequency`` a coordinate at most; the ripple itself never more than
     `amplitude` a coordinate.
     """
     G = Embedding(8)
-    reading = G.feature(lambda z: z[:, 0] + amplitude * (frequency * z[:, 1:6]).sin().sum(1))
+    reading = G.feature(lambda z: z[:, 0] + amplitude * (frequency * z[:, first:6]).sin().sum(1))
     return assemble(G, {"last": (G.feature(lambda z: z[:, 7:]), 1.0)}, {"reading": reading}), G
 
 
@@ -43,13 +43,29 @@ def test_a_walk_follows_what_a_reading_means_and_not_its_ripple():
     assert honest_share(0.5) > 0.85
 
 
+def test_no_more_is_reported_than_was_read_nor_than_similar_images_explain():
+    problem, G = fooled(amplitude=0.05, first=0)
+    (_, (name, reading)) = problem.linearisation.features
+    capped = 0
+    for path in walked(problem, smooth=0.5)[-1].paths:
+        z = torch.from_numpy(path.latents)
+        cloud, _ = surround(problem, problem.linearisation.at(z[:1]), 0.5, z[:1])
+        assert cloud is not None
+        explained = ((z - z[:1]) @ cloud.jacobian[0, 0]).abs()
+        read = (reading(G(z)) - reading(G(z[:1]))).abs()
+        reported = [waypoint.changes[name] for waypoint in path]
+        np.testing.assert_allclose(reported, torch.minimum(explained, read).numpy(), atol=1e-9)
+        capped += int((read > explained + 1e-3).sum())
+    assert capped > 0
+
+
 @pytest.mark.parametrize("batch", [None, 1, 5])
 def test_a_cloud_is_the_mean_of_exact_jacobians(batch):
     G = curved(latent_dim=6, width=10)
     pair = G.feature(lambda x: x[:, :2] ** 2)
     problem = assemble(G, {"held": (G.feature(lambda x: x[:, 2:]), 1.0)}, {"pair": pair})
     z = G.sample(3, 4).double()
-    cloud, costs = surround(problem, problem.linearisation.at(z), 0.5, batch=batch)
+    cloud, costs = surround(problem, problem.linearisation.at(z), 0.5, z, batch=batch)
     assert cloud is not None
     xi = offsets(G, 0.5, z)
     assert xi.shape == (MEMBERS + 1, 6) and torch.allclose(xi.sum(0), torch.zeros(6).double(), atol=1e-12)
@@ -80,7 +96,7 @@ def test_members_without_a_value_are_left_out():
     problem = assemble(G, {}, {"square": Sometimes(G, 0.1)})
     z = torch.zeros(2, 4).double()
     z[1, 0] = 1.0
-    cloud, _ = surround(problem, problem.linearisation.at(z), 1.0)
+    cloud, _ = surround(problem, problem.linearisation.at(z), 1.0, z)
     assert cloud is not None
     xi = offsets(G, 1.0, z)
     good = xi[xi[:, 1] <= 0.1]

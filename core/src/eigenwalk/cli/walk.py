@@ -63,7 +63,7 @@ def walk(
     ] = None,
     smooth: Annotated[
         float | None,
-        typer.Option(help="Average the gradient of a number that varies over latents this far around [default: 0.5]"),
+        typer.Option(help="Average the gradient of a number that varies over latents this far around [default: 0.6]"),
     ] = None,
     device: Device = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or float64 [default: float32]")] = None,

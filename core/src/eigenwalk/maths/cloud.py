@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ from eigenwalk.path import Cost
 
 FEW = 8
 """A feature of at most so many values is read as numbers; with more, it is an image or an embedding."""
-MEMBERS = 16
+MEMBERS = 32
 """n, how many latents a cloud has beside the one in the middle; an even number."""
 
 
@@ -42,20 +42,34 @@ class Cloud:
     Attributes:
         jacobian: C̄ ``(batch, p, latent)`` of all numbers that vary, side by side, each in its feature's own unit.
         middle: ``(batch, latent)``, the latents that it was averaged around.
+        here: ``(batch, latent)``, where the paths stand.
+        explained: ``(batch, p)``, how far the numbers have moved from the starts to here as averaged Jacobians have it.
     """
 
     jacobian: Tensor
     middle: Tensor
+    here: Tensor
+    explained: Tensor
 
     @classmethod
     def of(cls, state: State) -> Cloud | None:
         """The clouds in what a front carries; None if there are none."""
-        return cls(state["cloud_jacobian"], state["cloud_middle"]) if "cloud_jacobian" in state else None
+        names = [f"cloud_{one.name}" for one in fields(cls)]
+        return cls(*(state[name] for name in names)) if names[0] in state else None
 
     @property
     def state(self) -> State:
         """The clouds as tensors for a front to carry."""
-        return {"cloud_jacobian": self.jacobian, "cloud_middle": self.middle}
+        return {f"cloud_{one.name}": getattr(self, one.name) for one in fields(self)}
+
+    def follow(self, latents: Tensor) -> Cloud:
+        """Return the clouds once the paths have moved on to `latents` ``(batch, latent)``."""
+        moved = (self.jacobian @ (latents - self.here)[:, :, None])[:, :, 0]
+        return replace(self, here=latents, explained=self.explained + moved)
+
+    def rows(self, index: Sequence[int]) -> Cloud:
+        """Return some of the rows."""
+        return Cloud(*(getattr(self, one.name)[list(index)] for one in fields(self)))
 
     def parts(self, problem: Problem, point: Point) -> Mapping[int, Tensor]:
         """Return the Jacobian ``(batch, values, latent)`` of each feature that is averaged, by its place."""
@@ -72,12 +86,17 @@ def averaged(problem: Problem, point: Point) -> list[int]:
 
 
 def surround(
-    problem: Problem, point: Point, spread: float, before: Cloud | None = None, batch: int | None = None
+    problem: Problem,
+    point: Point,
+    spread: float,
+    starts: Tensor,
+    before: Cloud | None = None,
+    batch: int | None = None,
 ) -> tuple[Cloud | None, list[Cost]]:
     """Return the clouds to go on with at `point`, and what each row cost: that of `before` until a path has left it.
 
     The cloud is None if nothing that varies is averaged. `spread` is σ, as a share of the latent's own spread; `batch`
-    is how many latents fit into memory at once.
+    is how many latents fit into memory at once; `starts` ``(batch, latent)`` are those where the paths began.
 
     Raises:
         WalkError: the derivative is not finite anywhere in a cloud; it names the rows.
@@ -85,9 +104,10 @@ def surround(
     n, places = len(point.latents), averaged(problem, point) if spread else []
     if not places:
         return None, [Cost()] * n
-    rows = list(range(n))
+    here, rows = point.latents, list(range(n))
     if before is not None:
-        apart = (point.latents - before.middle).norm(dim=1)
+        before = before.follow(here)
+        apart = (here - before.middle).norm(dim=1)
         rows = (apart > spread * problem.latent_scale).nonzero().flatten().tolist()
     costs = [Cost()] * n
     if rows:
@@ -95,11 +115,25 @@ def surround(
         for row in rows:
             costs[row] = cost
         if before is None:
-            return Cloud(fresh, point.latents), costs
+            return Cloud(fresh, here, starts, fresh.new_zeros(fresh.shape[:2])).follow(here), costs
         jacobian, middle = before.jacobian.clone(), before.middle.clone()
-        jacobian[rows], middle[rows] = fresh, point.latents[rows]
-        before = Cloud(jacobian, middle)
+        jacobian[rows], middle[rows] = fresh, here[rows]
+        before = replace(before, jacobian=jacobian, middle=middle)
     return before, costs
+
+
+def explained_changes(problem: Problem, point: Point, start: Sequence[Tensor], cloud: Cloud) -> Tensor:
+    """Return the distance of every feature from its value at the start that averaged Jacobians explain at `point`.
+
+    ``(batch, features)``, each in its unit; infinite for features that are not averaged. `cloud` is that of the step
+    which led to the point.
+    """
+    places = averaged(problem, point)
+    found = point.latents.new_full((len(point.latents), len(point.features)), math.inf, dtype=torch.float64)
+    moved = cloud.follow(point.latents).explained.split([point.values[i][0].numel() for i in places], 1)
+    for i, change in zip(places, moved, strict=True):
+        found[:, i] = point.features[i][1].distance(start[i], start[i] + change.reshape(start[i].shape)).double()
+    return found
 
 
 def offsets(generator: Generator, spread: float, like: Tensor) -> Tensor:

@@ -117,17 +117,18 @@ class Scaled:
                 pulled = pulled + (u[:, None] @ jacobian)[:, 0]
         return pulled
 
-    def lag(self, moved: Tensor, varied: Tensor) -> Tensor:
-        """Return by what factor ``(batch,)`` averaged Jacobians promise more change for a move than there was.
+    def lag(self, explained: Tensor, varied: Tensor) -> Tensor:
+        """Return by what factor ``(batch,)`` averaged Jacobians promised more change since the start than there was.
 
-        `moved` ``(batch, dim)`` is the move since the start, `varied` ``(batch, p)`` the change. From 1 to `MAX_LAG`;
-        1 unless all that varies is averaged.
+        `explained` ``(batch, p)`` is what they promised, in each feature's own unit, and `varied` ``(batch, p)`` the
+        change, scaled. From 1 to `MAX_LAG`; 1 unless all that varies is averaged.
         """
         places = range(self._fixed, len(self._scales))
         if not all(i in self._averaged for i in places):
             return varied.new_ones(self.batch)
-        parts = [(self._averaged[i] @ moved[:, :, None])[:, :, 0] * self._scales[i][:, None] for i in places]
-        promised = torch.cat(parts, 1).norm(dim=1)
+        parts = explained.split([self._averaged[i].shape[1] for i in places], 1)
+        scaled = [part * self._scales[i][:, None] for i, part in zip(places, parts, strict=True)]
+        promised = torch.cat(scaled, 1).norm(dim=1)
         return (promised / varied.norm(dim=1).clamp_min(1e-30)).clamp(1.0, MAX_LAG)
 
     @property

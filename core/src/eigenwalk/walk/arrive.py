@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
+from eigenwalk.maths.cloud import Cloud, explained_changes
 from eigenwalk.maths.linearise import Point
 from eigenwalk.maths.problem import Problem, Region, Scaled
 from eigenwalk.path import Cost, Role, Status, Waypoint
@@ -84,7 +86,8 @@ def _judge(
     assert front.origin is not None  # measured before the first waypoint
     paths = [proposal.paths[row] for row in rows]
     start = [value[paths] for value in front.origin]
-    changes, varied = problem.changes(point, start), as_half(Scaled(problem, point).gaps(start, point.latents).varied)
+    changes = _changes(problem, point, start, proposal, rows)
+    varied = as_half(Scaled(problem, point).gaps(start, point.latents).varied)
     excess, pictures, names = problem.excess(changes), picture(point.images), [role.name for role in problem.roles]
     judged, step = {}, proposal.step
     for n, (row, path) in enumerate(zip(rows, paths, strict=True)):
@@ -114,6 +117,19 @@ def _judge(
         )
         judged[row] = Arrival(path, waypoint, varied=varied[n])
     return judged
+
+
+def _changes(
+    problem: Problem, point: Point, start: Sequence[Tensor], proposal: Proposal, rows: Sequence[int]
+) -> Tensor:
+    """Return every feature's distance from the start, of a number only what similar images explain of it.
+
+    A network that is being fooled reads more (`eigenwalk.maths.cloud`).
+    """
+    changes, cloud = problem.changes(point, start), Cloud.of(proposal.state)
+    if cloud is None:
+        return changes
+    return torch.minimum(changes, explained_changes(problem, point, start, cloud.rows(rows)).to(changes))
 
 
 def _varied(problem: Problem, changes: Sequence[float]) -> float:

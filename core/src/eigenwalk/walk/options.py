@@ -36,7 +36,7 @@ class WalkOptions:
     longest: float = 0.15
     until: float | None = None
     region: float | None = 1.0
-    smooth: float = 0.5
+    smooth: float = 0.6
     bounded: bool = True
 
     def __post_init__(self) -> None:

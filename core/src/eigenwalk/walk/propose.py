@@ -69,13 +69,14 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
     assert front.origin is not None  # measured before the first waypoint
     point = _point(problem, front, rows)
     state = {name: tensor[rows] for name, tensor in front.state.items()}
-    scaled, around, extra = _sight(problem, point, state, options)
+    scaled, cloud, extra = _sight(problem, point, _starts(front, rows), state, options)
+    around = cloud.state if cloud else {}
     state = {name: tensor for name, tensor in state.items() if name not in around}
     gaps = scaled.gaps([start[rows] for start in front.origin], front.directions[rows])
     gaps = replace(gaps, others=others(front, rows, gaps.varied))
     limits = _limits(problem, front, rows, options)
-    lag = scaled.lag(point.latents - _starts(front, rows), gaps.varied)
-    limits = replace(limits, stride=options.stride * lag)
+    if cloud:
+        limits = replace(limits, stride=options.stride * scaled.lag(cloud.explained, gaps.varied))
     step, state = options.method.step(scaled, state, gaps, limits)
     costs = tuple(point.meter.cost + more for more in extra)
     outward = _must_lead_on(problem, point, options)
@@ -92,13 +93,14 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
         point = look(problem, front, at, front.latents[at])
         limits = _limits(problem, front, at, options)
         count = max(front.paths[i].rank for i in rows)
-        scaled, around, extra = _sight(problem, point, {}, options)
+        scaled, cloud, extra = _sight(problem, point, point.latents, {}, options)
         steps, state = options.method.start(scaled, count, limits)
         steps = towards_more(problem, scaled, steps)
     except WalkError as error:
         if error.rows is not None:  # those of starts, here; of paths, to whoever asked
             error.rows = tuple(n for n, start in enumerate(starts) if place[start] in error.rows)
         raise
+    state = {**state, **(cloud.state if cloud else {})}
     index = [place[start] for start in starts]
     ranks = [front.paths[i].rank - 1 for i in rows]
     step = steps.map(lambda tensor: tensor[index, ranks])
@@ -107,7 +109,7 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
         paths=tuple(rows),
         latents=front.latents[rows],
         step=replace(step, direction=senses[:, None] * step.direction),
-        state={name: tensor[index] for name, tensor in {**state, **around}.items()},
+        state={name: tensor[index] for name, tensor in state.items()},
         tracked=tuple(tensor[index] for tensor in point.tracked),
         costs=tuple(point.meter.cost + extra[index[n]] if n in firsts else Cost() for n in range(len(rows))),
         radius=limits.radius[index],
@@ -115,12 +117,12 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
     )
 
 
-def _sight(problem: Problem, point: Point, state: State, options: WalkOptions) -> tuple[Scaled, State, Sequence[Cost]]:
+def _sight(
+    problem: Problem, point: Point, starts: Tensor, state: State, options: WalkOptions
+) -> tuple[Scaled, Cloud | None, Sequence[Cost]]:
     """Return what the method sees at `point`, the clouds that it is averaged over, and what they cost by row."""
-    cloud, costs = surround(problem, point, options.smooth, Cloud.of(state), options.batch)
-    if cloud is None:
-        return Scaled(problem, point), {}, costs
-    return Scaled(problem, point, cloud.parts(problem, point)), cloud.state, costs
+    cloud, costs = surround(problem, point, options.smooth, starts, Cloud.of(state), options.batch)
+    return Scaled(problem, point, cloud.parts(problem, point) if cloud else None), cloud, costs
 
 
 def _limits(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Limits:

@@ -91,7 +91,9 @@ def read(problem: Problem, walked: Paths, batch: int, like: Tensor) -> Reading:
     samples = samples.reshape(-1, 3) / [*typical, typical[0]]
     changes = values - values[:, :1]
     names = problem.roles[0].name, problem.roles[1].name
-    return Reading(names, changes[..., 0], changes[..., 1], values[..., 3], changes[..., 2], values[:, 0, 0], samples)
+    # A walk reports no more of what it reads than similar images explain.
+    reported = np.copysign(np.minimum(np.abs(changes[..., 0]), walked.changes[..., -1]), changes[..., 0])
+    return Reading(names, reported, changes[..., 1], values[..., 3], changes[..., 2], values[:, 0, 0], samples)
 
 
 def _numbers(problem: Problem, point: Point) -> tuple[Tensor, ...]:
