@@ -44,7 +44,7 @@ def along(latents: np.ndarray, axes: tuple[int, ...] = (), level: float = 0.5) -
         np.arange(n),
         np.array(axes or (1,) * n),
         np.ones(n, np.int64),
-        nothing[..., None],
+        np.full((n, long, 1), np.inf),
         nothing,
         latents,
         (("length", ""),) * n,
@@ -66,6 +66,8 @@ def test_changes_are_signed_shares_of_typical_distances(tmp_path: Path) -> None:
     assert found.names == ("scalar", "judge") and found.samples.shape == (128, 3)
     moved = walked.latents - walked.latents[:, :1]
     assert found.reported == pytest.approx(moved[..., :3].sum(-1) / 2, abs=1e-5, nan_ok=True)
+    capped = read(problem(scalar=SCALAR, judge=JUDGE), replace(walked, changes=np.full((6, 3, 1), 0.2)), 5, LIKE)
+    assert capped.reported == pytest.approx(np.clip(found.reported, -0.2, 0.2), abs=1e-9, nan_ok=True)
     assert found.judged == pytest.approx((2 * moved[..., 0] - moved[..., 1]) / 2, abs=1e-5, nan_ok=True)
     pixels = np.linalg.norm(moved, axis=-1) / math.sqrt(3 * G.resolution[0] * G.resolution[1])
     assert found.pixels == pytest.approx(pixels, abs=1e-5, nan_ok=True)
