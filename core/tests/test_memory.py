@@ -182,7 +182,7 @@ def test_the_budget_decides_how_gradients_are_recorded(monkeypatch):
     with Tracker() as tracker:
         point = short.linearisation.at(z)
         point.pull([torch.ones(1, 768).double()])
-        point.push(torch.ones(1, 9, 6).double())
+        point.push(torch.ones(1, 3, 6).double())
     assert tracker.peak <= costs["blocks"]
     with pytest.raises(OutOfMemory, match="--memory"):
         fit(costs["blocks"] / 3)
@@ -358,3 +358,12 @@ def test_a_generator_of_a_single_dtype_is_refused_half_precision():
     eigenwalk.run(generator, vary=[lambda images: images], paths=1, steps=1)
     with pytest.raises(InputError, match=r"cannot be taken.*leave precision out"):
         eigenwalk.run(generator, vary=[lambda images: images], paths=1, steps=1, precision="bf16")
+
+
+def test_freed_memory_is_given_back_near_the_budget(monkeypatch):
+    given: list[int] = []
+    monkeypatch.setattr(fitting, "give_back", lambda: given.append(1))
+    fitting.keep_within(10**15, CPU)()
+    assert not given
+    fitting.keep_within(10**6, CPU)()
+    assert given

@@ -115,8 +115,7 @@ def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) ->
 
 def _walk_and_draw(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> str:
     """Walk to the end and make the pictures; return a notice, or "" if there is none."""
-    if recipe.memory is None:
-        keep_freed()
+    keep_freed()  # within a budget too: what is free is given back where the process holds nearly all of it
     with progress(recipe.steps, quiet) as shown:
         if folder.paths:
             shown.note(f"going on in {folder.path}: {folder.kept} were walked before")

@@ -38,7 +38,7 @@ from eigenwalk.objects.build import Used, provenance
 from eigenwalk.objects.compose import Composition, Term, build_feature, build_generator, build_method, compose
 from eigenwalk.path import Path, Role
 from eigenwalk.runs.judging import judge
-from eigenwalk.runs.memory.fitting import choose_fit, first_start, free
+from eigenwalk.runs.memory.fitting import choose_fit, first_start, free, keep_within
 from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.runs.ready import check_device, check_files
 from eigenwalk.runs.recipe import Recipe
@@ -210,7 +210,13 @@ def _prepare(
     budget = None if recipe.memory is None else in_bytes(recipe.memory)
     named, scale = tuple((term.text, term.feature) for term in terms), latent_scale(generator)
     h = None if method.differences is None else method.differences * scale / math.sqrt(2 * generator.latent_dim)
-    look = Linearisation(generator, named, differences=h, dtype=dtype, watch=watch.passed)
+    check_memory = keep_within(budget, device)
+
+    def passed(passes: float) -> None:
+        check_memory()
+        watch.passed(passes)
+
+    look = Linearisation(generator, named, differences=h, dtype=dtype, watch=passed)
     watch.stage("checking generator and features at the first start")
     # Before typical distances, which take long: an unsuitable function or budget is refused at once.
     first = first_start(look, [one.latent for one in starts], device)
@@ -277,13 +283,16 @@ class _Typical:
     def _measure(self, term: Term) -> float:
         images = self._images
         self.watch.stage(f"measuring how far {SAMPLES} samples differ in {term.text}")
-        return typical_distance((term.text, term.feature), images, free(self.device, self.budget))
+        return typical_distance((term.text, term.feature), images, self._room)
 
     @cached_property
     def _images(self) -> torch.Tensor:
         self.watch.stage(f"making {SAMPLES} samples to measure typical distances at", SAMPLES)
-        room = free(self.device, self.budget)
-        return reference_images(self.generator, self.device, self.dtype, room, self.watch.passed)
+        return reference_images(self.generator, self.device, self.dtype, self._room, self.watch.passed)
+
+    @cached_property
+    def _room(self) -> int:
+        return free(self.device, self.budget)
 
 
 def _device(text: str) -> torch.device:

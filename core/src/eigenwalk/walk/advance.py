@@ -37,11 +37,18 @@ def advance(problem: Problem, front: Front, options: WalkOptions) -> Front:
             going, ended = _split(done, options)
             arrivals += ended
             proposals += [going.rows(part) for part in groups(range(len(going.paths)), options.batch)]
+    if front.arrived is not None:
+        front.arrived[1].forget()  # before the next point is recorded: one at a time is in memory
     for proposal in proposals:
         found, point = arrive(problem, front, proposal, options.bounded)
         arrivals += found
+        if point is None:
+            continue
         # One batch alone stays in memory for the next waypoint: more would hold every batch's activations.
-        points = [(list(proposal.paths), point)] if point is not None and len(proposals) == 1 else []
+        if len(proposals) == 1:
+            points = [(list(proposal.paths), point)]
+        else:
+            point.forget()
     return _gather(front, proposals, arrivals, points[0] if points and points[0][0] == walking else None, options)
 
 

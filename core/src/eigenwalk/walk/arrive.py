@@ -58,9 +58,11 @@ def arrive(
         if done is not None:
             rows, point = done
             found |= _judge(problem, front, proposal, rows, point, share, attempt, bounded)
-            whole = point if attempt == 1 and len(rows) == len(every) else None
-    arrivals = [found[row] for row in every]
-    return arrivals, whole if all(arrival.waypoint for arrival in arrivals) else None
+            if attempt == 1 and len(rows) == len(every) and all(found[row].waypoint for row in every):
+                whole = point
+            else:
+                point.forget()  # before the next attempt is recorded
+    return [found[row] for row in every], whole
 
 
 def _reach(problem: Problem, proposal: Proposal, rows: list[int], share: float) -> Point:

@@ -60,7 +60,8 @@ class Styled(nn.Module):
         x = x * (self.style(w) * self.gain)[:, :, None, None]
         if self.depthwise is not None:
             x = self.depthwise(x)
-        return F.leaky_relu(self.pointwise(x) + self.noise, SLOPE)
+        # In place: the next layer keeps this result for its gradient, and nothing needs what came before it.
+        return F.leaky_relu(self.pointwise(x).add_(self.noise), SLOPE, inplace=True)
 
 
 class Block(nn.Module):

@@ -5,7 +5,7 @@ The cost of a row of a batch is measured at a start, as the tensors that appear 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil
@@ -26,6 +26,8 @@ SHARE = 0.4
 """Share of the machine's memory that a walk may take where nobody says how much."""
 KERNELS = 1.25
 """Memory over that of tensors: what kernels need for themselves, and what allocators keep back."""
+NEAR = 0.75
+"""Share of the budget above which what the allocator keeps is given back: the next pass may take a part of it."""
 GRAIN = 1 << 28
 """Memory in use is rounded up to a multiple of this, so that the same machine decides the same."""
 STEP = 10**8
@@ -46,7 +48,7 @@ class Footprint:
 
     @property
     def need(self) -> int:
-        """The most at once: what the waypoint before has kept is still there."""
+        """What to allow: twice what is kept, since pushforwards of many tangents and allocators take some of it."""
         return self.kept + max(self.peak, self.kept + self.tangent)
 
     def __sub__(self, other: Footprint) -> Footprint:
@@ -161,8 +163,6 @@ def measure_footprint(look: Linearisation, latents: Tensor, limit: int | None = 
     tangents = torch.ones_like(latents)[:, None]
     with Tracker(limit) as tracker:
         point = look.at(latents)
-        if limit is not None and 2 * tracker.live > limit:  # see `Footprint.need`
-            raise OutOfMemory(f"more than {in_words(limit)} are needed")
         if look.differences is None:
             point.pull([torch.ones_like(value).reshape(len(value), -1) for value in point.values])
         point.push(tangents)
@@ -206,6 +206,17 @@ def _container_limits() -> Iterator[int]:
     for file in CONTROL:
         with suppress(OSError, ValueError):  # no such file, or the word "max"
             yield int(file.read_text())
+
+
+def keep_within(budget: int | None, device: torch.device) -> Callable[[], None]:
+    """Return what to call after every pass: it gives freed memory back if the process holds nearly its budget."""
+    process, limit = psutil.Process(), NEAR * _allowed(device, budget)
+
+    def check() -> None:
+        if device.type == "cpu" and process.memory_info().rss > limit:
+            give_back()
+
+    return check
 
 
 def in_use(device: torch.device) -> int:
