@@ -60,6 +60,14 @@ def test_a_recipe_reads_back_unchanged(tmp_path: Path) -> None:
     assert str(recipe.fix[0]) == "box((0, 0, 1, 0.5)) < 0.3"
 
 
+def test_a_recipe_without_a_change_to_walk_to_is_that_of_earlier_versions() -> None:
+    plain = Recipe.of(generator="rooms", vary=["pixels"])
+    to = Recipe.of(generator="rooms", vary=["pixels"], to=0.8)
+    assert "to" not in plain.identity() and plain.most_steps == 12
+    assert to.identity() == plain.identity() | {"to": 0.8} and to.slug() != plain.slug()
+    assert to.most_steps == 40 and Recipe.parse(to.text()).to == 0.8
+
+
 def test_a_runs_folder_depends_on_content_and_not_on_spelling() -> None:
     one = Recipe.of(generator="rooms", fix=["box( (0,0,1,1) )"], vary=["net"])
     same = Recipe.of(generator="rooms()", fix=["box([0, 0, 1, 1])"], vary=["net()"])
@@ -76,6 +84,7 @@ def test_a_runs_folder_depends_on_content_and_not_on_spelling() -> None:
         "dtype": "float64",
         "precision": "bf16",
         "starts": ["me.npy"],
+        "to": 0.5,
     }
     assert set(changes) == set(IDENTITY)
     base = {"generator": "rooms", "fix": ["box((0, 0, 1, 1))"], "vary": ["net"]}

@@ -289,6 +289,29 @@ def test_a_step_is_shortened_before_a_path_ends():
     assert min(sizes) < 0.6 * max(sizes)
 
 
+def test_a_step_that_breaks_a_tolerance_is_corrected_before_it_is_cut():
+    """A tangent leaves the circle by its step squared, twice the tolerance; one forward pass more brings it back."""
+    (path,) = walked(circle(tolerance=0.01), steps=12, paths=1, stride=0.1)
+    assert path.status.reason == "length"
+    _, first, *later = path.waypoints
+    assert first.step_size == pytest.approx(0.05 * math.sqrt(2))  # from the start, where the method gives no correction
+    for waypoint in later:
+        assert waypoint.step_size >= 0.1 * math.sqrt(2) - 1e-9
+        assert waypoint.step_size**2 > 0.01 > waypoint.changes["square"]
+        # A look where it stands, and two where it arrives.
+        assert (waypoint.cost.forwards, waypoint.cost.pushforwards) == (3, 2)
+
+
+def test_a_walk_to_a_change_takes_as_many_steps_as_that_takes_and_says_where_it_did_not_get_there():
+    (path,) = walked(bent(), steps=100, paths=1, stride=0.05, until=0.4)
+    assert path.status.reason == "length" and path.waypoints[-2].index == len(path) - 2
+    moved = path.change(path.varied[0])
+    assert moved[-1] >= 0.4 > moved[:-1].max()
+    (path,) = walked(bent(), steps=5, paths=1, stride=0.05, until=0.4)
+    assert path.status.reason == "steps"
+    assert path.status.detail == f"what varies has moved {path.moved:.0%} of typical, 40% were asked for"
+
+
 def test_no_step_is_longer_than_the_limit():
     (path,) = walked(circle(), steps=3, paths=1, stride=0.5, longest=0.01)
     assert [w.step_size for w in path.waypoints[1:]] == pytest.approx([0.1] * 3)  # the latent's scale is 10

@@ -144,6 +144,7 @@ class Step:
         varied: ``(batch,)``, how far the step takes the varied values, to first order, in typical distances.
         quotient: ``(batch,)``, the Rayleigh quotient of the direction; for people to read.
         pull: ``(batch, latent)``, brings back fixed features that have drifted, and is never shortened; None for none.
+        basis, weights: V ``(batch, n, latent)`` and W ``(batch, n, q)``, of which `correction` is made; None for none.
     """
 
     direction: Tensor
@@ -151,6 +152,17 @@ class Step:
     varied: Tensor
     quotient: Tensor
     pull: Tensor | None = None
+    basis: Tensor | None = None
+    weights: Tensor | None = None
+
+    def correction(self, drift: Tensor) -> Tensor:
+        """What brings back the `drift` ``(batch, q)`` measured after the step: ``-Vᵀ W e`` ``(batch, latent)``.
+
+        It is no longer than the step. Only where `basis` and `weights` are given.
+        """
+        assert self.basis is not None and self.weights is not None
+        back = -((self.weights @ drift[:, :, None]).mT @ self.basis)[:, 0]
+        return back * (self.size / back.norm(dim=1).clamp_min(1e-30)).clamp_max(1.0)[:, None]
 
     @classmethod
     def along(cls, direction: Tensor, rate: Tensor, quotient: Tensor, limits: Limits) -> Step:

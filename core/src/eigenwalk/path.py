@@ -143,10 +143,13 @@ def leave_on_disk(waypoints: Sequence[Waypoint], file: FilePath) -> None:
 class Status:
     """Why a path ended. `reason` is a word, `detail` a sentence, `feature` the name concerned, if any.
 
-    ``walking`` marks a path that has not ended; ``length`` is the wished end; the others cut it short.
+    ``walking`` marks a path that has not ended; ``length`` is the wished end, ``steps`` says that what was to
+    vary has not changed as much as asked for; the others cut it short.
     """
 
-    reason: Literal["walking", "length", "tolerance", "nothing to vary", "region", "undefined", "numerical"] = "walking"
+    reason: Literal[
+        "walking", "length", "steps", "tolerance", "nothing to vary", "region", "undefined", "numerical"
+    ] = "walking"
     detail: str = ""
     feature: str | None = None
 

@@ -116,7 +116,7 @@ def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) ->
 def _walk_and_draw(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> str:
     """Walk to the end and make the pictures; return a notice, or "" if there is none."""
     keep_freed()  # within a budget too: what is free is given back where the process holds nearly all of it
-    with progress(recipe.steps, quiet) as shown:
+    with progress(recipe.most_steps, quiet) as shown:
         if folder.paths:
             shown.note(f"going on in {folder.path}: {folder.kept} were walked before")
         run = _open(recipe, folder, registry, shown)

@@ -47,6 +47,10 @@ def walk(
         ),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Waypoints after the start [default: 12]")] = None,
+    to: Annotated[
+        float | None,
+        typer.Option(help="Walk until this much has varied, as a share of typical, in as many steps as it takes"),
+    ] = None,
     paths: Annotated[
         int | None, typer.Option(min=1, help="Paths per seed, the two senses of a direction counted apart [default: 6]")
     ] = None,
@@ -92,6 +96,7 @@ def walk(
         "seeds": parse_seeds(seed) if seed else None,
         "starts": start,
         "steps": steps,
+        "to": to,
         "paths": paths,
         "stride": stride,
         "solver": solver,

@@ -247,7 +247,8 @@ def _prepare(
 
 def _options(recipe: Recipe, method: Method) -> WalkOptions:
     return WalkOptions(
-        steps=recipe.steps,
+        steps=recipe.most_steps,
+        until=recipe.to,
         paths=recipe.paths,
         stride=recipe.stride,
         method=method,

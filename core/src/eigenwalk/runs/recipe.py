@@ -10,6 +10,7 @@ and the SHA-256 of every file of weights and of every file of the user.
 from __future__ import annotations
 
 import hashlib
+import math
 import os.path
 import re
 from collections.abc import Callable, Mapping
@@ -46,11 +47,13 @@ if TYPE_CHECKING:
 
 HEAD = "# A walk of eigenwalk; `eigenwalk run` and the name of this file repeat it.\n\n"
 IDENTITY = (
-    *("generator", "fix", "vary", "seeds", "steps", "paths"),
+    *("generator", "fix", "vary", "seeds", "steps", "to", "paths"),
     *("stride", "solver", "tolerance", "region", "smooth", "dtype", "precision"),
     "starts",
 )
 """The entries that decide where a walk goes; the others say how it is computed, or record what it was made with."""
+DETOUR = 4
+"""Times the straight way, in strides, that a path may take to the varied change asked for."""
 EXAMPLES = {"generator": 'generator = "rooms"', "vary": 'vary = ["pixels"]'}
 
 
@@ -112,6 +115,8 @@ class Recipe(BaseModel):
         seeds: of the starts; seed 0 if there are no other starts.
         starts: files of latents, or one latent in such a file (``me.pt:3``), or a waypoint of a saved path.
         steps: waypoints after the start.
+        to: varied change to walk to, the mean of all varied features, as a share of typical distances; a path takes as
+            many steps as that needs, up to `most_steps`. None: `steps` steps.
         paths: per seed, the two senses of a direction counted apart.
         stride: varied change that a step is to bring, as a share of the typical distance.
         solver: the method that chooses steps: one of `eigenwalk.names.methods`, or the expression of a plugin's.
@@ -137,6 +142,7 @@ class Recipe(BaseModel):
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = (0,)
     starts: tuple[StartText, ...] = ()
     steps: int = Field(default=12, ge=1, lt=2**31)
+    to: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     paths: int = Field(default=6, ge=1, lt=2**31)
     stride: float = Field(default=0.08, gt=0, le=1)
     solver: SolverTree = Call("outward")
@@ -237,9 +243,15 @@ class Recipe(BaseModel):
     def identity(self) -> dict[str, Any]:
         """Return the entries that decide where the walk goes, as they stand in the TOML."""
         entries = {key: value for key, value in self.model_dump(mode="json").items() if key in IDENTITY}
-        if not self.starts:  # folders of earlier versions know no starts
-            del entries["starts"]
+        for name in ("starts", "to"):  # folders of earlier versions know neither
+            if not getattr(self, name):
+                del entries[name]
         return entries
+
+    @property
+    def most_steps(self) -> int:
+        """How many waypoints a path may have: `steps`, or enough to get to `to` at a quarter of the stride."""
+        return self.steps if self.to is None else max(self.steps, math.ceil(DETOUR * self.to / self.stride))
 
     def slug(self) -> str:
         """Return a folder's name for this run, the same for the same identity: ``rooms-1f0c52ab``."""

@@ -106,4 +106,7 @@ def _extended(path: Path, arrival: Arrival, options: WalkOptions) -> Path:
         return path.end(Status("length", f"what varies has moved {path.moved:.0%} of typical"))
     if arrival.waypoint.index < options.steps:
         return path
-    return path.end(Status("length", f"walked the {options.steps} waypoints asked for"))
+    if options.until is None:
+        return path.end(Status("length", f"walked the {options.steps} waypoints asked for"))
+    said = f"what varies has moved {path.moved:.0%} of typical, {options.until:.0%} were asked for"
+    return path.end(Status("steps", said))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -31,13 +31,15 @@ ROUNDING = 1e-3
 class Arrival:
     """A path's next waypoint, or, where that is None, the reason why the path ends.
 
-    `varied` ``(p,)`` is how far what varies has moved there; see `Front`.
+    `varied` ``(p,)`` is how far what varies has moved there; see `Front`. `broke` is the latent at which a tolerance
+    broke, and how far what is fixed has drifted there, ``(q,)``, scaled as methods see it.
     """
 
     path: int
     waypoint: Waypoint | None
     status: Status = field(default_factory=Status)
     varied: Tensor | None = None
+    broke: tuple[Tensor, Tensor] | None = None
 
 
 def arrive(
@@ -45,33 +47,57 @@ def arrive(
 ) -> tuple[list[Arrival], Point | None]:
     """Return the arrival of every path of the proposal, and the point itself if all arrived by their whole step.
 
+    Where a step breaks a tolerance, its drift has been measured: before it is halved, it is tried once more with a pull
+    against that drift, for one forward pass: a second-order correction (Nocedal & Wright, section 18.3).
+
     Unless `bounded`, fixed features may leave their tolerances.
     """
+    step, every = proposal.step, list(range(len(proposal.paths)))
     found: dict[int, Arrival] = {}
-    every, whole = range(len(proposal.paths)), None
-    for attempt, share in enumerate(SHARES, start=1):
-        left = [row for row in every if row not in found or found[row].waypoint is None]
-        if not left:
-            break
-        done, failures = attempt_rows(left, lambda rows, share=share: (rows, _reach(problem, proposal, rows, share)))
-        found |= {row: Arrival(proposal.paths[row], None, status(error)) for row, error in failures.items()}
+    spent, whole = dict.fromkeys(every, 0), None
+
+    def attempt(left: list[int], latents: Tensor, share: float) -> None:
+        nonlocal whole
+        first, place = not found, {row: n for n, row in enumerate(left)}
+
+        def look(rows: list[int]) -> tuple[list[int], Point]:
+            at = latents[[place[row] for row in rows]]
+            return rows, problem.linearisation.at(at, tracked=tuple(tensor[rows] for tensor in proposal.tracked))
+
+        done, failures = attempt_rows(left, look)
+        found.update({row: Arrival(proposal.paths[row], None, status(error)) for row, error in failures.items()})
+        spent.update({row: spent[row] + 1 for row in left})
+        whole = None
         if done is not None:
             rows, point = done
-            found |= _judge(problem, front, proposal, rows, point, share, attempt, bounded)
-            if attempt == 1 and len(rows) == len(every) and all(found[row].waypoint for row in every):
+            found.update(_judge(problem, front, proposal, rows, point, share, spent, bounded))
+            if first and len(rows) == len(every) and all(found[row].waypoint for row in every):
                 whole = point
             else:
                 point.forget()  # before the next attempt is recorded
+
+    for share in SHARES:
+        left = [row for row in every if row not in found or found[row].waypoint is None]
+        if not left:
+            break
+        ahead = share * step.size[left, None] * step.direction[left]
+        pull = 0.0 if step.pull is None else step.pull[left]  # kept whole: it brings fixed features back
+        attempt(left, proposal.latents[left] + ahead.to(proposal.latents) + pull, share)
+        broken = [row for row in left if found[row].broke is not None]
+        if broken and step.basis is not None:
+            attempt(broken, _corrected(problem, proposal, broken, found), share)
     return [found[row] for row in every], whole
 
 
-def _reach(problem: Problem, proposal: Proposal, rows: list[int], share: float) -> Point:
-    """Return the point after `share` of the step. The pull is kept whole: it brings fixed features back."""
-    step = share * proposal.step.size[rows, None] * proposal.step.direction[rows]
-    latents = proposal.latents[rows] + step.to(proposal.latents)
-    if proposal.step.pull is not None:
-        latents = latents + proposal.step.pull[rows]
-    return problem.linearisation.at(latents, tracked=tuple(tensor[rows] for tensor in proposal.tracked))
+def _corrected(problem: Problem, proposal: Proposal, rows: list[int], found: Mapping[int, Arrival]) -> Tensor:
+    """Return where `rows` broke a tolerance, pulled against the drift measured there, within their region."""
+    latents, drift = map(torch.stack, zip(*(broke for row in rows if (broke := found[row].broke)), strict=True))
+    latents = latents + proposal.step.map(lambda tensor: tensor[rows]).correction(drift).to(latents)
+    if problem.region is None:
+        return latents
+    away = problem.region.away(latents)
+    inside = (proposal.radius[rows] / away.norm(dim=1).clamp_min(1e-30)).clamp_max(1.0)
+    return latents + (inside - 1)[:, None] * away
 
 
 def _judge(
@@ -81,7 +107,7 @@ def _judge(
     rows: list[int],
     point: Point,
     share: float,
-    attempt: int,
+    spent: Mapping[int, int],
     bounded: bool,
 ) -> dict[int, Arrival]:
     """Return a waypoint for each of `rows` that keeps every tolerance and leads on, else the reason against it."""
@@ -89,13 +115,14 @@ def _judge(
     paths = [proposal.paths[row] for row in rows]
     start = [value[paths] for value in front.origin]
     changes = _changes(problem, point, start, proposal, rows)
-    varied = as_half(Scaled(problem, point).gaps(start, point.latents).varied)
+    gaps = Scaled(problem, point).gaps(start, point.latents)
     excess, pictures, names = problem.excess(changes), picture(point.images), [role.name for role in problem.roles]
-    judged, step = {}, proposal.step
+    judged, step, varied = {}, proposal.step, as_half(gaps.varied)
     for n, (row, path) in enumerate(zip(rows, paths, strict=True)):
         if bounded and problem.fixed and float(excess[n].max()) > 1:
             worst = int(excess[n].argmax())
-            judged[row] = Arrival(path, None, _broken(problem.roles[worst], changes[n, worst]))
+            said = _broken(problem.roles[worst], changes[n, worst])
+            judged[row] = Arrival(path, None, said, broke=(point.latents[n], gaps.fixed[n]))
             continue
         if problem.region is not None:
             away = float(problem.region.away(point.latents[n]).norm())
@@ -115,7 +142,7 @@ def _judge(
             direction=step.direction[row].cpu().numpy(),
             step_size=share * float(step.size[row]),
             quotient=float(step.quotient[row]),
-            cost=proposal.costs[row] + Cost(forwards=attempt),
+            cost=proposal.costs[row] + Cost(forwards=spent[row]),
         )
         judged[row] = Arrival(path, waypoint, varied=varied[n])
     return judged

@@ -98,6 +98,16 @@ class _Inside:
             ridge = torch.where(far, FIRMER * ridge, ridge)
         return y * (longest / y.norm(dim=-1).clamp_min(1e-30)).clamp_max(1.0)[:, None]
 
+    def weights(self, mu: Tensor, FV: Tensor, blocks: tuple[int, ...]) -> Tensor:
+        """W ``(batch, basis, q)``: the pull against any drift e, ``-W e``, neutral to what has varied."""
+        each = [m[:, None, None] * part for m, part in zip(mu.unbind(1), by_feature(FV, blocks), strict=True)]
+        both = torch.linalg.solve(
+            self.metric(mu, self.ridge), torch.cat([*each, self.Cd[:, :, None].to(FV)], 2).double()
+        )
+        solved, PCd = both[..., :-1], both[..., -1]
+        bend = (self.Cd * PCd).sum(-1)[:, None, None].clamp_min(1e-30)
+        return (solved - PCd[:, :, None] * (self.Cd[:, None] @ solved) / bend).to(FV)
+
 
 def neutral_pull(P: Tensor, Fe: Tensor, Cd: Tensor) -> tuple[Tensor, Tensor]:
     """``δ = -P⁻¹ Fe - n P⁻¹ Cd`` ``(batch, basis)`` with n ``(batch, 1)`` such that ``Cdᵀ δ = 0``; and n."""
@@ -143,7 +153,8 @@ def plan(space: Subspace, m: Tensor, gaps: Gaps, blocks: tuple[int, ...], limits
     held = torch.einsum("bj,bjk,bk->b", y, inside.metric(mu, inside.ridge) - inside.D, y)
     quotient = (y * inside.Cm).sum(-1).square() / held.clamp_min(1e-30)
     direction, back = ((x.to(space.V)[:, None] @ space.V)[:, 0] for x in (y, pull))
-    return Step(direction, size.to(space.V), rate * size, quotient, back)
+    weights = inside.weights(mu, space.FV, blocks) if correct else None
+    return Step(direction, size.to(space.V), rate * size, quotient, back, space.V if correct else None, weights)
 
 
 def _bend(V: Tensor, inside: _Inside, mu: Tensor, y: Tensor, away: Tensor, radius: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from eigenwalk.path import SUSPECT, Path, Role, Waypoint
 ENDINGS = {
     "walking": "not ended",
     "length": "full length",
+    "steps": "not as far as asked",
     "tolerance": "reached a tolerance",
     "nothing to vary": "nothing left to vary",
     "region": "left the typical region",
@@ -67,6 +68,7 @@ def brief_ending(path: Path) -> str:
     feature = f" {path.status.feature}" if path.status.feature else ""
     said = {
         "walking": "not ended",
+        "steps": "not as far as asked",
         "tolerance": f"tolerance of{feature}" if feature else "reached a tolerance",
         "nothing to vary": "nothing left to vary",
         "undefined": f"no value of{feature}" if feature else "a feature had no value",
