@@ -71,6 +71,31 @@ def test_resuming_a_walk_or_repeating_its_recipe_gives_the_same_latents(here: He
     check("again", ["run", "stopped/recipe.toml", "--trust"], "")
 
 
+def test_a_run_that_began_before_there_was_smooth_goes_on_without_it(here: Here, place: Path) -> None:
+    one = ["walk", "./my_generator.py:build", "--vary", "./my_feature.py:mean", "--paths", "2", "--steps", "2"]
+    with (place / "my_feature.py").open("a") as file:
+        file.write("\n\ndef mean(images):\n    return images.mean((1, 2, 3))\n")
+    assert here(*one, "--smooth", "0")[0] == 0
+    (old,) = (place / "runs").iterdir()
+    text = (old / "recipe.toml").read_text().replace("smooth = 0.0\n", "")
+    (old / "recipe.toml").write_text(text)
+    code, said = here(*one)
+    assert code == 0 and "before there was --smooth: it stays without" in said and "holds this walk already" in said
+    for out in ("named", "again"):
+        (place / out).mkdir()
+        (place / out / "recipe.toml").write_text(text)
+    code, said = here(*one, "--out", "named")
+    assert code == 0 and "stays without" in said
+    assert here("run", "again/recipe.toml", "--trust", "--out", "repeated")[0] == 0
+    for out in ("named", "repeated"):
+        assert all(np.array_equal(latents(old)[name], path) for name, path in latents(place / out).items())
+        assert Recipe.read(place / out / "recipe.toml").smooth == 0
+    code, said = here(*one, "--out", "named", "--smooth", "0.5")
+    assert code == 4 and "smooth: 0.0 there, 0.5 asked" in said
+    assert here(*one, "--overwrite")[0] == 0
+    assert len(list((place / "runs").iterdir())) == 2
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

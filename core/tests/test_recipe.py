@@ -205,6 +205,16 @@ def test_recipes_and_walks_have_the_same_defaults() -> None:
         assert getattr(options, name) == getattr(recipe, name)
 
 
+def test_a_recipe_that_was_walked_before_there_was_smooth_says_no_smoothing() -> None:
+    ours = 'generator = "rooms"\nvary = ["net"]\n'
+    assert Recipe.parse(ours).smooth > 0
+    walked = Recipe.parse(f'{ours}[installed]\neigenwalk = "0.1.0"\n')
+    assert walked.smooth == 0 and "smooth" not in walked.identity() and "smooth = 0.0" in walked.text()
+    asked = Recipe.of(generator="rooms", vary=["net"])
+    assert asked.earlier().slug() == walked.slug() != asked.slug()
+    assert Recipe.of(generator="rooms", vary=["net"], smooth=0.5).earlier().smooth == 0.5
+
+
 def test_a_recipe_is_read_without_torch() -> None:
     code = "import sys, eigenwalk.runs.recipe; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -176,6 +176,18 @@ def test_a_folder_of_another_run_is_refused_with_the_difference(tmp_path: FilePa
     assert _files(tmp_path) == before
 
 
+def test_entries_that_one_side_lacks_make_another_run_but_for_those_of_earlier_versions(tmp_path: FilePath) -> None:
+    with RunFolder.claim(tmp_path, IDENTITY) as folder:
+        folder.begin(RECIPE + 'smooth = 0.0\nstarts = ["me.npy"]\n')
+        folder.save(1, until(walked(), 1), arrays(1))
+    with pytest.raises(OutputError, match=r"run \(starts: \['me.npy'\] there, 'not given' asked\)"):
+        RunFolder.claim(tmp_path, IDENTITY)
+    with pytest.raises(OutputError, match=r"smooth: 0.0 there, 0.5 asked"):
+        RunFolder.claim(tmp_path, IDENTITY | {"smooth": 0.5})
+    with RunFolder.claim(tmp_path, IDENTITY | {"starts": ["me.npy"]}) as folder:
+        assert folder.state == "unfinished"
+
+
 @pytest.mark.usefixtures("quick_pictures")
 def test_overwriting_replaces_only_files_of_runs(tmp_path: FilePath) -> None:
     with RunFolder.claim(tmp_path, IDENTITY) as folder:

@@ -7,7 +7,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,13 @@ from eigenwalk.cli import INTERRUPTED
 from eigenwalk.cli.errors import console, warn
 from eigenwalk.cli.progress import Progress, path_lines, path_table, progress
 from eigenwalk.cli.trust import ask_to_run
-from eigenwalk.errors import RecipeError, WalkError
+from eigenwalk.errors import FileError, RecipeError, WalkError
 from eigenwalk.runs.memory.allocator import keep_freed
 from eigenwalk.runs.outputs import words
-from eigenwalk.runs.outputs.folder import PAGE, REMEDY, RunFolder
+from eigenwalk.runs.outputs.folder import PAGE, RECIPE, REMEDY, RunFolder
 from eigenwalk.runs.ready import check_device, check_files, own_files
-from eigenwalk.runs.recipe import IDENTITY, Recipe
+from eigenwalk.runs.recipe import EARLIER, IDENTITY, Recipe
+from eigenwalk.textfile import parse_toml, read_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +64,7 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, 
         recipe = recipe.canonical(registry)
         check_files(recipe)
         recipe = _in_space_of_starts(recipe, registry)
-        out = RUNS / recipe.slug() if out is None else out
+        recipe, out = (recipe, out or RUNS / recipe.slug()) if overwrite else _recipe_and_folder(recipe, out, quiet)
         with RunFolder.claim(out, recipe.identity(), overwrite) as folder:
             if folder.damage:
                 again = (
@@ -97,6 +98,20 @@ def _in_space_of_starts(recipe: Recipe, registry: Registry) -> Recipe:
     if said:
         console(stderr=True).print(Text(said))
     return recipe
+
+
+def _recipe_and_folder(recipe: Recipe, out: FilePath | None, quiet: bool) -> tuple[Recipe, FilePath]:
+    """Return the recipe and its folder. A run of an earlier version keeps what the same arguments meant then."""
+    earlier, folder = recipe.earlier(), out or RUNS / recipe.slug()
+    begun = folder if out or folder.exists() else RUNS / earlier.slug()
+    with suppress(FileError):  # the folder says it, where its recipe cannot be read
+        there = parse_toml(read_text(begun / RECIPE, "recipe"), str(begun))
+        if earlier != recipe and "generator" in there and EARLIER.keys().isdisjoint(there):
+            if not quiet:
+                lacks = ", ".join(f"--{key}" for key in EARLIER)
+                console(stderr=True).print(Text(f"{begun} was begun before there was {lacks}: it stays without"))
+            return earlier, begun
+    return recipe, folder
 
 
 def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> None:

@@ -54,6 +54,8 @@ IDENTITY = (
 """The entries that decide where a walk goes; the others say how it is computed, or record what it was made with."""
 DETOUR = 4
 """Times the straight way, in strides, that a path may take to the varied change asked for."""
+EARLIER: Mapping[str, Any] = {"smooth": 0.0}
+"""What walks did before these entries existed. A walked recipe that lacks one was walked so."""
 EXAMPLES = {"generator": 'generator = "rooms"', "vary": 'vary = ["pixels"]'}
 
 
@@ -206,7 +208,8 @@ class Recipe(BaseModel):
             entries = parse_toml(text, source)
         except FileError as error:
             raise RecipeError(str(error)) from None
-        return cls._check(entries, source, lambda key: _line(text, key))
+        walked = EARLIER if entries.get("installed") else {}
+        return cls._check({**walked, **entries}, source, lambda key: _line(text, key))
 
     @classmethod
     def read(cls, file: str | Path) -> Self:
@@ -241,12 +244,16 @@ class Recipe(BaseModel):
         Path(file).write_text(self.text(), encoding="utf-8")
 
     def identity(self) -> dict[str, Any]:
-        """Return the entries that decide where the walk goes, as they stand in the TOML."""
+        """Return the entries that decide where the walk goes, as in the TOML, without those that equal `EARLIER`."""
         entries = {key: value for key, value in self.model_dump(mode="json").items() if key in IDENTITY}
         for name in ("starts", "to"):  # folders of earlier versions know neither
             if not getattr(self, name):
                 del entries[name]
-        return entries
+        return {key: value for key, value in entries.items() if value != EARLIER.get(key)}
+
+    def earlier(self) -> Self:
+        """Return what the same arguments meant before the entries in `EARLIER`, where they give none of these."""
+        return self.model_copy(update={key: then for key, then in EARLIER.items() if key not in self.model_fields_set})
 
     @property
     def most_steps(self) -> int:

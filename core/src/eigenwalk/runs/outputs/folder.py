@@ -23,6 +23,7 @@ from eigenwalk.path import Path, json_text, leave_on_disk, open_sealed, seal
 from eigenwalk.runs.outputs.journal import NOTHING, Arrays, Journal, load_journal, save_waypoint
 from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
+from eigenwalk.runs.recipe import EARLIER, IDENTITY
 from eigenwalk.store import open_whole, write_whole
 from eigenwalk.textfile import parse_toml, read_text
 
@@ -265,9 +266,12 @@ class RunFolder:
             there = parse_toml(self.recipe, str(self.path / RECIPE))
         except FileError as error:
             raise OutputError(f"{error}; only it says which run this folder holds: {REMEDY}") from error
-        differ = [key for key, value in identity.items() if there.get(key) != value]
+        there, asked = (
+            {key: EARLIER.get(key, "not given") for key in IDENTITY} | dict(one) for one in (there, identity)
+        )
+        differ = [key for key in IDENTITY if there[key] != asked[key]]
         if differ:
-            said = (f"{key}: {there.get(key, 'not given')!r} there, {identity[key]!r} asked" for key in differ[:3])
+            said = (f"{key}: {there[key]!r} there, {asked[key]!r} asked" for key in differ[:3])
             raise OutputError(f"{self.path} belongs to another run ({'; '.join(said)}): {REMEDY}")
 
     def _finished_files(self, present: set[str]) -> list[str] | None:
