@@ -19,7 +19,7 @@ from eigenwalk.path import Role, Status
 from eigenwalk.runs.outputs import strip as strip_module
 from eigenwalk.runs.outputs import theme, words
 from eigenwalk.runs.outputs import video as video_module
-from eigenwalk.runs.outputs.plot import plot_png, plot_svg
+from eigenwalk.runs.outputs.plot import Ink, draw_plot, plot_png, plot_svg
 from eigenwalk.runs.outputs.report import report
 from eigenwalk.runs.outputs.strip import COLUMNS, draw_strip, lay_out, place, strip, thin
 from eigenwalk.runs.outputs.table import write_table
@@ -178,6 +178,14 @@ def test_the_plot_needs_no_display_and_leaves_pyplot_alone() -> None:
     assert b"<text" not in light and light != dark
     code = "import sys, eigenwalk.runs.outputs.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_two_senses_of_a_direction_are_seen_where_their_lines_meet() -> None:
+    both = paths(seeds=1, directions=1, steps=1)
+    axes = draw_plot(both, Ink()).axes[0]
+    more, less = (line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_linestyle() != "None")
+    assert np.array_equal(more.get_ydata(), less.get_ydata()) and more.get_color() != less.get_color()
+    assert less.get_linestyle() == "--"
 
 
 def test_odd_paths_can_be_plotted() -> None:

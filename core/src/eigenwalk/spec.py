@@ -185,12 +185,14 @@ class FeatureSpec(_Spec):
     """A feature that a plugin offers by name.
 
     `kind` is ``projection`` for a feature whose value is again an image, so that another feature can
-    follow it (``mask(box=…) | fourier.low``). `unit` names what `Feature.distance` returns, in words. `half` promises
-    that float16 and bfloat16 images give nearly the values of float32 ones.
+    follow it (``mask(box=…) | fourier.low``). `unit` names what `Feature.distance` returns, in words;
+    `other_units` are those that some options give instead. `half` promises that float16 and bfloat16 images give nearly
+    the values of float32 ones.
     """
 
     kind: Literal["feature", "projection"] = "feature"
     unit: str = "RMS pixel"
+    other_units: tuple[str, ...] = ()
     differentiable: bool = True
     half: bool = False
 

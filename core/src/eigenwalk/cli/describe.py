@@ -182,7 +182,7 @@ def _print_offer(out: Console, offer: Offer[Any]) -> None:
     out.print(Text.assemble((spec.name, "bold"), f"  {spec.summary}"))
     rows = [("kind", kind)]
     if hasattr(spec, "unit"):
-        rows.append(("unit", spec.unit))
+        rows.append(("unit", " or, as the options say, ".join((spec.unit, *spec.other_units))))
         if not spec.differentiable:
             rows.append(("gradient", "none: central differences along the directions that are needed"))
     if hasattr(spec, "spaces"):

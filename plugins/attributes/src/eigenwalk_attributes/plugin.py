@@ -44,6 +44,7 @@ def eigenwalk_features():
             ),
             weights=tuple(BACKBONES.values()),
             unit="cosine distance",
+            other_units=("RMS value",),
             cites=(
                 "Caron et al., Emerging Properties in Self-Supervised Vision Transformers, ICCV 2021",
                 "Tan, Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019",

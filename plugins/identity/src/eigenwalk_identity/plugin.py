@@ -66,6 +66,7 @@ def eigenwalk_features():
                 Option("model", "str", "facenet", "facenet: 512 numbers, cosine; dlib: 128, Euclidean", MODELS),
             ),
             unit="cosine distance",
+            other_units=("Euclidean distance",),
             weights=(*WEIGHTS.values(), DLIB),
             implied="eigenwalk_identity.plugin:implied",
             licence="MIT (facenet-pytorch), CC0-1.0 (dlib-models)",

@@ -106,15 +106,16 @@ def declared(s: Subject) -> str:
     if not isinstance(s, FeatureSubject) or not s.direct:
         raise Inapplicable("it is composed of several names: each is judged by itself")
     spec, feature = offers[0].spec, s.feature
+    units = (spec.unit, *spec.other_units)
     pairs = {
-        "unit": (feature.unit, spec.unit),
+        "unit": (feature.unit, feature.unit if feature.unit in units else " or ".join(units)),
         "differentiable": (feature.differentiable, spec.differentiable),
         "kind": ("projection" if isinstance(feature, Projection) else "feature", spec.kind),
     }
     wrong = [f"{name} is {have!r}, declared {said!r}" for name, (have, said) in pairs.items() if have != said]
     if wrong:
         fail("; ".join(wrong), "let the spec and the feature's attributes agree; the spec is what users are shown")
-    return f"{spec.kind}, unit {spec.unit!r}, {'' if spec.differentiable else 'not '}differentiable"
+    return f"{spec.kind}, unit {feature.unit!r}, {'' if spec.differentiable else 'not '}differentiable"
 
 
 def light(s: Named) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -96,16 +97,19 @@ def _apply_style(axes: Axes, title: str, colour: str, ink: Ink) -> None:
     axes.margins(x=0.01)
 
 
-def _path_colour(path: Path) -> str:
-    return theme.PATHS[(path.rank - 1) % len(theme.PATHS)]
+def _path_colour(path: Path, ink: Ink) -> tuple[float, float, float]:
+    """Return the colour of the path's direction; sense − is nearer to the text's, to be seen on top of sense +."""
+    hue, text = np.array(to_rgb(theme.PATHS[(path.rank - 1) % len(theme.PATHS)])), np.array(to_rgb(ink.text))
+    red, green, blue = hue if path.sense > 0 else 0.45 * hue + 0.55 * text
+    return float(red), float(green), float(blue)
 
 
-def _draw_path(axes: Axes, path: Path, x: Sequence[float], y: Sequence[float], many: bool) -> None:
-    """Draw one path: its colour is its direction's, dashes mean sense −, and a cross marks an early end."""
+def _draw_path(axes: Axes, path: Path, x: Sequence[float], y: Sequence[float], many: bool, ink: Ink) -> None:
+    """Draw one path: its colour is its direction's, darker dashes mean sense −, and a cross marks an early end."""
     style = "-" if path.sense > 0 else (0, (4, 2))
     short = path.status.reason not in ("length", "walking")
     width, alpha = (1.0, 0.55) if many else (1.8, 0.95)
-    colour = _path_colour(path)
+    colour = _path_colour(path, ink)
     axes.plot(x, y, linestyle=style, color=colour, linewidth=width, alpha=alpha, solid_capstyle="round")
     axes.plot(x[-1:], y[-1:], marker="X" if short else "o", color=colour, markersize=5.5 if short else 3.5, alpha=alpha)
 
@@ -119,7 +123,7 @@ def _draw_feature(axes: Axes, paths: Sequence[Path], role: Role, ink: Ink) -> No
         with np.errstate(divide="ignore", invalid="ignore"):  # a feature that never changes has no typical distance
             change = path.change(role)
         top, low = max(top, float(np.nanmax(change, initial=0.0))), min(low, float(np.nanmin(change, initial=0.0)))
-        _draw_path(axes, path, [w.index for w in path], list(change), len(paths) > MANY)
+        _draw_path(axes, path, [w.index for w in path], list(change), len(paths) > MANY, ink)
     limit = words.tolerance(role)
     if math.isfinite(limit):
         top = max(top, limit)
@@ -169,7 +173,7 @@ def _draw_against(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
         varied, fixed = [f.varied for f in figures], [0.0 if math.isnan(f.fixed) else f.fixed for f in figures]
         limits |= {f.tolerance for f in figures if math.isfinite(f.tolerance)}
         top, right = max([top, *fixed]), max([right, *varied])
-        _draw_path(axes, path, varied, fixed, len(paths) > MANY)
+        _draw_path(axes, path, varied, fixed, len(paths) > MANY, ink)
     if len(limits) == 1:
         limit = limits.pop()
         top = max(top, limit)
@@ -196,7 +200,7 @@ def _draw_legend(axes: Axes, paths: Sequence[Path], ink: Ink) -> None:
     ]
     senses = [
         Line2D([], [], color=ink.quiet, linewidth=1.8, label="sense +"),
-        Line2D([], [], color=ink.quiet, linewidth=1.8, linestyle=(0, (4, 2)), label="sense −"),
+        Line2D([], [], color=ink.text, linewidth=1.8, linestyle=(0, (4, 2)), label="sense −"),
         Line2D([], [], color=ink.quiet, linewidth=0, marker="X", label="cut short"),
     ]
     handles = [*hues[:9], *senses]
