@@ -32,7 +32,7 @@ from eigenwalk.maths.methods.outward import Outward
 from eigenwalk.maths.problem import Problem
 from eigenwalk.maths.typical import latent_scale, typical_region
 from eigenwalk.path import Role
-from eigenwalk.runs.memory.fitting import Fit, choose_fit, first_start, in_use
+from eigenwalk.runs.memory.fitting import Fit, choose_fit, in_use
 from eigenwalk.runs.memory.words import in_bytes, in_words
 from eigenwalk.walk import WalkOptions, walk
 from eigenwalk_stylegan.configuration import Configuration, Mapping, StyleGAN2, StyleGAN3
@@ -113,7 +113,7 @@ def problem_of(made: StyleGAN, asked: argparse.Namespace, watch: Stopwatch) -> t
     typical = [float(feature.distance(x, y)) for (_, feature), x, y in zip(a.features, a.values, b.values, strict=True)]
     watch.note("two images")
     budget = in_bytes(asked.memory) if asked.memory else None
-    fit = choose_fit(replace(bare, differences=None), first_start(bare, [0], device), 1, budget)
+    fit = choose_fit(replace(bare, differences=None), bare.generator.sample(1, 0).to(device, bare.dtype), 1, budget)
     watch.note(f"fitting: {fit.linearisation.record}, {fit.linearisation.tangents} tangents at once")
     look = replace(fit.linearisation, precision=half_dtype(asked.precision, device, torch.float32))
     if look.precision is not None:

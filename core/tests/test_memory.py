@@ -171,7 +171,7 @@ def test_the_budget_decides_how_gradients_are_recorded(monkeypatch):
     costs["blocks"] = measure_footprint(by_blocks(look, z), z).need
 
     def fit(need: float) -> fitting.Fit:
-        return choose_fit(look, first_start(look, [0], CPU), 50, budget=int(need * fitting.KERNELS) + 2)
+        return choose_fit(look, first_start(look, normal(1, 6), CPU), 50, budget=int(need * fitting.KERNELS) + 2)
 
     rows = [fit(scale * costs["twice"]).batch for scale in (1.0, 3.0, 9.0, 1000.0)]
     assert rows[0] == 1 and rows == sorted(rows) and rows[-1] == 50
@@ -182,7 +182,7 @@ def test_the_budget_decides_how_gradients_are_recorded(monkeypatch):
     with Tracker() as tracker:
         point = short.linearisation.at(z)
         point.pull([torch.ones(1, 768).double()])
-        point.push(torch.ones(1, 3, 6).double())
+        point.push(torch.ones(1, 9, 6).double())
     assert tracker.peak <= costs["blocks"]
     with pytest.raises(OutOfMemory, match="--memory"):
         fit(costs["blocks"] / 3)
@@ -190,7 +190,7 @@ def test_the_budget_decides_how_gradients_are_recorded(monkeypatch):
 
 def test_a_larger_budget_pushes_more_tangents_at_once(monkeypatch):
     monkeypatch.setattr(fitting, "in_use", lambda device: 0)
-    first = first_start(tower(), [0], CPU)
+    first = first_start(tower(), normal(1, 6), CPU)
     few, many = (choose_fit(tower(), first, 1, budget=size).linearisation.tangents for size in (2_000_000, 200_000_000))
     assert few is not None and many is not None and few < many
 
@@ -208,18 +208,18 @@ def test_the_error_of_a_small_budget_says_what_suffices(monkeypatch, budget):
     monkeypatch.setattr(fitting, "STEP", 1000)
     monkeypatch.setattr(fitting, "in_words", lambda size: f"{size / 1e6:.3f} MB")
     with pytest.raises(OutOfMemory, match=r"program and weights take 1000\.000 MB") as caught:
-        choose_fit(tower(), first_start(tower(), [0], CPU), 1, budget=budget)
+        choose_fit(tower(), first_start(tower(), normal(1, 6), CPU), 1, budget=budget)
     least = asked_for(str(caught.value))
-    assert choose_fit(tower(), first_start(tower(), [0], CPU), 1, budget=least).linearisation.record == "blocks"
+    assert choose_fit(tower(), first_start(tower(), normal(1, 6), CPU), 1, budget=least).linearisation.record == "blocks"
     with pytest.raises(OutOfMemory):
-        choose_fit(tower(), first_start(tower(), [0], CPU), 1, budget=least - 2000)
+        choose_fit(tower(), first_start(tower(), normal(1, 6), CPU), 1, budget=least - 2000)
 
 
 def test_if_the_machine_lacks_memory_no_budget_is_suggested(monkeypatch):
     monkeypatch.setattr(fitting, "in_use", lambda device: 0)
     monkeypatch.setattr(fitting, "total", lambda device: 1000)
     with pytest.raises(OutOfMemory, match="allow more with --memory"):
-        choose_fit(tower(), first_start(tower(), [0], CPU), 1)
+        choose_fit(tower(), first_start(tower(), normal(1, 6), CPU), 1)
 
 
 def test_the_suggested_budget_suffices():
