@@ -144,9 +144,10 @@ def _walk_and_draw(recipe: Recipe, folder: RunFolder, registry: Registry, quiet:
 def _finish(run: Run, recipe: Recipe, folder: RunFolder, paths: Sequence[Path], shown: Progress) -> str:
     """Judge the paths and make the pictures; return a notice, or ""."""
     paths = run.judge(paths, shown.note)
-    begun = Recipe.parse(folder.recipe)
-    if recipe.judges != begun.judges:
-        folder.begin(begun.model_copy(update={"judges": recipe.judges}).text())
+    if recipe.judges:
+        begun = Recipe.parse(folder.recipe)
+        if recipe.judges != begun.judges:
+            folder.begin(begun.model_copy(update={"judges": recipe.judges}).text())
     shown.note("making the pictures")
     return folder.finish(paths)
 
