@@ -25,6 +25,7 @@ from problems import normal
 
 IMAGE = FunctionFeature(lambda images: images)
 CPU = torch.device("cpu")
+START = normal(1, 6).double()
 
 
 class Block(nn.Module):
@@ -190,7 +191,7 @@ def test_the_budget_decides_how_gradients_are_recorded(monkeypatch):
 
 def test_a_larger_budget_pushes_more_tangents_at_once(monkeypatch):
     monkeypatch.setattr(fitting, "in_use", lambda device: 0)
-    first = first_start(tower(), normal(1, 6), CPU)
+    first = START
     few, many = (choose_fit(tower(), first, 1, budget=size).linearisation.tangents for size in (2_000_000, 200_000_000))
     assert few is not None and many is not None and few < many
 
@@ -208,18 +209,18 @@ def test_the_error_of_a_small_budget_says_what_suffices(monkeypatch, budget):
     monkeypatch.setattr(fitting, "STEP", 1000)
     monkeypatch.setattr(fitting, "in_words", lambda size: f"{size / 1e6:.3f} MB")
     with pytest.raises(OutOfMemory, match=r"program and weights take 1000\.000 MB") as caught:
-        choose_fit(tower(), first_start(tower(), normal(1, 6), CPU), 1, budget=budget)
+        choose_fit(tower(), START, 1, budget=budget)
     least = asked_for(str(caught.value))
-    assert choose_fit(tower(), first_start(tower(), normal(1, 6), CPU), 1, budget=least).linearisation.record == "blocks"
+    assert choose_fit(tower(), START, 1, budget=least).linearisation.record == "blocks"
     with pytest.raises(OutOfMemory):
-        choose_fit(tower(), first_start(tower(), normal(1, 6), CPU), 1, budget=least - 2000)
+        choose_fit(tower(), START, 1, budget=least - 2000)
 
 
 def test_if_the_machine_lacks_memory_no_budget_is_suggested(monkeypatch):
     monkeypatch.setattr(fitting, "in_use", lambda device: 0)
     monkeypatch.setattr(fitting, "total", lambda device: 1000)
     with pytest.raises(OutOfMemory, match="allow more with --memory"):
-        choose_fit(tower(), first_start(tower(), normal(1, 6), CPU), 1)
+        choose_fit(tower(), START, 1)
 
 
 def test_the_suggested_budget_suffices():

@@ -21,7 +21,7 @@ from torch.nn.functional import normalize
 from eigenwalk.direction import Gaps
 
 WITHIN = 0.7
-"""τ, in typical distances: in the demo, at .35 two thirds of the paths ended early at a tolerance, and at .7 none."""
+"""τ, in typical distances: in the demo, at .35 two of six paths ended early at a tolerance, and at .7 none."""
 SLACK = 0.3
 """Paths whose cosine is below minus this leave each other alone."""
 ROUNDS = 3
