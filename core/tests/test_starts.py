@@ -119,12 +119,14 @@ def test_a_saved_waypoint_is_a_start_and_so_is_the_last_one_unnamed(file: FilePa
         ("two.npz", r"holds a \(3, 6\), b \(3, 6\): save latents alone"),
         ("one.npy:3", "holds 3 latents, 0 to 2"),
         ("one.npy:2-1", "a range such as one.npy:0-3"),
+        ("number.npy", r"holds \(\), and a latent"),
         ("wide.npy", r"holds \(2, 7\), and a latent of .* has 6 in z coordinates"),
     ],
 )
 def test_a_file_that_will_not_do_says_why(text: str, said: str, file: FilePath) -> None:
     np.save("one.npy", ROWS)
     np.save("wide.npy", np.zeros((2, 7)))
+    np.save("number.npy", np.float32(3))
     np.save("nan.npy", ROWS * np.nan)
     np.save("object.npy", np.array([{}], dtype=object), allow_pickle=True)
     np.savez("two.npz", a=ROWS, b=ROWS)

@@ -72,7 +72,7 @@ class Latents:
         >>> Latents("w.npz", torch.zeros(1, 18, 512)).rows(512).shape  # one w, repeated for every layer
         torch.Size([1, 512])
         """
-        values = self.values
+        values = torch.atleast_1d(self.values)
         while values.dim() > 2 and values.shape[-1] == 1:
             values = values[..., 0]
         if values.shape[-1] == dim:
