@@ -79,7 +79,10 @@ class MadeUp:
             self.resumed.append((first, float(arrays["latents"][0]), recipe.batch))
         completed = recipe.model_copy(update={"installed": {"eigenwalk": self.version}, "batch": recipe.batch or 7})
         return types.SimpleNamespace(
-            recipe=completed, notes=["typical distance of pixels: 0.2"], fronts=lambda: self.fronts(first)
+            recipe=completed,
+            notes=["typical distance of pixels: 0.2"],
+            fronts=lambda: self.fronts(first),
+            judge=lambda walked, note: walked,
         )
 
     def fronts(self, first: int) -> Iterator[object]:

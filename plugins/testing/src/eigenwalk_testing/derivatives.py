@@ -7,6 +7,7 @@ pullback, and ⟨Jᵀu, v⟩ is the limit of ⟨u, (f(x + hv) - f(x - hv)) / 2h�
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -82,7 +83,10 @@ def pullback(s: Subject) -> str:
 
 
 def pushforward(s: Subject) -> str:
-    """The pushforward of one tangent, and of several together, agrees with the pullback: ⟨u, Jv⟩ = ⟨Jᵀu, v⟩."""
+    """The pushforward agrees with the pullback: ⟨u, Jv⟩ = ⟨Jᵀu, v⟩.
+
+    Of one tangent through the recorded gradient, and of several together by forward mode, as where memory is short.
+    """
     _differentiable(s)
     with s.point() as (point, function):
         u = normal(point.values[0])
@@ -90,8 +94,12 @@ def pushforward(s: Subject) -> str:
         first = _tangent(pulled)
         tangents = torch.stack([first, *(first + normal(first, SEED + i) for i in range(1, MANY))], 1)
         worst = 0.0
-        for how, some in (("one tangent", tangents[:, :1]), (f"{MANY} tangents together", tangents)):
-            pushed = point.push(some)[0]
+        ways = (
+            ("one tangent", point, tangents[:, :1]),
+            (f"{MANY} tangents together", replace(point.owner, record="once").at(point.latents), tangents),
+        )
+        for how, there, some in ways:
+            pushed = there.push(some)[0]
             left = (u.reshape(len(u), 1, -1) * pushed).sum((0, 2))
             right = (pulled[:, None] * some).sum((0, 2))
             error = float(((left - right).abs() / right.abs()).max())
