@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import pytest
 import torch
+from torch import Tensor
 
 from eigenwalk.errors import OptionError, Undefined
 from eigenwalk_face.chip import EYES_AND_MOUTH, FFHQ_SQUARE, Chip, ffhq_chip
@@ -59,7 +61,7 @@ class Mean(FaceFeature):
     """The mean colour of a chip."""
 
     def values(self, crops):
-        return crops.mean((2, 3)) * self.network.weight[0, 0]
+        return crops.mean((2, 3)) * cast(Tensor, self.network.weight)[0, 0]
 
     def cut(self, boxes, points, images):
         return Chip(points, images, self.size, padding=0.2)

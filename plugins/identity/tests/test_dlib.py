@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import dlib_files
 import pytest
@@ -112,7 +113,8 @@ def test_layers_without_end_are_not_collected(tmp_path):
 
 
 def test_facenet_s_options_are_refused():
-    for options in ({"size": 150}, {"margin": 0.0}, {"pretrained": "casia-webface"}):
+    every: list[dict[str, Any]] = [{"size": 150}, {"margin": 0.0}, {"pretrained": "casia-webface"}]
+    for options in every:
         with pytest.raises(OptionError, match="facenet's"):
             identity(model="dlib", file="never-opened.dat", **options)
 
