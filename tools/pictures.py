@@ -1,5 +1,5 @@
-"""Makes the pictures of the site: `python tools/pictures.py` all of them, with names those of the catalogue; `start`
-names those of the first page, which are what its own commands write.
+"""Makes the pictures of README and site: `python tools/pictures.py` all of them, with names those of the catalogue, or
+of runs: `face` names what the pages show of runs/face, made by the command of theirs that ends with `--out runs/face`.
 
 Every picture of the catalogue is of a walk by `eigenwalk.run`, or of samples, in a folder that holds what `prepared`
 puts there: networks written or fitted here, and two generators trained by others, whose weights `--real` has
@@ -28,12 +28,14 @@ from PIL import Image
 
 import eigenwalk
 from eigenwalk.cli import main as from_shell
-from website.examples import FIGURES, STEPS, STRIDE, Example, examples, figures
+from website.examples import FIGURES, Example, examples, figures
 from website.pages import ROOT
 
 TILE, GAP, COLUMNS = 96, 4, 7
 LARGEST = 40_000
 """Bytes of a picture."""
+START = ROOT / "docs/pictures/start"
+"""Folder of what pages show of runs."""
 BROWSER = "chromium"
 WIDEST = 1600
 PAPER = (255, 255, 255)
@@ -44,13 +46,11 @@ LEGACY = {"dynamo": False, "opset_version": 13}
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 1 where a picture could not be made."""
     reader = argparse.ArgumentParser(description=__doc__)
-    reader.add_argument("names", nargs="*", help="names of the catalogue; all of them by default")
+    reader.add_argument("names", nargs="*", help="names of the catalogue or of runs; all of them by default")
     reader.add_argument("--real", type=Path, default=ROOT.parent / "shared/real", help="folder of others' weights")
     given = reader.parse_args(arguments)
     wanted = [one for one in examples().values() if not one.why_not and (not given.names or one.name in given.names)]
-    failed = 0
-    if not given.names or "start" in given.names:
-        of_start()
+    failed = of_pages(given.names)
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         for one in wanted:
             try:
@@ -65,20 +65,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(failed > 0)
 
 
-def of_start() -> None:
-    """Runs the walks of docs/start.md, and puts what pages show of strips, plots and reports into docs, as WebP."""
-    folder = ROOT / "docs/pictures/start"
-    folder.mkdir(exist_ok=True)
-    pages = {file: file.read_text(encoding="utf-8") for file in (ROOT / "docs").rglob("*.md")}
-    shown = set(re.findall(r"start/(\w+)-(strip|plot|report)\.webp", "".join(pages.values())))
-    walks = re.findall(r"```sh\n(eigenwalk walk .*? --out runs/(\w+))\n```", pages[ROOT / "docs/start.md"])
+def of_pages(names: Sequence[str] = ()) -> int:
+    """Runs the walks whose strips, plots and reports README and docs show, and puts these into docs, as WebP.
+
+    The number of walks that failed is returned. `names`: of runs, ``face`` for ``--out runs/face``; all by default.
+    """
+    shown, commands = shown_runs()
+    failed = 0
     with tempfile.TemporaryDirectory() as place, chdir(place):
-        for command, name in walks:
-            typed(shlex.split(command)[1:])
+        for name in (name for name in commands if not names or name in names):
+            try:
+                typed(shlex.split(commands[name][0])[1:])
+            except OSError as error:
+                failed += 1
+                print(f"{name}: {error}", file=sys.stderr)
+                continue
             for kind in (kind for of, kind in shown if of == name):
                 picture = _photographed(name) if kind == "report" else Image.open(f"runs/{name}/{kind}.png")
                 picture.thumbnail((WIDEST, 10 * WIDEST), Image.Resampling.LANCZOS)
-                picture.convert("RGB").save(folder / f"{name}-{kind}.webp", quality=80, method=6)
+                picture.convert("RGB").save(START / f"{name}-{kind}.webp", quality=80, method=6)
+    return failed
+
+
+def shown_runs() -> tuple[set[tuple[str, str]], dict[str, list[str]]]:
+    """What README and docs show of runs, as (name, strip, plot or report), and the commands that they give for each."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages).replace("\\\n ", "")
+    shown = set(re.findall(r"start/(\w+)-(strip|plot|report)\.webp", text))
+    commands: dict[str, list[str]] = {name: [] for name, _ in shown}
+    for command, name in re.findall(r"^(eigenwalk walk .* --out runs/(\w+))$", text, re.MULTILINE):
+        commands.get(name, []).append(command)
+    return shown, commands
 
 
 def _photographed(name: str) -> Image.Image:
@@ -121,10 +138,10 @@ def made(one: Example) -> dict[str, dict[str, float]]:
     return {one.name: {part: round(share, 3) for part, share in shares.items()}}
 
 
-def walked(one: Example, steps: int = STEPS) -> tuple[eigenwalk.Path, ...]:
-    """The walks of `one`: a pair of paths from every seed."""
+def walked(one: Example, steps: int | None = None) -> tuple[eigenwalk.Path, ...]:
+    """The walks of `one`: a pair of paths from every seed, of its own number of steps unless `steps` says another."""
     solver = {"solver": one.solver} if one.solver else {}
-    options = {"paths": 2, "steps": steps, "stride": STRIDE}
+    options = {"paths": 2, "steps": one.steps if steps is None else steps, "stride": one.stride}
     return eigenwalk.run(one.generator, fix=one.fix, vary=one.vary, seeds=one.seeds, **solver, **options)
 
 

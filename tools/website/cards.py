@@ -9,7 +9,7 @@ from html import escape
 from eigenwalk.errors import EigenwalkError
 from eigenwalk.names.index import Entry, Index, shipped_index
 from eigenwalk.weights import Item, needed_items
-from website.examples import Example, examples, figures
+from website.examples import Example, examples_of, figures
 from website.pages import page_of
 
 SPDX = re.compile(r"\b(Apache-2\.0|MIT|BSD-[23]-Clause|CC-BY[-\w.]*|GPL-[\w.]+|LGPL-[\w.]+|MPL-2\.0)\b")
@@ -41,8 +41,8 @@ class _Card:
     def __init__(self, kind: str, entry: Entry):
         self.entry = entry
         self.kind = entry.kind or kind
-        self.example = examples().get(entry.name) or Example(entry.name, why_not="has no example")
-        self.files = _files(entry.name if kind != "direction" else "")
+        self.examples = examples_of(entry.name) or [Example(entry.name, why_not="has no example")]
+        self.files = _files(entry.name, whole=True) if kind != "direction" else ()
         self.weights = self._weights()
         said: list[str] = SPDX.findall(f"{entry.licence} {entry.weights_licence}")
         said += ["not commercial"] if "not commercial" in entry.weights_licence else []
@@ -51,10 +51,9 @@ class _Card:
     def _weights(self) -> str:
         if self.entry.reads or OF_A_FILE.match(self.entry.weights_licence):
             return YOURS
-        fetched = [item for item in self.files if item.weights.url]
-        if not fetched:
+        if not any(item.fetchable for item in self.files):
             return NONE
-        return NEEDED if self.example.why_not else SOME
+        return NEEDED if any(item.fetchable for item in _files(self.entry.name)) else SOME
 
     def html(self) -> str:
         """The card."""
@@ -77,38 +76,42 @@ class _Card:
         return (
             f'<article class="ew-card" id="{escape(entry.name)}" {data}>\n'
             f"<header><h3><code>{escape(entry.name)}</code></h3><span>{self.kind}</span></header>\n"
-            f"<p>{_code(entry.summary)}</p>\n{self._picture()}\n{_rows(first)}\n"
+            f"<p>{_code(entry.summary)}</p>\n{self._pictures()}\n{_rows(first)}\n"
             f"<details><summary>listed, not audited</summary>{_rows(more)}</details>\n</article>"
         )
 
-    def _picture(self) -> str:
-        one = self.example
-        if one.why_not or not one.picture.exists():
-            return f'<p class="ew-none">{escape(self._why_not())}: no example picture made.</p>'
-        said = one.shows or f"samples of {one.name}"
-        measured = figures().get(one.name, {})
-        shares = " and ".join(f"{part} {share:.2f}" for part, share in measured.items())
-        text = [f"{_code(said[:1].upper() + said[1:])}."]
-        text += [f"Moved at the ends, as shares of typical: {shares}."] if shares else []
-        text += [_code(one.credit)] if one.credit else []
-        command = f"<pre><code>{escape(one.command)}</code></pre>" if one.command else ""
-        source = f"pictures/catalogue/{one.picture.name}"
-        image = f'<img src="{source}" alt="{escape(said)}" loading="lazy" width="696" height="196">'
-        return f'<figure><a href="{source}">{image}</a><figcaption>{" ".join(text)}</figcaption></figure>{command}'
+    def _pictures(self) -> str:
+        made = [_picture(one) for one in self.examples if not one.why_not and one.picture.exists()]
+        return "\n".join(made) or f'<p class="ew-none">{escape(self._why_not())}: no example picture made.</p>'
 
     def _why_not(self) -> str:
         if self.weights == YOURS:
             return "Opens a file or folder of yours, and none ships with it"
-        lacking = [item for item in self.files if item.weights.url][:1]
+        lacking = [item for item in self.files if item.fetchable][:1]
         if not lacking:
-            return self.example.why_not[:1].upper() + self.example.why_not[1:]
+            reason = self.examples[0].why_not
+            return reason[:1].upper() + reason[1:]
         return f"Needs weights {lacking[0].weights.file} ({lacking[0].weights.licence})"
 
 
-def _files(name: str) -> Sequence[Item]:
-    """The files that `name` needs with any of its options; none where it is not installed here."""
+def _picture(one: Example) -> str:
+    """The picture of an example, what it shows, and the command that walks the same."""
+    said = one.shows or f"samples of {one.name}"
+    measured = figures().get(one.name, {})
+    shares = " and ".join(f"{part} {share:.2f}" for part, share in measured.items())
+    text = [f"{_code(said[:1].upper() + said[1:])}."]
+    text += [f"Moved at the ends, as shares of typical: {shares}."] if shares else []
+    text += [_code(one.credit)] if one.credit else []
+    command = f"<pre><code>{escape(one.command)}</code></pre>" if one.command else ""
+    source = f"pictures/catalogue/{one.picture.name}"
+    image = f'<img src="{source}" alt="{escape(said)}" loading="lazy" width="696" height="196">'
+    return f'<figure><a href="{source}">{image}</a><figcaption>{" ".join(text)}</figcaption></figure>{command}'
+
+
+def _files(name: str, whole: bool = False) -> Sequence[Item]:
+    """The files that `name` needs, `whole`: with any of its options; none where it is not installed here."""
     try:
-        return tuple(needed_items(name, whole=True)) if name else ()
+        return needed_items(name, whole=whole)
     except EigenwalkError:
         return ()
 

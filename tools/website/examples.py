@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import tomllib
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ SEEDS = (0, 3)
 
 @dataclass(frozen=True)
 class Example:
-    """What the picture of `name` shows.
+    """What a picture of `name` shows.
 
     Attributes:
-        generator, fix, vary, solver, seeds: of a walk of the leading direction, in both senses.
+        name: of the catalogue, or one with options: ``mask(person=true)`` is a further picture of ``mask``.
+        generator, fix, vary, solver, seeds, steps, stride: of a walk of the leading direction, in both senses.
         samples: a generator, where the picture shows its samples.
         shows: in words.
         credit: whose weights they are, where they do not ship with a package of this repository.
@@ -35,6 +37,8 @@ class Example:
     vary: tuple[str, ...] = ()
     solver: str = ""
     seeds: tuple[int, ...] = SEEDS
+    steps: int = STEPS
+    stride: float = STRIDE
     samples: str = ""
     shows: str = ""
     credit: str = ""
@@ -44,7 +48,7 @@ class Example:
     @property
     def picture(self) -> Path:
         """Where its picture lies, or would lie."""
-        return PICTURES / f"{self.name}.webp"
+        return PICTURES / (re.sub(r"[^\w.]+", "-", self.name).strip("-") + ".webp")
 
     @property
     def words(self) -> list[str]:
@@ -56,7 +60,7 @@ class Example:
         words += [word for one in self.vary for word in ("--vary", one)]
         words += ["--solver", self.solver] if self.solver else []
         words += [word for seed in self.seeds for word in ("--seed", str(seed))]
-        return [*words, "--paths", "2", "--steps", str(STEPS), "--stride", str(STRIDE)]
+        return [*words, "--paths", "2", "--steps", str(self.steps), "--stride", str(self.stride)]
 
     @property
     def command(self) -> str:
@@ -68,6 +72,11 @@ def examples() -> dict[str, Example]:
     """Every example by name."""
     tables = tomllib.loads((PICTURES / "examples.toml").read_text(encoding="utf-8"))
     return {name: _example(name, row) for name, row in tables.items()}
+
+
+def examples_of(name: str) -> list[Example]:
+    """The examples of one name of the catalogue, that of its defaults first; none where nobody wrote one."""
+    return [one for one in examples().values() if one.name.partition("(")[0] == name]
 
 
 def figures() -> dict[str, dict[str, float]]:
