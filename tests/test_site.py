@@ -182,6 +182,8 @@ def test_links_between_files_become_links_between_pages():
         "[core](core.md) [guide](../masks.md#by-word) [licence](../files/plugins/masks/LICENSE) "
         "[out](https://a.example)\n```\n[a](b)\n```"
     )
+    picture = "![](../../docs/pictures/start/hair-strip.webp)"
+    assert between(picture, "packages/masks.md", readme) == "![](../pictures/start/hair-strip.webp)"
     assert between("[nowhere](none.md)", "packages/masks.md", readme) == "[nowhere](none.md)"
 
 

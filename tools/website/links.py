@@ -21,8 +21,8 @@ def link_pages(text: str, name: str, source: Path) -> str:
             return link[0]
         file = file_at(source, target)
         page = page_of(file)
-        if page is None and not file.startswith("docs/") and (ROOT / file).is_file():
-            page = f"files/{file}"
+        if page is None and (ROOT / file).is_file():
+            page = file.removeprefix("docs/") if file.startswith("docs/") else f"files/{file}"
         if page is None:
             return link[0]
         return f"{link[1]}{posixpath.relpath(page, posixpath.dirname(name) or '.')}{hash_}{anchor}{link[3]}"
