@@ -25,7 +25,7 @@ from eigenwalk.generator import Generator
 from eigenwalk.shapes import Basis, Latents
 from eigenwalk_baselines.plugin import SEED
 from eigenwalk_baselines.reading import given_to, intermediate, output_of, readers
-from eigenwalk_baselines.vectors import TOGETHER, everywhere, signed
+from eigenwalk_baselines.vectors import count_together, everywhere, signed
 
 BATCH = 2_000
 """Samples of one batch of the incremental PCA, or three times the components if that is more."""
@@ -55,15 +55,16 @@ class GANSpace(Directions):
         """
         generator = sight.generator
         activation = _activation(generator, sight.like) if generator.space == "z" else None
+        together = count_together(generator)
         size = max(BATCH, 3 * self.components)
         parts = generator.sample(self.samples, self.seed).to(sight.like).tensor_split(max(1, self.samples // size))
         pca = IncrementalPCA()
         for z in parts:
-            y = _array(z, activation)
+            y = _array(z, activation, together)
             pca.set_params(n_components=min(self.components, len(parts[-1]), y.shape[1]))
             pca.partial_fit(y)
         components = np.asarray(pca.components_)
-        found = components if activation is None else _transferred(pca, activation, parts)
+        found = components if activation is None else _transferred(pca, activation, parts, together)
         if len(found) < k:
             raise CompositionError(
                 f"ganspace has {len(found)} components here, {k} are asked for: take fewer paths, or more components= "
@@ -85,18 +86,20 @@ def _activation(generator: Generator, like: Tensor) -> Activation:
     )
 
 
-def _array(z: Latents, activation: Activation | None) -> NDArray[np.float64]:
+def _array(z: Latents, activation: Activation | None, together: int) -> NDArray[np.float64]:
     """Return the numbers to factorise ``(samples, numbers)``: activations of `z` ``(samples, latent)``, or z itself."""
     if activation is None:
         return z.double().cpu().numpy()
     with torch.no_grad():
-        return np.concatenate([activation(some).flatten(1).double().cpu().numpy() for some in z.split(TOGETHER)])
+        return np.concatenate([activation(some).flatten(1).double().cpu().numpy() for some in z.split(together)])
 
 
-def _transferred(pca: IncrementalPCA, activation: Activation, parts: Sequence[Latents]) -> NDArray[np.float64]:
+def _transferred(
+    pca: IncrementalPCA, activation: Activation, parts: Sequence[Latents], together: int
+) -> NDArray[np.float64]:
     """The columns of U ``(components, latent)``, which map the samples' coordinates x among the components to z."""
     XX, XZ = 0.0, 0.0
     for z in parts:
-        x = np.asarray(pca.transform(_array(z, activation)))
+        x = np.asarray(pca.transform(_array(z, activation, together)))
         XX, XZ = XX + x.T @ x, XZ + x.T @ z.double().cpu().numpy()
     return np.linalg.pinv(XX) @ XZ

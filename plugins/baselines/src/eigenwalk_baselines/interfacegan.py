@@ -18,7 +18,7 @@ from eigenwalk.direction import Directions, Sight
 from eigenwalk.errors import CompositionError, OptionError, Undefined
 from eigenwalk.shapes import Basis, Latents
 from eigenwalk_baselines.plugin import SEED
-from eigenwalk_baselines.vectors import TOGETHER, everywhere
+from eigenwalk_baselines.vectors import count_together, everywhere
 
 MOST = 40
 """Most numbers that get a hyperplane each: more are no attributes (CelebA labels 40) but an image or an embedding."""
@@ -56,8 +56,8 @@ class InterFaceGAN(Directions):
 
     def _measured(self, sight: Sight, k: int) -> tuple[Array, Array, Array]:
         """Latents with what varies ``(n, p)`` and what is fixed ``(n, q)`` in their images, where that is defined."""
-        rows = []
-        for some in sight.generator.sample(self.samples, self.seed).to(sight.like).split(TOGETHER):
+        rows, samples = [], sight.generator.sample(self.samples, self.seed).to(sight.like)
+        for some in samples.split(count_together(sight.generator)):
             measured = _defined(sight, some)
             if measured is not None:
                 _check_numbers(*measured[1:], k)

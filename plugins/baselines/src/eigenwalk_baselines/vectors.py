@@ -8,10 +8,24 @@ import torch
 from torch import Tensor
 
 from eigenwalk.direction import Sight
+from eigenwalk.generator import Generator
 from eigenwalk.shapes import Basis, Latents
 
 TOGETHER = 64
 """Tangents, or samples, in one batch through the generator."""
+PIXELS = TOGETHER * 64 * 64
+"""Of all images of a batch: of larger images there are fewer, or those of 256 pixels a side would take 20 GB."""
+
+
+def count_together(generator: Generator) -> int:
+    """Return how many samples to pass through `generator` at once: 64 images of 64 x 64, one of 1024 x 1024.
+
+    >>> from eigenwalk.generator import FunctionGenerator
+    >>> count_together(FunctionGenerator(lambda z: z, 8, (256, 256)))
+    4
+    """
+    height, width = generator.resolution
+    return max(1, min(TOGETHER, PIXELS // (height * width)))
 
 
 def unit(vectors: Tensor) -> Tensor:
