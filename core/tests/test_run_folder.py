@@ -18,11 +18,12 @@ import numpy as np
 import pytest
 
 from eigenwalk.errors import FileError, OutputError
-from eigenwalk.path import Path, json_text, seal
+from eigenwalk.path import Path
 from eigenwalk.runs.outputs import folder as folder_module
 from eigenwalk.runs.outputs import journal
 from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.outputs.journal import load_journal, save_waypoint
+from eigenwalk.sealed import json_text, seal
 from fabricated import CUT, FIXED, path, paths, until
 
 IDENTITY = {"generator": "rooms", "vary": ["pixels"], "steps": 4}

@@ -83,10 +83,11 @@ def test_a_w_plus_whose_layers_differ_is_no_w(file: FilePath) -> None:
 
 def test_walks_begin_at_the_given_latents_beside_those_of_seeds(file: FilePath) -> None:
     write_every_format()
-    found = paths(starts=["one.npy:1-2", ROWS[:1]], seeds=[4])
-    assert [path.origin for path in found[::2]] == ["seed 4", "one.npy:1", "one.npy:2", "latents (1, 6)"]
-    assert [path.name for path in found[::2]] == ["seed4-1+", "start0-1+", "start1-1+", "start2-1+"]
-    assert np.array_equal(np.stack([path.latents[0] for path in found[2::2]]), ROWS[[1, 2, 0]])
+    found = paths(starts=["one.npy:1-2", ROWS[:1], ROWS[1:2] + 0.1], seeds=[4])
+    origins = ["seed 4", "one.npy:1", "one.npy:2", "latents 2", "latents 3"]
+    assert [path.origin for path in found[::2]] == origins
+    assert [path.name for path in found[::2]] == ["seed4-1+", "start0-1+", "start1-1+", "start2-1+", "start3-1+"]
+    assert np.array_equal(np.stack([path.latents[0] for path in found[2:8:2]]), ROWS[[1, 2, 0]])
 
 
 def test_a_walk_from_a_file_goes_on_where_it_was_stopped(file: FilePath) -> None:

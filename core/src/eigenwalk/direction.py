@@ -196,6 +196,10 @@ class Method(ABC):
     outward: bool = False
     differences: float | None = None
 
+    def most_passes(self, k: int) -> float:
+        """The generator passes that k directions take at a start, at most, for people to read; 0: not known."""
+        return 0.0
+
     @abstractmethod
     def start(self, sight: Sight, k: int, limits: Limits) -> tuple[Step, State]:
         """The `k` leading steps at each start, best first, and the state there.

@@ -9,8 +9,6 @@ rest, readable, with the SHA-256 of both). Both are written whole or not at all.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,14 +19,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from eigenwalk.errors import FileError
+from eigenwalk.sealed import json_text, open_sealed, read_tensors, seal, sum_of
 from eigenwalk.store import write_whole
-from eigenwalk.textfile import LARGEST, parse_json, read_bytes
 
-FORMAT = 2
-"""Of saved files: 2 has sums, and null for what is not a number; 1, which had neither, is still read."""
 PUSHFORWARD_PASSES = 1.7
 """A pushforward of one tangent, in generator passes: measured 1.5 to 1.7 on a CPU (benchmarks/passes.py)."""
 PULLBACK_PASSES = 1.3
@@ -406,62 +402,6 @@ def stack(waypoints: Sequence[Waypoint]) -> dict[str, NDArray[Any]]:
     }
     # safetensors writes an array's memory as it lies: a transposed one would come back scrambled, without an error.
     return {name: np.ascontiguousarray(np.stack(arrays)) for name, arrays in rows.items() if arrays}
-
-
-def seal(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `entries` with our format's number, and under ``sum`` the SHA-256 of all of it."""
-    document = {"format": FORMAT, **entries}
-    return {"sum": _content_sum(document), **document}
-
-
-def json_text(document: Mapping[str, Any]) -> str:
-    """Return `document` as JSON that people can read and every reader of JSON takes."""
-    return json.dumps(document, indent=1, allow_nan=False)
-
-
-def open_sealed(file: FilePath) -> dict[str, Any]:
-    """Return what `seal` made and was written to `file`; earlier versions gave no sum (None).
-
-    Raises:
-        FileError: it is no JSON of ours, or not what was written.
-    """
-    document = parse_json(read_whole(file), str(file), _limit(file))
-    if not isinstance(document, dict) or document.get("format", 1) not in (1, FORMAT):
-        raise FileError(f"{file} is of another kind, or of a later version")
-    has = document.pop("sum", None)
-    if (has is not None or document.get("format", 1) != 1) and has != _content_sum(document):
-        raise FileError(f"{file} is damaged: its SHA-256 differs from the one saved with it")
-    return {"sum": has, **document}
-
-
-def read_whole(file: FilePath) -> bytes:
-    """Return the bytes of the regular file `file`; raises FileError if it cannot be read."""
-    return read_bytes(file, "file", _limit(file))
-
-
-def read_tensors(file: FilePath, expected: str | None) -> dict[str, NDArray[Any]]:
-    """Return the tensors in `file`, whose SHA-256 must be `expected`, where an earlier version wrote one.
-
-    Raises:
-        FileError: it cannot be read, or is not what was written.
-    """
-    data = read_whole(file)
-    if expected is not None and sum_of(data) != expected:
-        raise FileError(f"{file} is damaged: its SHA-256 differs from the one saved with it")
-    return load(data)
-
-
-def sum_of(data: bytes) -> str:
-    """Return the SHA-256 of `data`."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def _limit(file: FilePath) -> int:
-    return max(LARGEST, file.stat().st_size if file.is_file() else 0)
-
-
-def _content_sum(document: Mapping[str, Any]) -> str:
-    return sum_of(json.dumps(document, sort_keys=True).encode())
 
 
 def _number(value: float) -> float | str | None:

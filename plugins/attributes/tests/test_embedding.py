@@ -10,6 +10,7 @@ import torch
 
 from eigenwalk.errors import FileError, OptionError, WeightsError
 from eigenwalk_attributes.embedding import embedding
+from eigenwalk_attributes.plugin import eigenwalk_features
 from eigenwalk_attributes.published import BACKBONES
 
 from .cases import network, state
@@ -81,6 +82,13 @@ PUBLISHED = {
     "resnet18.tv_in1k": {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)},
 }
 """What the published files hold beside the tensors that timm's network has without its head."""
+
+
+def test_a_file_of_ones_own_takes_the_place_of_every_published_one():
+    (spec,) = (one for one in eigenwalk_features() if one.name == "embedding")
+    for architecture in BACKBONES:
+        assert len(spec.needed({"model": architecture})) == 1
+        assert not spec.needed({"model": architecture, "weights": "mine.pth"})
 
 
 @pytest.mark.parametrize("architecture", BACKBONES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.func import jvp, vmap
@@ -160,5 +162,5 @@ def test_the_files_that_are_needed():
 
 
 def test_the_mesh_is_the_one_that_landmarks_read():
-    ours, theirs = part_weights()["face"], mesh_weights(("face", "lips"))
+    ours, theirs = part_weights()["face"], replace(mesh_weights(("face", "lips")), unless="weights")
     assert ours == theirs

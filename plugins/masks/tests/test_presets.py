@@ -72,6 +72,8 @@ def test_every_file_is_declared_with_its_sum_and_its_terms():
     (spec,) = (spec for spec in eigenwalk_features() if spec.name == "mask")
     assert {one.file.rpartition("/")[2] for one in spec.needed({"sam": "vit_b"})} == {"sam_vit_b_01ec64.pth"}
     assert spec.needed({"model": "ade20k"}) == (presets()["ade20k"].weights,)
+    for options in ({"sam": "vit_b"}, {"person": True}, {"face": ("eyes", "nose")}):
+        assert len(spec.needed(options)) == 1 and not spec.needed({**options, "weights": "mine"})
     assert spec.needed({"box": (0, 0, 1, 1)}) == ()
     assert sorted(sam_weights()) == ["vit_b", "vit_h", "vit_l"]
     for one in spec.weights:

@@ -248,7 +248,7 @@ def _print_summary(folder: RunFolder, quiet: bool) -> None:
 def _print_moved(folder: RunFolder, out: Console) -> None:
     """Print what else moved on every path, and what may have been fooled."""
     for path in folder.paths[:PAGE]:
-        name = f"seed {path.seed}, {words.label(path)}"
+        name = f"{path.origin}, {words.label(path)}"
         if said := words.moved(path):
             out.print(Text.assemble((f"{name}: ", "dim"), said))
         for text in words.suspicions(path):

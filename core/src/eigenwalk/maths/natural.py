@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate, pad
 from eigenwalk.errors import Undefined
 from eigenwalk.feature import Feature
 from eigenwalk.maths.linearise.calls import freeze_near, values_of
+from eigenwalk.maths.typical import typical_distance
 from eigenwalk.shapes import Images
 
 SHIFT = 1 / 32
@@ -112,6 +113,9 @@ def describe_samples(
 
     `images` are of random samples; those at which the feature has no value are left out. Empty if fewer than two have.
     Unless `copied`, typical differences alone are measured.
+
+    Raises:
+        WalkError: as `typical_distance`, of a feature with many values.
     """
     found = measure_each(name, feature, images)
     if len(found) < 2:
@@ -119,19 +123,8 @@ def describe_samples(
     rows, values = images[list(found)], torch.cat([value for _, value in found.values()])
     values = values.reshape(len(values), -1)
     if values.shape[1] != numbers:
-        return [Natural(_typical(found))] if numbers == 1 else []
+        return [Natural(typical_distance((name, feature), images))] if numbers == 1 else []
     if not copied:
         return [Natural(typical_difference(value)) for value in values.unbind(1)]
     copies = torch.cat([copied_values(name, feature, image).reshape(1, -1) for image in rows.split(1)])
     return [Natural.of(value, copy, rows) for value, copy in zip(values.unbind(1), copies.unbind(1), strict=True)]
-
-
-def _typical(found: dict[int, tuple[Feature, Tensor]]) -> float:
-    """Return the median distance of a value from all others, by features that stand near one image each."""
-    distances = [
-        float(feature.distance(other, own))
-        for row, (feature, own) in found.items()
-        for place, (_, other) in found.items()
-        if place != row
-    ]
-    return float(torch.tensor(distances, dtype=torch.float64).median())

@@ -28,7 +28,6 @@ from eigenwalk.maths.contract import check_contract
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.linearise.agreement import describe_agreement
 from eigenwalk.maths.linearise.precision import half_dtype
-from eigenwalk.maths.methods.davidson import Davidson
 from eigenwalk.maths.problem import Problem
 from eigenwalk.maths.typical import SAMPLES, latent_scale, reference_images, typical_distance, typical_region
 from eigenwalk.names.expression import parse
@@ -86,9 +85,8 @@ class Run:
         newest = [front.paths[i].waypoints[-1].cost.passes for i in front.walking]
         if front.index:
             return f"on to waypoint {front.index + 1}", sum(newest) if front.index > 1 else 0.0
-        starts, k = len({front.paths[i].origin for i in front.walking}), (self.options.paths + 1) // 2
-        lead = getattr(self.options.method, "lead", self.options.method)
-        most = lead.most_passes(k) if isinstance(lead, Davidson) else 0.0
+        starts, k = len({front.paths[i].origin for i in front.walking}), max(path.rank for path in front.paths)
+        most = self.options.method.most_passes(k)
         text = f"looking for {k} direction{'s' * (k > 1)} at {starts} start{'s' * (starts > 1)}"
         return text, starts * most + len(front.walking) * bool(most)
 

@@ -51,7 +51,10 @@ Node = Call | Open | Instance
 
 @dataclass(frozen=True)
 class Latents:
-    """What a file holds: numbers ``(...)``, and the name under which they stood; "" where they stood alone."""
+    """What a file holds: numbers ``(...)``, and the name under which they stood; "" where they stood alone.
+
+    `file` is "" for an array that Python code gives.
+    """
 
     file: str
     values: Tensor
@@ -95,6 +98,8 @@ class Latents:
         last = len(rows) - 1 if self.first is None else self.last or first
         if last >= len(rows):
             raise InputError(f"start {self.file}:{last}: the file holds {len(rows)} latents, 0 to {len(rows) - 1}")
+        if not self.file:  # named by its place among all starts
+            return [Start(row, i) for i, row in enumerate(rows)]
         return [Start(rows[i], i, self.file if len(rows) == 1 else f"{self.file}:{i}") for i in range(first, last + 1)]
 
 
@@ -106,7 +111,7 @@ def read_latents(text: str | Instance) -> Latents:
         InputError: the range ends before it begins.
     """
     if isinstance(text, Instance):
-        return _checked(Latents(text.name, torch.as_tensor(text.object).detach().cpu()))
+        return _checked(Latents("", torch.as_tensor(text.object).detach().cpu()))
     found = None if FilePath(text).expanduser().is_file() else re.fullmatch(NUMBERED, text)
     file, first, last = (found[1], int(found[2]), int(found[3] or found[2])) if found else (text, None, None)
     if first is not None and last is not None and last < first:
@@ -131,7 +136,7 @@ def file_of(text: str) -> str:
 def _checked(latents: Latents) -> Latents:
     if not latents.values.numel() or not bool(latents.values.isfinite().all()):
         lacks = "no numbers" if not latents.values.numel() else "numbers that are not finite"
-        raise FileError(f"start {latents.file} holds {lacks}")
+        raise FileError(f"start {latents.file or latents.shape} holds {lacks}")
     return latents
 
 
@@ -221,7 +226,7 @@ def settle_space(recipe: Recipe, latents: Sequence[Latents], registry: Registry)
         one = next(one for one in latents if any(one.rows(dim) is None for dim in spaces.values()))
         has = " and ".join(f"{dim:,} in {name}" for name, dim in spaces.items())
         raise InputError(
-            f"start {one.file} holds {one.shape}, and a latent of {recipe.generator} has {has} coordinates"
+            f"start {one.file or 'given'} holds {one.shape}, and a latent of {recipe.generator} has {has} coordinates"
         )
     space, node = next(((name, fitting[name]) for name in fitting if name in words), next(iter(fitting.items())))
     if node is recipe.generator:
@@ -247,12 +252,13 @@ def gather_starts(recipe: Recipe, latents: Sequence[Latents], generator: Generat
     Raises:
         InputError: a latent is asked for that a file has not, or two starts are the same one.
     """
-    given = [start for one in latents for start in one.starts(generator.latent_dim)]
+    every = enumerate(start for one in latents for start in one.starts(generator.latent_dim))
+    given = [replace(start, number=number, given=start.given or f"latents {number}") for number, start in every]
     names = [start.given for start in given]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise InputError(f"start {twice} is given twice")
     sampled = (sample_start(generator, seed) for seed in recipe.seeds)
-    return (*sampled, *(replace(start, number=number) for number, start in enumerate(given)))
+    return (*sampled, *given)
 
 
 def starts_of(paths: Sequence[Path]) -> tuple[Start, ...]:

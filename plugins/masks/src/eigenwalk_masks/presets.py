@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -58,14 +58,14 @@ def presets() -> dict[str, Preset]:
 @cache
 def sam_weights() -> dict[str, Weights]:
     """The published weights of segment-anything by the network's name in its registry."""
-    return {name: _weights(entry, ("sam", name)) for name, entry in _table()["sam"].items()}
+    return {name: replace(_weights(entry, ("sam", name)), unless="weights") for name, entry in _table()["sam"].items()}
 
 
 @cache
 def part_weights() -> dict[str, Weights]:
     """The published weights of masks of parts of a ``face``, one file for all, and of a ``person``."""
     options = {"face": ("face", "lips"), "person": ("person", True)}
-    return {name: _weights(entry, options[name]) for name, entry in _table()["part"].items()}
+    return {name: replace(_weights(entry, options[name]), unless="weights") for name, entry in _table()["part"].items()}
 
 
 def plain(word: str) -> str:
@@ -126,20 +126,18 @@ def choose(words: Sequence[str]) -> Preset:
 
 
 def implied(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``model`` that ``label`` implies where none is given; the one file of ``face``; no file with ``weights``.
+    """The ``model`` that ``label`` implies where none is given, and the one file of all parts of a face.
 
     >>> implied({"label": ("hair",)}), implied({"label": ("sofa",), "model": "mine/"})
     ({'model': 'faces'}, {})
-    >>> implied({"face": ("eyes", "nose")}), implied({"person": True, "weights": "mine.tflite"})
-    ({'face': 'lips'}, {'person': False})
+    >>> implied({"face": ("eyes", "nose")})
+    {'face': 'lips'}
 
     Raises:
         OptionError: as `choose`.
     """
     if options.get("face"):
-        return {"face": None if options.get("weights") else "lips"}
-    if options.get("person"):
-        return {"person": not options.get("weights")}
+        return {"face": "lips"}
     label = options.get("label")
     return {"model": choose(label).name} if label and not options.get("model") else {}
 

@@ -61,6 +61,10 @@ class Outward(Method):
     whole: int = 8
     correct: bool = True
 
+    def most_passes(self, k: int) -> float:
+        """Those of `lead`."""
+        return self.lead.most_passes(k)
+
     def start(self, sight: Sight, k: int, limits: Limits) -> tuple[Step, State]:
         """Steps along the k leading eigenvectors, several tolerances traded against each other."""
         pairs, state = self.lead.pairs(sight, k)

@@ -121,9 +121,8 @@ def choose_fit(
     else:
         raise OutOfMemory(_describe_shortage(look, latents, allowed, taken))
     count, each = 1, cost
-    if (
-        rows * cost.need > room >= 2 * cost.need
-    ):  # what a batch shares, such as scaled weights, is in both and in no row
+    if rows * cost.need > room >= 2 * cost.need:
+        # What a batch shares, such as scaled weights, is in both and in no row.
         each = measure_footprint(tried, latents.repeat(2, 1), room) - cost
     count = min(rows, 1 + max(0, room - cost.need) // max(1, each.need))
     batch = batch or count

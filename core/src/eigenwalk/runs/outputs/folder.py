@@ -19,11 +19,12 @@ from typing import Any, Literal, Self
 from safetensors import SafetensorError
 
 from eigenwalk.errors import FileError, OutputError, reason
-from eigenwalk.path import Path, json_text, leave_on_disk, open_sealed, seal
+from eigenwalk.path import Path, leave_on_disk
 from eigenwalk.runs.outputs.journal import NOTHING, Arrays, Journal, load_journal, save_waypoint
 from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
 from eigenwalk.runs.recipe import EARLIER, IDENTITY
+from eigenwalk.sealed import json_text, open_sealed, seal
 from eigenwalk.store import open_whole, write_whole
 from eigenwalk.textfile import parse_toml, read_text
 

@@ -25,18 +25,14 @@ from safetensors.numpy import save
 from eigenwalk.errors import FileError
 from eigenwalk.path import (
     Path,
-    json_text,
     leave_on_disk,
-    open_sealed,
     path_entry,
     path_of,
-    read_tensors,
-    seal,
     stack,
-    sum_of,
     waypoint_at,
     waypoint_entry,
 )
+from eigenwalk.sealed import json_text, open_sealed, read_tensors, seal, sum_of
 from eigenwalk.store import write_whole
 
 Arrays = dict[str, NDArray[Any]]
