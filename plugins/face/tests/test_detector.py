@@ -10,9 +10,9 @@ import torch
 from facenet_pytorch import MTCNN, fixed_image_standardization
 from PIL import Image
 
-from eigenwalk.errors import Undefined
+from eigenwalk.errors import OptionError, Undefined
 from eigenwalk_face.crop import Crop
-from eigenwalk_face.detector import Detector, overlap
+from eigenwalk_face.detector import Detector, detector_unless, overlap
 from eigenwalk_face.portraits import portrait, portraits
 
 
@@ -106,3 +106,9 @@ def test_without_a_face_a_row_is_undefined(detector):
 def test_overlap_is_intersection_over_union():
     boxes = torch.tensor([[0, 0, 1, 1], [0.5, 0, 1.5, 1], [2, 2, 3, 3]], dtype=torch.float32)
     assert overlap(boxes, boxes[0]).tolist() == pytest.approx([1, 1 / 3, 0])
+
+
+def test_a_wrong_probability_is_refused_beside_a_fixed_box():
+    assert detector_unless((0.2, 0.1, 0.8, 0.9), 0.7) is None
+    with pytest.raises(OptionError, match="least must be a probability"):
+        detector_unless((0.2, 0.1, 0.8, 0.9), 7)

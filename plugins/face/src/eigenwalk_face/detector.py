@@ -17,18 +17,33 @@ SMALLEST = 1 / 8
 """Smallest size of a face that is looked for, as a share of the image's shorter side."""
 
 
+def check_probability(least: float) -> None:
+    """Raise OptionError unless `least` lies between 0 and 1."""
+    if not 0 < least < 1:
+        raise OptionError(f"least must be a probability between 0 and 1, got {least}")
+
+
+def detector_unless(place: object, least: float) -> Detector | None:
+    """Return a detector, or None where `place` says where the face is; a wrong `least` is refused all the same.
+
+    Raises:
+        OptionError: see `Detector`.
+    """
+    check_probability(least)
+    return None if place else Detector(least)
+
+
 class Detector:
     """Finds faces in one image after another, so that no box depends on the other images of a batch.
 
     `least` is the probability from which MTCNN's last network takes something for a face.
 
     Raises:
-        OptionError: `least` is none.
+        OptionError: `least` is no probability.
     """
 
     def __init__(self, least: float):
-        if not 0 < least < 1:
-            raise OptionError(f"least must be a probability between 0 and 1, got {least}")
+        check_probability(least)
         self.least = least
         with torch.random.fork_rng(devices=[]):  # the networks draw weights that their files then replace
             self.mtcnn = MTCNN(min_face_size=round(SIDE * SMALLEST), thresholds=[0.6, 0.7, least], keep_all=True)

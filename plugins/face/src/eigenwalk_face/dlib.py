@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from eigenwalk.errors import WeightsError
 from eigenwalk.shapes import Images, Values
 from eigenwalk_face.chip import Chip, ffhq_chip
-from eigenwalk_face.detector import Detector
+from eigenwalk_face.detector import detector_unless
 from eigenwalk_face.faces import FaceFeature, fixed_box
 
 MEAN = (122.782, 117.001, 104.298)
@@ -43,7 +43,7 @@ class ChipFeature(FaceFeature):
         least: float = 0.7,
     ):
         place = fixed_box(box, ffhq_chip(padding))
-        super().__init__(name, network, size, place, None if place else Detector(least))
+        super().__init__(name, network, size, place, detector_unless(place, least))
         self.padding = padding
 
     def values(self, crops: Images) -> Values:

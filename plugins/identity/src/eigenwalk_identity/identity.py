@@ -21,7 +21,7 @@ from eigenwalk.errors import OptionError
 from eigenwalk.shapes import Distances, Images, Values
 from eigenwalk.store import find
 from eigenwalk_face.crop import Crop
-from eigenwalk_face.detector import Detector
+from eigenwalk_face.detector import Detector, detector_unless
 from eigenwalk_face.faces import FFHQ_FACE, Box, FaceFeature, fixed_box
 from eigenwalk_identity import dlib
 from eigenwalk_identity.plugin import WEIGHTS
@@ -97,13 +97,13 @@ def identity(
         raise OptionError(f"margin must be from 0 to half the crop's size, {size / 2:g} pixels, got {margin}")
     aligned = widened(torch.tensor([FFHQ_FACE]), margin, size)[0].clamp(0, 1).tolist()
     place = fixed_box(box, tuple(aligned))
-    detector = None if place else Detector(least)
+    finder = detector_unless(place, least)
     if file is None:
         word = pretrained if pretrained.isidentifier() else f'"{pretrained}"'
         path = find(WEIGHTS[pretrained], f"identity(pretrained={word})")
     else:
         path = Path(file).expanduser()
-    return Facenet(recogniser(path), detector, place, margin, size)
+    return Facenet(recogniser(path), finder, place, margin, size)
 
 
 def recogniser(path: Path) -> torch.nn.Module:

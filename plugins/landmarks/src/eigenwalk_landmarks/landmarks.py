@@ -20,7 +20,7 @@ from eigenwalk.errors import OptionError, Undefined
 from eigenwalk.feature import Feature, move_like, promote_half
 from eigenwalk.shapes import Distances, Images, Values
 from eigenwalk.store import find
-from eigenwalk_face.detector import Detector
+from eigenwalk_face.detector import Detector, detector_unless
 from eigenwalk_face.faces import FFHQ_FACE, fixed_box
 from eigenwalk_landmarks.models import FaceMesh, Fan, FivePoints, Model
 from eigenwalk_landmarks.plugin import FAN, MESH
@@ -199,4 +199,4 @@ def landmarks(
     else:
         opened, published = OPENED[model]
         network = opened(find(published, f"landmarks(model={model})") if file is None else Path(file).expanduser())
-    return Landmarks(network, groups, aligned, None if place else Detector(least), place)
+    return Landmarks(network, groups, aligned, detector_unless(place, least), place)
