@@ -6,21 +6,25 @@ import base64
 import csv
 import io
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path as FilePath
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
 from eigenwalk.path import Role, Status
+from eigenwalk.runs.outputs import report as report_module
 from eigenwalk.runs.outputs import strip as strip_module
 from eigenwalk.runs.outputs import theme, words
 from eigenwalk.runs.outputs import video as video_module
 from eigenwalk.runs.outputs.plot import Ink, draw_plot, plot_png, plot_svg
-from eigenwalk.runs.outputs.report import report
+from eigenwalk.runs.outputs.report import Page, report, run_facts
 from eigenwalk.runs.outputs.strip import COLUMNS, draw_strip, lay_out, place, strip, thin
 from eigenwalk.runs.outputs.table import write_table
 from eigenwalk.runs.outputs.video import Video, video
@@ -222,8 +226,10 @@ def test_the_report_refers_to_no_other_file() -> None:
     parsed.feed(page)
     assert parsed.open == []
     assert all(source.startswith("data:") for source in parsed.sources)
-    assert len([s for s in parsed.sources if s.startswith("data:image/png")]) == sum(map(len, walked))
+    pictures = sum(map(len, walked)) - 1  # both senses have one start
+    assert len([s for s in parsed.sources if s.startswith("data:image/png")]) == pictures
     assert any(source.startswith("data:video/mp4") for source in parsed.sources)
+    assert parsed.text.count("use strict") == 1 and "<script src" not in page
     assert not re.search(r"https?://|@import|url\(", re.sub(r"data:[\w/+.-]+;base64,[\w+/=]+", "", page))
     for one in walked:
         assert words.ending(one) in parsed.text
@@ -249,19 +255,60 @@ def test_the_report_escapes_what_users_write() -> None:
         )
     ]
     page = report(walked, 'generator = "</pre><script>"\n', Video(b"", ".gif", "<u>notice</u>"))
-    for tag in ("<script", "<b>unit", "<i>why", "<img src=x", "<u>"):
+    for tag in ("<script>alert", "</pre><script", "<b>unit", "<i>why", "<img src=x", "<u>"):
         assert tag not in page
-    assert "&lt;script&gt;" in page
+    assert "&lt;script&gt;" in page and page.count("<script") == 1
 
 
-def test_large_images_stay_small_in_the_report() -> None:
-    noise = np.random.default_rng(0).integers(0, 255, (1024, 1024, 3)).astype(np.uint8)
+def test_a_row_of_the_report_runs_through_its_start() -> None:
+    minus, plus, alone = path(sense=-1, steps=2), path(steps=3), path(rank=2, steps=2)
+    page = report([plus, minus, alone], RECIPE, Video(b"", ".mp4"))
+    parsed = _Page()
+    parsed.feed(page)
+    shown = [alt.removeprefix("seed 0, ") for alt in parsed.alts if "seed 0" in alt]
+    waypoints = {
+        sign: [f"direction 1 {sign}, waypoint {i}" for i in numbers] for sign, numbers in (("−", "21"), ("+", "321"))
+    }
+    # The end of each sense comes first, so that its row begins scrolled to it.
+    assert shown[:6] == ["start", *waypoints["−"], *waypoints["+"]]
+    assert shown[6:] == ["start", "direction 2 +, waypoint 2", "direction 2 +, waypoint 1"]
+    assert page.count('class="walked one"') == 1
+
+
+def test_links_of_the_report_exist_and_its_commands_go_on(tmp_path: FilePath) -> None:
+    walked, folder = paths(directions=1), tmp_path / "it's a run"
+    for one in walked:
+        one.save(folder / "paths")
+    recipe = 'generator = "rooms"\nfix = ["pixels < 0.2"]\nvary = ["~mask(box=(0, 0, 1, 0.5))"]\nsteps = 3\n'
+    page = Page(1, 1, run_facts(walked), len(walked), folder=folder)
+    parsed = _Page()
+    parsed.feed(report(walked, recipe, Video(b"", ".mp4"), page))
+    links = [source for source in parsed.sources if not source.startswith("data:")]
+    assert len(links) == 2 and all((folder / unquote(link)).is_file() for link in links)
+    commands = [shlex.split(line) for line in re.findall(r"eigenwalk walk .*? --start .*:\d+'?", parsed.text)]
+    fixed, varied = "pixels < 0.2", "~mask(box=(0, 0, 1, 0.5))"
+    assert [words[:9] for words in commands] == [
+        ["eigenwalk", "walk", "rooms", "--fix", fixed, "--vary", varied, "--steps", "3"]
+    ] * 2
+    assert {words[-1] for words in commands} == {f"{folder}/paths/{one.name}.json:4" for one in walked}
+    parsed = _Page()
+    parsed.feed(report(walked, recipe, Video(b"", ".mp4")))
+    assert (
+        all(source.startswith("data:") for source in parsed.sources)
+        and "--start" not in parsed.text.partition('"use strict"')[0]
+    )
+
+
+@pytest.mark.parametrize(("room", "side"), [(48_000_000, 512), (3 * 400 * 400, 400), (1, 320)])
+def test_pictures_have_their_own_size_where_a_page_has_room(monkeypatch, room: int, side: int) -> None:
+    monkeypatch.setattr(report_module, "ROOM", room)
+    noise = np.random.default_rng(0).integers(0, 255, (512, 512, 3)).astype(np.uint8)
     one = path(steps=2)
     one = replace(one, waypoints=tuple(replace(point, image=noise) for point in one))
     page = report([one], RECIPE, Video(b"", ".mp4"))
     images = [base64.b64decode(data) for data in re.findall(r"data:image/jpeg;base64,([\w+/=]+)", page)]
-    assert len(images) == 3
-    assert all(max(Image.open(io.BytesIO(data)).size) <= 320 for data in images)
+    assert [Image.open(io.BytesIO(data)).size for data in images] == 3 * [(side, side)]
+    assert 'data-size="512 × 512"' in page
 
 
 def test_outputs_need_no_torch() -> None:
@@ -293,18 +340,20 @@ def _bright(one):  # more than 14 steps: the colours of `fabricated` would leave
 class _Page(HTMLParser):
     """The open tags, sources and text of a page."""
 
-    EMPTY = ("meta", "img", "source", "br", "link")
+    EMPTY = ("meta", "img", "source", "br", "link", "input")
 
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
         self.sources: list[str] = []
+        self.alts: list[str] = []
         self.text = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in self.EMPTY:
             self.open.append(tag)
         self.sources += [value or "" for name, value in attrs if name in ("src", "srcset", "href")]
+        self.alts += [value or "" for name, value in attrs if name == "alt"]
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag

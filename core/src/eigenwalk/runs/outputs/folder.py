@@ -212,7 +212,7 @@ class RunFolder:
         for number, page in enumerate(pages, 1):
             name, film = "" if number == 1 else f"-{number}", video(page)
             notice = notice or film.notice
-            html = report(page, self.recipe, film, Page(number, *about))
+            html = report(page, self.recipe, film, Page(number, *about, folder=self.path))
             made = {f"strip{name}.png": strip(page), f"walk{name}{film.suffix}": film.data, f"report{name}.html": html}
             for file_name, data in made.items():
                 write_whole(self.path / file_name, data)

@@ -5,27 +5,35 @@ from __future__ import annotations
 import base64
 import io
 import math
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
+from pathlib import Path as FilePath
 from typing import Any
+from urllib.parse import quote
 
 from PIL import Image
 
-from eigenwalk.errors import FileError
+from eigenwalk.errors import EigenwalkError, FileError
 from eigenwalk.path import Path, Role, Waypoint
 from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.plot import plot_svg
 from eigenwalk.runs.outputs.strip import thin
 from eigenwalk.runs.outputs.video import Video
+from eigenwalk.runs.recipe import Recipe
 from eigenwalk.textfile import parse_toml
 
 PICTURES = 25
 """At most so many pictures of one path; the rest are in the video and in ``paths/``."""
-LARGEST = 320
-"""Pixels of a picture's longer side on the page."""
+ROOM = 48_000_000
+"""Pixels of all pictures of a page. Where there are more, pictures shrink, so that the page can be opened and sent."""
+LEAST = 320
+"""Pixels of a picture's longer side that it does not shrink below."""
+ASKED = ("steps", "to", "paths", "stride", "solver", "tolerance", "region", "smooth", "dtype", "precision", "device")
+"""Entries of a recipe that are options of ``eigenwalk walk`` by the same name."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,8 @@ class Page:
         facts: of the whole run; see `run_facts`.
         total: paths of the whole run.
         left_out: paths that no page shows.
+        folder: where the run is saved, as commands name it; None if it is not.
+        link: from the page to that folder, as a link has it; "" if the page lies in it.
     """
 
     number: int
@@ -43,6 +53,8 @@ class Page:
     facts: Sequence[tuple[str, str]]
     total: int
     left_out: int = 0
+    folder: FilePath | None = None
+    link: str = ""
 
     @property
     def all(self) -> list[tuple[int, str]]:
@@ -61,14 +73,16 @@ def report(paths: Sequence[Path], recipe: str, film: Video, page: Page | None = 
     page = page or Page(1, 1, run_facts(paths), len(paths))
     source = files("eigenwalk.runs.outputs").joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    scale = words.scale(paths)
+    drawn = _Drawn(words.scale(paths), _side(paths), page)
+    starts = [(start, _pairs([*of], drawn)) for start, of in groupby(paths, lambda path: path.origin)]
     return environment.from_string(source).render(
         title=words.title(paths[0]),
         varied=[_feature(role) for role in paths[0].varied],
         fixed=[_feature(role) for role in paths[0].fixed],
         judged=[_feature(role) for role in paths[0].judged],
         page=page,
-        starts=[(start, [_row(path, scale) for path in of]) for start, of in groupby(paths, lambda path: path.origin)],
+        starts=starts,
+        command=_command(recipe),
         roles=paths[0].roles,
         plots=[_uri(plot_svg(paths, dark=dark), "image/svg+xml") for dark in (False, True)],
         video=_uri(film.data, film.mime),
@@ -79,15 +93,22 @@ def report(paths: Sequence[Path], recipe: str, film: Video, page: Page | None = 
     )
 
 
-def picture_uri(waypoint: Waypoint) -> str:
-    """The waypoint's image as a data URI: PNG where it is small, JPEG of at most 320 pixels where it is large."""
+def picture_uri(waypoint: Waypoint, side: int, quality: int = 90) -> str:
+    """The waypoint's image, its longer side at most `side` pixels, as a data URI: PNG where it is small, else JPEG."""
     image, buffer = Image.fromarray(waypoint.image), io.BytesIO()
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
     if max(image.size) <= 128:
         image.save(buffer, "PNG", optimize=True)
         return _uri(buffer.getvalue(), "image/png")
-    image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-    image.save(buffer, "JPEG", quality=90, subsampling=0)
+    image.save(buffer, "JPEG", quality=quality, subsampling=0)
     return _uri(buffer.getvalue(), "image/jpeg")
+
+
+def _side(paths: Sequence[Path]) -> int:
+    """Return how long the longer side of a picture may be: its own length, where all pictures fit into `ROOM`."""
+    height, width = paths[0].waypoints[0].image.shape[:2]
+    every = height * width * sum(min(len(path), PICTURES) for path in paths)
+    return max(LEAST, round(max(height, width) * min(1.0, math.sqrt(ROOM / every))))
 
 
 def _uri(data: bytes, mime: str) -> str:
@@ -122,16 +143,53 @@ def run_facts(paths: Sequence[Path]) -> list[tuple[str, str]]:
     ]
 
 
-def _row(path: Path, scale: float) -> dict[str, Any]:
-    """Return one path as the page shows it; bars are as long as shares of `scale`."""
+@dataclass(frozen=True)
+class _Drawn:
+    """What the drawing of every path of a page has in common.
+
+    Attributes:
+        scale: the share that a bar of full length stands for.
+        side: pixels of a picture's longer side, at most.
+        page: which of the pages it is.
+    """
+
+    scale: float
+    side: int
+    page: Page
+
+    def saved(self, path: Path) -> tuple[str, str]:
+        """Return where `path` is saved: as `--start` names it, and as a link to its tensors; "" where it is not."""
+        file = self.page.folder and self.page.folder / "paths" / f"{path.name}.json"
+        if not file or not file.is_file():
+            return "", ""
+        return str(file), f"{self.page.link}paths/{quote(path.name)}.safetensors"
+
+
+def _pairs(paths: Sequence[Path], drawn: _Drawn) -> list[dict[str, Any]]:
+    """Return the directions of one start as the page shows them: both senses in one row, through the start."""
+    pairs = []
+    for rank, of in groupby(paths, lambda path: path.rank):
+        ways = sorted(of, key=lambda path: path.sense)  # − before +, as they stand in the row
+        begun = _picture(ways[-1], ways[-1].waypoints[0], drawn)
+        pairs.append({"title": f"direction {rank}", "begun": begun, "ways": [_way(path, drawn) for path in ways]})
+    return pairs
+
+
+def _way(path: Path, drawn: _Drawn) -> dict[str, Any]:
+    """Return one path as the page shows it, its pictures from the end to the one after the start."""
     last = path.waypoints[-1]
+    file, tensors = drawn.saved(path)
     return {
+        "sign": "+" if path.sense > 0 else "−",
+        "side": "plus" if path.sense > 0 else "minus",
         "title": words.label(path),
         "ending": f"{words.ending(path)} {words.likeness(path)}".strip(),
         "moved": words.moved(path),
         "suspicions": words.suspicions(path),
         "complete": path.status.reason == "length",
-        "pictures": [_picture(path, path.waypoints[i], scale) for i in thin(len(path), PICTURES)],
+        "tensors": tensors,
+        "end": shlex.quote(f"{file}:{last.index}") if file else "",
+        "pictures": [_picture(path, path.waypoints[i], drawn) for i in reversed(thin(len(path), PICTURES)) if i],
         "changes": [
             (role.part, _relative(last, role), f"{words.figure(last.changes[role.name])} {role.unit}")
             for role in path.roles
@@ -141,18 +199,36 @@ def _row(path: Path, scale: float) -> dict[str, Any]:
     }
 
 
-def _picture(path: Path, waypoint: Waypoint, scale: float) -> dict[str, Any]:
-    """Return one waypoint as the page shows it: an embedded image and its two figures."""
-    what = words.shares(path, waypoint)
+def _picture(path: Path, waypoint: Waypoint, drawn: _Drawn) -> dict[str, Any]:
+    """Return one waypoint as the page shows it: an embedded image, its two figures, and how a walk starts there."""
+    what, file = words.shares(path, waypoint), drawn.saved(path)[0]
+    height, width = waypoint.image.shape[:2]
     return {
         "index": waypoint.index,
-        "source": picture_uri(waypoint),
+        "source": picture_uri(waypoint, drawn.side),
+        "size": f"{width} × {height}",
+        "width": width,
+        "height": height,
+        "start": shlex.quote(f"{file}:{waypoint.index}") if file else "",
         "varied": words.percent(what.varied),
         "fixed": words.percent(what.fixed),
-        "varied_width": _width(what.varied, scale),
-        "fixed_width": _width(what.fixed, scale),
-        "tolerance_at": _width(what.tolerance, scale) if math.isfinite(what.tolerance) else None,
+        "varied_width": _width(what.varied, drawn.scale),
+        "fixed_width": _width(what.fixed, drawn.scale),
+        "tolerance_at": _width(what.tolerance, drawn.scale) if math.isfinite(what.tolerance) else None,
     }
+
+
+def _command(text: str) -> str:
+    """Return the command that walks as the recipe in `text` does, but for its starts; "" if that is no recipe."""
+    with suppress(EigenwalkError):
+        recipe = Recipe.parse(text)
+        given = [("--fix", one) for one in recipe.fix] + [("--vary", one) for one in recipe.vary]
+        given += [("--judge", one) for one in recipe.judges]
+        for name in ASKED:
+            if (value := getattr(recipe, name)) != Recipe.model_fields[name].default:
+                given.append((f"--{name}", value))
+        return shlex.join(["eigenwalk", "walk", str(recipe.generator), *(str(word) for pair in given for word in pair)])
+    return ""
 
 
 def _width(share: float, scale: float) -> float:
