@@ -13,13 +13,14 @@ import torch
 
 from command_line import Here, here, place  # noqa: F401
 from eigenwalk.errors import RecipeError, WalkError
+from eigenwalk.maths.natural import typical_difference
 from eigenwalk.maths.problem import Problem
 from eigenwalk.names.registry import Registry
 from eigenwalk.path import Role
 from eigenwalk_evaluate.grid import Grid, override
 from eigenwalk_evaluate.paths import Paths
 from eigenwalk_evaluate.plan import plan
-from eigenwalk_evaluate.reading import Reading, natural_slope, read, verdict
+from eigenwalk_evaluate.reading import SAMPLES, SEED, Reading, natural_slope, read, verdict
 from eigenwalk_evaluate.summary import Read
 from eigenwalk_evaluate.tables import reading_table
 from problems import Embedding, assemble
@@ -68,7 +69,11 @@ def test_changes_are_signed_shares_of_typical_distances(tmp_path: Path) -> None:
     assert found.reported == pytest.approx(moved[..., :3].sum(-1) / 2, abs=1e-5, nan_ok=True)
     capped = read(problem(scalar=SCALAR, judge=JUDGE), replace(walked, changes=np.full((6, 3, 1), 0.2)), 5, LIKE)
     assert capped.reported == pytest.approx(np.clip(found.reported, -0.2, 0.2), abs=1e-9, nan_ok=True)
-    assert found.judged == pytest.approx((2 * moved[..., 0] - moved[..., 1]) / 2, abs=1e-5, nan_ok=True)
+    # Each in its own typical distance: the ratio of the two is that of the medians over the same 128 samples.
+    z = G.sample(SAMPLES, SEED)
+    scalar, judge = (typical_difference(one) for one in (z[:, :3].sum(1), 2 * z[:, 0] - z[:, 1]))
+    judged = (2 * moved[..., 0] - moved[..., 1]) / (2 * judge / scalar)
+    assert found.judged == pytest.approx(judged, abs=1e-5, nan_ok=True)
     pixels = np.linalg.norm(moved, axis=-1) / math.sqrt(3 * G.resolution[0] * G.resolution[1])
     assert found.pixels == pytest.approx(pixels, abs=1e-5, nan_ok=True)
     assert found.starts == pytest.approx(walked.latents[:, 0, :3].sum(-1) / 2, abs=1e-5)
@@ -84,11 +89,13 @@ def test_judges_may_follow_oppose_or_ignore_a_scalar(axis: int, slope: float, wr
     walked = axes()
     found = read(problem(scalar=SCALAR, judge=JUDGE), walked, 5, LIKE)
     said = verdict(found, walked, np.flatnonzero(walked.ranks == axis))
-    assert (said.slope, said.fooled) == (pytest.approx(slope, abs=1e-5), fooled) and said.counted == 2
+    # The judge spreads by the root of 5 where the scalar spreads by that of 3; half of each is typical.
+    assert (said.slope, said.fooled) == (pytest.approx(slope * math.sqrt(3 / 5), abs=0.2), fooled)
+    assert said.counted == 2
     assert axis == 3 or said.wrong == wrong
     assert said.pixels == pytest.approx(2 / math.sqrt(3 * G.resolution[0] * G.resolution[1]), rel=1e-3)
     # The covariance of 2 z_1 - z_2 with the sum is 1, the variance of the sum 3.
-    assert said.natural == pytest.approx(1 / 3, abs=0.2)
+    assert said.natural == pytest.approx(math.sqrt(3 / 5) / 3, abs=0.2)
 
 
 def test_a_slope_weighs_paths_by_their_change_and_leaves_out_short_ones() -> None:
