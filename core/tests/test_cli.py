@@ -16,7 +16,6 @@ import pytest
 
 import eigenwalk.runs
 from eigenwalk.cli import main, progress
-from eigenwalk.cli.progress import duration
 from eigenwalk.errors import InputError
 from eigenwalk.path import Status
 from eigenwalk.runs.outputs.folder import RunFolder
@@ -24,6 +23,7 @@ from eigenwalk.runs.outputs.report import report
 from eigenwalk.runs.outputs.video import Video
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.runs.seeds import parse_seeds
+from eigenwalk.runs.watch import Work, duration
 from fabricated import paths, until
 
 WALK = ["walk", "./made.py:build", "--fix", "mask(box=(0, 0, 1, 0.5)) < 0.1", "--vary", "pixels"]
@@ -361,7 +361,7 @@ def test_durations_are_written_in_words(seconds: float, said: str) -> None:
 def test_a_stage_says_how_far_it_is_and_how_long_it_takes(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    work = progress.Work()
+    work = Work()
     work.begin("making 24 samples", 24)
     assert work.text() == "making 24 samples: about 24 passes"
     for _ in range(4):

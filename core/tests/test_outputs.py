@@ -25,7 +25,7 @@ from eigenwalk.runs.outputs import theme, words
 from eigenwalk.runs.outputs import video as video_module
 from eigenwalk.runs.outputs.plot import Ink, draw_plot, plot_png, plot_svg
 from eigenwalk.runs.outputs.report import Page, report, run_facts
-from eigenwalk.runs.outputs.strip import COLUMNS, draw_strip, lay_out, place, strip, thin
+from eigenwalk.runs.outputs.strip import draw_strip, lay_out, place, strip
 from eigenwalk.runs.outputs.table import write_table
 from eigenwalk.runs.outputs.video import Video, video
 from fabricated import CUT, FIXED, FULL, VARIED, colour, path, paths
@@ -35,7 +35,7 @@ RECIPE = 'generator = "rooms"\nvary = ["pixels"]\n\n[installed]\neigenwalk = "0.
 
 @pytest.mark.parametrize(("count", "most"), [(1, 5), (5, 5), (6, 5), (13, 13), (100, 13), (1000, 7)])
 def test_thinning_keeps_the_first_and_the_last(count: int, most: int) -> None:
-    shown = thin(count, most)
+    shown = words.thin(count, most)
     assert len(shown) == min(count, most) == len(set(shown))
     assert shown[0] == 0 and shown[-1] == count - 1
     gaps = np.diff(shown)
@@ -58,7 +58,7 @@ def test_the_strip_shows_every_path_in_a_row_from_start_to_last(steps: int) -> N
         assert end_top == top and end_left == layout.left(len(layout.columns) - 1)
         tops.append(top)
     assert len(set(tops)) == len(walked)
-    assert len(layout.columns) <= COLUMNS
+    assert len(layout.columns) <= words.COLUMNS
 
 
 def test_the_strip_shows_the_last_waypoint_of_a_path_that_ended_between_columns() -> None:

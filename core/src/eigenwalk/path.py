@@ -13,8 +13,9 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
 from pathlib import Path as FilePath
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -283,6 +284,16 @@ class Path:
     def __len__(self) -> int:
         return len(self.waypoints)
 
+    def __repr__(self) -> str:
+        """Return one line: where the path starts, how it ended, and how far what varies has gone."""
+        known = self.waypoints and all(role.typical for role in self.varied)
+        moved = f", varied {100 * self.moved:.0f} % of typical" if known else ""
+        steps = f"{max(0, len(self) - 1)} steps, {self.status.reason}"
+        return f"<Path {self.origin}, direction {self.rank}{'+' if self.sense > 0 else '-'}: {steps}{moved}>"
+
+    def _repr_html_(self) -> str:
+        return _drawn_html([self])
+
     def save(self, folder: str | os.PathLike[str]) -> FilePath:
         """Write the path's two files into `folder`; return the JSON file.
 
@@ -319,6 +330,37 @@ class Path:
             return replace(path_of(document), waypoints=tuple(rows))
         except (ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
             raise FileError(f"{file} is not a saved path, or is damaged: {error}") from error
+
+
+class Paths(tuple[Path, ...]):
+    """Walked paths: a tuple that shows itself with a line for each, and in a notebook with its pictures."""
+
+    __slots__ = ()
+
+    @overload
+    def __getitem__(self, key: SupportsIndex) -> Path: ...
+    @overload
+    def __getitem__(self, key: slice) -> Paths: ...
+    def __getitem__(self, key: SupportsIndex | slice) -> Path | Paths:
+        return Paths(super().__getitem__(key)) if isinstance(key, slice) else super().__getitem__(key)
+
+    def __repr__(self) -> str:
+        rest = [f" … and {len(self) - LINES:,} more"] if len(self) > LINES else []
+        return "\n".join(
+            [f"{len(self):,} path{'' if len(self) == 1 else 's'}", *(f" {path!r}" for path in self[:LINES]), *rest]
+        )
+
+    def _repr_html_(self) -> str:
+        return _drawn_html(self)
+
+
+LINES = 24
+"""Paths that are shown with a line each; of more, only their number is said."""
+
+
+def _drawn_html(paths: Sequence[Path]) -> str:
+    # By name, when a notebook asks: paths are data, and what draws them stands on them.
+    return import_module("eigenwalk.runs.outputs.notebook").html(paths)
 
 
 def path_entry(path: Path) -> dict[str, Any]:

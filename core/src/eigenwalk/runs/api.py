@@ -35,10 +35,11 @@ from eigenwalk.names.registry import Registry
 from eigenwalk.names.tree import Held, Weighted
 from eigenwalk.objects.build import Used, provenance
 from eigenwalk.objects.compose import Composition, Term, build_feature, build_generator, build_method, compose
-from eigenwalk.path import Path, Role
+from eigenwalk.path import Path, Paths, Role
 from eigenwalk.runs.judging import judge
 from eigenwalk.runs.memory.fitting import choose_fit, first_start, free, keep_within
 from eigenwalk.runs.memory.words import in_bytes
+from eigenwalk.runs.outputs.notebook import shown_progress
 from eigenwalk.runs.ready import check_device, check_files
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.runs.starts import files_of, gather_starts, read_latents, settle_space, starts_of, untypical
@@ -142,7 +143,7 @@ def run(
     progress: Callable[[Front], object] | None = None,
     registry: Registry | None = None,
     **options: Any,
-) -> tuple[Path, ...]:
+) -> Paths:
     """Walk, and return the paths; those of a seed stand together.
 
     Args:
@@ -151,7 +152,7 @@ def run(
         seeds: seeds of the starts, one start for each; seed 0 if no other start is given.
         starts: latents ``(n, latent)`` as arrays or tensors, or files of latents, as `Recipe` takes them.
         solver: outward, davidson, dense, nullspace, a plugin's method by its expression, or a `Method` object.
-        progress: called with the front after every waypoint.
+        progress: called with the front after every waypoint. Without it, a notebook shows how far the walk is.
         registry: the plugins to use; by default, all that are installed.
         **options: of `eigenwalk.runs.recipe.Recipe`: steps, paths, stride, tolerance, region, batch, device, memory …
 
@@ -160,13 +161,13 @@ def run(
     """
     options |= {} if seeds is None else {"seeds": seeds}
     recipe = Recipe.of(generator=generator, fix=fix, vary=vary, starts=starts, solver=solver, **options)
-    paths: tuple[Path, ...] = ()
-    prepared = start(recipe, registry=registry)
-    for front in prepared.fronts():
-        paths = front.paths
-        if progress:
-            progress(front)
-    return prepared.judge(paths) if recipe.judges else paths
+    with shown_progress(recipe.most_steps, progress) as shown:
+        paths: tuple[Path, ...] = ()
+        prepared = start(recipe, registry=registry, watch=shown)
+        for front in prepared.fronts():
+            paths = front.paths
+            shown.front(front)
+        return Paths(prepared.judge(paths) if recipe.judges else paths)
 
 
 def load_generator(text: str, registry: Registry | None = None) -> Generator:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from eigenwalk.cli.errors import console
-from eigenwalk.cli.progress import duration
+from eigenwalk.runs.watch import duration
 
 if TYPE_CHECKING:
     from eigenwalk_evaluate.folder import CellEvent

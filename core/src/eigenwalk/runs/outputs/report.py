@@ -21,7 +21,6 @@ from eigenwalk.errors import EigenwalkError, FileError
 from eigenwalk.path import Path, Role, Waypoint
 from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.plot import plot_svg
-from eigenwalk.runs.outputs.strip import thin
 from eigenwalk.runs.outputs.video import Video
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.textfile import parse_toml
@@ -84,8 +83,8 @@ def report(paths: Sequence[Path], recipe: str, film: Video, page: Page | None = 
         starts=starts,
         command=_command(recipe),
         roles=paths[0].roles,
-        plots=[_uri(plot_svg(paths, dark=dark), "image/svg+xml") for dark in (False, True)],
-        video=_uri(film.data, film.mime),
+        plots=[data_uri(plot_svg(paths, dark=dark), "image/svg+xml") for dark in (False, True)],
+        video=data_uri(film.data, film.mime),
         video_is_image=film.suffix == ".gif",
         notice=film.notice,
         recipe=recipe,
@@ -93,15 +92,15 @@ def report(paths: Sequence[Path], recipe: str, film: Video, page: Page | None = 
     )
 
 
-def picture_uri(waypoint: Waypoint, side: int, quality: int = 90) -> str:
+def picture_uri(waypoint: Waypoint, side: int) -> str:
     """The waypoint's image, its longer side at most `side` pixels, as a data URI: PNG where it is small, else JPEG."""
     image, buffer = Image.fromarray(waypoint.image), io.BytesIO()
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     if max(image.size) <= 128:
         image.save(buffer, "PNG", optimize=True)
-        return _uri(buffer.getvalue(), "image/png")
-    image.save(buffer, "JPEG", quality=quality, subsampling=0)
-    return _uri(buffer.getvalue(), "image/jpeg")
+        return data_uri(buffer.getvalue(), "image/png")
+    image.save(buffer, "JPEG", quality=90, subsampling=0)
+    return data_uri(buffer.getvalue(), "image/jpeg")
 
 
 def _side(paths: Sequence[Path]) -> int:
@@ -111,7 +110,8 @@ def _side(paths: Sequence[Path]) -> int:
     return max(LEAST, round(max(height, width) * min(1.0, math.sqrt(ROOM / every))))
 
 
-def _uri(data: bytes, mime: str) -> str:
+def data_uri(data: bytes, mime: str) -> str:
+    """Return the address of `data` that holds all of it."""
     return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
 
 
@@ -189,7 +189,7 @@ def _way(path: Path, drawn: _Drawn) -> dict[str, Any]:
         "complete": path.status.reason == "length",
         "tensors": tensors,
         "end": shlex.quote(f"{file}:{last.index}") if file else "",
-        "pictures": [_picture(path, path.waypoints[i], drawn) for i in reversed(thin(len(path), PICTURES)) if i],
+        "pictures": [_picture(path, path.waypoints[i], drawn) for i in reversed(words.thin(len(path), PICTURES)) if i],
         "changes": [
             (role.part, _relative(last, role), f"{words.figure(last.changes[role.name])} {role.unit}")
             for role in path.roles

@@ -16,8 +16,6 @@ from PIL import Image, ImageDraw
 from eigenwalk.path import Path, Waypoint
 from eigenwalk.runs.outputs import theme, words
 
-COLUMNS = 13
-"""The start and the twelve steps of a walk of default length."""
 MARGIN = 40
 LABEL = 226
 GAP = 8
@@ -76,26 +74,15 @@ def draw_strip(paths: Sequence[Path]) -> Image.Image:
     return canvas
 
 
-def lay_out(paths: Sequence[Path], columns: int = COLUMNS) -> Layout:
+def lay_out(paths: Sequence[Path], columns: int = words.COLUMNS) -> Layout:
     """Columns and sizes that fit these paths: small images grow to 160 pixels, large ones shrink to 192."""
-    shown = thin(max(path.waypoints[-1].index for path in paths) + 1, columns)
+    shown = words.thin(max(path.waypoints[-1].index for path in paths) + 1, columns)
     height, width = paths[0].waypoints[0].image.shape[:2]
     longest = max(height, width)
     # Many paths have smaller cells, so that the strip can still be opened and scrolled.
     ratio = (128 if len(paths) > 24 else min(max(160, longest), 192)) / longest
     size = max(1, round(width * ratio)), max(1, round(height * ratio))
     return Layout(tuple(shown), *size, words.scale(paths), MARGIN + 40 + 2 * 32 + 22)
-
-
-def thin(count: int, most: int = COLUMNS) -> list[int]:
-    """At most `most` of `count` indices, evenly spaced, the first and the last always among them.
-
-    >>> thin(5), thin(25, 7)
-    ([0, 1, 2, 3, 4], [0, 4, 8, 12, 16, 20, 24])
-    """
-    if count <= most:
-        return list(range(count))
-    return [round(i * (count - 1) / (most - 1)) for i in range(most)]
 
 
 def place(path: Path, columns: Sequence[int]) -> list[tuple[int, Waypoint]]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from eigenwalk.path import SUSPECT, Path, Role, Waypoint
 
+COLUMNS = 13
+"""The start and the twelve steps of a walk of default length."""
 ENDINGS = {
     "walking": "not ended",
     "length": "full length",
@@ -196,3 +198,14 @@ def _strain(share: float, limit: float) -> float:
     if not math.isfinite(limit):
         return share
     return share / limit if limit else math.inf
+
+
+def thin(count: int, most: int = COLUMNS) -> list[int]:
+    """At most `most` of `count` indices, evenly spaced, the first and the last always among them.
+
+    >>> thin(5), thin(25, 7)
+    ([0, 1, 2, 3, 4], [0, 4, 8, 12, 16, 20, 24])
+    """
+    if count <= most:
+        return list(range(count))
+    return [round(i * (count - 1) / (most - 1)) for i in range(most)]
