@@ -49,6 +49,7 @@ def write_every_format() -> None:
         {"a.png": {"img": torch.zeros(1, 3, 4, 4), "latent": torch.from_numpy(ROWS), "noise": []}}, "rosinality.pt"
     )
     save_file({"w": ROWS}, "one.safetensors")
+    np.savez("beside.npz", w=ROWS, settings=np.array({"steps": 1}, dtype=object), names=np.array(["a", "b", "c"]))
 
 
 def test_every_format_gives_the_numbers_that_were_saved(file: FilePath) -> None:
@@ -108,12 +109,23 @@ def test_a_saved_waypoint_is_a_start_and_so_is_the_last_one_unnamed(file: FilePa
         assert np.array_equal(again[0].latents[0], first.latents[index])
 
 
+def write_bomb() -> None:
+    with zipfile.ZipFile("bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("w.npy", "w") as member:
+        for _ in range(1025):
+            member.write(bytes(1 << 20))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("nothing.npy", "cannot read the start nothing.npy"),
         ("cut.npy", "which the file does not hold"),
-        ("object.npy", "damaged, or no .npy file of numbers"),
+        (
+            "object.npy",
+            r"object\.npy holds Python objects, which NumPy saves as a pickle, .* save the latents as floats",
+        ),
+        ("words.npy", "words.npy holds values of type <U1: save the latents"),
+        ("objects.npz", "w.npy in objects.npz holds Python objects"),
         ("bomb.npz", "would unpack to more"),
         ("nan.npy", "not finite"),
         ("words.json", "no such path|is not a saved path|of another kind"),
@@ -130,12 +142,13 @@ def test_a_file_that_will_not_do_says_why(text: str, said: str, file: FilePath) 
     np.save("number.npy", np.float32(3))
     np.save("nan.npy", ROWS * np.nan)
     np.save("object.npy", np.array([{}], dtype=object), allow_pickle=True)
+    np.savez("objects.npz", w=np.array([{}], dtype=object), allow_pickle=True)
+    np.save("words.npy", np.array(["a"]))
     np.savez("two.npz", a=ROWS, b=ROWS)
     (file / "cut.npy").write_bytes((file / "one.npy").read_bytes()[:-8])
     (file / "words.json").write_text("{}")
-    with zipfile.ZipFile("bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("w.npy", "w") as member:
-        for _ in range(1025):
-            member.write(bytes(1 << 20))
+    if text == "bomb.npz":
+        write_bomb()
     with pytest.raises((FileError, InputError), match=said):
         paths(starts=[text])
 

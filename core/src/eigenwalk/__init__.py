@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from eigenwalk.names.registry import Registry
     from eigenwalk.path import Path, Paths, Waypoint
     from eigenwalk.runs.api import Run, load_feature, load_generator, run, start
+    from eigenwalk.runs.export import export
     from eigenwalk.runs.pictures import film, report, strip
     from eigenwalk.runs.recipe import Recipe
 
@@ -39,6 +40,7 @@ _HOME = {
     "Registry": "names.registry",
     "Run": "runs.api",
     "Waypoint": "path",
+    "export": "runs.export",
     "film": "runs.pictures",
     "load_feature": "runs.api",
     "load_generator": "runs.api",
@@ -63,6 +65,7 @@ __all__ = [
     "Registry",
     "Run",
     "Waypoint",
+    "export",
     "film",
     "load_feature",
     "load_generator",

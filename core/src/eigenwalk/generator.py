@@ -29,6 +29,8 @@ class Generator(ABC):
         latent_dim: coordinates of one latent.
         resolution: (height, width) of the images.
         space: the name of the space that the latents live in.
+        latent_shape: of a latent in files for other tools, where it is not flat: ``(layers, w)`` in w+, and in w,
+            where all layers share one.
         facts: what a person may want to know of it, under a word each: ``format``, ``architecture``, ``trained on``,
             ``licence``. Shown by ``eigenwalk describe``; nothing depends on them, and all may be left out.
         notes: what was chosen, or made up for what the file lacks, when it was opened: said before every walk.
@@ -37,6 +39,7 @@ class Generator(ABC):
     latent_dim: int
     resolution: tuple[int, int]
     space: str = "z"
+    latent_shape: tuple[int, ...] = ()
     facts: Mapping[str, str] = MappingProxyType({})
     notes: tuple[str, ...] = ()
 

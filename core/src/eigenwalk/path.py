@@ -383,9 +383,12 @@ def path_of(entry: Mapping[str, Any]) -> Path:
         )
         for role in entry["roles"]
     )
-    named = {key: entry[key] for key in ("generator", "seed", "rank", "sense")}
+    seed, rank, sense = (int(entry[key]) for key in ("seed", "rank", "sense"))  # they become the name of a file
     return Path(
-        **named,
+        str(entry["generator"]),
+        seed,
+        rank,
+        sense,
         roles=tuple(roles),
         status=Status(**entry["status"]),
         alike=entry.get("alike", {}),

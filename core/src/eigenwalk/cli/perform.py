@@ -17,9 +17,11 @@ from rich.text import Text
 from eigenwalk.checkpoint import sharing
 from eigenwalk.cli import INTERRUPTED
 from eigenwalk.cli.errors import console, warn
+from eigenwalk.cli.export import export_run
 from eigenwalk.cli.progress import Progress, path_lines, path_table, progress
 from eigenwalk.cli.trust import ask_to_run
 from eigenwalk.errors import FileError, RecipeError, WalkError
+from eigenwalk.runs.export import check_kinds
 from eigenwalk.runs.memory.allocator import keep_freed
 from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.folder import PAGE, RECIPE, REMEDY, RunFolder
@@ -44,10 +46,18 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM: a cluster or a shell asks the run to stop."""
 
 
-def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, ask_for: str = "") -> None:
+def perform(
+    recipe: Recipe,
+    out: FilePath | None,
+    overwrite: bool,
+    quiet: bool,
+    ask_for: str = "",
+    pictures: Sequence[str] = (),
+) -> None:
     """Walk `recipe` into `out`, or into a folder in ``runs/`` that is named after its content.
 
-    If `ask_for` names a recipe file, the user is asked before any code that it names is run.
+    If `ask_for` names a recipe file, the user is asked before any code that it names is run. `pictures` are kinds of
+    `eigenwalk.runs.export` to make as well.
 
     Raises:
         EigenwalkError: as the api and the folder raise it; saved waypoints stay.
@@ -58,6 +68,7 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, 
         warnings.simplefilter("ignore")
     registry = Registry.discover()
     check_device(recipe.device)
+    check_kinds(set(pictures) - {"all"})
     for message in recipe.check_installed(registry):
         warn(message)
     with sharing():  # a generator's file is opened once, to recognise it and to build it
@@ -86,6 +97,10 @@ def perform(recipe: Recipe, out: FilePath | None, overwrite: bool, quiet: bool, 
             elif not quiet:
                 console(stderr=True).print(f"{out} holds this walk already, finished; --overwrite walks it again")
             _print_summary(folder, quiet)
+    if pictures:
+        made = export_run(out, pictures, device=recipe.device)
+        if not quiet:
+            console(stderr=True).print(Text.assemble((f"{'exported':<14}", "dim"), str(made)))
 
 
 def _in_space_of_starts(recipe: Recipe, registry: Registry) -> Recipe:

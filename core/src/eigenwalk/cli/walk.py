@@ -20,6 +20,13 @@ Device = Annotated[str | None, typer.Option("--device", help="Where to compute: 
 Batch = Annotated[
     int | None, typer.Option("--batch", min=1, help="Rows per generator call [default: as memory allows]")
 ]
+Pictures = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pictures",
+        help="Export this too, as eigenwalk export does: png, sheet, mp4, gif, webp, npz, npy, pt, or all; repeatable.",
+    ),
+]
 Memory = Annotated[
     str | None,
     typer.Option("--memory", help="What the walk may take in all, such as 4GB [default: 40 % of the machine's]"),
@@ -76,6 +83,7 @@ def walk(
     ] = None,
     batch: Batch = None,
     memory: Memory = None,
+    pictures: Pictures = None,
     out: Out = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -110,7 +118,7 @@ def walk(
         "memory": memory,
     }
     recipe = Recipe.of(**{key: value for key, value in entries.items() if value is not None})
-    perform(recipe, out, overwrite, quiet)
+    perform(recipe, out, overwrite, quiet, pictures=pictures or ())
 
 
 def run(
@@ -118,6 +126,7 @@ def run(
     device: Device = None,
     batch: Batch = None,
     memory: Memory = None,
+    pictures: Pictures = None,
     out: Out = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -133,4 +142,4 @@ def run(
     given: Recipe = Recipe.read(recipe)
     where = {"device": device, "batch": batch, "memory": memory}
     entries = dict(given) | {key: value for key, value in where.items() if value is not None}
-    perform(Recipe.of(**entries), out, overwrite, quiet, "" if trust else str(recipe))
+    perform(Recipe.of(**entries), out, overwrite, quiet, "" if trust else str(recipe), pictures or ())

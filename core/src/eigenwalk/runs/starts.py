@@ -180,12 +180,25 @@ def _archive(data: bytes, name: str) -> dict[str, Tensor]:
             members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
             if sum(one.file_size for one in members) > LARGEST:
                 raise FileError(f"{name} would unpack to more than {LARGEST:,} bytes: it is not read")
-            return {
-                one.filename.removesuffix(".npy"): _array(archive.read(one), f"{one.filename} in {name}")
-                for one in members
-            }
+            entries, other = {}, None
+            for one in members:  # labels and settings of other kinds often stand beside the latents
+                try:
+                    entries[one.filename.removesuffix(".npy")] = _array(archive.read(one), f"{one.filename} in {name}")
+                except _NoNumbers as error:
+                    other = other or error
+            if other and not entries:
+                raise other
+            return entries
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
         raise FileError(f"{name} is damaged, or no .npz file: {error}") from None
+
+
+class _NoNumbers(FileError):
+    """An array of something else."""
+
+
+_KINDS = {"O": "Python objects, which NumPy saves as a pickle, and none is opened", "c": "complex numbers"}
+_REMEDY = "save the latents as floats, with np.save(file, np.asarray(latents, np.float32))"
 
 
 def _array(data: bytes, name: str) -> Tensor:
@@ -195,7 +208,9 @@ def _array(data: bytes, name: str) -> Tensor:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(stream)
-        if dtype.kind not in "fiu" or dtype.itemsize * int(np.prod(shape, dtype=object)) != len(data) - stream.tell():
+        if dtype.kind not in "fiu":
+            raise _NoNumbers(f"{name} holds {_KINDS.get(dtype.kind, f'values of type {dtype}')}: {_REMEDY}")
+        if dtype.itemsize * int(np.prod(shape, dtype=object)) != len(data) - stream.tell():
             raise ValueError(f"its header says {shape} of {dtype}, which the file does not hold")
         values: NDArray[Any] = np.frombuffer(data, dtype, offset=stream.tell())
         values = values.reshape(shape, order="F" if fortran else "C").astype(np.float64 if dtype.itemsize > 4 else "f4")

@@ -81,6 +81,8 @@ class StyleGAN(Generator):
             "w+": len(self.layers) * sizes.mapping.w_dim,
             "s": sum(self._widths),
         }[space]
+        if space in ("w", "w+"):
+            self.latent_shape = (len(self.layers), sizes.mapping.w_dim)
         self._base: Tensor | None = None
         if len(self.layers) < sizes.layers:
             self._base = self._sample_w(1, base)[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,21 +122,28 @@ class Grid:
 
 
 def _mp4(paths: Sequence[Path]) -> bytes:
-    """H.264, with its colours marked as BT.709: players guess where nothing is marked, each in its own way."""
+    return encode_mp4(frames(paths), Grid.of(paths).size)
+
+
+def encode_mp4(pictures: Iterable[tuple[NDArray[np.uint8], int]], size: tuple[int, int]) -> bytes:
+    """Return H.264 of pictures ``(height, width, 3)``, each held for so many frames; `size` is (width, height), even.
+
+    Colours are marked as BT.709: players guess where nothing is marked, each in its own way.
+    """
     import av
 
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as file:
         stream = file.add_stream("libx264", rate=RATE)
-        stream.width, stream.height = Grid.of(paths).size
+        stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.options = {
             "crf": "18",
             "preset": "veryfast",
             "x264-params": "colorprim=bt709:transfer=bt709:colormatrix=bt709",
         }
-        for picture, count in frames(paths):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        for picture, count in pictures:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
             for _ in range(count):
                 frame.pts = None  # the encoder numbers the frames
