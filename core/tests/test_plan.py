@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from eigenwalk.maths.methods.plan import plan
 from eigenwalk.maths.methods.subspace import Subspace
 from eigenwalk.maths.methods.trade import trade
 from eigenwalk.maths.problem import Region
-from problems import Matrices, decaying, normal
+from problems import Matrices, Tally, decaying, normal
 
 EXACT = Outward(whole=1000)
 METHODS = {"exact": EXACT, "subspace": Outward(whole=0)}
@@ -52,14 +53,14 @@ class Onward:
 
     @classmethod
     def of(
-        cls, sight: Matrices, method: Outward = EXACT, drift: float | Tensor = 1.0, away: Tensor | None = None
+        cls, sight: Matrices, method: Outward = EXACT, drift: float | Tensor = 1.0, region: Sequence[Tensor] = ()
     ) -> Onward:
         if not isinstance(drift, Tensor):
             drift = drift * normal(2, sight.F.shape[1], seed=5)
         varied, previous = normal(2, sight.C.shape[1], seed=6), normalize(normal(2, sight.dim, seed=8), dim=1)
         gaps = Gaps(varied, drift, previous)
         state = Davidson().pairs(sight, 1)[1]
-        space, m, _ = method.subspace(sight, state, gaps, limits(1.0, away=away))
+        space, m, _ = method.subspace(sight, state, gaps, limits(0.1, 1e9, *region))
         return cls(sight, space, m, gaps)
 
     def step(self, stride: float, *also, **options) -> Step:
@@ -154,7 +155,7 @@ def test_steps_grow_shorter_near_a_tolerance():
 
 def test_only_steps_at_the_edge_of_the_typical_region_are_bent():
     away = 3 * normalize(normal(2, 12, seed=3), dim=1)
-    on = Onward.of(problem(d=12), drift=0.3, away=away)
+    on = Onward.of(problem(d=12), drift=0.3, region=(away, NOWHERE))
     free = on.step(0.5)
     wide = on.step(0.5, 1e9, away, torch.full((2,), 100.0).double())
     torch.testing.assert_close(wide.pull, free.pull)
@@ -188,6 +189,31 @@ def test_the_subspace_reaches_most_of_the_exact_quotient():
 
 
 # Several tolerances
+
+
+@pytest.mark.parametrize("away", [None, 0.1], ids=["anywhere", "near the edge"])
+def test_expansions_solve_for_the_whole_step(away):
+    """In as many expansions as there are coordinates, the step is that of the whole space."""
+    sight = problem(d=9)
+    region = () if away is None else (normal(2, 9, seed=11), away * torch.ones(2).double())
+    found = [
+        Onward.of(sight, method, drift=0.05, region=region).step(0.1, 1e9, *region)
+        for method in (EXACT, Outward(whole=0, expansions=8))
+    ]
+    for name in ("direction", "size", "pull"):
+        torch.testing.assert_close(getattr(found[1], name), getattr(found[0], name), rtol=1e-5, atol=1e-7)
+
+
+def test_only_a_row_near_the_edge_of_the_region_expands_along_the_radius():
+    sight, away = Tally(problem(d=40)), normal(2, 40, seed=11)
+    far, near = 1e3 * torch.ones(2).double(), torch.tensor([1e3, 1e-3]).double()
+    pushed = []
+    for radius in (far, near):
+        before = sight.pushed
+        on = Onward.of(sight, Outward(whole=0), region=(away, radius))
+        pushed.append(sight.pushed - before)
+    assert pushed[1] == pushed[0] + 1
+    torch.testing.assert_close(on.space.V[:, 1].norm(dim=1), torch.tensor([0.0, 1.0]).double())
 
 
 def test_the_multipliers_solve_the_constrained_problem():

@@ -11,11 +11,15 @@ a linear system in place of an eigenproblem. With ``d ≈ C (z - z_0)`` it is on
 plus that of the last step's change, so that a path goes on where d itself can grow no more.
 
 The pull that brings fixed features back, ``-(B + εI)⁻¹ Fᵀ e`` (`eigenwalk.maths.methods.plan`), has the same matrix.
-Both are solved in one subspace that begins with the previous direction and grows, as in conjugate gradients, by the
-preconditioned residuals of both in turn. The residual, and not the right-hand side, comes first: what the previous
-direction has right is not asked for again. There ε is small: on an anime GAN (d = 128, six pairs of features) 3e-4 of
-B's largest eigenvalue left two thirds of the drift that 1e-2 left; the exact solution of both systems leaves 1 to 11 %
-less than three expansions do.
+So the step as a whole, direction times size plus pull, is one linear system,
+
+    (B + εI) y = κ Cᵀm - Fᵀe - n Cᵀd        κ from the step's size, n such that the pull leaves d as it is
+
+solved in a subspace that begins with the previous direction and grows, as in conjugate gradients, by the preconditioned
+residual. On 27 pairs of features of four generators three such expansions leave the drift that five
+left which took the residuals of direction and pull in turn. The residual, and not the right-hand side, comes first:
+what the previous direction has right is not asked for again. There ε is small: on an anime GAN (d = 128, six pairs of
+features) 3e-4 of B's largest eigenvalue left two thirds of the drift that 1e-2 left.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from eigenwalk.direction import Gaps, Limits, Method, Sight, State, Step
 from eigenwalk.maths.methods.apart import Apart
 from eigenwalk.maths.methods.davidson import Davidson
 from eigenwalk.maths.methods.model import LowRank
-from eigenwalk.maths.methods.plan import neutral_pull, plan
+from eigenwalk.maths.methods.plan import MIN_RATE, TRUST, neutral_pull, plan
 from eigenwalk.maths.methods.subspace import Subspace, extend, gram, identity, ridge_of, times
 from eigenwalk.maths.methods.trade import trade
 
@@ -84,24 +88,49 @@ class Outward(Method):
         CV, FV = sight.push(V)
         last = (gaps.direction[:, None] @ CV)[:, 0] if whole else CV[:, 0]
         apart = Apart.of(gaps)
-        m = normalize(normalize(gaps.varied, dim=1) + self.momentum * normalize(last, dim=1), dim=1)
-        m = apart.turn(m)
+        m = apart.turn(normalize(normalize(gaps.varied, dim=1) + self.momentum * normalize(last, dim=1), dim=1))
         space = _Growing(sight, V, CV, FV, model, self, apart)
         if not whole:
-            self._expand(space, m, gaps, limits)
+            self._expand(space, _Aim(m, gaps, limits))
         return Subspace(space.V, space.CV, space.FV, space.ridge), m, space.model.state
 
-    def _expand(self, space: _Growing, m: Tensor, gaps: Gaps, limits: Limits) -> None:
-        something_fixed = bool(gaps.fixed.shape[1])
-        space.grow(space.residual_of_direction(m))
-        if something_fixed:
-            space.grow(space.residual_of_pull(gaps))
-        if limits.away is not None:
-            space.grow(limits.away)
-        for i in range(min(self.expansions, space.sight.dim - space.V.shape[1]) if something_fixed else 0):
-            # In turn, for both systems share the subspace: for the direction alone a tenth more drift was left on the
-            # same GAN, and for the pull alone the direction's quotient fell to 0.75 to 0.89 of the exact one.
-            space.grow(space.residual_of_pull(gaps) if i % 2 else space.residual_of_direction(m))
+    def _expand(self, space: _Growing, aim: _Aim) -> None:
+        away, radius = aim.limits.away, aim.limits.radius
+        if away is not None:
+            # The radial direction is only for bending, which most steps need not.
+            there = away + (space.step(aim).y.to(space.V)[:, None] @ space.V)[:, 0]
+            near = there.norm(dim=1) > radius
+            if bool(near.any()):
+                space.grow(away, near)
+        for _ in range(self.expansions if aim.gaps.fixed.shape[1] else 1):
+            space.grow(space.residual(aim))
+
+
+@dataclass(frozen=True)
+class _Aim:
+    """What a step is for: on along m ``(batch, p)``, and back by the drift in `gaps`, within `limits`."""
+
+    m: Tensor
+    gaps: Gaps
+    limits: Limits
+
+    @property
+    def d(self) -> Tensor:
+        """The unit vector ``(batch, p)`` of what has varied."""
+        return normalize(self.gaps.varied, dim=1)
+
+
+@dataclass(frozen=True)
+class _Solved:
+    """The step y ``(batch, basis)`` of a subspace, κ and n, and the share of the drift that is pulled back.
+
+    The last three are ``(batch, 1)``.
+    """
+
+    y: Tensor
+    kappa: Tensor
+    n: Tensor
+    share: Tensor
 
 
 class _Growing:
@@ -120,30 +149,36 @@ class _Growing:
         self.ridge = ridge_of(largest, gram(self.CV), self.method.share)
         self.UCV, self.shared = self.apart.rows(self.CV)
 
-    def grow(self, w: Tensor) -> None:
-        """Add one vector: w ``(batch, latent)``, preconditioned."""
+    def grow(self, w: Tensor, which: Tensor | None = None) -> None:
+        """Add one vector: w ``(batch, latent)``, preconditioned; in rows that are not `which` ``(batch,)``, a zero."""
         if self.V.shape[1] == self.sight.dim:
             return
         smooth = self.ridge * (self.method.smooth / self.method.share)
         new = extend(self.V, self.model.solve(w, smooth), self._random)
+        if which is not None:
+            new = torch.where(which[:, None, None], new, 0.0)
         c, f = self.sight.push(new)
         self.V, self.CV, self.FV = (torch.cat([a, b], 1) for a, b in ((self.V, new), (self.CV, c), (self.FV, f)))
         self._measure()
 
-    def residual_of_direction(self, m: Tensor) -> Tensor:
-        """``(B + εI) v - Cᵀm`` ``(batch, latent)`` at the direction v that this subspace gives: one pullback."""
-        y = torch.linalg.solve(self._metric(), times(self.CV, m)).to(self.V)[:, None]
-        c = self.apart.back((y @ self.UCV)[:, 0]) - m
-        return self.sight.pull(c, (y @ self.FV)[:, 0]) + self.ridge.to(self.V)[:, None] * (y @ self.V)[:, 0]
+    def step(self, aim: _Aim) -> _Solved:
+        """Return the step that this subspace gives, all fixed features together and the region left aside."""
+        P, Cm, Cd = self._metric(), times(self.CV, aim.m), times(self.CV, aim.d)
+        ahead = torch.linalg.solve(P, Cm)
+        length = ahead.norm(dim=1, keepdim=True).clamp_min(1e-30)
+        rate = torch.maximum((ahead * Cd).sum(-1), MIN_RATE * (ahead * Cm).sum(-1)) / length[:, 0]
+        size = aim.limits.size(rate)[:, None]
+        pull, n = neutral_pull(P, times(self.FV, aim.gaps.fixed) + times(self.UCV, self.shared), Cd)
+        share = (TRUST * size / pull.norm(dim=1, keepdim=True).clamp_min(1e-30)).clamp_max(1.0)
+        return _Solved(size / length * ahead + share * pull, size / length, n, share)
 
-    def residual_of_pull(self, gaps: Gaps) -> Tensor:
-        """``(B + εI) δ + Fᵀe + n Cᵀd`` ``(batch, latent)`` at the pull δ that this subspace gives: one pullback."""
-        d = normalize(gaps.varied, dim=1)
-        back = times(self.FV, gaps.fixed) + times(self.UCV, self.shared)
-        y, n = neutral_pull(self._metric(), back, times(self.CV, d))
-        y = y.to(self.V)[:, None]
-        c = n.to(d) * d + self.apart.back((y @ self.UCV)[:, 0] + self.shared)
-        pulled = self.sight.pull(c, (y @ self.FV)[:, 0] + gaps.fixed)
+    def residual(self, aim: _Aim) -> Tensor:
+        """``(B + εI) y - κ Cᵀm + share (Fᵀe + n Cᵀd)`` ``(batch, latent)`` at the step y: one pullback."""
+        solved = self.step(aim)
+        y, kappa, n, share = (x.to(self.V) for x in (solved.y, solved.kappa, solved.n, solved.share))
+        y = y[:, None]
+        c = share * n * aim.d - kappa * aim.m + self.apart.back((y @ self.UCV)[:, 0] + share * self.shared)
+        pulled = self.sight.pull(c, (y @ self.FV)[:, 0] + share * aim.gaps.fixed)
         return pulled + self.ridge.to(self.V)[:, None] * (y @ self.V)[:, 0]
 
     def _metric(self) -> Tensor:
