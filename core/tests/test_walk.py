@@ -21,6 +21,7 @@ from eigenwalk.maths.problem import Problem, Region
 from eigenwalk.maths.typical import latent_scale, reference_images, typical_distance
 from eigenwalk.path import Cost, Path
 from eigenwalk.walk import Front, WalkOptions, walk
+from eigenwalk.walk.apart import enlarge, reduce
 from problems import (
     Anchored,
     Counting,
@@ -219,7 +220,7 @@ def test_paths_of_one_start_stay_apart_and_say_how_alike_they_are(method, monkey
         assert list(path.alike.values()) == pytest.approx(
             [row[paths.index(o)] for o in paths if o is not path], abs=2e-3
         )
-    monkeypatch.setattr("eigenwalk.walk.propose.others", lambda front, rows, varied: None)
+    monkeypatch.setattr("eigenwalk.walk.propose.others", lambda *given: None)
     together = common(walked(turning(), **options))
     assert np.max(shares - np.eye(6)) < 0.35
     assert np.max(together - np.eye(6)) > 0.6
@@ -229,6 +230,18 @@ def test_a_path_does_not_depend_on_those_behind_it():
     few, many = (walked(turning(), seeds=(0, 1), steps=8, paths=n, stride=0.1) for n in (5, 6))
     for a in few:
         same(a, next(path for path in many if path.name == a.name), 1e-9)
+
+
+def test_a_front_keeps_large_images_small():
+    origin = (torch.zeros(1, 7), torch.zeros(1, 3, 128, 256), torch.zeros(1, 5), torch.zeros(1, 1, 64, 32))
+    front = Front(0, (), torch.zeros(1, 2), torch.zeros(1, 2), origin=origin)
+    coarse = normal(2, 3, 64, 64).repeat_interleave(2, 2).repeat_interleave(4, 3).flatten(1)
+    varied = torch.cat([coarse, normal(2, 5, seed=1), normal(2, 64 * 32, seed=2)], 1)
+    kept = reduce(varied, front, 1)
+    assert kept.shape == (2, 3 * 64 * 64 + 5 + 64 * 32) and kept.dtype == torch.float16
+    torch.testing.assert_close(kept.double().norm(dim=1), varied.norm(dim=1), rtol=1e-3, atol=0)
+    torch.testing.assert_close(enlarge(kept.double(), front, 1), varied, rtol=1e-3, atol=1e-3)
+    assert torch.equal(reduce(kept, front, 1), kept)
 
 
 # Batches
@@ -352,6 +365,15 @@ def test_a_path_without_anything_to_vary_ends():
         assert (path.status.reason, len(path)) == ("nothing to vary", 1)
 
 
+def test_a_path_that_creeps_ends():
+    G = Embedding(10)
+    problem = assemble(G, {}, {"flattening": G.feature(torch.atan)})
+    (path,) = walked(problem, steps=100, paths=1)
+    assert path.status.reason == "nothing to vary" and "the last 5 waypoints took" in path.status.detail
+    moved = path.change(path.varied[0])
+    assert moved[-1] - moved[-6] < 0.04 <= moved[-2] - moved[-7]
+
+
 def test_a_feature_that_is_fixed_and_varied_cannot_vary():
     """The same feature fixed and varied: no step within the tolerance varies anything."""
     G = Embedding(4)
@@ -456,8 +478,22 @@ def test_costs_add_up_to_the_generators_calls(batch, method):
     assert sum(path.cost.forwards for path in paths) == counting.images
 
 
+@pytest.mark.parametrize("allowed", [1e-9, 0.05], ids=["first step", "later"])
+def test_what_a_refused_step_took_is_counted_too(allowed):
+    """The first of a start's paths, which carries what the search for directions took, may go nowhere."""
+    problem = bent()
+    roles = tuple(replace(role, tolerance=allowed) if role.tolerance else role for role in problem.roles)
+    counting = Counting(problem.linearisation.generator)
+    problem = replace(problem, roles=roles, linearisation=replace(problem.linearisation, generator=counting))
+    paths = walked(problem, steps=30, paths=2, stride=0.2, batch=1)
+    assert "tolerance" in {path.status.reason for path in paths} <= {"tolerance", "nothing to vary"}
+    assert (len(paths[0]) == 1) == (allowed < 1e-3)
+    assert sum(path.cost.forwards for path in paths) == counting.images
+    assert paths[0].waypoints[0].cost.pushforwards > 0 or len(paths[0]) > 1
+
+
 def test_the_cost_of_a_waypoint_is_fixed():
-    (path,) = walked(bent(), steps=4, paths=1)
+    (path,) = walked(bent(), steps=4, paths=1, method=Outward(whole=0))
     for waypoint in path.waypoints[2:]:
         assert waypoint.cost.forwards == 1
         assert waypoint.cost.pushforwards == 4

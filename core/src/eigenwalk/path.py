@@ -274,6 +274,11 @@ class Path:
         """Return the path with one more waypoint."""
         return replace(self, waypoints=(*self.waypoints, waypoint))
 
+    def spend(self, cost: Cost) -> Path:
+        """Return the path, with `cost` added to what its last waypoint took: that of a step that was not accepted."""
+        last = self.waypoints[-1]
+        return replace(self, waypoints=(*self.waypoints[:-1], replace(last, cost=last.cost + cost)))
+
     def end(self, status: Status) -> Path:
         """Return the path, ended."""
         return replace(self, status=status)

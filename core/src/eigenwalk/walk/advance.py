@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from eigenwalk.maths.linearise import Point
 from eigenwalk.maths.problem import Problem
 from eigenwalk.path import Path, Status
-from eigenwalk.walk.apart import with_likeness
+from eigenwalk.walk.apart import reduce, with_likeness
 from eigenwalk.walk.arrive import Arrival, arrive
 from eigenwalk.walk.front import Front, put
 from eigenwalk.walk.options import WalkOptions
@@ -20,6 +21,9 @@ from eigenwalk.walk.start import origin
 MIN_VARIED = 0.02
 """A path ends where the longest step allowed varies less than this share of the stride."""
 
+CREEP, SLOW = 5, 0.5
+"""A path ends where its last so many waypoints together took what varies less than this share of one stride further."""
+
 
 def advance(problem: Problem, front: Front, options: WalkOptions) -> Front:
     """Return the front one waypoint further. A path that cannot go on ends with a reason, and costs the others nothing.
@@ -29,6 +33,8 @@ def advance(problem: Problem, front: Front, options: WalkOptions) -> Front:
     """
     if front.origin is None:
         front = replace(front, origin=origin(problem, front, options.batch))
+        if front.varied is not None:  # saved whole by earlier versions
+            front = replace(front, varied=reduce(front.varied, front, problem.fixed))
     walking, proposals, arrivals, points = front.walking, [], [], []
     for group in _groups(front, options):
         done, failures = attempt_rows(group, lambda rows: propose(problem, front, rows, options))
@@ -65,8 +71,8 @@ def _split(proposal: Proposal, options: WalkOptions) -> tuple[Proposal, list[Arr
     varies = (proposal.step.varied > MIN_VARIED * options.stride).tolist()
     detail = "no step within the longest allowed takes what should vary any further while the rest holds"
     ended = [
-        Arrival(i, None, Status("nothing to vary", detail))
-        for i, ok in zip(proposal.paths, varies, strict=True)
+        Arrival(i, None, Status("nothing to vary", detail), cost=cost)
+        for i, ok, cost in zip(proposal.paths, varies, proposal.costs, strict=True)
         if not ok
     ]
     return proposal.rows([n for n, ok in enumerate(varies) if ok]), ended
@@ -100,13 +106,27 @@ def _gather(
 
 def _extended(path: Path, arrival: Arrival, options: WalkOptions) -> Path:
     if arrival.waypoint is None:
-        return path.end(arrival.status)
+        return path.spend(arrival.cost).end(arrival.status)
     path = path.append(arrival.waypoint)
     if options.until is not None and path.moved >= options.until:
         return path.end(Status("length", f"what varies has moved {path.moved:.0%} of typical"))
     if arrival.waypoint.index < options.steps:
-        return path
+        return _still_leading_on(path, options)
     if options.until is None:
         return path.end(Status("length", f"walked the {options.steps} waypoints asked for"))
     said = f"what varies has moved {path.moved:.0%} of typical, {options.until:.0%} were asked for"
     return path.end(Status("steps", said))
+
+
+def _still_leading_on(path: Path, options: WalkOptions) -> Path:
+    """Return the path, ended if it creeps: along a tolerance or the region's edge it would pay much for nothing."""
+    moved = np.mean([path.change(role) / role.typical for role in path.varied], 0)
+    if not options.method.outward or not options.bounded or len(moved) <= CREEP:
+        return path
+    further = float(moved[-1] - moved[-1 - CREEP])
+    if further >= SLOW * options.stride:
+        return path
+    said = (
+        f"the last {CREEP} waypoints took what varies {further:.1%} of typical further, of {CREEP * options.stride:.0%}"
+    )
+    return path.end(Status("nothing to vary", said))

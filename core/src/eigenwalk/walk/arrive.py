@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from eigenwalk.maths.cloud import Cloud, explained_changes
 from eigenwalk.maths.linearise import Point
 from eigenwalk.maths.problem import Problem, Region, Scaled
 from eigenwalk.path import Cost, Role, Status, Waypoint
-from eigenwalk.walk.apart import as_half
+from eigenwalk.walk.apart import reduce
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.propose import Proposal
 from eigenwalk.walk.rows import attempt_rows, status
@@ -29,7 +29,7 @@ ROUNDING = 1e-3
 
 @dataclass(frozen=True)
 class Arrival:
-    """A path's next waypoint, or, where that is None, the reason why the path ends.
+    """A path's next waypoint, or, where that is None, the reason why the path ends and what it cost to find that out.
 
     `varied` ``(p,)`` is how far what varies has moved there; see `Front`. `broke` is the latent at which a tolerance
     broke, and how far what is fixed has drifted there, ``(q,)``, scaled as methods see it.
@@ -40,6 +40,7 @@ class Arrival:
     status: Status = field(default_factory=Status)
     varied: Tensor | None = None
     broke: tuple[Tensor, Tensor] | None = None
+    cost: Cost = field(default_factory=Cost)
 
 
 def arrive(
@@ -86,6 +87,9 @@ def arrive(
         broken = [row for row in left if found[row].broke is not None]
         if broken and step.basis is not None:
             attempt(broken, _corrected(problem, proposal, broken, found), share)
+    for row in every:
+        if found[row].waypoint is None:
+            found[row] = replace(found[row], cost=proposal.costs[row] + Cost(forwards=spent[row]))
     return [found[row] for row in every], whole
 
 
@@ -117,7 +121,7 @@ def _judge(
     changes = _changes(problem, point, start, proposal, rows)
     gaps = Scaled(problem, point).gaps(start, point.latents)
     excess, pictures, names = problem.excess(changes), picture(point.images), [role.name for role in problem.roles]
-    judged, step, varied = {}, proposal.step, as_half(gaps.varied)
+    judged, step, varied = {}, proposal.step, reduce(gaps.varied, front, problem.fixed)
     for n, (row, path) in enumerate(zip(rows, paths, strict=True)):
         if bounded and problem.fixed and float(excess[n].max()) > 1:
             worst = int(excess[n].argmax())

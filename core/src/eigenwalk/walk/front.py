@@ -27,7 +27,7 @@ class Front:
         latents: where each stands, ``(paths, latent)``.
         directions: how each came there, ``(paths, latent)``.
         state: what the method carries, ``(paths, ...)`` each; empty at the starts.
-        varied: how far what varies has moved on each, scaled as methods see it, ``(paths, p)`` in half precision.
+        varied: how far what varies has moved on each, scaled as methods see it, by `apart.reduce` ``(paths, ·)``.
         origin: every feature's values at the starts, ``(paths, ...)``; None where they must be measured again.
         tracked: what the features carry from the waypoint before, ``(paths, ...)``; empty at the starts.
         arrived: paths that still walk and the point where they stand, where that is in memory.

@@ -73,7 +73,7 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
     around = cloud.state if cloud else {}
     state = {name: tensor for name, tensor in state.items() if name not in around}
     gaps = scaled.gaps([start[rows] for start in front.origin], front.directions[rows])
-    gaps = replace(gaps, others=others(front, rows, gaps.varied))
+    gaps = replace(gaps, others=others(front, rows, gaps.varied, problem.fixed))
     limits = _limits(problem, front, rows, options)
     if cloud:
         limits = replace(limits, stride=options.stride * scaled.lag(cloud.explained, gaps.varied))
