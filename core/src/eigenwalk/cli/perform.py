@@ -26,7 +26,7 @@ from eigenwalk.runs.memory.allocator import keep_freed
 from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.folder import PAGE, RECIPE, REMEDY, RunFolder
 from eigenwalk.runs.ready import check_device, check_files, own_files
-from eigenwalk.runs.recipe import EARLIER, IDENTITY, Recipe
+from eigenwalk.runs.recipe import EARLIER, Recipe
 from eigenwalk.textfile import parse_toml, read_text
 
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) ->
 
 def _walk_and_draw(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> str:
     """Walk to the end and make the pictures; return a notice, or "" if there is none."""
+    from eigenwalk.runs.saved import finish
+
     keep_freed()  # within a budget too: what is free is given back where the process holds nearly all of it
     with progress(recipe.most_steps, quiet) as shown:
         if folder.paths:
@@ -153,18 +155,7 @@ def _walk_and_draw(recipe: Recipe, folder: RunFolder, registry: Registry, quiet:
         paths = _walk_and_save(recipe, folder, run, shown)
         if not any(len(path) > 1 for path in paths):
             raise _no_step(paths)
-        return _finish(run, recipe, folder, paths, shown)
-
-
-def _finish(run: Run, recipe: Recipe, folder: RunFolder, paths: Sequence[Path], shown: Progress) -> str:
-    """Judge the paths and make the pictures; return a notice, or ""."""
-    paths = run.judge(paths, shown.note)
-    if recipe.judges:
-        begun = Recipe.parse(folder.recipe)
-        if recipe.judges != begun.judges:
-            folder.begin(begun.model_copy(update={"judges": recipe.judges}).text())
-    shown.note("making the pictures")
-    return folder.finish(paths)
+        return finish(run, recipe, folder, paths, shown.note)
 
 
 def _judges_missing(recipe: Recipe, folder: RunFolder) -> list[str]:
@@ -176,12 +167,13 @@ def _judges_missing(recipe: Recipe, folder: RunFolder) -> list[str]:
 def _judge_again(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> None:
     """Judge the paths of a finished run, and make its pictures again."""
     from eigenwalk.runs import api
+    from eigenwalk.runs.saved import finish
 
     every = tuple(dict.fromkeys((*Recipe.parse(folder.recipe).judges, *recipe.judges)))
     recipe = recipe.model_copy(update={"judges": every}).canonical(registry)
     with progress(recipe.steps, quiet) as shown:
         run = api.start(recipe, registry=registry, paths=folder.paths)
-        _finish(run, recipe, folder, folder.paths, shown)
+        finish(run, recipe, folder, folder.paths, shown.note)
 
 
 def _open(recipe: Recipe, folder: RunFolder, registry: Registry, shown: Progress) -> Run:
@@ -195,24 +187,15 @@ def _open(recipe: Recipe, folder: RunFolder, registry: Registry, shown: Progress
 
 def _walk_and_save(recipe: Recipe, folder: RunFolder, run: Run, shown: Progress) -> Sequence[Path]:
     """Walk to the end, saving every waypoint before the next is computed; return the paths."""
+    from eigenwalk.runs.saved import walk_and_save
+
     for text in run.notes:
         shown.note(text)
     paths: Sequence[Path] = folder.paths
-    newest = max((path.waypoints[-1].index for path in paths), default=0)
-    mixed = Recipe.parse(folder.recipe).resume(newest, run.recipe.installed) if paths else None
-    for front in run.fronts():
+    for front in walk_and_save(run, recipe, folder):
         paths = front.paths
         if front.index == 0 and (fewer := words.fewer_paths(paths, recipe.paths)):
             shown.note(fewer)
-        # The starts alone are not worth a folder: a walk that cannot take its first step leaves nothing behind.
-        if any(len(path) > 1 for path in paths):
-            if folder.state == "fresh":
-                # With versions and hashes, and with exactly the entries that name this run's folder.
-                folder.begin(run.recipe.model_copy(update={key: getattr(recipe, key) for key in IDENTITY}).text())
-            elif mixed:
-                folder.begin(mixed.text())
-                mixed = None
-            folder.save(front.index, paths, front.arrays())
         shown.front(front.index, paths)
     return paths
 

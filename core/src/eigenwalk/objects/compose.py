@@ -35,10 +35,10 @@ from eigenwalk.names.resolve import (
 from eigenwalk.names.tree import Call, Chain, Complement, Expression, Held, Instance, Node, Open, Weighted, bare
 from eigenwalk.objects.build import Used, build, check_generator, feature_from_file, generator_from_file, open_generator
 
-__all__ = ["Composition", "Term", "Used", "build_feature", "build_generator", "compose", "resolve"]
+__all__ = ["Built", "Composition", "Term", "Used", "build_feature", "build_generator", "compose", "resolve"]
 
-Built = dict[Call, tuple[Feature, tuple[Used, ...]]]
-"""The objects that calls were built into, and what was used for each."""
+Built = dict[Any, tuple[Any, tuple[Used, ...]]]
+"""The objects that calls were built into, and what was used for each; a generator stands under ("generator", tree)."""
 
 
 @dataclass(frozen=True)
@@ -65,25 +65,27 @@ class Composition:
         return (*self.fixed, *self.varied)
 
 
-def compose(fixed: Sequence[Any], varied: Sequence[Any], registry: Registry) -> Composition:
+def compose(fixed: Sequence[Any], varied: Sequence[Any], registry: Registry, built: Built | None = None) -> Composition:
     """Build the features of `fixed` and `varied`: expressions, trees, `Feature` objects or functions of images.
+
+    What `built` holds already is taken from there, and what is new is put there.
 
     Raises:
         InputError: an expression, a name, an option or the two sets are wrong; see `resolve_sets`.
         PluginError: a plugin's factory, or a user's file, fails.
     """
     fixed, varied = resolve_sets(fixed, varied, registry)
-    built: Built = {}
+    built = {} if built is None else built
     return Composition(tuple(_term(node, built) for node in fixed), tuple(_term(node, built) for node in varied))
 
 
-def build_feature(node: Node, registry: Registry) -> tuple[Feature, tuple[Used, ...]]:
-    """Return the feature that a tree stands for, and what was used for it; raises as `compose`."""
-    return _build(node if is_resolved(node) else resolve(node, registry), {})
+def build_feature(node: Node, registry: Registry, built: Built | None = None) -> tuple[Feature, tuple[Used, ...]]:
+    """Return the feature that a tree stands for, and what was used for it; `built` and errors as of `compose`."""
+    return _build(node if is_resolved(node) else resolve(node, registry), {} if built is None else built)
 
 
-def build_generator(what: Any, registry: Registry) -> tuple[Generator, tuple[Used, ...]]:
-    """Return the generator of `what`, text, a tree or an object, and what was used for it.
+def build_generator(what: Any, registry: Registry, built: Built | None = None) -> tuple[Generator, tuple[Used, ...]]:
+    """Return the generator of `what`, text, a tree or an object, and what was used for it; see `compose` for `built`.
 
     Raises:
         InputError: the text, the name or an option is wrong.
@@ -96,13 +98,18 @@ def build_generator(what: Any, registry: Registry) -> tuple[Generator, tuple[Use
             if not isinstance(node.object, Generator):
                 raise ContractError(f"generator must be a Generator or its name, got {node.object!r:.80}")
             return check_generator(node.object, node.name), ()
+        if built is not None and ("generator", node) in built:
+            return built["generator", node]
         if isinstance(node, Open):
             generator, used = open_generator(node)
         elif node.name == "file":
             generator, used = generator_from_file(node)
         else:
             generator, used = build(node.offer, node, Generator, **factory_options(node.options))
-    return check_generator(generator, str(node)), (used,)
+    found = check_generator(generator, str(node)), (used,)
+    if built is not None:
+        built["generator", node] = found
+    return found
 
 
 def build_method(what: Any, registry: Registry) -> tuple[Method, tuple[Used, ...]]:

@@ -34,7 +34,7 @@ from eigenwalk.names.expression import parse
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.tree import Held, Weighted
 from eigenwalk.objects.build import Used, provenance
-from eigenwalk.objects.compose import Composition, Term, build_feature, build_generator, build_method, compose
+from eigenwalk.objects.compose import Built, Composition, Term, build_feature, build_generator, build_method, compose
 from eigenwalk.path import Path, Paths, Role
 from eigenwalk.runs.judging import judge
 from eigenwalk.runs.memory.fitting import choose_fit, first_start, free, keep_within
@@ -73,15 +73,19 @@ class Run:
     resume: Front | None = field(default=None, repr=False)
     watch: Watch = field(default=SILENT, repr=False)
 
+    def go_on(self, front: Front) -> Run:
+        """Return this walk, to go on from a `front` of it."""
+        return replace(self, resume=replace(front, arrived=None))
+
     def fronts(self) -> Iterator[Front]:
         """Yield all paths after every waypoint; the starts first, unless the run goes on from later ones."""
-        self.watch.stage(*(self._ahead(self.resume) if self.resume else ("looking at the starts", 0.0)))
+        self.watch.stage(*(self.ahead(self.resume) if self.resume else ("looking at the starts", 0.0)))
         for front in walk(self.problem, self.starts, self.options, self.recipe.device, self.resume):
             yield front
             if front.walking:
-                self.watch.stage(*self._ahead(front))
+                self.watch.stage(*self.ahead(front))
 
-    def _ahead(self, front: Front) -> tuple[str, float]:
+    def ahead(self, front: Front) -> tuple[str, float]:
         """Say what comes after `front`, and about how many passes it takes."""
         newest = [front.paths[i].waypoints[-1].cost.passes for i in front.walking]
         if front.index:
@@ -99,10 +103,12 @@ def start(
     arrays: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
     watch: Watch = SILENT,
+    built: Built | None = None,
 ) -> Run:
     """Prepare the walk that `recipe` describes, or resume it from `paths` and `arrays` that were saved of a `Front`.
 
-    `watch` is told what is being done.
+    `watch` is told what is being done; an exception that it raises stops the walk where it is. Several walks of one
+    process share the objects in `built`.
 
     Raises:
         InputError, PluginError, FileError: as `compose` and `build_generator`.
@@ -115,10 +121,10 @@ def start(
         recipe = recipe.canonical(registry)
         check_files(recipe)
         latents = [read_latents(one) for one in recipe.starts] if not paths else []
-        recipe, settled = settle_space(recipe, latents, registry) if latents else (recipe, "")
-        composition = compose(recipe.fix, recipe.vary, registry)
-        judges = compose((), recipe.judges, registry).varied if recipe.judges else ()
-        generator, used = build_generator(recipe.generator, registry)
+        recipe, settled = settle_space(recipe, latents, registry, built) if latents else (recipe, "")
+        composition = compose(recipe.fix, recipe.vary, registry, built)
+        judges = compose((), recipe.judges, registry, built).varied if recipe.judges else ()
+        generator, used = build_generator(recipe.generator, registry, built)
         method, brought = build_method(recipe.solver, registry)
         opened.clear()
     starts = starts_of(paths) if paths else gather_starts(recipe, latents, generator)

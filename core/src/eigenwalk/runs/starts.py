@@ -30,7 +30,7 @@ from eigenwalk.names.files import OwnFile, sha256
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.tree import Call, Instance, Open
 from eigenwalk.objects.build import Used
-from eigenwalk.objects.compose import build_generator
+from eigenwalk.objects.compose import Built, build_generator
 from eigenwalk.path import Path
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.textfile import read_bytes
@@ -219,10 +219,13 @@ def _array(data: bytes, name: str) -> Tensor:
     return torch.from_numpy(values)
 
 
-def settle_space(recipe: Recipe, latents: Sequence[Latents], registry: Registry) -> tuple[Recipe, str]:
+def settle_space(
+    recipe: Recipe, latents: Sequence[Latents], registry: Registry, built: Built | None = None
+) -> tuple[Recipe, str]:
     """Return the resolved `recipe` with the space in which all `latents` are starts, and a word about a new one.
 
-    A space that the generator's expression names is kept. Costs opening the generator, once for each space tried.
+    A space that the generator's expression names is kept. Costs opening the generator, once for each space tried,
+    unless `built` holds it.
 
     Raises:
         InputError: a file's shape is that of no space of this generator; it says what they have.
@@ -231,7 +234,7 @@ def settle_space(recipe: Recipe, latents: Sequence[Latents], registry: Registry)
     spaces: dict[str, int] = {}
     fitting: dict[str, Node] = {}
     for node in _in_each_space(recipe.generator):
-        opened = build_generator(node, registry)[0]
+        opened = build_generator(node, registry, built)[0]
         spaces.setdefault(opened.space, opened.latent_dim)
         if all(one.rows(opened.latent_dim) is not None for one in latents):
             fitting.setdefault(opened.space, node)

@@ -1,0 +1,18 @@
+"""The studio: a page in the browser where one points at what is to hold, and walks.
+
+state      what is on the screen: frozen data, and the acts that change it
+history    the states one after another: undo, redo, saved and opened as JSON
+session    one person's history, and what the engine does for it
+engine     the shared generator; the thread that walks, and the thread that looks
+walks      one walk in its folder, a waypoint at a time
+pointing   what lies under a click, as expressions of masks
+forms      an expression as a form, and a form as an expression
+trust      what a visitor may open
+view       a session as HTML, all of it escaped
+server     gradio's page and what it calls
+command    the command line
+
+The browser knows nothing: it sends acts (JSON) and puts the HTML that comes back in place of what it shows, so that all
+of the above is tested without one. `session`, `state`, `history`, `forms`, `trust` and `view` import no torch and no
+gradio.
+"""

@@ -1,0 +1,210 @@
+// The browser's half: sends acts, puts the HTML that comes back in place of what it shows, draws boxes and strokes.
+const root = element.querySelector(".eigenwalk-body");
+const lost = element.querySelector(".lost");
+const fragment = new URLSearchParams(location.hash.slice(1));
+let session = fragment.get("session") || sessionStorage.getItem("eigenwalk") || "";
+let version = -1;
+const pictures = new Map();
+let waiting = new Set();
+
+function show(answer) {
+  if (!answer || !answer.session) return;
+  if (answer.session !== session) version = -1;
+  session = answer.session;
+  sessionStorage.setItem("eigenwalk", session);
+  lost.hidden = true;
+  if (answer.html === null || answer.version <= version) return;
+  version = answer.version;
+  const fresh = document.createElement("div");
+  fresh.innerHTML = answer.html;
+  morph(root, fresh);
+  fillPictures();
+}
+
+function morph(old, fresh) {
+  const byId = new Map();
+  for (const child of old.children) if (child.id) byId.set(child.id, child);
+  let place = old.firstChild;
+  for (const next of [...fresh.childNodes]) {
+    let match = next.id ? byId.get(next.id) : null;
+    if (!match && place && place.nodeType === next.nodeType && place.nodeName === next.nodeName && !place.id && !next.id) match = place;
+    if (!match) { old.insertBefore(next, place); continue; }
+    if (match !== place) old.insertBefore(match, place); else place = place.nextSibling;
+    patch(match, next);
+  }
+  while (place) { const gone = place; place = place.nextSibling; gone.remove(); }
+}
+
+function patch(old, next) {
+  if (old.nodeType !== 1) { if (old.data !== next.data) old.data = next.data; return; }
+  if (old.hasAttribute("data-own")) return;
+  const was = old.getAttribute("value"), will = next.getAttribute("value");
+  for (const { name } of [...old.attributes]) {
+    if (!next.hasAttribute(name) && name !== "src" && !(name === "open" && old.nodeName === "DETAILS")) old.removeAttribute(name);
+  }
+  for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  if (old.nodeName === "INPUT" && old.type !== "file") {
+    if (old.type === "checkbox") old.checked = next.hasAttribute("checked");
+    else if (was !== will || document.activeElement !== old) { if (!old.hasAttribute("data-cut") && old.value !== (will ?? "")) old.value = will ?? ""; }
+  }
+  morph(old, next);
+  if (old.nodeName === "SELECT") old.value = next.value;
+}
+
+function fillPictures() {
+  const wanted = new Set();
+  for (const image of root.querySelectorAll("img[data-picture]")) {
+    const id = image.dataset.picture, url = pictures.get(id);
+    if (url) { if (image.getAttribute("src") !== url) image.src = url; }
+    else if (!waiting.has(id)) wanted.add(id);
+  }
+  // What is large comes first; a few at a time, so that the first are there soon.
+  const ids = [...wanted];
+  for (let i = 0; i < ids.length; i += 24) askPictures(ids.slice(i, i + 24));
+}
+
+async function askPictures(ids) {
+  ids.forEach((id) => waiting.add(id));
+  try {
+    const found = await server.pictures({ session, ids });
+    for (const [id, url] of Object.entries(found)) pictures.set(id, url);
+    while (pictures.size > 3000) pictures.delete(pictures.keys().next().value);
+  } catch { /* the loop below says that the connection is lost */ }
+  ids.forEach((id) => waiting.delete(id));
+  for (const image of root.querySelectorAll("img[data-picture]")) {
+    const url = pictures.get(image.dataset.picture);
+    if (url && image.getAttribute("src") !== url) image.src = url;
+  }
+}
+
+let queue = Promise.resolve();
+function act(entries) {
+  queue = queue.then(async () => {
+    try { show(await server.act({ session, ...entries })); } catch { lost.hidden = false; }
+  });
+  return queue;
+}
+
+async function follow() {
+  while (element.isConnected) {
+    try { show(await server.follow({ session, version })); }
+    catch { lost.hidden = false; await new Promise((wake) => setTimeout(wake, 1500)); }
+  }
+}
+
+const parsed = (target, name) => JSON.parse(target.dataset[name]);
+
+root.addEventListener("click", (event) => {
+  const target = event.target.closest("[data-act]");
+  if (target && !target.disabled) return act(parsed(target, "act"));
+  const file = event.target.closest("[data-file]");
+  if (file && !file.disabled) save(parsed(file, "file"));
+});
+
+root.addEventListener("submit", (event) => {
+  event.preventDefault();
+  act({ ...parsed(event.target, "submit"), value: event.target.elements.value.value });
+});
+
+root.addEventListener("change", async (event) => {
+  const target = event.target;
+  if (target.dataset.field) {
+    let value = target.value;
+    if (target.dataset.group) value = [...root.querySelectorAll(`[data-group="${target.dataset.group}"]:checked`)].map((one) => one.value);
+    act({ ...parsed(target, "field"), value });
+  } else if (target.dataset.read && target.files[0]) {
+    act({ ...parsed(target, "read"), value: await target.files[0].text() });
+    target.value = "";
+  } else if (target.dataset.upload && target.files[0]) {
+    try { const { path } = await upload(target.files[0]); act({ ...parsed(target, "upload"), path }); }
+    catch (error) { act({ act: "refused", value: String(error.message || error) }); }
+    target.value = "";
+  }
+});
+
+let typing;
+root.addEventListener("input", (event) => {
+  const target = event.target;
+  if (target.dataset.live) { clearTimeout(typing); typing = setTimeout(() => act({ ...parsed(target, "live"), value: target.value }), 150); }
+  else if ("cut" in target.dataset) root.style.setProperty("--cut", `${target.value}%`);
+  else if ("scrub" in target.dataset) { clearTimeout(typing); typing = setTimeout(() => act({ act: "scrub", value: target.value }), 30); }
+});
+
+element.ownerDocument.addEventListener("keydown", (event) => {
+  if (!element.isConnected || event.altKey || event.ctrlKey || event.metaKey) return;
+  if (event.target.closest?.("input, select, textarea, summary, pre") || event.target.isContentEditable) return;
+  const near = event.target.closest?.("[data-keys]") || (event.target === document.body && root.querySelector("[data-keys]"));
+  const entries = near && parsed(near, "keys")[event.key];
+  if (!entries) return;
+  event.preventDefault();
+  act(JSON.parse(entries)).then(() => {
+    const here = root.querySelector(".thumbnail.here");
+    if (here && document.activeElement?.classList.contains("thumbnail")) here.focus({ preventScroll: false });
+  });
+});
+
+// Pointing, boxes and strokes on the picture.
+let drawn = null;
+const at = (event, stage) => {
+  const box = stage.getBoundingClientRect();
+  return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map((share) => Math.min(Math.max(share, 0), 1));
+};
+root.addEventListener("pointerdown", (event) => {
+  const stage = event.target.closest(".stage");
+  if (!stage || event.button) return;
+  drawn = { stage, tool: stage.dataset.tool, from: at(event, stage), points: [at(event, stage)] };
+  if (drawn.tool !== "point") { stage.setPointerCapture(event.pointerId); event.preventDefault(); draw(); }
+});
+root.addEventListener("pointermove", (event) => {
+  if (!drawn || drawn.tool === "point") return;
+  drawn.points.push(at(event, drawn.stage));
+  draw();
+});
+root.addEventListener("pointerup", (event) => {
+  if (!drawn) return;
+  const { stage, tool, from, points } = drawn, to = at(event, stage);
+  drawn = null;
+  if (tool === "point") act({ act: "point", x: to[0], y: to[1] });
+  else if (tool === "box") act({ act: "box", box: [...from, ...to] });
+  else act({ act: "brush", picture: painted(points) });
+  const canvas = stage.querySelector("canvas");
+  canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+});
+root.addEventListener("pointercancel", () => { drawn = null; });
+
+function draw() {
+  const canvas = drawn.stage.querySelector("canvas"), pen = canvas.getContext("2d");
+  canvas.width = canvas.clientWidth; canvas.height = canvas.clientHeight;
+  const [w, h] = [canvas.width, canvas.height], last = drawn.points.at(-1);
+  pen.strokeStyle = "#fff"; pen.lineWidth = 3;
+  if (drawn.tool === "box") {
+    pen.strokeRect(drawn.from[0] * w, drawn.from[1] * h, (last[0] - drawn.from[0]) * w, (last[1] - drawn.from[1]) * h);
+  } else stroke(pen, w, h, drawn.points, "rgba(255, 255, 255, .6)");
+}
+function stroke(pen, w, h, points, colour) {
+  pen.strokeStyle = colour; pen.lineWidth = 0.09 * Math.min(w, h); pen.lineCap = pen.lineJoin = "round";
+  pen.beginPath();
+  points.forEach(([x, y], i) => (i ? pen.lineTo(x * w, y * h) : pen.moveTo(x * w, y * h)));
+  if (points.length === 1) pen.lineTo(points[0][0] * w + 0.1, points[0][1] * h);
+  pen.stroke();
+}
+function painted(points) {
+  const canvas = document.createElement("canvas"), image = root.querySelector(".stage img");
+  canvas.width = 512; canvas.height = Math.round((512 * image.clientHeight) / image.clientWidth) || 512;
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "#000"; pen.fillRect(0, 0, canvas.width, canvas.height);
+  stroke(pen, canvas.width, canvas.height, points, "#fff");
+  return canvas.toDataURL("image/png");
+}
+
+async function save(what) {
+  try {
+    const file = await server.file({ session, what });
+    if (!file.url) return show(file);
+    const link = document.createElement("a");
+    link.href = file.url; link.download = file.name;
+    link.click();
+  } catch { lost.hidden = false; }
+}
+
+follow();

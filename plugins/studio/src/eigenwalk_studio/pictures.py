@@ -1,0 +1,111 @@
+"""Pictures as bytes for the browser: thumbnails, and masks drawn over a picture."""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from eigenwalk.errors import EigenwalkError
+from eigenwalk.feature import Feature, Projection
+from eigenwalk.path import Path
+from eigenwalk.walk.start import picture
+
+THUMBNAIL, LARGE = 160, 1024
+"""Longest sides in pixels."""
+HELD, VARIED = (0, 114, 178), (213, 94, 0)
+"""Okabe and Ito's blue and vermilion, which colour-blind people tell apart."""
+LEAST_SIDE = 384
+"""Masks of small pictures are drawn at this size, so that their outlines are thin."""
+MOST_FOLLOWED = 64
+
+Pixels = NDArray[np.uint8]
+
+
+def encode(pixels: Pixels, side: int) -> tuple[str, bytes]:
+    """Return type and bytes of a picture ``(height, width, 3)``, no side longer than `side`; small ones are exact."""
+    image = Image.fromarray(pixels)
+    if max(image.size) > side:
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    if max(image.size) <= 128:
+        image.save(stream, "PNG")
+        return "image/png", stream.getvalue()
+    image.save(stream, "JPEG", quality=90)
+    return "image/jpeg", stream.getvalue()
+
+
+def as_image(pixels: Pixels) -> torch.Tensor:
+    """Return a picture ``(height, width, 3)`` as an image ``(1, 3, height, width)`` in [0, 1]."""
+    return torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 255
+
+
+def pixels_of(image: torch.Tensor) -> Pixels:
+    """Return an image ``(1, 3, height, width)`` as a picture ``(height, width, 3)``."""
+    return picture(image)[0]
+
+
+def overlay(masks: Sequence[tuple[Any, bool]]) -> bytes:
+    """Return a PNG of masks ``(height, width)`` to lay over a picture: each with whether it is held.
+
+    What is held is filled and outlined; what varies is hatched, so that colour is not all that tells them apart.
+    """
+    height, width = masks[0][0].shape
+    scale = max(1, -(-LEAST_SIDE // max(height, width)))
+    size = width * scale, height * scale
+    canvas = Image.new("RGBA", size)
+    row, column = np.indices((size[1], size[0]))
+    for mask, held in sorted(masks, key=lambda one: one[1]):
+        inside = Image.fromarray((255 * np.clip(mask, 0, 1)).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
+        hard = inside.point(lambda value: 255 if value >= 128 else 0)
+        line = np.asarray(hard.filter(ImageFilter.MaxFilter(5))) > np.asarray(hard.filter(ImageFilter.MinFilter(3)))
+        # Lines meet the picture's border: an outline there would frame the picture.
+        fill = np.asarray(hard) > 0
+        hatch = fill & ((row + column) % 28 < 2)
+        alpha = np.where(line, 255, np.where(fill, 70, 0)) if held else np.where(line, 200, np.where(hatch, 120, 0))
+        colour = HELD if held else VARIED
+        layer = np.dstack([*(np.full(alpha.shape, value) for value in colour), alpha]).astype(np.uint8)
+        canvas = Image.alpha_composite(canvas, Image.fromarray(layer, "RGBA"))
+    stream = io.BytesIO()
+    canvas.save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
+
+
+class Followed:
+    """Masks along a path: each follows its object from waypoint to waypoint, as in the walk."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Any, list[tuple[Any, Any]]] = OrderedDict()
+
+    @torch.no_grad()
+    def mask(self, key: Any, feature: Feature, path: Path, index: int) -> Any:
+        """Return the mask ``(height, width)`` at a waypoint of `path`; `key` names path and feature.
+
+        None where it is no mask of pixels, or has no value there or before.
+        """
+        found = self._kept.setdefault(key, [])
+        self._kept.move_to_end(key)
+        while len(self._kept) > MOST_FOLLOWED:
+            self._kept.popitem(last=False)
+        if feature.memories == 0:  # each stands for itself
+            return _coverage(feature, as_image(path.waypoints[index].image), ())[0]
+        while len(found) <= index:
+            before = found[-1][1] if found else ()
+            found.append(_coverage(feature, as_image(path.waypoints[len(found)].image), before))
+        return found[index][0]
+
+
+def _coverage(feature: Feature, image: torch.Tensor, before: Any) -> tuple[Any, Any]:
+    if not isinstance(feature, Projection) or before is None:
+        return None, None
+    try:
+        frozen = feature.follow(image, before) if before else feature.at(image)
+        return frozen.coverage(image)[0, 0].float().cpu().numpy(), frozen.remembered
+    except EigenwalkError:
+        return None, None

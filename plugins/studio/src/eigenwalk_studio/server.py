@@ -1,0 +1,210 @@
+"""Gradio's page, and the functions that the browser calls on it.
+
+One component of ours draws everything. It knows nothing but a session's name: `act` changes the session, `follow` waits
+until there is more to see, `pictures` and `file` bring what the page names. Gradio brings the server, the password,
+uploads within bounds, and Spaces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path as FilePath
+from typing import Any
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, which asks for versions at once
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+import gradio as gr
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from eigenwalk.errors import EigenwalkError, InputError
+from eigenwalk_studio import out
+from eigenwalk_studio.engine import Engine
+from eigenwalk_studio.history import History
+from eigenwalk_studio.session import Session
+from eigenwalk_studio.show import Gallery
+from eigenwalk_studio.state import State
+from eigenwalk_studio.trust import LOCAL, UPLOAD, is_local
+from eigenwalk_studio.view import render
+
+MOST_SESSIONS, LIFE = 64, 4 * 3600.0
+"""Sessions in memory, and seconds after which one that nobody looks at is dropped; its history stays on disk."""
+WAIT, PAUSE = 20.0, 0.05
+"""Seconds that `follow` waits for something new at most, and between two looks."""
+MOST_PICTURES = 32
+PAGE = """<div class="eigenwalk"><div class="lost" role="alert" hidden>The studio does not answer. Nothing that was
+walked is lost; the page tries again.</div><div class="eigenwalk-body">The studio is opening …</div></div>"""
+
+
+class Sessions:
+    """All sessions, by their names."""
+
+    def __init__(self, engine: Engine, state: State, home: FilePath):
+        self.engine, self.begin, self.home = engine, state, home
+        self.all: dict[str, Session] = {}
+        self.gallery = Gallery(engine)
+        self.lock = threading.Lock()
+        engine.changed = self.changed
+
+    def of(self, name: Any) -> Session:
+        """Return the session of this name: from memory, else its saved history, else a new one with another name."""
+        with self.lock:
+            if isinstance(name, str) and name in self.all:
+                session = self.all[name]
+            else:
+                session = self._restored(name) or Session(secrets.token_urlsafe(24), self.engine, self.begin, self.home)
+                self._forget()
+                self.all[session.name] = session
+            session.seen = time.monotonic()
+            return session
+
+    def changed(self, key: str) -> None:
+        """Tell the sessions that look at a walk that there is more of it; all of them where no walk is named."""
+        for session in list(self.all.values()):
+            if not key or session.state.walk == key:
+                session.changed()
+
+    def _restored(self, name: Any) -> Session | None:
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]{20,64}", name):
+            return None
+        with suppress(EigenwalkError, OSError, ValueError):
+            session = Session(name, self.engine, self.begin, self.home)
+            session.history = History.parse((self.home / f"{name}.json").read_text(encoding="utf-8"))
+            return session
+        return None
+
+    def _forget(self) -> None:
+        now = time.monotonic()
+        for name in [name for name, one in self.all.items() if now - one.seen > LIFE]:
+            self._drop(name)
+        while len(self.all) >= MOST_SESSIONS:
+            self._drop(min(self.all, key=lambda name: self.all[name].seen))
+
+    def _drop(self, name: str) -> None:
+        session = self.all.pop(name)
+        walk = session.walk
+        if walk and walk.owner == name and walk.condition in ("waiting", "walking", "paused"):
+            self.engine.wish(walk, "stop", name)
+
+    def functions(self) -> list[Callable[..., Any]]:
+        """Return what the browser may call, each with one JSON object."""
+
+        def act(request: Mapping[str, Any]) -> dict[str, Any]:
+            session = self.of(request.get("session"))
+            if request.get("act") == "photograph":
+                request = {**request, "path": uploaded(request.get("path"))}
+            session.act(request)
+            return _answer(session)
+
+        async def follow(request: Mapping[str, Any]) -> dict[str, Any]:
+            session = self.of(request.get("session"))
+            known, until = request.get("version"), time.monotonic() + WAIT
+            if request.get("session") == session.name:
+                while session.version == known and time.monotonic() < until:
+                    await asyncio.sleep(PAUSE)
+                    session.seen = time.monotonic()
+            if session.version == known:
+                return {"session": session.name, "version": known, "html": None}
+            return await asyncio.to_thread(_answer, session)
+
+        def pictures(request: Mapping[str, Any]) -> dict[str, str]:
+            session = self.of(request.get("session"))
+            ids = [one for one in request.get("ids", ())[:MOST_PICTURES] if isinstance(one, str) and len(one) < 4000]
+            return {one: found for one in ids if (found := self.gallery.url(session, one))}
+
+        def file(request: Mapping[str, Any]) -> dict[str, Any]:
+            session = self.of(request.get("session"))
+            try:
+                name, kind, data = out.file(session, str(request.get("what")))
+            except EigenwalkError as error:
+                session.notice = str(error)
+                session.changed()
+                return _answer(session)
+            return {"name": name, "url": f"data:{kind};base64,{base64.b64encode(data).decode()}"}
+
+        return [act, follow, pictures, file]
+
+
+def _answer(session: Session) -> dict[str, Any]:
+    version = session.version  # before it is drawn: what comes meanwhile is drawn again
+    return {"session": session.name, "version": version, "html": render(session)}
+
+
+def uploaded(path: Any) -> str:
+    """Return the path of an upload; raises InputError where it is none, or longer than `UPLOAD`."""
+    from gradio.utils import get_upload_folder
+
+    file = FilePath(str(path)).resolve()
+    if not file.is_relative_to(FilePath(get_upload_folder()).resolve()) or not file.is_file():
+        raise InputError("this is no file that was sent to the studio")
+    if file.stat().st_size > UPLOAD:
+        raise InputError(f"a picture has at most {UPLOAD >> 20} MB")
+    return str(file)
+
+
+def page(sessions: Sessions) -> gr.Blocks:
+    """Return gradio's page: one component."""
+    folder = files("eigenwalk_studio") / "page"
+    with gr.Blocks(title="eigenwalk studio", analytics_enabled=False, fill_width=True) as blocks:
+        gr.HTML(
+            PAGE,
+            js_on_load=(folder / "studio.js").read_text(encoding="utf-8"),
+            server_functions=sessions.functions(),
+            apply_default_css=False,
+        )
+    return blocks
+
+
+def launch(
+    sessions: Sessions,
+    host: str,
+    port: int | None,
+    names: tuple[str, ...] = (),
+    public: bool = False,
+    browser: bool = False,
+) -> tuple[gr.Blocks, str]:
+    """Start the server, and return the page and its address; the caller's thread goes on.
+
+    Args:
+        sessions: all of them.
+        host, port: where to listen; the first free port from 7860 on where none is given.
+        names: names under which the page is reached, beside `host`; others are refused on a local one.
+        public: let everybody in without a password.
+        browser: open it.
+    """
+    trust = sessions.engine.trust
+    system = ["system-ui", "-apple-system", "Segoe UI", "sans-serif"]
+    theme = gr.themes.Base(font=system, font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"])
+    css = (files("eigenwalk_studio") / "page" / "studio.css").read_text(encoding="utf-8")
+    # A page elsewhere whose name is made to lead to 127.0.0.1 would be this page's own origin.
+    middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOCAL, host, *names])] if is_local(host) else []
+    blocks = page(sessions)
+    _, local, _ = blocks.launch(
+        server_name=host,
+        server_port=port,
+        auth=trust.check_password if trust.password and not public else None,
+        prevent_thread_lock=True,
+        quiet=True,
+        share=False,
+        inbrowser=browser,
+        footer_links=[],
+        run_history=False,
+        max_file_size=UPLOAD,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        theme=theme,
+        css=css,
+        app_kwargs={"middleware": middleware, "docs_url": None, "redoc_url": None, "openapi_url": None},
+    )
+    return blocks, local

@@ -1,0 +1,484 @@
+"""One person's session: a history of states, and what the engine does for the one that is shown. No torch, no gradio.
+
+The browser sends acts, JSON objects with the act's name; `Session.act` takes them. Whatever goes wrong becomes a notice
+that the person reads; nothing else changes then.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+from eigenwalk import store
+from eigenwalk.errors import EigenwalkError, InputError
+from eigenwalk_studio import forms
+from eigenwalk_studio.history import LOOKING, History
+from eigenwalk_studio.state import LISTS, List, State
+
+if TYPE_CHECKING:
+    from eigenwalk.path import Path
+    from eigenwalk_studio.engine import Engine
+    from eigenwalk_studio.pointing import Candidate
+    from eigenwalk_studio.walks import Walk
+
+SEEDS = 12
+"""In the gallery at once."""
+SETTINGS = {
+    "steps": (int, 1, 200),
+    "paths": (int, 1, 64),
+    "stride": (float, 0.001, 1.0),
+    "tolerance": (float, 0.001, 10.0),
+}
+KEYS: Mapping[str, dict[str, Any]] = {
+    "ArrowRight": {"act": "along", "by": 1},
+    "ArrowLeft": {"act": "along", "by": -1},
+    "ArrowDown": {"act": "across", "by": 1},
+    "ArrowUp": {"act": "across", "by": -1},
+    "Home": {"act": "along", "by": -1_000_000},
+    "End": {"act": "along", "by": 1_000_000},
+    "w": {"act": "walk"},
+    "p": {"act": "pause"},
+    "s": {"act": "stop"},
+    "b": {"act": "branch"},
+    "m": {"act": "masks"},
+    "c": {"act": "compare"},
+    "u": {"act": "undo"},
+    "r": {"act": "redo"},
+}
+"""What keys do, unless one writes into a field."""
+
+
+class Session:
+    """What one person sees and does. Its acts come one at a time; the engine may say at any time that there is more.
+
+    Attributes:
+        name: that nobody guesses; who knows it is this person.
+        version: grows with everything that changes what is seen.
+    """
+
+    def __init__(self, name: str, engine: Engine, state: State, home: FilePath):
+        self.name, self.engine, self.home = name, engine, home
+        self.history = History.of(state)
+        self.version, self.seen = 1, time.monotonic()
+        self.notice, self.search, self.first_seed, self.adding = "", "", 0, ""
+        self.masks, self.compare, self.tool = True, False, "point"
+        self.open: tuple[str, int] | None = None
+        self.candidates: tuple[Candidate, ...] = ()
+        self.pointed: tuple[float, float] | None = None
+        self._pointing = 0
+        self.lock = threading.RLock()
+
+    @property
+    def state(self) -> State:
+        """What is shown."""
+        return self.history.state
+
+    @property
+    def walk(self) -> Walk | None:
+        """The walk that is shown."""
+        return self.engine.find(self.state.walk) if self.state.walk else None
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """What a walk varies: the list, or, where it is empty, all that is outside what is held."""
+        return self.state.vary or (forms.default_vary(self.state.hold, self.engine.registry),)
+
+    def path(self) -> Path | None:
+        """Return the path that is looked at, the first one where the state names none that is there."""
+        walk = self.walk
+        paths = walk.shown if walk else ()
+        return next((path for path in paths if path.name == self.state.path), paths[0] if paths else None)
+
+    def changed(self) -> None:
+        """Note that there is more to see."""
+        self.version += 1
+
+    def act(self, request: Mapping[str, Any]) -> None:
+        """Do what the browser asks for; an error becomes a notice."""
+        with self.lock:
+            self.seen, self.notice = time.monotonic(), ""
+            before = self.state
+            try:
+                act = ACTS.get(str(request.get("act")))
+                if act is None:
+                    raise InputError(f"the studio knows no act {request.get('act')!s:.40}")
+                act(self, request)
+            except EigenwalkError as error:
+                self.notice = str(error)
+            except (KeyError, TypeError, ValueError, IndexError) as error:  # JSON that no page of ours sends
+                self.notice = f"the act {request.get('act')!s:.40} lacks something: {error}"
+            if self.state != before:
+                self._interrupt(before)
+                self._save()
+            self.changed()
+
+    def add(self, label: str, state: State) -> None:
+        """Show another state."""
+        self.history = self.history.add(label, state)
+
+    def _interrupt(self, before: State) -> None:
+        """Stop the walk that was shown where something else is wanted now."""
+        asked = ("generator", "seed", "start", "hold", "vary")
+        if before.walk and any(getattr(before, name) != getattr(self.state, name) for name in asked):
+            walk = self.engine.find(before.walk)
+            if walk and walk.owner == self.name and walk.condition in ("waiting", "walking"):
+                self.engine.wish(walk, "stop", self.name)
+            self.candidates, self.pointed = (), None
+
+    def _save(self) -> None:
+        with suppress(OSError):  # a full disk costs the saved history alone
+            self.home.mkdir(parents=True, exist_ok=True)
+            store.write_whole(self.home / f"{self.name}.json", self.history.text())
+
+    # Lists
+
+    def put(self, part: List, text: str, label: str = "") -> None:
+        """Add a feature to a list, or take it there from the other one."""
+        text = forms.canonical(forms.moved(text, part), self.engine.registry)
+        self.add(label or f"{part} {text}", self.state.with_feature(part, text))
+
+    def edit(self, request: Mapping[str, Any], change: forms.Change, label: str) -> None:
+        """Change one feature through its form."""
+        part, index = _part(request), int(request["index"])
+        text = forms.edit(getattr(self.state, part)[index], change, self.engine.registry)
+        self.add(label, self.state.with_text(part, index, text))
+
+    def point(self, x: float, y: float) -> None:
+        """Have the engine find out what lies at (x, y) of the picture that is shown."""
+        self._pointing += 1
+        self.candidates, self.pointed = (), (x, y)
+        self.engine.look(self._look_under, self._pointing, x, y)
+
+    def _look_under(self, number: int, x: float, y: float) -> None:
+        from eigenwalk_studio.pointing import candidates
+
+        try:
+            for one in candidates(self.engine, self.state.generator, self.image(), x, y):
+                if number != self._pointing:
+                    return
+                self.candidates = (*self.candidates, one)
+                self.changed()
+        except EigenwalkError as error:
+            self.notice = str(error)
+            self.changed()
+
+    def image(self) -> Any:
+        """Return the image that is shown, ``(1, 3, height, width)``."""
+        from eigenwalk_studio.pictures import as_image
+
+        path = self.path()
+        if path is not None:
+            return as_image(path.waypoints[min(self.state.waypoint, len(path) - 1)].image)
+        return self.engine.start_image(self.state.generator, self.state.start or self.state.seed)
+
+    # Walking
+
+    def begin_walk(self) -> None:
+        """Walk what the state says; a walk that was walked before is there at once."""
+        walk = self.engine.walk(self.engine.recipe(self.state, self.varied), self.name)
+        before = self.walk
+        if before and before is not walk and before.owner == self.name and before.condition in ("waiting", "walking"):
+            self.engine.wish(before, "stop", self.name)
+        self.add("walk", replace(self.state, walk=walk.key, path="", waypoint=0))
+
+    def wish(self, wish: str) -> None:
+        """Let the walk that is shown go on, pause or stop."""
+        walk = self.walk
+        if walk is None:
+            raise InputError("there is no walk yet: press Walk")
+        self.engine.wish(walk, wish, self.name)
+
+    def look_at(self, name: str, waypoint: int) -> None:
+        """Show a waypoint of a path."""
+        path = next((one for one in (self.walk.shown if self.walk else ()) if one.name == name), None)
+        if path is None:
+            raise InputError(f"there is no path {name!s:.40}")
+        waypoint = min(max(waypoint, 0), len(path) - 1)
+        self.add(LOOKING, replace(self.state, path=path.name, waypoint=waypoint))
+
+    @property
+    def position(self) -> int:
+        """Where the picture that is shown stands in its direction's row: the start is 0, sense - is left of it."""
+        path = self.path()
+        return 0 if path is None else path.sense * min(self.state.waypoint, len(path) - 1)
+
+    def along(self, by: int) -> None:
+        """Move along the row of a direction, through the start from one sense to the other."""
+        if (path := self.path()) is not None:
+            self.look_in(path.rank, self.position + by)
+
+    def across(self, by: int) -> None:
+        """Move to the direction above or below, at the same place."""
+        walk, path = self.walk, self.path()
+        if walk is not None and path is not None:
+            most = max(one.rank for one in walk.shown)
+            self.look_in(min(max(path.rank + by, 1), most), self.position)
+
+    def look_in(self, rank: int, position: int) -> None:
+        """Show the picture at a position of a direction's row."""
+        walk = self.walk
+        senses = {one.sense: one for one in (walk.shown if walk else ()) if one.rank == rank}
+        path = senses.get(-1 if position < 0 else 1) or next(iter(senses.values()))
+        self.look_at(path.name, abs(position) if path.sense * position >= 0 else 0)
+
+    def branch(self) -> None:
+        """Take the picture that is shown as the start of further walks."""
+        path = self.path()
+        if path is None or not self.state.waypoint:
+            raise InputError("choose a picture to branch from: any after the start")
+        if self.walk is not None and path not in self.walk.paths:
+            raise InputError("this picture is a rough one: wait for the walk's own")
+        waypoint = path.waypoints[min(self.state.waypoint, len(path) - 1)]
+        file = self.engine.save_latent(self.state.walk, path.name, waypoint)
+        generator = path.generator
+        self.add(f"branch at {waypoint.index}", self.state.from_start(start=file, generator=generator))
+
+    def recipe_text(self) -> str:
+        """Return the recipe of what is shown, as TOML."""
+        walk = self.walk
+        return (walk.recipe if walk else self.engine.recipe(self.state, self.varied)).text()
+
+
+def _part(request: Mapping[str, Any]) -> List:
+    part = request["list"]
+    if part not in LISTS:
+        raise InputError(f"there are the lists hold and vary, not {part!s:.20}")
+    return part
+
+
+Act = Callable[[Session, Mapping[str, Any]], object]
+
+
+def _generator(session: Session, request: Mapping[str, Any]) -> None:
+    text = str(request["value"]).strip()
+    session.engine.check_generator(text)
+    state = session.state.from_start(generator=text)
+    own = re.split(r"[(:]", text)[0]
+    worlds = {offer.name for offer in session.engine.registry.generators} - {own}
+    kept = {
+        part: tuple(one for one in getattr(state, part) if one.lstrip("~").split(".")[0] not in worlds)
+        for part in LISTS
+    }
+    session.first_seed = 0
+    session.add(f"open {text}", replace(state, **kept))
+
+
+def _seed(session: Session, request: Mapping[str, Any]) -> None:
+    seed = int(request["value"])
+    if not 0 <= seed < 2**63:
+        raise InputError(f"a seed is a whole number from 0 on, got {seed}")
+    session.add(f"seed {seed}", session.state.from_start(seed=seed))
+
+
+def _start(session: Session, request: Mapping[str, Any]) -> None:
+    text = str(request["value"]).strip()
+    state = session.state.from_start(start=text)
+    session.engine.recipe(state, ("pixels",))
+    session.add(f"start at {text}", state)
+
+
+def _photograph(session: Session, request: Mapping[str, Any]) -> None:
+    from eigenwalk_studio.photographs import find_start
+
+    session.engine.look(find_start, session, str(request["path"]))
+    session.notice = "looking for the photograph's latent"
+
+
+def _seeds(session: Session, request: Mapping[str, Any]) -> None:
+    session.first_seed = max(0, session.first_seed + SEEDS * int(request["by"]))
+
+
+def _add(session: Session, request: Mapping[str, Any]) -> None:
+    part, name = _part(request), str(request["value"]).strip()
+    spec = next((offer.spec for offer in session.engine.registry.features if offer.name == name), None)
+    session.put(part, forms.example(spec) if spec else name)
+    session.open, session.adding, session.search = (part, len(getattr(session.state, part)) - 1), "", ""
+
+
+def _remove(session: Session, request: Mapping[str, Any]) -> None:
+    part, index = _part(request), int(request["index"])
+    text = getattr(session.state, part)[index]
+    session.open = None
+    session.add(f"remove {text}", session.state.without_feature(part, index))
+
+
+def _move(session: Session, request: Mapping[str, Any]) -> None:
+    part, index = _part(request), int(request["index"])
+    text = getattr(session.state, part)[index]
+    session.open = None
+    session.put("vary" if part == "hold" else "hold", text)
+    if text in getattr(session.state, part):  # its tolerance or weight stayed behind
+        gone = replace(session.state.without_feature(part, index))
+        session.history = session.history.amend(gone)
+
+
+def _text(session: Session, request: Mapping[str, Any]) -> None:
+    part, index, text = _part(request), int(request["index"]), str(request["value"]).strip()
+    session.add(f"write {text}", session.state.with_text(part, index, forms.canonical(text, session.engine.registry)))
+
+
+def _option(session: Session, request: Mapping[str, Any]) -> None:
+    value = request["value"]
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    change = forms.Change(link=int(request.get("link", 0)), option=str(request["option"]), value=text)
+    session.edit(request, change, f"{request['option']} = {text}")
+
+
+def _negate(session: Session, request: Mapping[str, Any]) -> None:
+    session.edit(request, forms.Change(link=int(request.get("link", 0)), negate=True), "turn over")
+
+
+def _follow(session: Session, request: Mapping[str, Any]) -> None:
+    name = str(request["value"])
+    session.edit(request, forms.Change(follow=name), f"measure {name} of it" if name else "take the last part away")
+
+
+def _tolerance(session: Session, request: Mapping[str, Any]) -> None:
+    text = session.state.hold[int(request["index"])]
+    typical = session.engine.typical(session.state.generator, forms.without_limit(text))
+    if not typical:
+        raise InputError("the typical distance of this feature is not known yet: wait a moment")
+    tolerance = float(f"{float(request['value']) / 100 * typical:.3g}")
+    session.edit(request | {"list": "hold"}, forms.Change(tolerance=tolerance), f"tolerance {request['value']} %")
+
+
+def _weight(session: Session, request: Mapping[str, Any]) -> None:
+    session.edit(request | {"list": "vary"}, forms.Change(weight=float(request["value"])), f"weight {request['value']}")
+
+
+def _point(session: Session, request: Mapping[str, Any]) -> None:
+    x, y = float(request["x"]), float(request["y"])
+    if not (0 <= x <= 1 and 0 <= y <= 1):
+        raise InputError("a point lies in the picture")
+    session.point(x, y)
+
+
+def _box(session: Session, request: Mapping[str, Any]) -> None:
+    from eigenwalk_studio.pointing import box
+
+    session.candidates = (box(*(float(side) for side in request["box"])),)
+
+
+def _brush(session: Session, request: Mapping[str, Any]) -> None:
+    from eigenwalk_studio.pointing import brush
+
+    session.candidates = (brush(str(request["picture"]), session.engine.out / "masks"),)
+
+
+def _choose(session: Session, request: Mapping[str, Any]) -> None:
+    part, one = _part(request), session.candidates[int(request["index"])]
+    session.candidates, session.pointed = (), None
+    session.put(part, one.text, f"{part} {one.label}")
+
+
+def _forget(session: Session, request: Mapping[str, Any]) -> None:
+    session.candidates, session.pointed, session.adding, session.open = (), None, "", None
+
+
+def _setting(session: Session, request: Mapping[str, Any]) -> None:
+    name = str(request["name"])
+    kind, low, high = SETTINGS[name]
+    value = kind(float(request["value"]))
+    if not low <= value <= high:
+        raise InputError(f"{name} lies between {low} and {high}, got {value}")
+    session.add(f"{name} {value}", replace(session.state, **{name: value}))
+
+
+def _look(session: Session, request: Mapping[str, Any]) -> None:
+    session.look_at(str(request["path"]), int(request["waypoint"]))
+
+
+def _scrub(session: Session, request: Mapping[str, Any]) -> None:
+    if (path := session.path()) is not None:
+        session.look_in(path.rank, int(request["value"]))
+
+
+def _refused(session: Session, request: Mapping[str, Any]) -> None:
+    raise InputError(f"the file was not taken: {request['value']!s:.200}")
+
+
+def _search(session: Session, request: Mapping[str, Any]) -> None:
+    session.search, session.adding = str(request["value"])[:200], _part(request)
+
+
+def _expand(session: Session, request: Mapping[str, Any]) -> None:
+    one = _part(request), int(request["index"])
+    session.open = None if session.open == one else one
+
+
+def _toggle(name: str) -> Act:
+    def act(session: Session, request: Mapping[str, Any]) -> None:
+        setattr(session, name, not getattr(session, name))
+
+    return act
+
+
+def _tool(session: Session, request: Mapping[str, Any]) -> None:
+    tool = request["value"]
+    if tool not in ("point", "box", "brush"):
+        raise InputError("one points, draws a box, or paints")
+    session.tool = tool
+
+
+def _undo(session: Session, request: Mapping[str, Any]) -> None:
+    session.history, session.open = session.history.undo(), None
+
+
+def _redo(session: Session, request: Mapping[str, Any]) -> None:
+    session.history, session.open = session.history.redo(), None
+
+
+def _open(session: Session, request: Mapping[str, Any]) -> None:
+    history = History.parse(str(request["value"]))
+    for _, state in history.entries:
+        session.engine.check_state(state)
+    session.history, session.open = history, None
+
+
+ACTS: Mapping[str, Act] = {
+    "generator": _generator,
+    "seed": _seed,
+    "start": _start,
+    "photograph": _photograph,
+    "seeds": _seeds,
+    "add": _add,
+    "remove": _remove,
+    "move": _move,
+    "text": _text,
+    "option": _option,
+    "negate": _negate,
+    "follow": _follow,
+    "tolerance": _tolerance,
+    "weight": _weight,
+    "point": _point,
+    "box": _box,
+    "brush": _brush,
+    "choose": _choose,
+    "forget": _forget,
+    "setting": _setting,
+    "walk": lambda session, request: session.begin_walk(),
+    "pause": lambda session, request: session.wish("pause"),
+    "go": lambda session, request: session.wish("go"),
+    "stop": lambda session, request: session.wish("stop"),
+    "look": _look,
+    "along": lambda session, request: session.along(int(request["by"])),
+    "across": lambda session, request: session.across(int(request["by"])),
+    "branch": lambda session, request: session.branch(),
+    "scrub": _scrub,
+    "refused": _refused,
+    "search": _search,
+    "expand": _expand,
+    "masks": _toggle("masks"),
+    "compare": _toggle("compare"),
+    "tool": _tool,
+    "undo": _undo,
+    "redo": _redo,
+    "open": _open,
+}
+"""What a person can do, by name."""

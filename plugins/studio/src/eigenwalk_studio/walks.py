@@ -1,0 +1,202 @@
+"""One walk in its folder, a waypoint at a time; a person may stop it between two generator passes, and go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Literal
+
+from eigenwalk.cli.progress import Work
+from eigenwalk.errors import WalkError
+from eigenwalk.names.registry import Registry
+from eigenwalk.path import Path
+from eigenwalk.runs.outputs import words
+from eigenwalk.runs.outputs.folder import RunFolder
+from eigenwalk.runs.recipe import Recipe
+from eigenwalk.runs.watch import Watch
+
+if TYPE_CHECKING:
+    from eigenwalk.objects.compose import Built
+    from eigenwalk.runs.api import Run
+    from eigenwalk.walk import Front
+
+Wish = Literal["go", "pause", "stop"]
+Condition = Literal["waiting", "walking", "paused", "stopped", "finishing", "finished", "failed"]
+PATIENCE = 1.5
+"""Seconds that a first waypoint may take; where it takes longer, one direction is shown coarsely before."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A person wants the walk to stop where it is. No plugin catches it as an error of its own."""
+
+
+class Watching(Watch):
+    """Counts passes, says what goes on, and stops a walk that is no longer wished."""
+
+    def __init__(self, walk: Walk):
+        self.walk, self.work = walk, Work()
+
+    def stage(self, text: str, passes: float = 0.0) -> None:
+        """Begin a stage."""
+        self.work.begin(text, passes)
+        self.passed(0.0)
+
+    def passed(self, passes: float) -> None:
+        """Count passes; raise Interrupted where the walk is to stop."""
+        if passes:
+            self.work.add(passes)
+        if self.walk.wish != "go":
+            raise Interrupted
+
+
+@dataclass
+class Walk:
+    """A walk that sessions look at while the engine takes it on.
+
+    Attributes:
+        key: the name of its folder in the studio's.
+        recipe: canonical.
+        folder: claimed while it walks; let go when it is finished or stopped.
+        paths: as far as they are walked.
+        coarse: one direction, walked roughly, shown until there is better.
+        wish: what people want of it.
+        condition: what it does.
+        error, notice: what went wrong; what else to say.
+        turn: its place among all walks that were asked for.
+        owner: the session that may stop it.
+    """
+
+    key: str
+    recipe: Recipe
+    place: FilePath
+    turn: int
+    owner: str
+    folder: RunFolder | None = None
+    paths: tuple[Path, ...] = ()
+    coarse: tuple[Path, ...] = ()
+    wish: Wish = "go"
+    condition: Condition = "waiting"
+    error: str = ""
+    notice: str = ""
+    notes: tuple[str, ...] = ()
+    watch: Watching = field(init=False, repr=False)
+    run: Run | None = field(default=None, repr=False)
+    front: Front | None = field(default=None, repr=False)
+    fronts: Iterator[Front] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watching(self)
+
+    @property
+    def shown(self) -> tuple[Path, ...]:
+        """The paths to look at: walked ones, or coarse ones before there are any."""
+        return self.paths if any(len(path) > 1 for path in self.paths) or not self.coarse else self.coarse
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has something to do."""
+        return self.condition in ("waiting", "walking", "finishing")
+
+    @property
+    def has_shown(self) -> bool:
+        """Whether there is a step to look at."""
+        return any(len(path) > 1 for path in self.shown)
+
+    def take_step(self, registry: Registry, built: Built) -> None:
+        """Take the walk on by a waypoint, or to its pictures and its end.
+
+        Raises:
+            EigenwalkError: as the run and its folder raise it.
+            Interrupted: it is no longer wished; what was walked is saved, and `take_step` goes on from there.
+        """
+        if self.condition == "finishing":
+            self._finish()
+            return
+        self.condition = "walking"
+        if self.run is None:
+            self._start(registry, built)
+            return
+        if self.front and not self.front.index and not self.coarse:
+            self._look_ahead(self.front)
+        if self.fronts is None:
+            self.fronts = self._rest()
+        front = next(self.fronts, None)
+        if front is None:
+            self._end_walking()
+        else:
+            self.front, self.paths = front, front.paths
+
+    def interrupt(self) -> None:
+        """Note that it was interrupted: its run goes on from the last waypoint."""
+        self.condition = "paused" if self.wish == "pause" else "stopped"
+        self.fronts = None
+        if self.run is not None and self.front is not None:
+            self.front = replace(self.front, arrived=None)  # holds the activations of a pass
+        if self.condition == "stopped":
+            self.let_go()
+
+    def fail(self, error: str) -> None:
+        """Note what ended it."""
+        self.condition, self.error = "failed", error
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Let the folder and the run go; what is saved stays."""
+        if self.folder is not None:
+            self.folder.release()
+        self.folder = self.run = self.front = self.fronts = None
+
+    def _start(self, registry: Registry, built: Built) -> None:
+        from eigenwalk.runs import api
+
+        if self.folder is None:
+            self.folder = RunFolder.claim(self.place, self.recipe.identity())
+        if self.folder.state in ("walked", "finished"):
+            self.paths = self.folder.paths
+            if self.folder.state == "walked":
+                self.notice = self.folder.write_outputs()
+            self.condition = "finished"
+            self.let_go()
+            return
+        resumed = {"paths": self.folder.paths, "arrays": self.folder.arrays} if self.folder.paths else {}
+        self.run = api.start(self.recipe, registry=registry, watch=self.watch, built=built, **resumed)
+        self.notes, self.paths = self.run.notes, self.folder.paths
+        if not self.paths:  # the pictures of the starts, at once
+            self.fronts = self._rest()
+            self.front = next(self.fronts)
+            self.paths = self.front.paths
+
+    def _rest(self) -> Iterator[Front]:
+        from eigenwalk.runs.saved import walk_and_save
+
+        assert self.run is not None and self.folder is not None
+        run = self.run.go_on(self.front) if self.front is not None else self.run
+        return walk_and_save(run, self.recipe, self.folder)
+
+    def _look_ahead(self, front: Front) -> None:
+        """Walk one direction roughly where the first waypoint of all of them keeps people waiting."""
+        assert self.run is not None
+        work, (_, passes) = self.watch.work, self.run.ahead(front)
+        if not work.passes or passes * work.busy / work.passes < PATIENCE:
+            return
+        rough = replace(self.run.options, paths=2, steps=1, smooth=0.0)
+        for found in replace(self.run, options=rough, resume=None).fronts():
+            if any(len(path) > 1 for path in found.paths):
+                self.coarse = found.paths
+                return
+
+    def _end_walking(self) -> None:
+        if not any(len(path) > 1 for path in self.paths):
+            said = "; ".join(dict.fromkeys(words.ending(path) for path in self.paths))
+            raise WalkError(f"no path could take a step: {said}")
+        self.condition = "finishing"
+
+    def _finish(self) -> None:
+        from eigenwalk.runs.saved import finish
+
+        assert self.run is not None and self.folder is not None
+        self.notice = finish(self.run, self.recipe, self.folder, self.paths)
+        self.paths = self.folder.paths
+        self.condition = "finished"
+        self.let_go()
