@@ -63,7 +63,7 @@ def overlay(masks: Sequence[tuple[Any, bool]]) -> bytes:
     row, column = np.indices((size[1], size[0]))
     for mask, held in sorted(masks, key=lambda one: one[1]):
         inside = Image.fromarray((255 * np.clip(mask, 0, 1)).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
-        hard = inside.point(lambda value: 255 if value >= 128 else 0)
+        hard = Image.fromarray(np.where(np.asarray(inside) >= 128, 255, 0).astype(np.uint8))
         line = np.asarray(hard.filter(ImageFilter.MaxFilter(5))) > np.asarray(hard.filter(ImageFilter.MinFilter(3)))
         # Lines meet the picture's border: an outline there would frame the picture.
         fill = np.asarray(hard) > 0
