@@ -26,7 +26,7 @@ from eigenwalk.names.expression import parse, parse_generator
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.resolve import resolve_generator, resolve_whole
 from eigenwalk.names.tree import bare
-from eigenwalk.objects.compose import Built, build_feature, build_generator
+from eigenwalk.objects.compose import Built, build_feature, build_generator, compose
 from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.ready import check_files
 from eigenwalk.runs.recipe import Recipe
@@ -322,12 +322,19 @@ class Engine:
             self._take_step(walk)
             self.changed(walk.key)
 
+    def _build(self, recipe: Recipe) -> None:
+        """Build what a walk needs, once for all threads."""
+        with self._building:
+            build_generator(recipe.generator, self.registry, self.built)
+            compose(recipe.fix, recipe.vary, self.registry, self.built)
+
     def _take_step(self, walk: Walk) -> None:
         try:
             if walk.wish != "go" and walk.condition != "finishing":
                 raise Interrupted
-            with self._building if walk.run is None else threading.Lock():
-                walk.take_step(self.registry, self.built)
+            if walk.run is None:
+                self._build(walk.recipe)
+            walk.take_step(self.registry, self.built)
         except Interrupted:
             walk.interrupt()
         except (EigenwalkError, OSError) as error:

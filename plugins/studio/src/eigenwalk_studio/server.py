@@ -24,6 +24,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, w
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import gradio as gr
+from gradio import themes
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -184,7 +185,7 @@ def launch(
     """
     trust = sessions.engine.trust
     system = ["system-ui", "-apple-system", "Segoe UI", "sans-serif"]
-    theme = gr.themes.Base(font=system, font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"])
+    theme = themes.Base(font=system, font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"])
     css = (files("eigenwalk_studio") / "page" / "studio.css").read_text(encoding="utf-8")
     # A page elsewhere whose name is made to lead to 127.0.0.1 would be this page's own origin.
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOCAL, host, *names])] if is_local(host) else []

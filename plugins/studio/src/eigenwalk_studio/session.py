@@ -345,11 +345,13 @@ def _tolerance(session: Session, request: Mapping[str, Any]) -> None:
     if not typical:
         raise InputError("the typical distance of this feature is not known yet: wait a moment")
     tolerance = float(f"{float(request['value']) / 100 * typical:.3g}")
-    session.edit(request | {"list": "hold"}, forms.Change(tolerance=tolerance), f"tolerance {request['value']} %")
+    session.edit({**request, "list": "hold"}, forms.Change(tolerance=tolerance), f"tolerance {request['value']} %")
 
 
 def _weight(session: Session, request: Mapping[str, Any]) -> None:
-    session.edit(request | {"list": "vary"}, forms.Change(weight=float(request["value"])), f"weight {request['value']}")
+    session.edit(
+        {**request, "list": "vary"}, forms.Change(weight=float(request["value"])), f"weight {request['value']}"
+    )
 
 
 def _point(session: Session, request: Mapping[str, Any]) -> None:
