@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import re
-import shlex
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
+from eigenwalk.errors import InputError
 from eigenwalk.path import Path
 from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk_studio.engine import Engine
 from eigenwalk_studio.history import History
+from eigenwalk_studio.out import file
 from eigenwalk_studio.session import ACTS, KEYS, Session
 from eigenwalk_studio.state import State
 from eigenwalk_studio.trust import Trust
-from eigenwalk_studio.view import command_line, describe, render
+from eigenwalk_studio.view import describe, render
 from eigenwalk_studio.walks import Walk
 
 SOFA = "rooms.part(sofa)"
@@ -201,18 +204,31 @@ def test_a_walk_that_fails_says_why(engine: Engine):
     wait(lambda: walk_of(session).condition == "failed")
 
 
-def test_the_command_line_repeats_the_recipe(engine: Engine):
-    session = visitor(engine, hold=(f"{SOFA} < 0.1", "mask(box=(0, 0, 0.5, 1))"), vary=("0.5 * pixels",), seed=7)
-    recipe = engine.recipe(session.state, session.varied)
-    words = shlex.split(command_line(recipe))
-    assert words[:3] == ["eigenwalk", "walk", "rooms"]
-    given: dict[str, list[str]] = {}
-    for option, value in zip(words[3::2], words[4::2], strict=True):
-        given.setdefault(option.removeprefix("--"), []).append(value)
-    entries = {name: values[0] for name, values in given.items() if name not in ("fix", "vary", "seed")}
-    seeds = [int(one) for one in given["seed"]]
-    again = Recipe.of(generator=words[2], fix=given["fix"], vary=given["vary"], seeds=seeds, **entries)
-    assert again.canonical(engine.registry).identity() == recipe.identity()
+def test_what_is_taken_along(engine: Engine):
+    session = visitor(engine, hold=(SOFA,))
+    assert file(session, "picture")[:2] == ("start.png", "image/png")
+    with pytest.raises(InputError, match="no walk"):
+        file(session, "mp4")
+    do(session, act="walk")
+    wait(lambda: walk_of(session).condition == "finished")
+    do(session, act="along", by=1)
+    for what, name in (
+        ("picture", "seed0-1+-1.png"),
+        ("png", f"{session.state.walk}-png.zip"),
+        ("sheet", "sheet.png"),
+        ("gif", "seed0-1+.gif"),
+        ("npz", "seed0-1+.npz"),
+        ("run", f"{session.state.walk}.zip"),
+    ):
+        got, _, data = file(session, what)
+        assert got == name and data
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert f"{session.state.walk}/report.html" in archive.namelist()
+    assert "--fix" in render(session) and "--out runs/rooms-" in render(session)
+    assert Recipe.parse(file(session, "recipe")[2].decode()).identity() == walk_of(session).recipe.identity()
+    assert History.parse(file(session, "history")[2].decode()) == session.history
+    with pytest.raises(InputError, match="makes no"):
+        file(session, "../../etc/passwd")
 
 
 def test_every_key_is_an_act_and_the_page_shows_them(engine: Engine):

@@ -1,23 +1,28 @@
-"""What a person takes along: the picture, the recipe, the history, everything of a finished walk."""
+"""What a person takes along: the picture, the recipe, the history, the run's folder, and all that `export` makes."""
 
 from __future__ import annotations
 
 import io
+import tempfile
 import zipfile
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path as FilePath
 
 from PIL import Image
 
 from eigenwalk.errors import FileError, InputError
+from eigenwalk.runs.command import command_of
+from eigenwalk.runs.export import KINDS, export
+from eigenwalk.runs.outputs.export import picture_png
 from eigenwalk_studio.pictures import pixels_of
 from eigenwalk_studio.session import Session
 
 LARGEST = 300 << 20
-"""Bytes of a run's folder that are sent through the browser."""
+"""Bytes that are sent through the browser at once."""
 
 
 def file(session: Session, what: str) -> tuple[str, str, bytes]:
-    """Return name, type and bytes of a file to save.
+    """Return name, type and bytes of a file to save; a kind of `eigenwalk.export` gives that of the shown path.
 
     Raises:
         InputError: there is no such thing, or not yet.
@@ -28,36 +33,49 @@ def file(session: Session, what: str) -> tuple[str, str, bytes]:
     if what == "recipe":
         return "recipe.toml", "application/toml", session.recipe_text().encode()
     if what == "picture":
-        return _name(session), "image/png", _png(session)
-    if what == "run":
-        return _zip(session)
-    raise InputError(f"the studio makes no {what!s:.40}")
-
-
-def _name(session: Session) -> str:
-    path = session.path()
-    return f"{path.name}-{session.state.waypoint}.png" if path else "start.png"
-
-
-def _png(session: Session) -> bytes:
-    path = session.path()
-    pixels: Any = (
-        path.waypoints[min(session.state.waypoint, len(path) - 1)].image if path else pixels_of(session.image())
-    )
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
-
-
-def _zip(session: Session) -> tuple[str, str, bytes]:
+        return _picture(session)
     walk = session.walk
-    if walk is None or walk.condition != "finished":
-        raise InputError("everything is there when the walk is finished")
-    members = [one for one in sorted(walk.place.rglob("*")) if one.is_file() and not one.name.startswith(".")]
+    if walk is None or not walk.has_shown:
+        raise InputError("there is no walk yet: press Walk")
+    if what == "run":
+        if walk.condition != "finished":
+            raise InputError("everything is there when the walk is finished")
+        return _packed(walk.key, walk.place, [one for one in walk.place.rglob("*") if not one.name.startswith(".")])
+    if what not in KINDS:
+        raise InputError(f"the studio makes no {what!s:.40}")
+    path = session.path()
+    paths = list(walk.paths) if what == "sheet" or path is None else [path]
+    with tempfile.TemporaryDirectory(prefix="eigenwalk-studio-") as folder:
+        generator = session.engine.generator(paths[0].generator)
+        made = export(paths, folder, [what], generator=generator, device=session.engine.device)
+        if len(made) == 1:
+            return made[0].name, "application/octet-stream", _read(made[0])
+        return _packed(f"{walk.key}-{what}", FilePath(folder), made)
+
+
+def _picture(session: Session) -> tuple[str, str, bytes]:
+    path, walk = session.path(), session.walk
+    if path is not None and walk is not None:
+        waypoint = path.waypoints[min(session.state.waypoint, len(path) - 1)]
+        return f"{path.name}-{waypoint.index}.png", "image/png", picture_png(path, waypoint, command_of(walk.recipe))
+    stream = io.BytesIO()
+    Image.fromarray(pixels_of(session.image())).save(stream, "PNG")
+    return "start.png", "image/png", stream.getvalue()
+
+
+def _packed(name: str, folder: FilePath, members: Sequence[FilePath]) -> tuple[str, str, bytes]:
+    """Return the files as a zip; their names begin with `name`."""
+    members = [one for one in sorted(members) if one.is_file()]
     if sum(one.stat().st_size for one in members) > LARGEST:
-        raise FileError(f"{walk.place} has more than {LARGEST >> 20} MB: take it from there")
+        raise FileError(f"{name} has more than {LARGEST >> 20} MB: take it from {folder}")
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for one in members:
-            archive.write(one, f"{walk.key}/{one.relative_to(walk.place).as_posix()}")
-    return f"{walk.key}.zip", "application/zip", stream.getvalue()
+            archive.write(one, f"{name}/{one.relative_to(folder).as_posix()}")
+    return f"{name}.zip", "application/zip", stream.getvalue()
+
+
+def _read(file: FilePath) -> bytes:
+    if file.stat().st_size > LARGEST:
+        raise FileError(f"{file.name} has more than {LARGEST >> 20} MB: use eigenwalk export")
+    return file.read_bytes()

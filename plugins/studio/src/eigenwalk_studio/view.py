@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import entry_points
@@ -14,11 +13,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from eigenwalk.errors import EigenwalkError
 from eigenwalk.path import Path, Role, Waypoint
+from eigenwalk.runs.command import command_of, quote
 from eigenwalk.runs.outputs import words
-from eigenwalk.runs.recipe import Recipe
 from eigenwalk_studio import forms
 from eigenwalk_studio.session import KEYS, SEEDS, SETTINGS, Session
 from eigenwalk_studio.state import LISTS, State
+from eigenwalk_studio.trust import short
 
 if TYPE_CHECKING:
     from eigenwalk_studio.walks import Walk
@@ -36,6 +36,17 @@ CONDITIONS = {
     "finished": "finished",
     "failed": "failed",
 }
+EXPORTS = (
+    ("png", "Pictures of this path"),
+    ("sheet", "Contact sheet"),
+    ("mp4", "Film"),
+    ("gif", "GIF"),
+    ("webp", "WebP"),
+    ("npz", "Latents .npz"),
+    ("npy", ".npy"),
+    ("pt", ".pt"),
+)
+"""Kinds of `eigenwalk.export`, and what the page calls them."""
 PLOT_WIDTH, PLOT_HEIGHT = 560, 150
 
 
@@ -91,6 +102,7 @@ def describe(session: Session) -> dict[str, Any]:
         "position": session.position,
         "plot": _plots(walk, path, waypoint) if walk and path and waypoint else [],
         "settings": [(name, getattr(state, name), low, high) for name, (_, low, high) in SETTINGS.items()],
+        "exports": EXPORTS,
         "command": _command(session, walk),
     }
 
@@ -100,36 +112,15 @@ def picture_id(kind: str, *what: Any) -> str:
     return json.dumps([kind, *what], ensure_ascii=False)
 
 
-def command_line(recipe: Recipe) -> str:
-    """Return the command that walks `recipe`, with the options that are not the defaults."""
-    given = Recipe(generator=recipe.generator, vary=recipe.vary)
-    words_ = ["eigenwalk", "walk", _generator_text(recipe)]
-    words_ += [word for one in recipe.fix for word in ("--fix", str(one))]
-    words_ += [word for one in recipe.vary for word in ("--vary", str(one))]
-    words_ += [word for one in recipe.seeds for word in ("--seed", str(one))]
-    words_ += [word for one in recipe.starts for word in ("--start", str(one))]
-    for name in ("steps", "to", "paths", "stride", "solver", "tolerance", "region", "smooth", "dtype", "precision"):
-        if getattr(recipe, name) != getattr(given, name):
-            words_ += [f"--{name}", str(getattr(recipe, name))]
-    for name in ("device", "memory"):
-        if getattr(recipe, name) != getattr(given, name):
-            words_ += [f"--{name}", str(getattr(recipe, name))]
-    return shlex.join(words_)
-
-
-def _generator_text(recipe: Recipe) -> str:
-    return str(recipe.generator)
-
-
 def _needs(spec: Any) -> bool:
     return any(option.required for option in spec.options)
 
 
 def _command(session: Session, walk: Walk | None) -> str:
     if walk is not None:
-        return command_line(walk.recipe) + f" --out {shlex.quote(str(walk.place))}"
+        return f"{command_of(walk.recipe)} {quote(['--out', short(walk.place)])}"
     try:
-        return command_line(session.engine.recipe(session.state, session.varied))
+        return command_of(session.engine.recipe(session.state, session.varied))
     except EigenwalkError:
         return ""
 
@@ -150,8 +141,7 @@ def _picture(session: Session, path: Path | None, waypoint: Waypoint | None) -> 
             ["walk", state.walk, path.name, waypoint.index] if path and waypoint else ["seed", *json.loads(start)[1:]]
         )
         masks = picture_id("masks", where, texts)
-    words_ = _alt(state, path, waypoint)
-    return {"shown": shown, "start": start, "masks": masks, "alt": words_}
+    return {"shown": shown, "start": start, "masks": masks, "alt": _alt(state, path, waypoint)}
 
 
 def _alt(state: State, path: Path | None, waypoint: Waypoint | None) -> str:

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Literal
 
-from eigenwalk.cli.progress import Work
 from eigenwalk.errors import WalkError
 from eigenwalk.names.registry import Registry
 from eigenwalk.path import Path
 from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.recipe import Recipe
-from eigenwalk.runs.watch import Watch
+from eigenwalk.runs.watch import Watch, Work
 
 if TYPE_CHECKING:
     from eigenwalk.objects.compose import Built
