@@ -129,7 +129,7 @@ class Session:
             walk = self.engine.find(before.walk)
             if walk and walk.owner == self.name and walk.condition in ("waiting", "walking"):
                 self.engine.wish(walk, "stop", self.name)
-            self.candidates, self.pointed = (), None
+            self.forget_point()
 
     def _save(self) -> None:
         with suppress(OSError):  # a full disk costs the saved history alone
@@ -149,10 +149,15 @@ class Session:
         text = forms.edit(getattr(self.state, part)[index], change, self.engine.registry)
         self.add(label, self.state.with_text(part, index, text))
 
+    def forget_point(self) -> None:
+        """Drop what was pointed at, and what is still being found out about it."""
+        self._pointing += 1
+        self.candidates, self.pointed = (), None
+
     def point(self, x: float, y: float) -> None:
         """Have the engine find out what lies at (x, y) of the picture that is shown."""
-        self._pointing += 1
-        self.candidates, self.pointed = (), (x, y)
+        self.forget_point()
+        self.pointed = x, y
         self.engine.look(self._look_under, self._pointing, x, y)
 
     def _look_under(self, number: int, x: float, y: float) -> None:
@@ -364,23 +369,28 @@ def _point(session: Session, request: Mapping[str, Any]) -> None:
 def _box(session: Session, request: Mapping[str, Any]) -> None:
     from eigenwalk_studio.pointing import box
 
-    session.candidates = (box(*(float(side) for side in request["box"])),)
+    found = box(*(float(side) for side in request["box"]))
+    session.forget_point()
+    session.candidates = (found,)
 
 
 def _brush(session: Session, request: Mapping[str, Any]) -> None:
     from eigenwalk_studio.pointing import brush
 
-    session.candidates = (brush(str(request["picture"]), session.engine.out / "masks"),)
+    found = brush(str(request["picture"]), session.engine.out / "masks")
+    session.forget_point()
+    session.candidates = (found,)
 
 
 def _choose(session: Session, request: Mapping[str, Any]) -> None:
     part, one = _part(request), session.candidates[int(request["index"])]
-    session.candidates, session.pointed = (), None
+    session.forget_point()
     session.put(part, one.text, f"{part} {one.label}")
 
 
 def _forget(session: Session, request: Mapping[str, Any]) -> None:
-    session.candidates, session.pointed, session.adding, session.open = (), None, "", None
+    session.forget_point()
+    session.adding, session.open = "", None
 
 
 def _setting(session: Session, request: Mapping[str, Any]) -> None:

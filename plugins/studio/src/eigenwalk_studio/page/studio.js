@@ -19,6 +19,15 @@ function show(answer) {
   fresh.innerHTML = answer.html;
   morph(root, fresh);
   fillPictures();
+  for (const strip of root.querySelectorAll(".strip")) center(strip);
+}
+
+function center(strip) {
+  // A narrow screen shows part of a row: the picture that is large, or the start.
+  const here = strip.querySelector(".here") || strip.querySelector(".origin");
+  if (!here || strip.dataset.at === here.id) return;
+  strip.dataset.at = here.id;
+  strip.scrollTo({ left: here.offsetLeft - strip.offsetLeft - (strip.clientWidth - here.offsetWidth) / 2 });
 }
 
 function morph(old, fresh) {
@@ -40,7 +49,7 @@ function patch(old, next) {
   if (old.hasAttribute("data-own")) return;
   const was = old.getAttribute("value"), will = next.getAttribute("value");
   for (const { name } of [...old.attributes]) {
-    if (!next.hasAttribute(name) && name !== "src" && !(name === "open" && old.nodeName === "DETAILS")) old.removeAttribute(name);
+    if (!next.hasAttribute(name) && name !== "src" && name !== "data-at" && !(name === "open" && old.nodeName === "DETAILS")) old.removeAttribute(name);
   }
   for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   if (old.nodeName === "INPUT" && old.type !== "file") {
