@@ -14,6 +14,7 @@ import pytest
 
 from eigenwalk.errors import InputError
 from eigenwalk.path import Path
+from eigenwalk.runs.api import run
 from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk_studio.engine import Engine
@@ -105,8 +106,6 @@ def test_a_walk_pauses_goes_on_and_ends_as_an_unbroken_one(engine: Engine):
     assert 1 < len(paused[0]) < 6 and "Go on" in render(session)
     do(session, act="go")
     wait(lambda: walk_of(session).condition == "finished")
-    from eigenwalk import run
-
     whole = run("rooms", fix=[SOFA], vary=["~rooms.part(sofa)"], steps=5, paths=2)
     for one, other in zip(walk_of(session).paths, whole, strict=True):
         np.testing.assert_allclose(one.latents, other.latents, atol=2e-3)
