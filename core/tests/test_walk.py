@@ -369,9 +369,9 @@ def test_a_path_that_creeps_ends():
     G = Embedding(10)
     problem = assemble(G, {}, {"flattening": G.feature(torch.atan)})
     (path,) = walked(problem, steps=100, paths=1)
-    assert path.status.reason == "nothing to vary" and "the last 5 waypoints took" in path.status.detail
+    assert path.status.reason == "nothing to vary" and "the last 5 steps moved" in path.status.detail
     moved = path.change(path.varied[0])
-    assert moved[-1] - moved[-6] < 0.04 <= moved[-2] - moved[-7]
+    assert moved[-1] - moved[-6] < 0.02 <= moved[-2] - moved[-7]
 
 
 def test_a_feature_that_is_fixed_and_varied_cannot_vary():

@@ -21,8 +21,8 @@ from eigenwalk.walk.start import origin
 MIN_VARIED = 0.02
 """A path ends where the longest step allowed varies less than this share of the stride."""
 
-CREEP, SLOW = 5, 0.5
-"""A path ends where its last so many waypoints together took what varies less than this share of one stride further."""
+CREEP, SLOW = 5, 0.25
+"""A path ends where its last so many steps together stayed within this share of one stride of what varies."""
 
 
 def advance(problem: Problem, front: Front, options: WalkOptions) -> Front:
@@ -123,10 +123,8 @@ def _still_leading_on(path: Path, options: WalkOptions) -> Path:
     moved = np.mean([path.change(role) / role.typical for role in path.varied], 0)
     if not options.method.outward or not options.bounded or len(moved) <= CREEP:
         return path
-    further = float(moved[-1] - moved[-1 - CREEP])
-    if further >= SLOW * options.stride:
+    within = float(np.ptp(moved[-1 - CREEP :]))
+    if within >= SLOW * options.stride:
         return path
-    said = (
-        f"the last {CREEP} waypoints took what varies {further:.1%} of typical further, of {CREEP * options.stride:.0%}"
-    )
+    said = f"the last {CREEP} steps moved what varies by {within:.1%} of typical, of {CREEP * options.stride:.0%}"
     return path.end(Status("nothing to vary", said))
