@@ -8,7 +8,7 @@ from typing import Any
 from mkdocs.structure.files import File
 
 from eigenwalk.names.index import shipped_index
-from website import cards, commands
+from website import cards, commands, notebooks
 from website.links import link_pages
 from website.lists import indent_lists
 from website.mathematics import draw_formulas
@@ -35,6 +35,7 @@ def on_files(files: Any, config: Any) -> Any:
         name: (ROOT / source).read_text(encoding="utf-8") for name, source in outside.items()
     }
     contents |= {name: file.read_bytes() for name, file in attached_files().items()}
+    contents |= notebooks.pages()
     contents[PACKAGES] = _packages()
     if files.get_file_from_path(EVALUATION) is None:
         contents[EVALUATION] = _grids()

@@ -68,8 +68,9 @@ def test_a_notebook_shows_pictures_changes_and_endings() -> None:
     walked = Paths((path(steps=20), path(sense=-1, status=CUT)))
     shown = Parsed(walked._repr_html_())
     plus, minus = "seed 0, direction 1 +", "seed 0, direction 1 −"
-    assert shown.alts[0] == f"{plus}, start" and shown.alts[8] == f"{plus}, waypoint 20"
-    assert shown.alts[9:] == [f"{minus}, {'start' if i == 0 else f'waypoint {i}'}" for i in range(5)]
+    # From the end to the start: a row begins scrolled to its end.
+    assert shown.alts[0] == f"{plus}, waypoint 20" and shown.alts[8] == f"{plus}, start"
+    assert shown.alts[9:] == [f"{minus}, {f'waypoint {i}' if i else 'start'}" for i in (4, 3, 2, 1, 0)]
     assert CUT.detail in shown.text and "Walked its full length of 20 steps." in shown.text
     assert "varied ~mask(box=(0, 0, 1, 0.5)) 40 % (0.1 RMS pixel)" in shown.text
     assert Parsed(walked[0]._repr_html_()).alts == shown.alts[:9]

@@ -32,9 +32,16 @@ def sources() -> dict[str, Path]:
 
 
 @cache
+def notebook_pages() -> list[str]:
+    """The pages that notebooks become, by name."""
+    return [f"notebooks/{file.stem}.md" for file in _below("docs/notebooks", "*.ipynb")]
+
+
+@cache
 def page_of(file: str) -> str | None:
     """The page of a file or folder of the repository; a folder's is that of its README."""
     names = {source.as_posix(): name for name, source in sources().items()}
+    names |= {f"docs/{name[:-3]}.ipynb": name for name in notebook_pages()}
     names |= {"README.md": "index.md", "docs/evaluation": "evaluation/index.md", "plugins": "packages/index.md"}
     return names.get(file) or names.get(f"{file}/README.md")
 

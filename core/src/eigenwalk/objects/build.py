@@ -5,7 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -66,9 +69,10 @@ def build(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any
         ContractError: the factory returns something else.
     """
     spec, who = offer.spec, f"{offer.name!r} of plugin {offer.plugin!r} ({offer.provider})"
-    factory = _import_factory(offer, who)
+    with _silent_libraries():
+        factory = _import_factory(offer, who)
     try:
-        with sharing() as checkpoints, store.collect_used() as opened:
+        with sharing() as checkpoints, store.collect_used() as opened, _silent_libraries():
             result = factory(**options)
     except EigenwalkError:
         raise
@@ -89,6 +93,16 @@ def build(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any
         (*inside, *dict.fromkeys(opened)),
         tuple((file, _sum(file, checkpoints)) for file in files if os.path.isfile(os.path.expanduser(file))),
     )
+
+
+@contextmanager
+def _silent_libraries() -> Iterator[None]:
+    """Ignore what libraries warn of while they load: changes to come in them, and widgets that nobody uses here."""
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.filterwarnings("ignore", category=FutureWarning, module="(?!eigenwalk)")
+            warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, in a notebook without ipywidgets
+        yield
 
 
 def _import_factory(offer: Offer[Any], who: str) -> Callable[..., Any]:

@@ -10,7 +10,6 @@ import io
 import math
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
@@ -42,7 +41,8 @@ def html(paths: Sequence[Path]) -> str:
 
 def _path(path: Path, scale: float) -> str:
     last = path.waypoints[-1]
-    cells = "".join(_cell(path, path.waypoints[i], scale) for i in words.thin(len(path), PICTURES))
+    # From the end to the start in a reversed row, so that where it is too narrow it begins scrolled to the end.
+    cells = "".join(_cell(path, path.waypoints[i], scale) for i in reversed(words.thin(len(path), PICTURES)))
     notes = [words.ending(path), *(f"What else moved: {moved}." for moved in filter(None, [words.moved(path)]))]
     notes += [f"{text}." for text in words.suspicions(path)]
     changes = [
@@ -53,7 +53,7 @@ def _path(path: Path, scale: float) -> str:
     ]
     return (
         f'<div style="{FRAME}"><div><b>{escape(_name(path))}</b> {escape(" ".join(notes))}</div>'
-        f'<div style="display:flex;gap:6px;overflow-x:auto;padding:5px 0">{cells}</div>'
+        f'<div style="display:flex;flex-direction:row-reverse;gap:6px;overflow-x:auto;padding:5px 0">{cells}</div>'
         f"<div>{' · '.join(changes)}</div></div>"
     )
 
@@ -68,8 +68,12 @@ def _cell(path: Path, waypoint: Waypoint, scale: float) -> str:
     if waypoint.index:
         bars = [_bar(what.varied, VARIED, scale), *([_bar(what.fixed, FIXED, scale)] if path.fixed else [])]
         below = f"{waypoint.index}{''.join(bars)}"
-    picture = _picture(waypoint, f"{_name(path)}, {f'waypoint {waypoint.index}' if waypoint.index else 'start'}", 84)
-    return f'<div style="flex:0 0 84px;font-size:11px">{picture}{below}</div>'
+    picture = _picture(
+        waypoint, f"{_name(path)}, {f'waypoint {waypoint.index}' if waypoint.index else 'start'}", "100%"
+    )
+    # A margin at the end takes the room that the pictures leave.
+    end = "auto" if waypoint is path.waypoints[-1] else "0"
+    return f'<div style="flex:1 0 76px;max-width:104px;margin-right:{end};font-size:11px">{picture}{below}</div>'
 
 
 def _bar(share: float, colour: str, scale: float) -> str:
@@ -82,13 +86,13 @@ def _bar(share: float, colour: str, scale: float) -> str:
     )
 
 
-def _picture(waypoint: Waypoint, alt: str, width: int) -> str:
+def _picture(waypoint: Waypoint, alt: str, width: str) -> str:
     image, buffer = Image.fromarray(waypoint.image), io.BytesIO()
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     image.save(buffer, "WEBP", quality=82)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    style = f"width:{width}px;height:auto;margin:0;display:block"
-    return f'<img src="data:image/webp;base64,{data}" alt="{escape(alt)}" width="{width}" style="{style}">'
+    style = f"width:{width};height:auto;margin:0;display:block"
+    return f'<img src="data:image/webp;base64,{data}" alt="{escape(alt)}" style="{style}">'
 
 
 class Shown(Watch):
@@ -159,7 +163,7 @@ class Live(Shown):
         ended = "" if path.status.reason == "walking" else words.brief_ending(path)
         return (
             '<div style="display:flex;gap:10px;align-items:center;margin-top:6px">'
-            f"{_picture(last, f'{_name(path)}, waypoint {last.index}', 56)}"
+            f"{_picture(last, f'{_name(path)}, waypoint {last.index}', '56px')}"
             f'<div style="width:15em">{escape(_name(path))}{"".join(bars)}</div><div>{escape(ended)}</div></div>'
         )
 
@@ -185,10 +189,7 @@ def shown_progress(steps: int, progress: Callable[[Any], object] | None) -> Iter
         return
     live = Live(steps)
     try:
-        with warnings.catch_warnings():
-            # Of tqdm, which libraries import: its widgets are not used here.
-            warnings.filterwarnings("ignore", "IProgress not found")
-            yield live
+        yield live
     finally:
         live.close()
 
