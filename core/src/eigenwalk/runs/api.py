@@ -101,14 +101,16 @@ def start(
     *,
     paths: tuple[Path, ...] | None = None,
     arrays: Mapping[str, Any] | None = None,
+    typical: Mapping[str, float] | None = None,
     registry: Registry | None = None,
     watch: Watch = SILENT,
     built: Built | None = None,
 ) -> Run:
     """Prepare the walk that `recipe` describes, or resume it from `paths` and `arrays` that were saved of a `Front`.
 
-    `watch` is told what is being done; an exception that it raises stops the walk where it is. Several walks of one
-    process share the objects in `built`.
+    `typical` are typical distances, by the features' canonical text, that need not be measured again. `watch` is told
+    what is being done; an exception that it raises stops the walk where it is. Several walks of one process share the
+    objects in `built`.
 
     Raises:
         InputError, PluginError, FileError: as `compose` and `build_generator`.
@@ -131,7 +133,9 @@ def start(
     brought = (*brought, files_of(recipe)) if recipe.starts else brought
     brought = (*brought, *(one for term in judges for one in term.used))
     judging = partial(judge, judges=judges, varied=composition.varied, registry=registry)
-    prepared = _prepare(recipe, device, generator, used, composition, method, brought, starts, watch, judging, paths)
+    known = {role.name: role.typical for role in (paths[0].roles if paths else ()) if role.part != "judged"}
+    known = known or dict(typical or {})
+    prepared = _prepare(recipe, device, generator, used, composition, method, brought, starts, watch, judging, known)
     prepared = replace(prepared, notes=(*filter(None, [settled]), *prepared.notes))
     if not (paths and arrays):
         return prepared
@@ -202,9 +206,9 @@ def _prepare(
     starts: tuple[Start, ...],
     watch: Watch,
     judging: Callable[..., tuple[Path, ...]],
-    paths: Sequence[Path] | None,
+    typical: dict[str, float],
 ) -> Run:
-    """Return the run of these objects; typical distances come from `paths` if a walk goes on.
+    """Return the run of these objects; typical distances that are not in `typical` are measured.
 
     `used` is what the generator was built from, `brought` the method and the judges; `judging` is to judge paths.
     """
@@ -229,7 +233,6 @@ def _prepare(
     watch.stage("finding out what fits into memory")
     fit = choose_fit(look, first, len(starts) * recipe.paths, budget, recipe.batch)
     measured = _Typical(recipe, generator, used, device, watch)
-    typical = {role.name: role.typical for role in (paths[0].roles if paths else ()) if role.part != "judged"}
     for term in terms:
         if term.text not in typical:
             typical[term.text] = measured.of(term)

@@ -62,6 +62,7 @@ def judge(
     judges: Sequence[Term],
     varied: Sequence[Term],
     registry: Registry,
+    installed: bool = True,
 ) -> tuple[Path, ...]:
     """Return the paths, each judge measured at every waypoint, with what moved and whether a number may be fooled.
 
@@ -76,6 +77,7 @@ def judge(
         judges: named features; they must have a value at two samples at least.
         varied: of the walk; those of a single number get a `Tell`.
         registry: of the features that say what moved.
+        installed: False: installed features that nobody named say nothing, so that time decides nothing.
 
     Raises:
         EigenwalkError: a judge fails.
@@ -94,7 +96,7 @@ def judge(
     note("looking at what moved")
     began, seen, numbers = time.monotonic(), {}, dict[str, None]()
     ends = [path for path in paths if len(path) > 1][:PATHS]
-    for gauge in named or _installed(recipe, registry):
+    for gauge in named or (_installed(recipe, registry) if installed else ()):
         if not judges and time.monotonic() - began > SECONDS:
             note(f"what moved is said by some features only: {SECONDS:g} s are over")
             break

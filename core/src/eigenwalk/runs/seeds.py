@@ -20,11 +20,20 @@ def parse_seeds(texts: Iterable[str], source: str = "--seed") -> list[int]:
     Raises:
         RecipeError: a text is neither a number nor a range; `source` is where it stands.
     """
-    found: dict[int, None] = {}
+    return list(dict.fromkeys(seed for one in parse_ranges(texts, source) for seed in one))
+
+
+def parse_ranges(texts: Iterable[str], source: str = "--seed", most: int = MOST) -> list[range]:
+    """Return the ranges that texts such as ``0-3`` and ``7`` name, none with more than `most` seeds.
+
+    Raises:
+        RecipeError: as `parse_seeds`.
+    """
+    found = []
     for text in texts:
         match = re.fullmatch(r"(\d{1,30})(?:-(\d{1,30}))?", text.strip())
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-        if last < first or last - first >= MOST:
+        if last < first or last - first >= most:
             raise RecipeError(f"{source} takes a whole number or a range such as 0-3, got {text.strip()[:60]!r}")
-        found.update(dict.fromkeys(range(first, last + 1)))
-    return list(found)
+        found.append(range(first, last + 1))
+    return found
