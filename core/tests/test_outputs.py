@@ -285,7 +285,7 @@ def test_links_of_the_report_exist_and_its_commands_go_on(tmp_path: FilePath) ->
     parsed.feed(report(walked, recipe, Video(b"", ".mp4"), page))
     links = [source for source in parsed.sources if not source.startswith("data:")]
     assert len(links) == 2 and all((folder / unquote(link)).is_file() for link in links)
-    commands = [shlex.split(line) for line in re.findall(r"eigenwalk walk .*? --start .*:\d+'?", parsed.text)]
+    commands = [shlex.split(line) for line in re.findall(r"eigenwalk walk .*? --start .*:\d+[\"']?", parsed.text)]
     fixed, varied = "pixels < 0.2", "~mask(box=(0, 0, 1, 0.5))"
     assert [words[:9] for words in commands] == [
         ["eigenwalk", "walk", "rooms", "--fix", fixed, "--vary", varied, "--steps", "3"]

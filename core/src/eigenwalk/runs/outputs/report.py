@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import math
-import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from PIL import Image
 
 from eigenwalk.errors import EigenwalkError, FileError
 from eigenwalk.path import Path, Role, Waypoint
+from eigenwalk.runs.command import command_of, waypoint_name
+from eigenwalk.runs.command import quote as quote_words
 from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.plot import plot_svg
 from eigenwalk.runs.outputs.video import Video
@@ -31,8 +32,6 @@ ROOM = 48_000_000
 """Pixels of all pictures of a page. Where there are more, pictures shrink, so that the page can be opened and sent."""
 LEAST = 320
 """Pixels of a picture's longer side that it does not shrink below."""
-ASKED = ("steps", "to", "paths", "stride", "solver", "tolerance", "region", "smooth", "dtype", "precision", "device")
-"""Entries of a recipe that are options of ``eigenwalk walk`` by the same name."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,7 @@ def _way(path: Path, drawn: _Drawn) -> dict[str, Any]:
         "suspicions": words.suspicions(path),
         "complete": path.status.reason == "length",
         "tensors": tensors,
-        "end": shlex.quote(f"{file}:{last.index}") if file else "",
+        "end": _start(file, last),
         "pictures": [_picture(path, path.waypoints[i], drawn) for i in reversed(words.thin(len(path), PICTURES)) if i],
         "changes": [
             (role.part, _relative(last, role), f"{words.figure(last.changes[role.name])} {role.unit}")
@@ -209,7 +208,7 @@ def _picture(path: Path, waypoint: Waypoint, drawn: _Drawn) -> dict[str, Any]:
         "size": f"{width} × {height}",
         "width": width,
         "height": height,
-        "start": shlex.quote(f"{file}:{waypoint.index}") if file else "",
+        "start": _start(file, waypoint),
         "varied": words.percent(what.varied),
         "fixed": words.percent(what.fixed),
         "varied_width": _width(what.varied, drawn.scale),
@@ -221,14 +220,13 @@ def _picture(path: Path, waypoint: Waypoint, drawn: _Drawn) -> dict[str, Any]:
 def _command(text: str) -> str:
     """Return the command that walks as the recipe in `text` does, but for its starts; "" if that is no recipe."""
     with suppress(EigenwalkError):
-        recipe = Recipe.parse(text)
-        given = [("--fix", one) for one in recipe.fix] + [("--vary", one) for one in recipe.vary]
-        given += [("--judge", one) for one in recipe.judges]
-        for name in ASKED:
-            if (value := getattr(recipe, name)) != Recipe.model_fields[name].default:
-                given.append((f"--{name}", value))
-        return shlex.join(["eigenwalk", "walk", str(recipe.generator), *(str(word) for pair in given for word in pair)])
+        return command_of(Recipe.parse(text).model_copy(update={"seeds": (0,), "starts": ()}))
     return ""
+
+
+def _start(file: str, waypoint: Waypoint) -> str:
+    """Return how a command starts at `waypoint` of the path saved in `file`; "" if that is nowhere."""
+    return quote_words([waypoint_name(file, waypoint.index)]) if file else ""
 
 
 def _width(share: float, scale: float) -> float:
