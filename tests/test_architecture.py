@@ -32,7 +32,7 @@ ROWS = (
 LEVELS = {name: level for level, row in enumerate(ROWS) for name in row}
 ORDER = [name for row in ROWS for name in row]
 OPEN_TO_PLUGINS = {*ROWS[0], *ROWS[1]}
-TOOLS = {"author", "dataset", "evaluate", "studio", "testing"}
+TOOLS = {"author", "dataset", "evaluate", "invert", "studio", "testing"}
 """Plugins that bring a command: they alone may import the whole of the core."""
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 import stylegan_files
+from PIL import Image
 
 import eigenwalk
 from eigenwalk import weights
@@ -102,6 +103,10 @@ def provide_files(page: Path, folder: Path) -> None:
     """Write into `folder` the files that a page assumes: a StyleGAN of the reader's own."""
     if page.name == "own_stylegan.md":
         stylegan_files.write("ada-16", folder, contrast=0.3).rename(folder / "ffhq.pkl")
+    if page.name == "bring_a_photograph.md":
+        generator = eigenwalk.load_generator("faces")
+        pixels = (generator(generator.sample(1, 5))[0].clamp(0, 1) * 255).byte().permute(1, 2, 0)
+        Image.fromarray(pixels.numpy()).resize((240, 200)).save(folder / "me.png")
 
 
 @pytest.mark.timeout(900)

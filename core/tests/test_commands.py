@@ -162,12 +162,12 @@ def test_a_plugins_command_is_imported_when_it_runs(command: Command, site: Site
 def test_the_help_lists_commands_that_can_be_installed(command: Command, site: Site) -> None:
     here, _, others = command("--help")[1].partition("Known, and not installed:")
     assert all(f"\n  {name} " in here for name in ("walk", "doctor", "evaluate", "new")) and others == ""
-    words = ("--without", "evaluate,author,dataset,testing")
+    words = ("--without", "evaluate,author,dataset,invert,testing")
     here, _, others = command("--help", *words)[1].partition("Known, and not installed:")
     lines = " ".join(others.split())
     assert "evaluate" not in here and "walk" in here
     for name, entry in shipped_index().commands.items():
-        if entry.distribution in ("eigenwalk-evaluate", "eigenwalk-author", "eigenwalk-dataset", "eigenwalk-testing"):
+        if entry.distribution in ("eigenwalk-evaluate", "eigenwalk-author", "eigenwalk-dataset", "eigenwalk-invert", "eigenwalk-testing"):
             assert f"\n  {name} " in others and f"{entry.summary} {entry.pip_line}" in lines
             assert entry.pip_line.endswith(str(ROOT / entry.homepage))
             code, _, err = command(*name.split(), "--any", "word", *words)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import torch
@@ -34,6 +35,7 @@ class Generator(ABC):
         facts: what a person may want to know of it, under a word each: ``format``, ``architecture``, ``trained on``,
             ``licence``. Shown by ``eigenwalk describe``; nothing depends on them, and all may be left out.
         notes: what was chosen, or made up for what the file lacks, when it was opened: said before every walk.
+        files: the user's files that it opened and that none of its options names; their SHA-256 goes into recipes.
     """
 
     latent_dim: int
@@ -42,6 +44,7 @@ class Generator(ABC):
     latent_shape: tuple[int, ...] = ()
     facts: Mapping[str, str] = MappingProxyType({})
     notes: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
     @abstractmethod
     def __call__(self, latents: Latents) -> Images:
@@ -56,6 +59,13 @@ class Generator(ABC):
         # Row by row: torch draws the tail of a tensor again where its size is no multiple of 16.
         rows = [torch.randn(self.latent_dim, generator=random) for _ in range(n)]
         return torch.stack(rows) if rows else torch.empty(0, self.latent_dim)
+
+    def encode(self, images: Images) -> Latents | None:
+        """The latents ``(batch, latent)`` of images ``(batch, 3, height, width)`` of its resolution, if it can tell.
+
+        None, by default: it has no encoder.
+        """
+        return None
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Generator:
         """This generator on `device`, in `dtype`: by default every module among its attributes is moved."""

@@ -201,10 +201,13 @@ class FeatureSpec(_Spec):
 class GeneratorSpec(_Spec):
     """An image generator that a plugin offers by name; `spaces` are the latent spaces it can walk in.
 
+    `starts` are files or folders of latents from which walks begin that name no other start.
+
     `half` promises that float16 and bfloat16 latents give nearly the images of float32 ones.
     """
 
     spaces: tuple[str, ...] = ("z",)
+    starts: tuple[str, ...] = ()
     half: bool = False
 
 

@@ -131,7 +131,7 @@ def _recipe_and_folder(recipe: Recipe, out: FilePath | None, quiet: bool) -> tup
 
 def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> None:
     try:
-        with _sigterm_stops():
+        with sigterm_stops():
             notice = _walk_and_draw(recipe, folder, registry, quiet)
     except KeyboardInterrupt as stop:
         folder.take_up()
@@ -254,7 +254,7 @@ def _print_moved(folder: RunFolder, out: Console) -> None:
 
 
 @contextmanager
-def _sigterm_stops() -> Iterator[None]:
+def sigterm_stops() -> Iterator[None]:
     """Let SIGTERM stop the walk as Ctrl-C does."""
 
     def stop(number: int, frame: object) -> None:

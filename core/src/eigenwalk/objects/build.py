@@ -84,7 +84,7 @@ def build(offer: Offer[Any], call: Call | None, kind: type[T], /, **options: Any
         raise ContractError(f"{who} is declared a projection: {spec.load} must return a Projection, got {_a(result)}")
     paths = [option.name for option in spec.options if option.type == "path"]
     files = [str(value) for name, value in (call.options if call else ()) if name in paths]
-    files += [str(file) for file in result.files] if isinstance(result, Feature) else []
+    files += [str(file) for file in result.files] if isinstance(result, (Feature, Generator)) else []
     inside = ((one.file, one.sha256) for one in spec.needed(options) if one.source is None and one.sha256)
     return result, Used(
         offer.name,
@@ -131,7 +131,7 @@ def open_generator(node: Open) -> tuple[Generator, Used]:
     path = checkpoint if node.offer.reads_checkpoints else checkpoint.path
     generator, used = build(node.offer, None, Generator, path=path, **dict(node.options))
     files = () if checkpoint.is_folder else ((node.path, checkpoint.sha256),)
-    return generator, replace(used, files=files)
+    return generator, replace(used, files=(*files, *used.files))
 
 
 def feature_from_file(call: Call) -> tuple[Feature, Used]:

@@ -3,6 +3,7 @@
     projected_w.npz                    every latent in the file is a start
     me.pt:3, latents.npy:0-3           some of them, counted from 0
     runs/hair/paths/seed0-1+.json:8    a waypoint of a path; its last one where no number is given
+    found/me, found/me:1               the latents in such a folder, as `eigenwalk invert` leaves them
 
 Files are opened as safely as checkpoints: no pickle is run, and a size is checked before memory is taken for it.
 """
@@ -43,6 +44,8 @@ PREFERRED = ("w_plus", "wplus", "ws", "w", "projected_w", "z", "latents", "laten
 """Names under which tools save latents, the one to take first where a file holds several."""
 
 
+IN_FOLDER = "latents.safetensors"
+"""The file of latents that a folder stands for."""
 SPACES = {"z", "w", "s"}
 """Names of latents that are names of spaces too."""
 Node = Call | Open | Instance
@@ -112,11 +115,11 @@ def read_latents(text: str | Instance) -> Latents:
     """
     if isinstance(text, Instance):
         return _checked(Latents("", torch.as_tensor(text.object).detach().cpu()))
-    found = None if FilePath(text).expanduser().is_file() else re.fullmatch(NUMBERED, text)
+    found = None if FilePath(text).expanduser().exists() else re.fullmatch(NUMBERED, text)
     file, first, last = (found[1], int(found[2]), int(found[3] or found[2])) if found else (text, None, None)
     if first is not None and last is not None and last < first:
         raise InputError(f"start {text!r} should give a range such as {file}:0-3")
-    place = FilePath(file).expanduser()
+    place = _place(file)
     sibling = place.with_suffix(".json")
     if place.suffix.lower() == ".json" or (place.suffix == ".safetensors" and sibling.is_file()):
         path = Path.load(place, hold_images=False)
@@ -130,7 +133,14 @@ def read_latents(text: str | Instance) -> Latents:
 def file_of(text: str) -> str:
     """Return the file that a start's `text` names, without its numbers."""
     found = re.fullmatch(NUMBERED, text)
-    return text if found is None or FilePath(text).expanduser().is_file() else found[1]
+    named = text if found is None or FilePath(text).expanduser().exists() else found[1]
+    return str(FilePath(named) / IN_FOLDER) if FilePath(named).expanduser().is_dir() else named
+
+
+def _place(file: str) -> FilePath:
+    """Return the path of `file`, or of the latents in a folder."""
+    place = FilePath(file).expanduser()
+    return place / IN_FOLDER if (place / IN_FOLDER).is_file() else place
 
 
 def _checked(latents: Latents) -> Latents:

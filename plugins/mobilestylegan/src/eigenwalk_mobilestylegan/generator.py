@@ -21,10 +21,13 @@ SAMPLES = 4096
 
 
 class MobileStyleGAN(Generator):
-    """Latents ``(batch, 512)`` to images ``(batch, 3, size, size)``, nominally in [0, 1].
+    """Latents to images ``(batch, 3, size, size)``, nominally in [0, 1].
+
+    A latent ``(batch, 512)`` is a z or a w; in the space ``w+`` it is one w for each layer, side by side,
+    ``(batch, 23 512)``.
 
     `truncation` draws every w towards the mean one, ``w' = mean + truncation (w - mean)``: in the space z as part of
-    the map from latent to image, in w as part of `sample`, so that a walk may leave it.
+    the map from latent to image, in the others as part of `sample`, so that a walk may leave it.
     """
 
     def __init__(
@@ -42,21 +45,25 @@ class MobileStyleGAN(Generator):
         with torch.no_grad():
             z = torch.randn(SAMPLES, mapping.layers[0].in_features, generator=torch.Generator().manual_seed(0))
             self.mean = mapping(z).mean(0)
-        self.latent_dim = self.mean.numel()
+        self.latent_dim = self.mean.numel() * (synthesis.depth if space == "w+" else 1)
 
     def __call__(self, latents: Tensor) -> Tensor:
         """Return images ``(batch, 3, size, size)`` of latents ``(batch, latent)``."""
-        w = self._truncated(move_like(self.mapping, latents)(latents)) if self.space == "z" else latents
+        w = latents.unflatten(1, (self.synthesis.depth, -1)) if self.space == "w+" else latents
+        if self.space == "z":
+            w = self._truncated(move_like(self.mapping, latents)(latents))
         return move_like(self.synthesis, latents)(w, self.size) / 2 + 0.5
 
     def sample(self, n: int, seed: int) -> Tensor:
         """Return `n` latents of the space, float32."""
-        z = super().sample(n, seed)
+        random, width = torch.Generator().manual_seed(seed), self.mean.numel()
+        z = torch.stack([torch.randn(width, generator=random) for _ in range(n)]) if n else torch.empty(0, width)
         if self.space == "z":
             return z
         mapping = move_like(self.mapping, z)
         with torch.no_grad():  # row by row: a product over more rows may round the first ones differently
-            return torch.cat([self._truncated(mapping(row[None])) for row in z]) if n else z
+            w = torch.cat([self._truncated(mapping(row[None])) for row in z]) if n else z
+        return w.repeat(1, self.synthesis.depth) if self.space == "w+" else w
 
     def _truncated(self, w: Tensor) -> Tensor:
         mean = self.mean.to(w)

@@ -74,9 +74,9 @@ class Block(nn.Module):
         self.second = Styled(after, after, side, style)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """Return activations ``(batch, after, side, side)``."""
-        x = inverse_haar(x * self.style(w)[:, :, None, None])
-        return self.second(self.first(x, w), w)
+        """Return activations ``(batch, after, side, side)`` for the block's three w ``(batch, 3, style)``."""
+        x = inverse_haar(x * self.style(w[:, 0])[:, :, None, None])
+        return self.second(self.first(x, w[:, 1]), w[:, 2])
 
 
 class Synthesis(nn.Module):
@@ -102,13 +102,23 @@ class Synthesis(nn.Module):
         self.colour = nn.Conv2d(first, 12, 1)
         self.side = 2 * side
 
+    @property
+    def depth(self) -> int:
+        """How many w an image has in w+: one of the first convolution, three of each block, one of the colours."""
+        return 3 * len(self.blocks) + 2
+
     def forward(self, w: Tensor, size: int | None = None) -> Tensor:
-        """Return images of `size` pixels a side: the whole, or averaged over squares of 2, 4, 8 … pixels."""
+        """Return images of `size` pixels a side: the whole, or averaged over squares of 2, 4, 8 … pixels.
+
+        `w` is ``(batch, style)``, or ``(batch, depth, style)`` with one for each layer.
+        """
         size = size or self.side
-        x = self.first(self.constant.expand(len(w), -1, -1, -1), w)
-        for block in self.blocks:
-            x = block(x, w)
-        bands = self.colour(x * (self.style(w) * self.gain)[:, :, None, None])
+        if w.dim() == 2:
+            w = w[:, None].expand(-1, self.depth, -1)
+        x = self.first(self.constant.expand(len(w), -1, -1, -1), w[:, 0])
+        for i, block in enumerate(self.blocks):
+            x = block(x, w[:, 3 * i + 1 : 3 * i + 4])
+        bands = self.colour(x * (self.style(w[:, -1]) * self.gain)[:, :, None, None])
         if size == self.side:
             return inverse_haar(bands)
         return F.avg_pool2d(bands[:, :3] / 2, self.side // 2 // size) if size < self.side // 2 else bands[:, :3] / 2

@@ -13,6 +13,7 @@ LICENCE = (
     "Apache-2.0 as the wheel states; distilled from NVIDIA's StyleGAN2 for FFHQ, whose licence (non-commercial) the "
     "wheel does not mention"
 )
+SPACES = ("z", "w", "w+")
 WHEEL = "random-face==2021.7.21.1"
 
 
@@ -38,7 +39,7 @@ SYNTHESIS = (
     _weights("SynthesisNetwork.bin", 32025440, "c7da15fa22d508c82e1c30dd6b4cdf67fe3ccdddaf85b310ee764dbf0c289645"),
 )
 OPENED = (
-    Option("space", "str", "z", "where the walk happens: before (z) or after (w) the mapping", ("z", "w")),
+    Option("space", "str", "z", "where the walk happens: before (z) or after (w) the mapping, or a w a layer", SPACES),
     Option("truncation", "float", 0.7, "1 leaves samples as they are, 0 gives the mean face"),
     Option(
         "size", "int", None, "pixels a side: 1024, 512, 256, 128 or 64; smaller ones are exact averages of the whole"
@@ -73,7 +74,7 @@ def eigenwalk_generators() -> list[GeneratorSpec]:
             weights=(*MAPPING, *SYNTHESIS),
             licence="Apache-2.0",
             cites=CITES,
-            spaces=("z", "w"),
+            spaces=SPACES,
             api=1,
         )
     ]
@@ -87,6 +88,6 @@ def _opened() -> GeneratorSpec:
         options=OPENED,
         licence="Apache-2.0",
         cites=CITES,
-        spaces=("z", "w"),
+        spaces=SPACES,
         api=1,
     )
