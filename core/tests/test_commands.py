@@ -167,7 +167,13 @@ def test_the_help_lists_commands_that_can_be_installed(command: Command, site: S
     lines = " ".join(others.split())
     assert "evaluate" not in here and "walk" in here
     for name, entry in shipped_index().commands.items():
-        if entry.distribution in ("eigenwalk-evaluate", "eigenwalk-author", "eigenwalk-dataset", "eigenwalk-invert", "eigenwalk-testing"):
+        if entry.distribution in (
+            "eigenwalk-evaluate",
+            "eigenwalk-author",
+            "eigenwalk-dataset",
+            "eigenwalk-invert",
+            "eigenwalk-testing",
+        ):
             assert f"\n  {name} " in others and f"{entry.summary} {entry.pip_line}" in lines
             assert entry.pip_line.endswith(str(ROOT / entry.homepage))
             code, _, err = command(*name.split(), "--any", "word", *words)
