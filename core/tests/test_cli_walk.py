@@ -60,7 +60,7 @@ def test_resuming_a_walk_or_repeating_its_recipe_gives_the_same_latents(here: He
     check("killed", WALK, "going on in killed")
     names = {entry.name for entry in (place / "killed").iterdir()}
     outputs = {"strip.png", "walk.mp4", "plot.png", "changes.csv", "report.html"}
-    assert names == {"run.json", "recipe.toml", "paths", *outputs}
+    assert names == {"run.json", "recipe.toml", "state.safetensors", "paths", *outputs}
     said = stop(place, signal.SIGINT, 1, "stopped")
     assert "stopped: kept" in said and "the same command goes on" in said and "Traceback" not in said
     check("stopped", WALK, "going on in stopped")

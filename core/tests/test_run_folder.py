@@ -103,6 +103,7 @@ def test_finishing_writes_all_outputs_and_removes_the_progress(tmp_path: FilePat
     assert names == {
         "run.json",
         "recipe.toml",
+        "state.safetensors",
         "paths",
         "strip.png",
         "walk.mp4",

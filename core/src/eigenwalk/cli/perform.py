@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import signal
 import sys
 import threading
@@ -20,8 +21,9 @@ from eigenwalk.cli.errors import console, warn
 from eigenwalk.cli.export import export_run
 from eigenwalk.cli.progress import Progress, path_lines, path_table, progress
 from eigenwalk.cli.trust import ask_to_run
-from eigenwalk.errors import FileError, RecipeError, WalkError
+from eigenwalk.errors import FileError, OutputError, RecipeError, WalkError
 from eigenwalk.runs.export import check_kinds
+from eigenwalk.runs.further import FAR, compare, walk_on
 from eigenwalk.runs.memory.allocator import keep_freed
 from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.folder import PAGE, RECIPE, REMEDY, RunFolder
@@ -84,6 +86,8 @@ def perform(
                 warn(f"{folder.damage}. {again}")
             if folder.recipe:
                 recipe = _recipe_to_resume(recipe, folder, registry)
+            if folder.state in ("walked", "finished"):
+                recipe = _go_on(recipe, folder, registry)
             if folder.state in ("fresh", "unfinished"):
                 if ask_for:
                     ask_to_run(own_files(recipe.generator, *recipe.fix, *recipe.vary, *recipe.judges), ask_for)
@@ -119,6 +123,8 @@ def _recipe_and_folder(recipe: Recipe, out: FilePath | None, quiet: bool) -> tup
     """Return the recipe and its folder. A run of an earlier version keeps what the same arguments meant then."""
     earlier, folder = recipe.earlier(), out or RUNS / recipe.slug()
     begun = folder if out or folder.exists() else RUNS / earlier.slug()
+    if not begun.exists():
+        begun = folder = _begun_otherwise_far(recipe) or folder
     with suppress(FileError):  # the folder says it, where its recipe cannot be read
         there = parse_toml(read_text(begun / RECIPE, "recipe"), str(begun))
         if earlier != recipe and "generator" in there and EARLIER.keys().isdisjoint(there):
@@ -127,6 +133,17 @@ def _recipe_and_folder(recipe: Recipe, out: FilePath | None, quiet: bool) -> tup
                 console(stderr=True).print(Text(f"{begun} was begun before there was {lacks}: it stays without"))
             return earlier, begun
     return recipe, folder
+
+
+def _begun_otherwise_far(recipe: Recipe) -> FilePath | None:
+    """Return the folder in ``runs/`` where this walk was made, only more or less far; the furthest of several."""
+    found = []
+    for folder in RUNS.glob(f"{glob.escape(recipe.slug().rpartition('-')[0])}-*"):
+        with suppress(FileError):
+            there = parse_toml(read_text(folder / RECIPE, "recipe"), str(folder))
+            if compare(there, recipe.identity())[0] in ("more", "less"):
+                found.append((there.get("to") or 0, there["steps"], folder))
+    return max(found)[-1] if found else None
 
 
 def _walk(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: bool) -> None:
@@ -156,6 +173,23 @@ def _walk_and_draw(recipe: Recipe, folder: RunFolder, registry: Registry, quiet:
         if not any(len(path) > 1 for path in paths):
             raise _no_step(paths)
         return finish(run, recipe, folder, paths, shown.note)
+
+
+def _go_on(recipe: Recipe, folder: RunFolder, registry: Registry) -> Recipe:
+    """Let a finished run go on where `recipe` goes further than it did; return the recipe to walk."""
+    begun = Recipe.parse(folder.recipe)
+    paths = walk_on(folder.paths, recipe) if (begun.steps, begun.to) != (recipe.steps, recipe.to) else ()
+    if not paths:
+        return recipe
+    arrays = folder.end_state()
+    if arrays is None:
+        raise OutputError(
+            f"{folder.path} cannot go on: its solver's state was not kept, by an earlier version or as it was too "
+            f"large: {REMEDY}"
+        )
+    folder.go_on(paths, arrays)
+    judges = tuple(dict.fromkeys((*begun.judges, *recipe.judges)))
+    return recipe.model_copy(update={"judges": judges}).canonical(registry)
 
 
 def _judges_missing(recipe: Recipe, folder: RunFolder) -> list[str]:
@@ -220,6 +254,9 @@ def _recipe_to_resume(recipe: Recipe, folder: RunFolder, registry: Registry) -> 
             warn(message)
     except RecipeError as error:
         raise RecipeError(f"{folder.path} cannot go on: {error}, or {REMEDY}") from None
+    if compare(begun.identity(), recipe.identity())[0] == "less":
+        console(stderr=True).print(Text(f"{folder.path} goes further than was asked for, and stays as it is"))
+        recipe = recipe.model_copy(update={key: getattr(begun, key) for key in FAR})
     return recipe.model_copy(update={"batch": recipe.batch or begun.batch})
 
 

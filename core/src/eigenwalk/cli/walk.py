@@ -20,6 +20,14 @@ Device = Annotated[str | None, typer.Option("--device", help="Where to compute: 
 Batch = Annotated[
     int | None, typer.Option("--batch", min=1, help="Rows per generator call [default: as memory allows]")
 ]
+Steps = Annotated[
+    int | None,
+    typer.Option(min=1, help="Waypoints after the start; with more, a finished walk goes on [default: 12]"),
+]
+To = Annotated[
+    float | None,
+    typer.Option(help="Walk until this much has varied, as a share of typical, in as many steps as it takes"),
+]
 Pictures = Annotated[
     list[str] | None,
     typer.Option(
@@ -53,11 +61,8 @@ def walk(
             "runs/hair/paths/seed0-1+.json:8; repeatable.",
         ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Waypoints after the start [default: 12]")] = None,
-    to: Annotated[
-        float | None,
-        typer.Option(help="Walk until this much has varied, as a share of typical, in as many steps as it takes"),
-    ] = None,
+    steps: Steps = None,
+    to: To = None,
     paths: Annotated[
         int | None, typer.Option(min=1, help="Paths per seed, the two senses of a direction counted apart [default: 6]")
     ] = None,
@@ -122,7 +127,9 @@ def walk(
 
 
 def run(
-    recipe: Annotated[Path, typer.Argument(help="A recipe.toml, as every run leaves one in its folder.")],
+    recipe: Annotated[Path, typer.Argument(help="A recipe.toml, or the folder of a run, which has one.")],
+    steps: Steps = None,
+    to: To = None,
     device: Device = None,
     batch: Batch = None,
     memory: Memory = None,
@@ -134,12 +141,18 @@ def run(
 ) -> None:
     """Repeat the walk of a recipe: with the same versions, weights and files to the same latents.
 
+    With --steps or --to, a run's own recipe goes on in its folder: eigenwalk run runs/hair --steps 20.
+
     A recipe that runs code in Python files, such as ./my_feature.py:fn, says so and asks first.
     """
     from eigenwalk.cli.perform import perform
     from eigenwalk.runs.recipe import Recipe
 
+    recipe = recipe / "recipe.toml" if recipe.is_dir() else recipe
     given: Recipe = Recipe.read(recipe)
-    where = {"device": device, "batch": batch, "memory": memory}
+    far = {"steps": steps, "to": to}
+    where = {"device": device, "batch": batch, "memory": memory, **far}
     entries = dict(given) | {key: value for key, value in where.items() if value is not None}
+    if out is None and any(far.values()) and (recipe.parent / "run.json").is_file():
+        out = recipe.parent
     perform(Recipe.of(**entries), out, overwrite, quiet, "" if trust else str(recipe), pictures or ())

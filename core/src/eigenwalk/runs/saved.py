@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from eigenwalk.runs.further import FAR
 from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.recipe import IDENTITY, Recipe
 
@@ -34,19 +35,27 @@ def walk_and_save(run: Run, recipe: Recipe, folder: RunFolder) -> Iterator[Front
     Raises:
         OutputError: a waypoint cannot be saved; those before it are.
     """
-    newest = max((path.waypoints[-1].index for path in folder.paths), default=0)
-    mixed = Recipe.parse(folder.recipe).resume(newest, run.recipe.installed) if folder.paths else None
+    text = _resumed(run, recipe, folder) if folder.paths else ""
     for front in run.fronts():
         # The starts alone are not worth a folder: a walk that cannot take its first step leaves nothing behind.
         if any(len(path) > 1 for path in front.paths):
             if folder.state == "fresh":
                 # With versions and hashes, and with exactly the entries that name this run's folder.
                 folder.begin(run.recipe.model_copy(update={key: getattr(recipe, key) for key in IDENTITY}).text())
-            elif mixed:
-                folder.begin(mixed.text())
-                mixed = None
+            elif text:
+                folder.begin(text)
+                text = ""
             folder.save(front.index, front.paths, front.arrays())
         yield front
+
+
+def _resumed(run: Run, recipe: Recipe, folder: RunFolder) -> str:
+    """Return the recipe to write where a walk goes on with other versions, or further than it was begun; else ""."""
+    begun = Recipe.parse(folder.recipe)
+    mixed = begun.resume(max(path.waypoints[-1].index for path in folder.paths), run.recipe.installed)
+    if mixed is None and all(getattr(begun, key) == getattr(recipe, key) for key in FAR):
+        return ""
+    return (mixed or begun).model_copy(update={key: getattr(recipe, key) for key in FAR}).text()
 
 
 def finish(

@@ -12,7 +12,7 @@ from eigenwalk.maths.problem import Problem
 from eigenwalk.path import Path, Status
 from eigenwalk.walk.apart import reduce, with_likeness
 from eigenwalk.walk.arrive import Arrival, arrive
-from eigenwalk.walk.front import Front, put
+from eigenwalk.walk.front import Front, newest, put
 from eigenwalk.walk.options import WalkOptions
 from eigenwalk.walk.propose import Proposal, propose
 from eigenwalk.walk.rows import attempt_rows, groups, status
@@ -101,7 +101,8 @@ def _gather(
         paths[arrival.path] = path = _extended(paths[arrival.path], arrival, options)
         latents[arrival.path] = torch.from_numpy(path.waypoints[-1].latent).to(latents)
     paths = tuple(paths) if varied is None else with_likeness(paths, varied)
-    return Front(front.index + 1, paths, latents, directions, state, varied, front.origin, tracked, arrived)
+    index = newest(paths, front.index + 1)
+    return Front(index, paths, latents, directions, state, varied, front.origin, tracked, arrived)
 
 
 def _extended(path: Path, arrival: Arrival, options: WalkOptions) -> Path:

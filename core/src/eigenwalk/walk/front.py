@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ class Front:
     """All paths after `index` waypoints; ended ones are among them, and a seed's paths stand side by side.
 
     Attributes:
-        index: of the newest waypoint.
+        index: of the waypoint where the walking paths stand; those that have gone further wait there for the others.
         paths: as walked so far.
         latents: where each stands, ``(paths, latent)``.
         directions: how each came there, ``(paths, latent)``.
@@ -45,8 +45,12 @@ class Front:
 
     @property
     def walking(self) -> list[int]:
-        """The paths that have not ended, by index."""
-        return [i for i, path in enumerate(self.paths) if path.status.reason == "walking"]
+        """The paths that take the next step, by index."""
+        return [
+            i
+            for i, path in enumerate(self.paths)
+            if path.status.reason == "walking" and path.waypoints[-1].index == self.index
+        ]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `restore` needs, with the paths, to go on."""
@@ -66,7 +70,7 @@ class Front:
         state = _under("state.", loaded) | _under("memory.", loaded)
         tracked = _under("tracked.", loaded) | _under("memories.", loaded)
         return cls(
-            index=max(path.waypoints[-1].index for path in paths),
+            index=newest(paths, max(path.waypoints[-1].index for path in paths)),
             paths=paths,
             latents=loaded["latents"],
             directions=loaded["directions"],
@@ -74,6 +78,11 @@ class Front:
             varied=loaded.get("varied"),
             tracked=tuple(tracked[str(i)] for i in range(len(tracked))),
         )
+
+
+def newest(paths: Sequence[Path], ended: int) -> int:
+    """Return the index of the waypoint from which `paths` go on, of those behind if some are; `ended` if none walks."""
+    return min((path.waypoints[-1].index for path in paths if path.status.reason == "walking"), default=ended)
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

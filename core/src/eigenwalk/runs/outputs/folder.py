@@ -4,6 +4,7 @@ run.json        from the beginning: says that the folder is a run's and, at the 
 recipe.toml     whose run it is
 progress/       while the walk goes on; see `journal`
 paths/          at the end: every path, as `Path.save` writes it
+state.safetensors   at the end: the solver's state there, to go on from; left out where it takes much room
 strip.png, walk.mp4, plot.png, changes.csv, report.html; of many paths also strip-2.png, walk-2.mp4, report-2.html …
 """
 
@@ -16,19 +17,22 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Literal, Self
 
+import numpy as np
 from safetensors import SafetensorError
+from safetensors.numpy import save
 
 from eigenwalk.errors import FileError, OutputError, reason
 from eigenwalk.path import Path, leave_on_disk
-from eigenwalk.runs.outputs.journal import NOTHING, Arrays, Journal, load_journal, save_waypoint
+from eigenwalk.runs.further import compare
+from eigenwalk.runs.outputs.journal import NOTHING, STATES, Arrays, Journal, load_journal, save_waypoint
 from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
-from eigenwalk.runs.recipe import EARLIER, IDENTITY
-from eigenwalk.sealed import json_text, open_sealed, seal
+from eigenwalk.sealed import json_text, open_sealed, read_tensors, seal, sum_of
 from eigenwalk.store import open_whole, write_whole
 from eigenwalk.textfile import parse_toml, read_text
 
 RUN, RECIPE, PROGRESS, DONE, PATHS = "run.json", "recipe.toml", "progress", "progress.done", "paths"
+STATE = "state.safetensors"
 PICTURES = r"(strip|walk|plot|changes|report)(-\d+)?\.(png|mp4|gif|csv|html)(\.part)?"
 OURS = {
     PROGRESS: r"\d+(\.state)?\.(json|safetensors)(\.part)?",
@@ -55,6 +59,7 @@ class RunFolder:
         journal: what was walked before, or saved since; the pictures of its paths lie on disk.
         recipe: the text of ``recipe.toml`` where there is one.
         damage: which saved files are missing or damaged, in words.
+        state_sum: the SHA-256 of the solver's state at the end of a finished run; None if it is not kept.
     """
 
     path: FilePath
@@ -64,6 +69,7 @@ class RunFolder:
     journal: Journal = NOTHING
     recipe: str = ""
     damage: str = ""
+    state_sum: str | None = None
 
     @classmethod
     def claim(cls, path: FilePath, identity: Mapping[str, Any], overwrite: bool = False) -> RunFolder:
@@ -162,6 +168,22 @@ class RunFolder:
         self.state = "unfinished" if self.paths else "fresh"
         return True
 
+    def end_state(self) -> Arrays | None:
+        """Return the solver's state at the end of a finished run; None if it was not kept, or is damaged."""
+        if self.state_sum is None:
+            return None
+        try:
+            return read_tensors(self.path / STATE, self.state_sum)
+        except (FileError, SafetensorError):
+            return None
+
+    def go_on(self, paths: Sequence[Path], arrays: Arrays) -> None:
+        """Make a finished run an unfinished one whose `paths` go on; its pictures stay until new ones are made."""
+        with self._writing():
+            first = min(path.waypoints[-1].index for path in paths if path.status.reason == "walking")
+            self.journal = save_waypoint(self.path / PROGRESS, first, paths, arrays)
+            self.state = "unfinished"
+
     def finish(self, paths: Sequence[Path]) -> str:
         """Write paths, pictures, table and report, and end the run; return a notice if something was made otherwise.
 
@@ -172,6 +194,8 @@ class RunFolder:
             for path in paths:
                 file = path.save(self.path / PATHS)
                 leave_on_disk(path.waypoints, file.with_suffix(".safetensors"))
+            if self.arrays:
+                self._keep_state(self.arrays)
             self.journal, self.damage, self.state = Journal(tuple(paths)), "", "walked"
             notice = self.write_outputs()
             if (self.path / PROGRESS).exists():
@@ -179,6 +203,14 @@ class RunFolder:
                 (self.path / PROGRESS).rename(self.path / DONE)
             self._clear_folder(DONE)
         return notice
+
+    def _keep_state(self, arrays: Arrays) -> None:
+        tensors = save({name: np.ascontiguousarray(value) for name, value in arrays.items()})
+        self.state_sum = sum_of(tensors) if len(tensors) <= STATES else None
+        if self.state_sum:
+            write_whole(self.path / STATE, tensors)
+        else:
+            (self.path / STATE).unlink(missing_ok=True)
 
     def write_outputs(self, whole: bool = False) -> str:
         """Make the pictures, the table and the report; return a notice, or nothing.
@@ -242,7 +274,7 @@ class RunFolder:
             self.recipe = read_text(self.path / RECIPE, "recipe")
         files = self._finished_files(present)
         if overwrite:
-            self.recipe = ""
+            self.recipe, self.state_sum = "", None
             return
         if not (self.recipe or files or any(self._ours(name) for name in OURS)):
             return  # a run that was killed before it wrote its recipe
@@ -267,13 +299,9 @@ class RunFolder:
             there = parse_toml(self.recipe, str(self.path / RECIPE))
         except FileError as error:
             raise OutputError(f"{error}; only it says which run this folder holds: {REMEDY}") from error
-        there, asked = (
-            {key: EARLIER.get(key, "not given") for key in IDENTITY} | dict(one) for one in (there, identity)
-        )
-        differ = [key for key in IDENTITY if there[key] != asked[key]]
-        if differ:
-            said = (f"{key}: {there[key]!r} there, {asked[key]!r} asked" for key in differ[:3])
-            raise OutputError(f"{self.path} belongs to another run ({'; '.join(said)}): {REMEDY}")
+        result, differ = compare(there, identity)
+        if result == "other":
+            raise OutputError(f"{self.path} belongs to another run ({differ}): {REMEDY}")
 
     def _finished_files(self, present: set[str]) -> list[str] | None:
         """What the folder must hold, as its run wrote at its end; None if it has not come to its end.
@@ -285,6 +313,7 @@ class RunFolder:
             with suppress(FileError):
                 mark = open_sealed(self.path / RUN)
                 if mark["sum"] and mark.get("eigenwalk") == "run" and _is_list_of_files(mark.get("files")):
+                    self.state_sum = mark.get("state")
                     return mark["files"]
         # Versions before 0.2 wrote no run.json: theirs are a recipe with versions, and files that none else names so.
         saved = [f"{PATHS}/{file.name}" for file in self._ours(PATHS)]
@@ -296,7 +325,8 @@ class RunFolder:
 
     def _mark(self, files: Sequence[str] | None) -> None:
         """Write that the folder is a run's and, unless None, that it is finished with these `files`."""
-        write_whole(self.path / RUN, json_text(seal({"eigenwalk": "run", "files": files})))
+        state = {} if self.state_sum is None else {"state": self.state_sum}
+        write_whole(self.path / RUN, json_text(seal({"eigenwalk": "run", "files": files, **state})))
 
     def _ours(self, name: str) -> list[FilePath]:
         """Return the files of ours in the folder `name`."""
@@ -307,7 +337,9 @@ class RunFolder:
         for name in OURS:
             self._clear_folder(name)
         self._clear_pictures(())
-        (self.path / RECIPE).unlink(missing_ok=True)
+        self.state_sum = None
+        for name in (RECIPE, STATE):
+            (self.path / name).unlink(missing_ok=True)
 
     def _clear_folder(self, name: str) -> None:
         for file in self._ours(name):
