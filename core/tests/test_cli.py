@@ -254,8 +254,8 @@ def test_a_walk_that_cannot_take_a_step_leaves_no_folder(command: Command, api: 
 def test_a_folder_of_another_walk_is_refused_without_overwrite(command: Command, api: MadeUp, tmp_path: Path) -> None:
     command(*WALK, "--out", "out")
     before = (tmp_path / "out" / "recipe.toml").read_text()
-    got = command(*WALK, "--out", "out", "--steps", "5")
-    assert got.code == 4 and "steps: 12 there, 5 asked" in got.err and "--overwrite" in got.err
+    got = command(*WALK, "--out", "out", "--stride", "0.5")
+    assert got.code == 4 and "stride: 0.08 there, 0.5 asked" in got.err and "--overwrite" in got.err
     assert (tmp_path / "out" / "recipe.toml").read_text() == before
     assert command(*WALK, "--out", "out", "--steps", "5", "--overwrite").code == 0
     assert Recipe.read(tmp_path / "out" / "recipe.toml").steps == 5

@@ -173,8 +173,8 @@ def test_a_folder_of_another_run_is_refused_with_the_difference(tmp_path: FilePa
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
         walk(folder, last=2)
     before = _files(tmp_path)
-    with pytest.raises(OutputError, match=r"steps: 4 there, 9 asked.*--out.*--overwrite"):
-        RunFolder.claim(tmp_path, IDENTITY | {"steps": 9})
+    with pytest.raises(OutputError, match=r"seeds: 'not given' there, \[9\] asked.*--out.*--overwrite"):
+        RunFolder.claim(tmp_path, IDENTITY | {"seeds": [9]})
     assert _files(tmp_path) == before
 
 

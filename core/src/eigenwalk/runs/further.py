@@ -24,11 +24,13 @@ def compare(there: Mapping[str, Any], asked: Mapping[str, Any]) -> tuple[Literal
     other: dict[str, Any]
     one, other = ({key: EARLIER.get(key) for key in IDENTITY} | dict(entries) for entries in (there, asked))
     differ = [key for key in IDENTITY if one[key] != other[key]]
-    said = "; ".join(f"{key}: {there.get(key, 'not given')!r} there, {other[key]!r} asked" for key in differ[:3])
+    missing = dict.fromkeys(IDENTITY, "not given") | EARLIER
+    told = ((key, *(dict(missing, **entries)[key] for entries in (there, asked))) for key in differ[:3])
+    said = "; ".join(f"{key}: {has!r} there, {wants!r} asked" for key, has, wants in told)
     if not differ:
         return "same", ""
     if set(differ) <= {*FAR} and (one["to"] is None) == (other["to"] is None):
-        steps, to = one["steps"] - other["steps"], (one["to"] or 0) - (other["to"] or 0)
+        steps, to = (one["steps"] or 0) - (other["steps"] or 0), (one["to"] or 0) - (other["to"] or 0)
         if steps * to >= 0:
             return ("more" if steps + to < 0 else "less"), said
     return "other", said
