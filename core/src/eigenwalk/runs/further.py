@@ -1,4 +1,4 @@
-"""Walk a run further than it was meant to go: with more `steps`, or a larger `to`. No torch here.
+"""Walk a run further than it was meant to go: with more `steps`, or a larger `to`.
 
 Nothing that a path does depends on how far it is to go. So where all paths came to their end at one waypoint, as with
 `steps`, the walk goes on to the very latents of a single longer one. With `to` they come to it at different ones, and
@@ -24,7 +24,7 @@ def compare(there: Mapping[str, Any], asked: Mapping[str, Any]) -> tuple[Literal
     other: dict[str, Any]
     one, other = ({key: EARLIER.get(key) for key in IDENTITY} | dict(entries) for entries in (there, asked))
     differ = [key for key in IDENTITY if one[key] != other[key]]
-    missing = dict.fromkeys(IDENTITY, "not given") | EARLIER
+    missing = {**dict.fromkeys(IDENTITY, "not given"), **EARLIER}
     told = ((key, *(dict(missing, **entries)[key] for entries in (there, asked))) for key in differ[:3])
     said = "; ".join(f"{key}: {has!r} there, {wants!r} asked" for key, has, wants in told)
     if not differ:
@@ -41,10 +41,14 @@ def walk_on(paths: Sequence[Path], recipe: Recipe) -> tuple[Path, ...]:
 
     What was measured of them after their walk is left out, as it is measured again.
     """
-    again = [_goes_on(path, recipe) for path in paths]
-    if not any(again):
-        return ()
-    return tuple(_unjudged(path.end(Status()) if goes else path) for path, goes in zip(paths, again, strict=True))
+    from eigenwalk.walk.advance import still_leading_on
+    from eigenwalk.walk.options import WalkOptions
+
+    walked = [_unjudged(path.end(Status()) if _goes_on(path, recipe) else path) for path in paths]
+    if str(recipe.solver) == "outward":  # at its last waypoint a path was not asked whether it creeps
+        options = WalkOptions(stride=recipe.stride)
+        walked = [still_leading_on(path, options) if path.status == Status() else path for path in walked]
+    return tuple(walked) if any(path.status == Status() for path in walked) else ()
 
 
 def _goes_on(path: Path, recipe: Recipe) -> bool:

@@ -112,14 +112,14 @@ def _extended(path: Path, arrival: Arrival, options: WalkOptions) -> Path:
     if options.until is not None and path.moved >= options.until:
         return path.end(Status("length", f"what varies has moved {path.moved:.0%} of typical"))
     if arrival.waypoint.index < options.steps:
-        return _still_leading_on(path, options)
+        return still_leading_on(path, options)
     if options.until is None:
         return path.end(Status("length", f"walked the {options.steps} waypoints asked for"))
     said = f"what varies has moved {path.moved:.0%} of typical, {options.until:.0%} were asked for"
     return path.end(Status("steps", said))
 
 
-def _still_leading_on(path: Path, options: WalkOptions) -> Path:
+def still_leading_on(path: Path, options: WalkOptions) -> Path:
     """Return the path, ended if it creeps: along a tolerance or the region's edge it would pay much for nothing."""
     moved = np.mean([path.change(role) / role.typical for role in path.varied], 0)
     if not options.method.outward or not options.bounded or len(moved) <= CREEP:
