@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import warnings
 import zipfile
 from types import ModuleType
 from typing import Any
@@ -115,6 +116,7 @@ class Plugin:
         yield FeatureSpec("nowhere", "no_such_module:f", "")
         yield FeatureSpec("place", f"{where}:Place", "", (of, Option("by", "float", 1.0)))
         yield FeatureSpec("lacking", "toys_that_lack:f", "")
+        yield FeatureSpec("noisy", "toys_that_warn:made", "")
         yield FeatureSpec("liar", f"{where}:Mean", "", kind="projection")
 
     @hookimpl
@@ -155,6 +157,22 @@ def test_terms_have_canonical_text_tolerance_and_weight(registry):
     images = torch.rand(2, 3, 4, 4)
     torch.testing.assert_close(found.varied[0].feature(images), -images)
     torch.testing.assert_close(found.varied[1].feature(images), 3 * images.mean((1, 2, 3)))
+
+
+def test_libraries_load_in_silence_and_plugins_are_heard(registry, folder, monkeypatch):
+    (folder / "modules/a_library.py").write_text(
+        "import warnings\nwarnings.warn('a_library.old will go', FutureWarning)\n"
+        "def use():\n    warnings.warn('use() will change', FutureWarning)\n"
+    )
+    (folder / "modules/toys_that_warn.py").write_text(
+        f"import warnings, a_library\nfrom {toys.__name__} import Mean\n"
+        "def made():\n    a_library.use()\n    warnings.warn('look here')\n    return Mean()\n"
+    )
+    monkeypatch.setattr(sys, "warnoptions", [])
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        build_feature(parse("noisy"), registry)
+    assert [str(one.message) for one in heard] == ["look here"]
 
 
 def test_provenance_lists_distributions_versions_and_weights(registry, folder):
