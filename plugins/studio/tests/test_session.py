@@ -77,9 +77,9 @@ def test_the_tale_of_the_sofa(engine: Engine):
     do(session, act="walk")
     wait(lambda: walk_of(session).condition == "finished")
     do(session, act="along", by=2)
-    assert session.position == 2 and f"waypoint {2}" in render(session)
+    assert session.look().position == 2 and f"waypoint {2}" in render(session)
     do(session, act="along", by=-3)
-    assert session.position == -1 and session.state.path.endswith("-")
+    assert session.look().position == -1 and session.state.path.endswith("-")
     do(session, act="branch")
     assert session.state.start == f"runs/starts/{session.history.entries[-2][1].walk}.seed0-1-.1.npy"
     do(session, act="add", list="hold", value="rooms.part(window)")
@@ -92,7 +92,7 @@ def test_the_tale_of_the_sofa(engine: Engine):
     np.testing.assert_array_equal(branched.paths[0].waypoints[0].latent, first.paths[1].waypoints[1].latent)
     for _ in range(3):
         do(session, act="undo")
-    assert session.state.start == "" and session.position == -1
+    assert session.state.start == "" and session.look().position == -1
     assert History.parse((engine.out / "histories" / f"{session.name}.json").read_text()) == session.history
 
 

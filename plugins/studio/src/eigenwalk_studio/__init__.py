@@ -1,5 +1,6 @@
 """The studio: a page in the browser where one points at what is to hold, and walks.
 
+look       what is seen of a walk at one moment
 state      what is on the screen: frozen data, and the acts that change it
 history    the states one after another: undo, redo, saved and opened as JSON
 session    one person's history, and what the engine does for it

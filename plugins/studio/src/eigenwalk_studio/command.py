@@ -48,8 +48,10 @@ def studio(
 
     eigenwalk studio rooms
     """
+    from eigenwalk.runs.ready import check_device
     from eigenwalk_studio.trust import Trust, is_local, new_token
 
+    check_device(device)
     if public and is_local(host):
         raise InputError(
             f"--public is for a host that others reach, and only this machine reaches {host}: add --host 0.0.0.0"
@@ -79,11 +81,9 @@ def serve(
         warnings.simplefilter("ignore")
     from eigenwalk.cli.errors import console
     from eigenwalk.runs.memory.allocator import keep_freed
-    from eigenwalk.runs.ready import check_device
     from eigenwalk_studio.engine import Engine
     from eigenwalk_studio.state import State
 
-    check_device(device)
     keep_freed()
     engine = Engine(trust, out, device, memory)  # type: ignore[arg-type]
     engine.check_generator(generator)

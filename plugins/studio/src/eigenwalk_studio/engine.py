@@ -8,6 +8,7 @@ looker does what takes moments: pictures of seeds, masks, what lies under a clic
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from eigenwalk.maths.typical import reference_images, typical_distance
 from eigenwalk.names.expression import parse, parse_generator
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.resolve import resolve_generator, resolve_whole
-from eigenwalk.names.tree import bare
+from eigenwalk.names.tree import Open, bare
 from eigenwalk.objects.compose import Built, build_feature, build_generator, compose
 from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.ready import check_files
@@ -76,6 +77,7 @@ class Engine:
         self.walks: dict[str, Walk] = {}
         self.turn, self.closed = 0, False
         self.condition = threading.Condition()
+        self._trees: dict[Any, Any] = {}
         self._images: OrderedDict[tuple[str, Any], Tensor] = OrderedDict()
         self._typical: dict[tuple[str, str], float | None] = {}
         self._building = threading.RLock()
@@ -89,7 +91,11 @@ class Engine:
         """Return the resolved tree of a generator's text; raises InputError or FileError where it is not allowed."""
         tree = parse_generator(text)
         self.trust.check(tree)
-        return resolve_generator(tree, self.registry)
+        file = os.stat(os.path.expanduser(tree.path)) if isinstance(tree, Open) and os.path.exists(tree.path) else None
+        key = text, file and (file.st_mtime_ns, file.st_size)
+        if key not in self._trees:  # a page is drawn many times, and a file may be large
+            self._trees[key] = resolve_generator(tree, self.registry)
+        return self._trees[key]
 
     def node(self, text: str) -> Any:
         """Return the resolved tree of a feature's text; raises as `check_generator`."""
@@ -107,14 +113,14 @@ class Engine:
         """
         for text in (*state.hold, *vary):
             self.node(text)
-        self.check_generator(state.generator)
+        generator = self.check_generator(state.generator)
         entries: dict[str, Any] = {"seeds": (state.seed,)}
         if state.start:
             self.trust.check_path(file_of(state.start))
             entries = {"starts": (state.start,)}
         settings = {name: getattr(state, name) for name in ("steps", "paths", "stride", "tolerance")}
         recipe = Recipe.of(
-            generator=state.generator,
+            generator=generator,
             fix=state.hold,
             vary=vary,
             device=self.device,

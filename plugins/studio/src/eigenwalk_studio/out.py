@@ -43,8 +43,8 @@ def file(session: Session, what: str) -> tuple[str, str, bytes]:
         return _packed(walk.key, walk.place, [one for one in walk.place.rglob("*") if not one.name.startswith(".")])
     if what not in KINDS:
         raise InputError(f"the studio makes no {what!s:.40}")
-    path = session.path()
-    paths = list(walk.paths) if what == "sheet" or path is None else [path]
+    look = session.look()
+    paths = list(look.paths) if what == "sheet" or look.path is None else [look.path]
     with tempfile.TemporaryDirectory(prefix="eigenwalk-studio-") as folder:
         generator = session.engine.generator(paths[0].generator)
         made = export(paths, folder, [what], generator=generator, device=session.engine.device)
@@ -54,10 +54,10 @@ def file(session: Session, what: str) -> tuple[str, str, bytes]:
 
 
 def _picture(session: Session) -> tuple[str, str, bytes]:
-    path, walk = session.path(), session.walk
-    if path is not None and walk is not None:
-        waypoint = path.waypoints[min(session.state.waypoint, len(path) - 1)]
-        return f"{path.name}-{waypoint.index}.png", "image/png", picture_png(path, waypoint, command_of(walk.recipe))
+    look = session.look()
+    if look.walk is not None and look.path is not None and look.waypoint is not None:
+        data = picture_png(look.path, look.waypoint, command_of(look.walk.recipe))
+        return f"{look.path.name}-{look.waypoint.index}.png", "image/png", data
     stream = io.BytesIO()
     Image.fromarray(pixels_of(session.image())).save(stream, "PNG")
     return "start.png", "image/png", stream.getvalue()

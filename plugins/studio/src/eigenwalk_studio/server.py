@@ -28,7 +28,7 @@ from gradio import themes
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from eigenwalk.errors import EigenwalkError, InputError
+from eigenwalk.errors import EigenwalkError
 from eigenwalk_studio import out
 from eigenwalk_studio.engine import Engine
 from eigenwalk_studio.history import History
@@ -42,7 +42,8 @@ MOST_SESSIONS, LIFE = 64, 4 * 3600.0
 """Sessions in memory, and seconds after which one that nobody looks at is dropped; its history stays on disk."""
 WAIT, PAUSE = 20.0, 0.05
 """Seconds that `follow` waits for something new at most, and between two looks."""
-MOST_PICTURES = 32
+MOST_PICTURES, LONGEST_ID = 32, 4000
+"""Pictures in one answer, and characters of what names one."""
 PAGE = """<div class="eigenwalk"><div class="lost" role="alert" hidden>The studio does not answer. Nothing that was
 walked is lost; the page tries again.</div><div class="eigenwalk-body">The studio is opening …</div></div>"""
 
@@ -102,8 +103,6 @@ class Sessions:
 
         def act(request: Mapping[str, Any]) -> dict[str, Any]:
             session = self.of(request.get("session"))
-            if request.get("act") == "photograph":
-                request = {**request, "path": uploaded(request.get("path"))}
             session.act(request)
             return _answer(session)
 
@@ -120,7 +119,9 @@ class Sessions:
 
         def pictures(request: Mapping[str, Any]) -> dict[str, str]:
             session = self.of(request.get("session"))
-            ids = [one for one in request.get("ids", ())[:MOST_PICTURES] if isinstance(one, str) and len(one) < 4000]
+            ids = request.get("ids")
+            asked = ids[:MOST_PICTURES] if isinstance(ids, list) else []
+            ids = [one for one in asked if isinstance(one, str) and len(one) < LONGEST_ID]
             return {one: found for one in ids if (found := self.gallery.url(session, one))}
 
         def file(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,18 +140,6 @@ class Sessions:
 def _answer(session: Session) -> dict[str, Any]:
     version = session.version  # before it is drawn: what comes meanwhile is drawn again
     return {"session": session.name, "version": version, "html": render(session)}
-
-
-def uploaded(path: Any) -> str:
-    """Return the path of an upload; raises InputError where it is none, or longer than `UPLOAD`."""
-    from gradio.utils import get_upload_folder
-
-    file = FilePath(str(path)).resolve()
-    if not file.is_relative_to(FilePath(get_upload_folder()).resolve()) or not file.is_file():
-        raise InputError("this is no file that was sent to the studio")
-    if file.stat().st_size > UPLOAD:
-        raise InputError(f"a picture has at most {UPLOAD >> 20} MB")
-    return str(file)
 
 
 def page(sessions: Sessions) -> gr.Blocks:

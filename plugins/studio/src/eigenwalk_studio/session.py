@@ -19,10 +19,10 @@ from eigenwalk import store
 from eigenwalk.errors import EigenwalkError, InputError
 from eigenwalk_studio import forms
 from eigenwalk_studio.history import LOOKING, History
+from eigenwalk_studio.look import Look
 from eigenwalk_studio.state import LISTS, List, State
 
 if TYPE_CHECKING:
-    from eigenwalk.path import Path
     from eigenwalk_studio.engine import Engine
     from eigenwalk_studio.pointing import Candidate
     from eigenwalk_studio.walks import Walk
@@ -89,11 +89,9 @@ class Session:
         """What a walk varies: the list, or, where it is empty, all that is outside what is held."""
         return self.state.vary or (forms.default_vary(self.state.hold, self.engine.registry),)
 
-    def path(self) -> Path | None:
-        """Return the path that is looked at, the first one where the state names none that is there."""
-        walk = self.walk
-        paths = walk.shown if walk else ()
-        return next((path for path in paths if path.name == self.state.path), paths[0] if paths else None)
+    def look(self) -> Look:
+        """Return what is seen at this moment."""
+        return Look.of(self.walk, self.state)
 
     def changed(self) -> None:
         """Note that there is more to see."""
@@ -177,9 +175,8 @@ class Session:
         """Return the image that is shown, ``(1, 3, height, width)``."""
         from eigenwalk_studio.pictures import as_image
 
-        path = self.path()
-        if path is not None:
-            return as_image(path.waypoints[min(self.state.waypoint, len(path) - 1)].image)
+        if (waypoint := self.look().waypoint) is not None:
+            return as_image(waypoint.image)
         return self.engine.start_image(self.state.generator, self.state.start or self.state.seed)
 
     # Walking
@@ -201,48 +198,35 @@ class Session:
 
     def look_at(self, name: str, waypoint: int) -> None:
         """Show a waypoint of a path."""
-        path = next((one for one in (self.walk.shown if self.walk else ()) if one.name == name), None)
+        path = next((one for one in self.look().paths if one.name == name), None)
         if path is None:
             raise InputError(f"there is no path {name!s:.40}")
         waypoint = min(max(waypoint, 0), len(path) - 1)
         self.add(LOOKING, replace(self.state, path=path.name, waypoint=waypoint))
 
-    @property
-    def position(self) -> int:
-        """Where the picture that is shown stands in its direction's row: the start is 0, sense - is left of it."""
-        path = self.path()
-        return 0 if path is None else path.sense * min(self.state.waypoint, len(path) - 1)
-
     def along(self, by: int) -> None:
         """Move along the row of a direction, through the start from one sense to the other."""
-        if (path := self.path()) is not None:
-            self.look_in(path.rank, self.position + by)
+        look = self.look()
+        if look.path is not None:
+            self.look_at(*look.at(look.path.rank, look.position + by))
 
     def across(self, by: int) -> None:
         """Move to the direction above or below, at the same place."""
-        walk, path = self.walk, self.path()
-        if walk is not None and path is not None:
-            most = max(one.rank for one in walk.shown)
-            self.look_in(min(max(path.rank + by, 1), most), self.position)
-
-    def look_in(self, rank: int, position: int) -> None:
-        """Show the picture at a position of a direction's row."""
-        walk = self.walk
-        senses = {one.sense: one for one in (walk.shown if walk else ()) if one.rank == rank}
-        path = senses.get(-1 if position < 0 else 1) or next(iter(senses.values()))
-        self.look_at(path.name, abs(position) if path.sense * position >= 0 else 0)
+        look = self.look()
+        if look.path is not None:
+            most = max(one.rank for one in look.paths)
+            self.look_at(*look.at(min(max(look.path.rank + by, 1), most), look.position))
 
     def branch(self) -> None:
         """Take the picture that is shown as the start of further walks."""
-        path = self.path()
-        if path is None or not self.state.waypoint:
+        look = self.look()
+        if look.path is None or look.waypoint is None or not look.waypoint.index:
             raise InputError("choose a picture to branch from: any after the start")
-        if self.walk is not None and path not in self.walk.paths:
+        if look.kind == "coarse":
             raise InputError("this picture is a rough one: wait for the walk's own")
-        waypoint = path.waypoints[min(self.state.waypoint, len(path) - 1)]
-        file = self.engine.save_latent(self.state.walk, path.name, waypoint)
-        generator = path.generator
-        self.add(f"branch at {waypoint.index}", self.state.from_start(start=file, generator=generator))
+        file = self.engine.save_latent(self.state.walk, look.path.name, look.waypoint)
+        state = self.state.from_start(start=file, generator=look.path.generator)
+        self.add(f"branch at {look.waypoint.index}", state)
 
     def recipe_text(self) -> str:
         """Return the recipe of what is shown, as TOML."""
@@ -289,10 +273,9 @@ def _start(session: Session, request: Mapping[str, Any]) -> None:
 
 
 def _photograph(session: Session, request: Mapping[str, Any]) -> None:
-    from eigenwalk_studio.photographs import find_start
+    from eigenwalk_studio.photographs import begin
 
-    session.engine.look(find_start, session, str(request["path"]))
-    session.notice = "looking for the photograph's latent"
+    begin(session, str(request["path"]))
 
 
 def _seeds(session: Session, request: Mapping[str, Any]) -> None:
@@ -407,8 +390,9 @@ def _look(session: Session, request: Mapping[str, Any]) -> None:
 
 
 def _scrub(session: Session, request: Mapping[str, Any]) -> None:
-    if (path := session.path()) is not None:
-        session.look_in(path.rank, int(request["value"]))
+    look = session.look()
+    if look.path is not None:
+        session.look_at(*look.at(look.path.rank, int(request["value"])))
 
 
 def _refused(session: Session, request: Mapping[str, Any]) -> None:

@@ -42,7 +42,7 @@ class Gallery:
     def _path(self, kind: str, key: str, name: str) -> Path:
         walk = self.engine.find(key)
         paths = () if walk is None else walk.coarse if kind == "coarse" else walk.paths
-        return next(path for path in paths if path.name == name)
+        return {path.name: path for path in paths}[name]
 
     def _masks(self, kind: str, where: list[Any], texts: list[list[Any]]) -> tuple[str, bytes] | None:
         return self.engine.look(self._draw_masks, where, texts).result()

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,8 +15,9 @@ from eigenwalk.path import Path, Role, Waypoint
 from eigenwalk.runs.command import command_of, quote
 from eigenwalk.runs.outputs import words
 from eigenwalk_studio import forms
+from eigenwalk_studio.look import Look
 from eigenwalk_studio.session import KEYS, SEEDS, SETTINGS, Session
-from eigenwalk_studio.state import LISTS, State
+from eigenwalk_studio.state import LISTS
 from eigenwalk_studio.trust import short
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def render(session: Session) -> str:
 
 def describe(session: Session) -> dict[str, Any]:
     """Return what the template shows."""
-    state, walk, path = session.state, session.walk, session.path()
-    waypoint = path.waypoints[min(state.waypoint, len(path) - 1)] if path else None
+    state, look = session.state, session.look()
+    moved = look.waypoint is not None and look.waypoint.index > 0
     return {
         "state": state,
         "notice": session.notice,
@@ -86,24 +86,24 @@ def describe(session: Session) -> dict[str, Any]:
             for seed in range(session.first_seed, session.first_seed + SEEDS)
         ],
         "first_seed": session.first_seed,
-        "can_invert": bool(entry_points(group="eigenwalk", name="invert")),
-        "picture": _picture(session, path, waypoint),
+        "can_invert": any(offer.name == "invert" for offer in session.engine.registry.commands),
+        "picture": _picture(session, look),
         "tool": session.tool,
         "masks": session.masks,
-        "compare": session.compare and waypoint is not None and waypoint.index > 0,
-        "compares": waypoint is not None and waypoint.index > 0,
+        "compare": session.compare and moved,
+        "compares": moved,
         "pointed": session.pointed,
         "candidates": session.candidates,
         "lists": [_list(session, part) for part in LISTS],
         "varied": session.varied if not state.vary else (),
-        "walk": _walk(session, walk) if walk else None,
-        "rows": _rows(session, walk, path, waypoint) if walk else [],
-        "shown": _shown(walk, path, waypoint) if walk and path and waypoint else None,
-        "position": session.position,
-        "plot": _plots(walk, path, waypoint) if walk and path and waypoint else [],
+        "walk": _walk(session, look, look.walk) if look.walk else None,
+        "rows": _rows(look),
+        "shown": _shown(look, look.path, look.waypoint) if look.path and look.waypoint else None,
+        "position": look.position,
+        "plot": _plots(look, look.path) if look.path else [],
         "settings": [(name, getattr(state, name), low, high) for name, (_, low, high) in SETTINGS.items()],
         "exports": EXPORTS,
-        "command": _command(session, walk),
+        "command": _command(session, look.walk),
     }
 
 
@@ -125,35 +125,21 @@ def _command(session: Session, walk: Walk | None) -> str:
         return ""
 
 
-def _picture(session: Session, path: Path | None, waypoint: Waypoint | None) -> dict[str, Any]:
+def _picture(session: Session, look: Look) -> dict[str, Any]:
     """Return the ids of the large picture, of the start beside it, and of the masks over it."""
-    state = session.state
+    state, path, waypoint = session.state, look.path, look.waypoint
     start = picture_id("seed", state.generator, state.start or state.seed)
-    shown, masks = start, ""
+    shown, alt = start, f"The start: {state.generator}, {state.start or f'seed {state.seed}'}"
+    if path and waypoint:
+        shown = picture_id(look.kind, state.walk, path.name, waypoint.index)
+        start = picture_id(look.kind, state.walk, path.name, 0)
+        if waypoint.index:
+            varied = words.percent(words.shares(path, waypoint).varied)
+            alt = f"{words.label(path)}, waypoint {waypoint.index}: varied {varied}"
     texts = [*((text, True) for text in state.hold), *((text, False) for text in session.varied)]
     texts = [(forms.without_limit(text), held) for text, held in texts if forms.mask_of(text, session.engine.registry)]
-    if path and waypoint:
-        kind = _kind(session.walk, path)
-        shown = picture_id(kind, state.walk, path.name, waypoint.index)
-        start = picture_id(kind, state.walk, path.name, 0)
-    if texts and session.masks:
-        where = (
-            ["walk", state.walk, path.name, waypoint.index] if path and waypoint else ["seed", *json.loads(start)[1:]]
-        )
-        masks = picture_id("masks", where, texts)
-    return {"shown": shown, "start": start, "masks": masks, "alt": _alt(state, path, waypoint)}
-
-
-def _alt(state: State, path: Path | None, waypoint: Waypoint | None) -> str:
-    if path is None or waypoint is None or not waypoint.index:
-        return f"The start: {state.generator}, {state.start or f'seed {state.seed}'}"
-    return (
-        f"{words.label(path)}, waypoint {waypoint.index}: varied {words.percent(words.shares(path, waypoint).varied)}"
-    )
-
-
-def _kind(walk: Walk | None, path: Path) -> str:
-    return "walk" if walk and path in walk.paths else "coarse"
+    masks = picture_id("masks", json.loads(shown), texts) if texts and session.masks else ""
+    return {"shown": shown, "start": start, "masks": masks, "alt": alt}
 
 
 def _list(session: Session, part: str) -> dict[str, Any]:
@@ -180,7 +166,7 @@ def _list(session: Session, part: str) -> dict[str, Any]:
     }
 
 
-def _walk(session: Session, walk: Walk) -> dict[str, Any]:
+def _walk(session: Session, look: Look, walk: Walk) -> dict[str, Any]:
     place = session.engine.place(walk)
     doing = walk.watch.work.text() if walk.condition == "walking" else ""
     waits = f"{place} before it" if place and walk.is_alive else ""
@@ -190,61 +176,60 @@ def _walk(session: Session, walk: Walk) -> dict[str, Any]:
         "mine": walk.owner in (session.name, ""),
         "error": walk.error,
         "notes": [note for note in (*walk.notes, walk.notice) if note],
-        "coarse": walk.shown is not walk.paths,
-        "index": max((path.waypoints[-1].index for path in walk.shown), default=0),
+        "coarse": look.kind == "coarse",
+        "index": max((path.waypoints[-1].index for path in look.paths), default=0),
         "steps": walk.recipe.most_steps,
         "folder": str(walk.place),
         "finished": walk.condition == "finished",
     }
 
 
-def _rows(session: Session, walk: Walk, shown: Path | None, at: Waypoint | None) -> list[dict[str, Any]]:
+def _rows(look: Look) -> list[dict[str, Any]]:
     """Return a row for each direction: sense - from its end to the start, then sense +."""
     rows = []
-    for rank in sorted({path.rank for path in walk.shown}):
-        senses = {path.sense: path for path in walk.shown if path.rank == rank}
-        thumbnails, endings = [], []
-        for sense in (-1, 1):
-            path = senses.get(sense)
-            if path is None:
-                continue
-            points = list(path)[1:] if sense > 0 and len(senses) > 1 else list(path)
-            points = points[::-1] if sense < 0 else points
-            thumbnails += [_thumbnail(walk, path, one, shown, at) for one in points]
-            if path.status.reason not in ("walking", "length"):
-                endings.append(f"{words.label(path)}: {words.brief_ending(path)}")
-        moved = [
-            f"{'+' if path.sense > 0 else '−'} {words.moved(path)}" for path in senses.values() if words.moved(path)
-        ]
-        suspicions = [text for path in senses.values() for text in words.suspicions(path)]
-        rows.append({"rank": rank, "thumbnails": thumbnails, "endings": endings, "moved": moved, "warn": suspicions})
+    for rank in sorted({path.rank for path in look.paths}):
+        row = look.row(rank)
+        thumbnails = []
+        for path in row:
+            points = list(path)[1:] if path.sense > 0 and len(row) > 1 else list(path)
+            thumbnails += [_thumbnail(look, path, one) for one in points[:: path.sense]]
+        ended = [path for path in row if path.status.reason not in ("walking", "length")]
+        said = {"+" if path.sense > 0 else "−": words.moved(path) for path in row}
+        rows.append(
+            {
+                "rank": rank,
+                "thumbnails": thumbnails,
+                "endings": [f"{words.label(path)}: {words.brief_ending(path)}" for path in ended],
+                "moved": [f"{sense} {text}" for sense, text in said.items() if text],
+                "warn": [text for path in row for text in words.suspicions(path)],
+            }
+        )
     return rows
 
 
-def _thumbnail(walk: Walk, path: Path, waypoint: Waypoint, shown: Path | None, at: Waypoint | None) -> dict[str, Any]:
+def _thumbnail(look: Look, path: Path, waypoint: Waypoint) -> dict[str, Any]:
     what = words.shares(path, waypoint)
     strained = what.fixed / what.tolerance if math.isfinite(what.fixed) and what.tolerance else 0.0
-    is_start = waypoint.index == 0
-    here = bool(shown and at and at.index == waypoint.index and (is_start or path.name == shown.name))
-    here = here and (not is_start or shown is None or shown.rank == path.rank)
+    is_start, shown = waypoint.index == 0, look.path
+    here = look.position == path.sense * waypoint.index and shown is not None and shown.rank == path.rank
     figures = f"varied {words.percent(what.varied)}"
     if math.isfinite(what.fixed):
         figures += f", held {words.percent(what.fixed)} of {words.percent(what.tolerance)}"
     return {
         "path": path.name,
         "waypoint": waypoint.index,
-        "picture": picture_id(_kind(walk, path), walk.key, path.name, waypoint.index, "thumbnail"),
+        "picture": picture_id(look.kind, look.walk.key if look.walk else "", path.name, waypoint.index, "thumbnail"),
         "label": "start" if is_start else f"{words.label(path)}, waypoint {waypoint.index}: {figures}",
         "start": is_start,
         "here": here,
-        "coarse": _kind(walk, path) == "coarse",
+        "coarse": look.kind == "coarse",
         "varied": round(100 * min(1.0, what.varied)) if math.isfinite(what.varied) else 0,
         "strained": round(100 * min(1.0, strained)),
         "near": strained >= NEAR,
     }
 
 
-def _shown(walk: Walk, path: Path, waypoint: Waypoint) -> dict[str, Any]:
+def _shown(look: Look, path: Path, waypoint: Waypoint) -> dict[str, Any]:
     """Return the figures of the picture that is shown, feature by feature."""
     rows = []
     for role in path.roles:
@@ -260,22 +245,16 @@ def _shown(walk: Walk, path: Path, waypoint: Waypoint) -> dict[str, Any]:
             }
         )
     title = "the start" if not waypoint.index else f"{words.label(path)}, waypoint {waypoint.index}"
-    first, last = _ends(walk, path)
+    first, last = look.ends()
     return {"title": title, "rows": rows, "first": first, "last": last}
 
 
-def _ends(walk: Walk, path: Path) -> tuple[int, int]:
-    """Return the first and the last position in the row of a path's direction."""
-    ends = [one.sense * one.waypoints[-1].index for one in walk.shown if one.rank == path.rank]
-    return min(0, *ends), max(0, *ends)
-
-
-def _plots(walk: Walk, path: Path, waypoint: Waypoint) -> list[dict[str, Any]]:
+def _plots(look: Look, path: Path) -> list[dict[str, Any]]:
     """Return a plot for each feature along the row of a direction: lines in pixels, the limit, what is said of it."""
-    pair = sorted((one for one in walk.shown if one.rank == path.rank), key=lambda one: one.sense)
-    if not any(len(one) > 1 for one in pair):
+    row = look.row(path.rank)
+    if not any(len(one) > 1 for one in row):
         return []
-    return [_plot(role, pair, _ends(walk, path), path.sense * waypoint.index) for role in path.roles]
+    return [_plot(role, row, look.ends(), look.position) for role in path.roles]
 
 
 def _plot(role: Role, pair: Sequence[Path], ends: tuple[int, int], at: int) -> dict[str, Any]:

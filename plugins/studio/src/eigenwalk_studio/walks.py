@@ -88,11 +88,6 @@ class Walk:
         self.watch = Watching(self)
 
     @property
-    def shown(self) -> tuple[Path, ...]:
-        """The paths to look at: walked ones, or coarse ones before there are any."""
-        return self.paths if any(len(path) > 1 for path in self.paths) or not self.coarse else self.coarse
-
-    @property
     def is_alive(self) -> bool:
         """Whether it has something to do."""
         return self.condition in ("waiting", "walking", "finishing")
@@ -100,7 +95,7 @@ class Walk:
     @property
     def has_shown(self) -> bool:
         """Whether there is a step to look at."""
-        return any(len(path) > 1 for path in self.shown)
+        return any(len(path) > 1 for path in (*self.paths, *self.coarse))
 
     def take_step(self, registry: Registry, built: Built) -> None:
         """Take the walk on by a waypoint, or to its pictures and its end.

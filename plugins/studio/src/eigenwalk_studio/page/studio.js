@@ -25,8 +25,9 @@ function show(answer) {
 function center(strip) {
   // A narrow screen shows part of a row: the picture that is large, or the start.
   const here = strip.querySelector(".here") || strip.querySelector(".origin");
-  if (!here || strip.dataset.at === here.id) return;
-  strip.dataset.at = here.id;
+  const at = here && `${here.id} ${strip.children.length}`;
+  if (!here || strip.dataset.at === at) return;
+  strip.dataset.at = at;
   strip.scrollTo({ left: here.offsetLeft - strip.offsetLeft - (strip.clientWidth - here.offsetWidth) / 2 });
 }
 
