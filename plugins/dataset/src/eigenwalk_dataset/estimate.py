@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eigenwalk.cli.progress import duration
 from eigenwalk.runs.memory.words import in_words
+from eigenwalk.runs.watch import duration
 from eigenwalk_dataset.plan import Plan
 
 

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from eigenwalk.cli.errors import console
-from eigenwalk.cli.progress import duration
+from eigenwalk.runs.watch import duration
 from eigenwalk_dataset.schedule import Display, Event
 
 PAUSE = 10.0

@@ -1,0 +1,69 @@
+"""Workers in processes of their own, on this machine and on Ray: killed at any time, they lose and repeat nothing."""
+
+# ruff: noqa: F811
+from __future__ import annotations
+
+import importlib.util
+import json
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from test_dataset import sums
+
+from command_line import begin, place  # noqa: F401
+
+WORDS = ["dataset", "./my_generator.py:build", "--fix", "luminance", "--vary", "pixels", "--paths", "2", "--steps", "2"]
+WORDS += ["--seeds", "0-7", "--shard-seeds", "2"]
+PATIENCE = 240.0
+
+
+def wait_for(what, command) -> None:
+    """Wait until `what()` is true, while the command runs."""
+    deadline = time.monotonic() + PATIENCE
+    while not what():
+        assert command.poll() is None and time.monotonic() < deadline, command.communicate()
+        time.sleep(0.05)
+
+
+def workers(command) -> list[psutil.Process]:
+    """Return the command's workers that have begun."""
+    children = psutil.Process(command.pid).children()
+    return [one for one in children if any("spawn_main" in word for word in one.cmdline())]
+
+
+def test_killed_workers_and_drivers_lose_and_repeat_nothing(place: Path) -> None:
+    out = place / "out"
+    killed = begin(place, *WORDS, "-o", "out", "--workers", "2", slow=0.05)
+    wait_for(lambda: (out / "shards/00000.json").exists() or (out / "shards/00001.json").exists(), killed)
+    victim = workers(killed)[-1]
+    victim.send_signal(signal.SIGKILL)
+    victim.wait(PATIENCE)
+    left = workers(killed)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    psutil.wait_procs(left, PATIENCE)
+    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in left), "workers end with theirs"
+    done = {file: file.stat().st_mtime_ns for file in (out / "shards").glob("*.json")}
+    again = begin(place, *WORDS, "-o", "out", "--workers", "1")
+    err = again.communicate(timeout=PATIENCE)[1]
+    assert again.returncode == 0 and "shards   4 of 4" in err, err
+    assert all(file.stat().st_mtime_ns == when for file, when in done.items()), "what was done is not made again"
+    records = [json.loads(file.read_text()) for file in sorted((out / "shards").glob("*.json"))]
+    assert {record["batch"] for record in records} == {4} and not list((out / "shards").glob(".*"))
+    peace = begin(place, *WORDS, "-o", "peace", "--workers", "1")
+    peace.communicate(timeout=PATIENCE)
+    assert sums(out) == sums(place / "peace")
+
+
+@pytest.mark.docs
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+def test_ray_makes_the_same_shards(place: Path) -> None:
+    ray = begin(place, *WORDS, "-o", "ray", "--engine", "ray", "--workers", "2")
+    err = ray.communicate(timeout=PATIENCE)[1]
+    assert ray.returncode == 0 and "shards   4 of 4" in err, err
+    peace = begin(place, *WORDS, "-o", "peace", "--workers", "1")
+    peace.communicate(timeout=PATIENCE)
+    assert sums(place / "ray") == sums(place / "peace")
