@@ -73,7 +73,7 @@ def _cell(path: Path, waypoint: Waypoint, scale: float) -> str:
     )
     # A margin at the end takes the room that the pictures leave.
     end = "auto" if waypoint is path.waypoints[-1] else "0"
-    return f'<div style="flex:1 0 76px;max-width:104px;margin-right:{end};font-size:11px">{picture}{below}</div>'
+    return f'<div style="flex:1 0 74px;max-width:104px;margin-right:{end};font-size:11px">{picture}{below}</div>'
 
 
 def _bar(share: float, colour: str, scale: float) -> str:
