@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -9,20 +10,30 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk_studio.engine import Engine
+from eigenwalk_studio.pictures import pixels_of
 from eigenwalk_studio.server import Sessions, launch
 from eigenwalk_studio.state import State
 from eigenwalk_studio.trust import UPLOAD, Trust
 
 START = [sys.executable, "-c", "from eigenwalk.cli import main; main()", "studio", "rooms", "--no-browser"]
+
+
+def wait(condition: Callable[[], object], seconds: float = 200.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.02)
 
 
 class Page:
@@ -171,3 +182,38 @@ def test_wrong_words_are_refused_before_anything_is_opened(tmp_path: Path, words
     done = subprocess.run([*START, *words], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
     assert os.listdir(tmp_path) == []
+
+
+def test_a_photograph_is_found_and_walked_from(local: str, sessions: Sessions):
+    page, generator = Page(local), sessions.engine.generator("rooms")
+    page.act("masks")
+    session = sessions.all[page.session or ""]
+    photograph = pixels_of(sessions.engine.start_image("rooms", 5))
+    stream = io.BytesIO()
+    Image.fromarray(photograph).resize((200, 200)).save(stream, "PNG")
+    (path,) = page.http.post("/gradio_api/upload", files={"files": ("me.png", stream.getvalue())}).json()
+    assert "looking for the photograph" in page.act("photograph", path=path)
+    wait(lambda: session.state.start or session.notice)
+    assert session.notice == "" and session.state.start == session.state.generator
+    found = pixels_of(session.image())
+    others = [pixels_of(sessions.engine.start_image("rooms", seed)) for seed in (6, 7)]
+    apart = [float(np.abs(one.astype(float) - photograph).mean()) for one in (found, *others)]
+    assert apart[0] < 0.5 * min(apart[1:])
+    assert generator.resolution == (64, 64)
+    page.act("walk")
+    wait(lambda: session.walk is not None and session.walk.condition in ("finished", "failed"), 200)
+    assert session.walk is not None and session.walk.error == ""
+
+
+def test_what_is_no_photograph_is_refused(local: str):
+    page = Page(local)
+    large = io.BytesIO()
+    Image.new("1", (10_000, 10_000)).save(large, "PNG")
+    for data, said in (
+        (b"no picture", "not a picture"),
+        (large.getvalue(), "million"),
+        (b"\x89PNG\r\n\x1a\n" * 9, "damaged"),
+    ):
+        (path,) = page.http.post("/gradio_api/upload", files={"files": ("me.png", data)}).json()
+        html = page.act("photograph", path=path)
+        assert said in html and "looking for the" not in html and "gradio" not in html

@@ -42,6 +42,7 @@ from eigenwalk_studio.walks import Interrupted, Walk
 if TYPE_CHECKING:
     from eigenwalk.generator import Generator
     from eigenwalk.path import Waypoint
+    from eigenwalk_studio.photographs import Inversion
     from eigenwalk_studio.state import State
 
 T = TypeVar("T")
@@ -75,6 +76,7 @@ class Engine:
         self.registry = registry or Registry.discover()
         self.built: Built = {}
         self.walks: dict[str, Walk] = {}
+        self.searches: list[Inversion] = []
         self.turn, self.closed = 0, False
         self.condition = threading.Condition()
         self._trees: dict[Any, Any] = {}
@@ -253,6 +255,14 @@ class Engine:
             self.condition.notify_all()
             return known
 
+    def add(self, search: Inversion) -> None:
+        """Put the search for a photograph's latent into the queue."""
+        with self.condition:
+            self.turn += 1
+            search.turn = self.turn
+            self.searches = [one for one in self.searches if one.is_alive] + [search]
+            self.condition.notify_all()
+
     def find(self, key: str) -> Walk | None:
         """Return a walk by its key, from memory or from its folder; None where there is none any more."""
         with self.condition:
@@ -288,7 +298,7 @@ class Engine:
             self.condition.notify_all()
         self.changed(walk.key)
 
-    def place(self, walk: Walk) -> int:
+    def place(self, walk: Walk | Inversion) -> int:
         """Return how many walks come before this one."""
         with self.condition:
             order = self._order()
@@ -298,8 +308,8 @@ class Engine:
         """End both threads; what was walked is saved."""
         with self.condition:
             self.closed = True
-            for walk in self.walks.values():
-                walk.wish = "stop"
+            for one in (*self.walks.values(), *self.searches):
+                one.wish = "stop"
             self.condition.notify_all()
         self.looker.shutdown(wait=False, cancel_futures=True)
 
@@ -307,9 +317,9 @@ class Engine:
         self.turn += 1
         walk.wish, walk.condition, walk.turn = "go", "waiting", self.turn
 
-    def _order(self) -> list[Walk]:
-        """Return the walks that have something to do, the next one first."""
-        alive = [walk for walk in self.walks.values() if walk.is_alive]
+    def _order(self) -> list[Walk | Inversion]:
+        """Return the walks and searches that have something to do, the next one first."""
+        alive = [one for one in (*self.walks.values(), *self.searches) if one.is_alive]
         return sorted(alive, key=lambda walk: (walk.condition == "finishing", walk.has_shown, walk.turn))
 
     def _forget(self) -> None:
@@ -326,7 +336,7 @@ class Engine:
                     return
                 walk = self._order()[0]
             self._take_step(walk)
-            self.changed(walk.key)
+            self.changed(walk.key if isinstance(walk, Walk) else "")
 
     def _build(self, recipe: Recipe) -> None:
         """Build what a walk needs, once for all threads."""
@@ -334,11 +344,11 @@ class Engine:
             build_generator(recipe.generator, self.registry, self.built)
             compose(recipe.fix, recipe.vary, self.registry, self.built)
 
-    def _take_step(self, walk: Walk) -> None:
+    def _take_step(self, walk: Walk | Inversion) -> None:
         try:
             if walk.wish != "go" and walk.condition != "finishing":
                 raise Interrupted
-            if walk.run is None:
+            if isinstance(walk, Walk) and walk.run is None:
                 self._build(walk.recipe)
             walk.take_step(self.registry, self.built)
         except Interrupted:

@@ -24,6 +24,7 @@ from eigenwalk_studio.state import LISTS, List, State
 
 if TYPE_CHECKING:
     from eigenwalk_studio.engine import Engine
+    from eigenwalk_studio.photographs import Inversion
     from eigenwalk_studio.pointing import Candidate
     from eigenwalk_studio.walks import Walk
 
@@ -71,6 +72,7 @@ class Session:
         self.open: tuple[str, int] | None = None
         self.candidates: tuple[Candidate, ...] = ()
         self.pointed: tuple[float, float] | None = None
+        self.inversion: Inversion | None = None
         self._pointing = 0
         self.lock = threading.RLock()
 

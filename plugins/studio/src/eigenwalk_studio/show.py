@@ -25,13 +25,22 @@ class Gallery:
         """Return a picture as a data URL; "" where there is none."""
         with suppress(EigenwalkError, ValueError, TypeError, LookupError, OSError):
             kind, *what = json.loads(text)
-            data = {"seed": self._start, "walk": self._waypoint, "coarse": self._waypoint, "masks": self._masks}[kind](
-                kind, *what
-            )
+            if kind == "search":  # a person's own photograph
+                data = self._searched(session)
+            elif kind == "masks":
+                data = self._masks(*what)
+            elif kind == "seed":
+                data = self._start(*what)
+            else:
+                data = self._waypoint(kind, *what)
             return f"data:{data[0]};base64,{base64.b64encode(data[1]).decode()}" if data else ""
         return ""
 
-    def _start(self, kind: str, generator: str, start: int | str) -> tuple[str, bytes]:
+    def _searched(self, session: Session) -> tuple[str, bytes] | None:
+        search = session.inversion
+        return None if search is None or search.picture is None else encode(search.picture, LARGE)
+
+    def _start(self, generator: str, start: int | str) -> tuple[str, bytes]:
         image = self.engine.look(self.engine.start_image, generator, start).result()
         return encode(pixels_of(image), LARGE)
 
@@ -44,7 +53,7 @@ class Gallery:
         paths = () if walk is None else walk.coarse if kind == "coarse" else walk.paths
         return {path.name: path for path in paths}[name]
 
-    def _masks(self, kind: str, where: list[Any], texts: list[list[Any]]) -> tuple[str, bytes] | None:
+    def _masks(self, where: list[Any], texts: list[list[Any]]) -> tuple[str, bytes] | None:
         return self.engine.look(self._draw_masks, where, texts).result()
 
     def _draw_masks(self, where: list[Any], texts: list[list[Any]]) -> tuple[str, bytes] | None:

@@ -87,6 +87,7 @@ def describe(session: Session) -> dict[str, Any]:
         ],
         "first_seed": session.first_seed,
         "can_invert": any(offer.name == "invert" for offer in session.engine.registry.commands),
+        "search": _search(session),
         "picture": _picture(session, look),
         "tool": session.tool,
         "masks": session.masks,
@@ -123,6 +124,18 @@ def _command(session: Session, walk: Walk | None) -> str:
         return command_of(session.engine.recipe(session.state, session.varied))
     except EigenwalkError:
         return ""
+
+
+def _search(session: Session) -> dict[str, Any] | None:
+    """Return how far the search for a photograph's latent is; None where there is none."""
+    search = session.inversion
+    if search is None or not search.is_alive:
+        return None
+    step = round(100 * search.done)
+    place = session.engine.place(search)
+    picture = picture_id("search", search.key, search.stage, step) if search.has_shown else ""
+    said = f"{search.stage}, {step} %" if search.stage else "beginning"
+    return {"words": said + (f", {place} before it" if place else ""), "picture": picture}
 
 
 def _picture(session: Session, look: Look) -> dict[str, Any]:
