@@ -48,6 +48,8 @@ def test_samples_are_the_encodings_of_pictures_in_their_order(model, pictures, n
     torch.testing.assert_close(generator.sample(3, seed=5), expected[[5, 0, 1]], rtol=0, atol=1e-5)
     assert generator.sample(0, seed=1).shape == (0, generator.latent_dim)
     assert generator.facts["samples"] == "encodings of 6 pictures"
+    bare = autoencoder(made.folder, resolution=(8,))
+    torch.testing.assert_close(bare.encode(images / 2 + 0.5), generator.sample(6, seed=0), rtol=0, atol=1e-5)
 
 
 def test_shift_mean_and_standard_deviation_of_latents_are_undone(tiny, tmp_path):

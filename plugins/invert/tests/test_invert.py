@@ -8,8 +8,12 @@ import torch
 from eigenwalk.errors import CompositionError, InputError
 from eigenwalk.feature import FunctionFeature
 from eigenwalk.generator import FunctionGenerator
+from eigenwalk.names.registry import Registry
 from eigenwalk_invert import Found, invert
 from eigenwalk_invert.chart import Chart, count_layers
+from eigenwalk_invert.search import Inverter
+from eigenwalk_invert.task import Options, prepare
+from eigenwalk_invert.tune import Tuning
 
 SIZE = (8, 8)
 
@@ -117,13 +121,31 @@ def test_an_inversion_that_is_left_gives_the_generator_its_numbers_back() -> Non
         assert torch.equal(one, was)
 
 
+def test_tuning_that_was_stopped_goes_on_to_the_same_numbers() -> None:
+    ends = []
+    for stop in (None, 3):
+        task = prepare(layered(), [torch.full((3, *SIZE), 0.4)], Options(tune=6), Registry.discover(installed=True))
+        inverter, pivots = Inverter(task), task.generator.sample(1, 2)
+        tuning = Tuning(task, pivots)
+        for n in range(6):
+            if n == stop:
+                saved, facts = {k: t.clone() for k, t in tuning.tensors().items()}, tuning.facts()
+                tuning.undo()
+                tuning = Tuning(task, pivots)
+                tuning.restore(saved, facts)
+            tuning.advance(inverter.objective)
+        ends.append(tuning.changed())
+    assert ends[0] and all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
 def test_an_encoder_gives_a_start() -> None:
     generator = linear()
     matrix = torch.linalg.pinv(generator(torch.eye(12)).flatten(1) - 0.5)
     generator.encode = lambda images: (images.flatten(1) - 0.5) @ matrix  # type: ignore[method-assign]
     z = generator.sample(1, 3)
-    first = next(iter(invert(generator, generator(z), restarts=1, prior=0.0)))
-    assert first.value[0] < 1e-8
+    events = invert(generator, generator(z), restarts=1, prior=0.0)
+    torch.testing.assert_close(next(events).latents, z, rtol=0, atol=1e-5)
+    assert next(events).value[0] < 1e-8
 
 
 def test_coordinates_of_samples_are_standard_normal_and_read_back() -> None:

@@ -58,6 +58,12 @@ def test_sizes_are_exact_averages_and_truncation_draws_towards_the_mean(file):
     in_w = opened(file, space="w", truncation=0.5)
     both = opened(file, truncation=0.5)
     torch.testing.assert_close(in_w(in_w.sample(2, 3)), both(both.sample(2, 3)))
+    layered = opened(file, space="w+", truncation=0.5)
+    assert layered.latent_dim == layered.synthesis.depth * in_w.latent_dim
+    torch.testing.assert_close(layered(layered.sample(2, 3)), both(both.sample(2, 3)))
+    moved = layered.sample(1, 3)
+    moved[:, -in_w.latent_dim :] += 1  # the last w has the colours alone
+    assert not torch.allclose(layered(moved), both(both.sample(1, 3)))
     for options, said in (({"size": 24}, "size must be one of 32, 16, 8"), ({"truncation": 3.0}, "from 0 to 2")):
         with pytest.raises(OptionError, match=said):
             MobileStyleGAN(*openvino_files.networks(), **options)

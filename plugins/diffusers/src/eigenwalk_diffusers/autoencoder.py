@@ -25,18 +25,26 @@ class Autoencoder(Generator):
     round, so that ``--seed 3`` starts at the fourth. Without, samples are standard normal, the distribution that the
     configuration scales latents to; an autoencoder's latents are not independent, and such images are textures.
 
+    The encoder stays on the CPU, in float32: encodings are the same wherever the decoder is.
+
     Attributes:
         facts: what it is, in words.
     """
 
-    def __init__(self, decoder: Decoder, resolution: tuple[int, int], facts: dict[str, str]) -> None:
-        self.decoder, self.resolution, self.facts = decoder, resolution, facts
+    def __init__(self, decoder: Decoder, encoder: Encoder, resolution: tuple[int, int], facts: dict[str, str]) -> None:
+        self.decoder, self.encoder, self.resolution, self.facts = decoder, encoder, resolution, facts
         self.shape = decoder.latent_shape(resolution)
         self.latent_dim = self.shape[0] * self.shape[1] * self.shape[2]
 
     def __call__(self, latents: Latents) -> Images:
         """Return the images ``(batch, 3, height, width)``."""
         return self.decoder(latents.unflatten(1, self.shape))
+
+    def encode(self, images: Images) -> Latents:
+        """Return the likeliest latents ``(batch, latent)`` of images ``(batch, 3, height, width)``."""
+        with torch.inference_mode(False), torch.no_grad():
+            rows = [self.encoder(image[None]).flatten(1) for image in images.cpu().float()]
+        return torch.cat(rows).to(images)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Autoencoder:
         """Move this generator to `device` and `dtype`."""
@@ -45,21 +53,18 @@ class Autoencoder(Generator):
 
 
 class AroundPictures(Autoencoder):
-    """An `Autoencoder` whose samples are encodings of pictures, computed when they are first asked for.
-
-    The encoder stays on the CPU, in float32: samples are the same wherever the decoder is.
-    """
+    """An `Autoencoder` whose samples are encodings of pictures, computed when they are first asked for."""
 
     def __init__(
         self,
         decoder: Decoder,
+        encoder: Encoder,
         resolution: tuple[int, int],
         facts: dict[str, str],
-        encoder: Encoder,
         files: tuple[Path, ...],
     ) -> None:
-        super().__init__(decoder, resolution, facts)
-        self.encoder, self.files = encoder, files
+        super().__init__(decoder, encoder, resolution, facts)
+        self.files = files
         self._encoded: dict[int, Latents] = {}
 
     def sample(self, n: int, seed: int) -> Latents:
@@ -73,8 +78,7 @@ class AroundPictures(Autoencoder):
 
     def _of(self, i: int) -> Latents:
         if i not in self._encoded:
-            with torch.inference_mode(False), torch.no_grad():
-                self._encoded[i] = self.encoder(picture(self.files[i], self.resolution)).flatten(1)
+            self._encoded[i] = self.encode(picture(self.files[i], self.resolution))
         return self._encoded[i]
 
 
@@ -106,6 +110,6 @@ def autoencoder(
     }
     if images is None:
         samples = {"samples": "standard normal latents, textures rather than pictures: images=FOLDER gives encodings"}
-        return Autoencoder(decoder, pixels, facts | samples)
+        return Autoencoder(decoder, encoder, pixels, facts | samples)
     files = listed(Path(images).expanduser())
-    return AroundPictures(decoder, pixels, facts | {"samples": f"encodings of {len(files)} pictures"}, encoder, files)
+    return AroundPictures(decoder, encoder, pixels, facts | {"samples": f"encodings of {len(files)} pictures"}, files)

@@ -136,7 +136,7 @@ class _Work:
 
     def __init__(self, task: Task, folder: Folder | None, watch: Watch, notes: Callable[[str], object]):
         self.task, self.folder, self.watch, self.notes = task, folder, watch, notes
-        self.inverter = Inverter(task)
+        self.inverter = Inverter(task, watch)
         self.results: list[Result] = []
         self.passes, self.latents, self.changed = 0.0, torch.empty(0), dict[str, Tensor]()
         self.began, self.before, self.saved = time.monotonic(), 0.0, 0.0
@@ -172,8 +172,12 @@ class _Work:
             search, self.before = Search.restore(state.tensors, state.facts, self.task.device), state.seconds
             self.notes(f"going on after {search.total:.0f} generator passes")
         else:
-            self.watch.stage("looking for starts among samples")
+            self.watch.stage("looking for starts among samples", inverter.looks)
             search = inverter.begin()
+            with torch.no_grad():
+                nearest = images_of(self.task.generator, inverter.latents(search)).cpu()
+            value = tuple(search.value[inverter.best(search)].tolist())
+            yield Event(inverter.names[0], 0.0, value, inverter.latents(search).cpu(), nearest, search.total)
         while (after := inverter.advance(search)) is not None:
             if after.stage != search.stage:
                 self._end_stage(inverter.names[search.stage], inverter.latents(search))

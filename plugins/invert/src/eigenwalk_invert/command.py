@@ -69,6 +69,7 @@ def invert(
     eigenwalk invert faces me.png -o found/me
     """
     from eigenwalk.cli.errors import console
+    from eigenwalk.runs.memory.allocator import keep_freed
     from eigenwalk.runs.ready import check_device
 
     if not sys.warnoptions:  # libraries' warnings about themselves would break up the lines
@@ -81,6 +82,7 @@ def invert(
     }  # fmt: skip
     display = Display(out, quiet, console(stderr=True))
     display.stage(f"opening {generator}")  # before torch is loaded, which takes seconds
+    keep_freed()
     found = _run(generator, [str(one) for one in photo], out, overwrite, device, options, display)
     if quiet:
         typer.echo(str(out))
@@ -121,10 +123,19 @@ class Display(Watch):
     def __init__(self, folder: Path, quiet: bool, out: Console):
         self.folder, self.quiet, self.out = folder, quiet, out
         self.began, self.shown, self.last, self.live = time.monotonic(), 0.0, "", out.is_terminal and not quiet
+        self.text, self.passes, self.of = "", 0.0, 0.0
 
     def stage(self, text: str, passes: float = 0.0) -> None:
         """Say what begins."""
+        self.text, self.passes, self.of, self.said = text, 0.0, passes, time.monotonic()
         self._line(text)
+
+    def passed(self, passes: float) -> None:
+        """Say how far what began has come, now and then."""
+        self.passes += passes
+        if self.of and self._is_due(self.said):
+            self.said = time.monotonic()
+            self._line(f"{self.text}: {self.passes:.0f} of about {self.of:.0f} passes")
 
     def note(self, text: str) -> None:
         """Say something that stays."""
@@ -136,8 +147,8 @@ class Display(Watch):
         """Show where the inversion stands, and its picture, now and then."""
         if event.found is not None or event.images is None:
             return
-        now = time.monotonic()
-        if self.shown and now - self.shown < SHOW * (1 if self.live else 5) and event.done < 1:
+        self.of, now = 0.0, time.monotonic()
+        if self.shown and not self._is_due(self.shown) and event.done < 1:
             return
         self.shown = now
         self._picture(event)
@@ -155,7 +166,7 @@ class Display(Watch):
         from rich.table import Table
         from rich.text import Text
 
-        from eigenwalk_invert.pictures import TITLES, percent
+        from eigenwalk_invert.pictures import TITLES, percent, walk_command
 
         self.clear()
         (self.folder / SO_FAR).unlink(missing_ok=True)
@@ -169,17 +180,21 @@ class Display(Watch):
         self.out.print(table)
         for name in ("strip.png", "report.html"):
             self.out.print(str(self.folder / name))
-        self.out.print(f"walk from there:  eigenwalk walk {self.folder} --vary pixels")
+        self.out.print(f"walk from there:  {walk_command(self.folder)}")
+
+    def _is_due(self, before: float) -> bool:
+        """Whether it is time for another line after the one at `before`."""
+        return time.monotonic() - before >= SHOW * (1 if self.live else 5)
 
     def _picture(self, event: Event) -> None:
+        import numpy as np
+
         from eigenwalk.errors import OutputError, reason
         from eigenwalk.store import write_whole
         from eigenwalk.walk.start import picture
         from eigenwalk_invert.pictures import png
 
         assert event.images is not None
-        import numpy as np
-
         try:
             write_whole(self.folder / SO_FAR, png(np.concatenate(picture(event.images), 1)))
         except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import shlex
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -51,6 +52,16 @@ def percent(share: float) -> str:
     ('3.4 %', '0.0 %', 'no value')
     """
     return "no value" if math.isnan(share) else f"{100 * share:.1f} %" if share < 0.1 else f"{100 * share:.0f} %"
+
+
+def walk_command(folder: Path) -> str:
+    """Return the command that walks from an inversion's folder.
+
+    >>> walk_command(Path("me")), walk_command(Path("found/me"))
+    ('eigenwalk walk ./me --vary pixels', 'eigenwalk walk found/me --vary pixels')
+    """
+    named = str(folder) if len(folder.parts) > 1 else f"./{folder}"
+    return f"eigenwalk walk {shlex.quote(named)} --vary pixels"
 
 
 def columns(task: Task, results: Sequence[Result]) -> list[tuple[str, list[Pixels]]]:
@@ -131,7 +142,7 @@ def page(task: Task, results: Sequence[Result], passes: float, folder: Path) -> 
         "took": f"{times}; {passes:,.0f} generator passes",
     }
     return template.from_string(text).render(
-        title=f"found in {facts['generator']}", rows=rows, facts=facts, folder=str(folder)
+        title=f"found in {facts['generator']}", rows=rows, facts=facts, command=walk_command(folder)
     )
 
 

@@ -22,8 +22,8 @@ from torch import Tensor
 
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.path import PULLBACK_PASSES
-from eigenwalk.runs.memory.allocator import keep_freed
 from eigenwalk.runs.memory.fitting import choose_fit
+from eigenwalk.runs.watch import Watch
 from eigenwalk.walk.rows import groups
 from eigenwalk_invert.chart import Chart
 from eigenwalk_invert.descend import State, descend
@@ -89,9 +89,8 @@ class Search:
 class Inverter:
     """Searches the latents of a task's photographs."""
 
-    def __init__(self, task: Task):
-        keep_freed()
-        self.task, self.options, self._passed = task, task.options, 0.0
+    def __init__(self, task: Task, watch: Watch | None = None):
+        self.task, self.options, self.watch, self._passed = task, task.options, watch or Watch(), 0.0
         self.look = Linearisation(task.generator, (), watch=self._count)
         self.photographs = task.photographs
         like = self.photographs[:1, 0, 0, 0]
@@ -132,14 +131,14 @@ class Inverter:
         u = torch.cat([self.photographs.new_zeros(1, chart.size), chart.coordinates(pool)])
         values = torch.stack([self._values(chart, u, i) for i in range(n)])
         best = values.argsort(1)[:, :restarts]
-        starts = u[best]
+        starts, first = u[best], values.gather(1, best)
         if encoded is not None:
-            starts[:, -1] = chart.coordinates(encoded.detach().to(u))
+            starts[:, 0] = chart.coordinates(encoded.detach().to(u))
         rows = starts.flatten(0, 1)
         still = torch.zeros_like(rows)
         photo = tuple(i for i in range(n) for _ in range(restarts))
         radius = State.begin(rows, rows[:, 0]).radius
-        return Search(0, 0, 0.0, self._passed - before, photo, rows, still, still, radius, radius.double() * math.inf)
+        return Search(0, 0, 0.0, self._passed - before, photo, rows, still, still, radius, first.flatten())
 
     def advance(self, search: Search) -> Search | None:
         """Take one step of every row, or go on to the next stage; return None at the end."""
@@ -156,6 +155,11 @@ class Inverter:
         radius = NARROW * State.begin(u, u[:, 0]).radius
         still = torch.zeros_like(u)
         return replace(search, stage=search.stage + 1, steps=0, spent=0.0, u=u, m=still, v=still, radius=radius)
+
+    @property
+    def looks(self) -> int:
+        """How many images `begin` looks at."""
+        return len(self.photographs) * (1 + CANDIDATES * self.options.restarts)
 
     def latents(self, search: Search) -> Tensor:
         """Return the best latent of each photograph so far ``(photos, latent)``."""
@@ -231,6 +235,7 @@ class Inverter:
 
     def _count(self, passes: float) -> None:
         self._passed += passes
+        self.watch.passed(passes)
 
 
 def ramp(share: float) -> float:
