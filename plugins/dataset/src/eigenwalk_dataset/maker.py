@@ -73,6 +73,9 @@ class Maker:
         batch = recipe.batch or 1
         if recipe.device == "cpu" and "batch" not in self.order.where:
             batch = min(batch, MOST_ROWS)
+        # A limit that no basis of the latent space reaches would only say how much memory was free.
+        every = batch * front.latents.shape[1]
+        tangents = None if look.tangents is None or look.tangents >= every else look.tangents
         height, width = front.paths[0].waypoints[0].image.shape[:2]
         values = sum(value[0].numel() for value in front.origin or ())
         waypoint = 3 * height * width + 8 * front.latents.shape[1]
@@ -81,7 +84,7 @@ class Maker:
             batch=batch,
             group=max(1, min(self.order.shard, ROOM // each)),
             record=look.record,
-            tangents=look.tangents,
+            tangents=tangents,
             typical={role.name: role.typical for role in run.problem.roles},
             resolution=(height, width),
             latent=front.latents.shape[1],

@@ -155,7 +155,7 @@ class Measured:
     Attributes:
         batch: rows in one generator call.
         group: seeds that are walked together; those of a shard are split into groups of so many.
-        record, tangents: what a point keeps for its derivatives, and how many tangents are pushed at once
+        record, tangents: what a point keeps for its derivatives, and how many tangents are pushed at once, None: all
             (`eigenwalk.maths.linearise.Linearisation`).
         typical: typical distances by feature.
         resolution: height and width of the images.
