@@ -207,6 +207,8 @@ class Path:
             -1 for opposite changes.
         given: where a start that is no seed comes from: ``me.pt:3``.
         seen: what was measured on its pictures after the walk; None if nothing was.
+        since: at the end of a chain of walks, how far features have moved since its very first picture, by name, in
+            typical distances.
     """
 
     generator: str
@@ -219,6 +221,7 @@ class Path:
     alike: Mapping[str, float] = field(default_factory=dict)
     given: str = ""
     seen: Seen | None = None
+    since: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -376,7 +379,7 @@ def path_entry(path: Path) -> dict[str, Any]:
     for role in path.roles:
         limit = None if role.tolerance is None else _number(role.tolerance)
         roles.append(asdict(role) | {"typical": _number(role.typical), "tolerance": limit})
-    alike = {"alike": dict(path.alike)}
+    alike: dict[str, Any] = {"alike": dict(path.alike)} | ({"since": dict(path.since)} if path.since else {})
     return {**named, "status": asdict(path.status), "roles": roles, **alike, **_seen_entry(path.seen)}
 
 
@@ -399,6 +402,7 @@ def path_of(entry: Mapping[str, Any]) -> Path:
         alike=entry.get("alike", {}),
         seen=_seen_of(entry.get("seen")),
         given=str(entry.get("given", "")),
+        since={str(name): float(share) for name, share in entry.get("since", {}).items()},
     )
 
 

@@ -352,14 +352,17 @@ class Recipe(BaseModel):
                 )
 
     def _check_files(self) -> None:
+        from eigenwalk.runs.outputs.chain import latent_sum
+
         for name, recorded in self.files.items():
             file = os.path.expanduser(name)
-            if not os.path.isfile(file):
+            latent = latent_sum(name) if name in self.starts else None
+            if latent is None and not os.path.isfile(file):
                 raise RecipeError(
                     f"{name} is missing, and this walk used it: looked in {Path.cwd()}, where paths begin"
                 )
-            have = sha256(file)
-            if have != recorded:
+            have = latent or sha256(file)
+            if have != recorded and not (os.path.isfile(file) and sha256(file) == recorded):  # by earlier versions
                 raise RecipeError(
                     f"{name} has changed since this walk: its SHA-256 was {recorded[:12]}…, and is {have[:12]}…. Bring "
                     "the old file back to repeat the walk, or walk anew"

@@ -73,6 +73,10 @@ def finish(
         OutputError: something cannot be written; what was walked stays saved.
     """
     paths = run.judge(paths, note)
+    if any(path.given for path in paths):
+        from eigenwalk.runs.since import measure_since
+
+        paths = measure_since(paths, folder.path, recipe.device)
     if recipe.judges:
         begun = Recipe.parse(folder.recipe)
         if recipe.judges != begun.judges:

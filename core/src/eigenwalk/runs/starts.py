@@ -33,6 +33,7 @@ from eigenwalk.names.tree import Call, Instance, Open
 from eigenwalk.objects.build import Used
 from eigenwalk.objects.compose import Built, build_generator
 from eigenwalk.path import Path
+from eigenwalk.runs.outputs.chain import latent_sum
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.textfile import read_bytes
 from eigenwalk.walk.start import Start, sample_start
@@ -124,7 +125,8 @@ def read_latents(text: str | Instance) -> Latents:
     if place.suffix.lower() == ".json" or (place.suffix == ".safetensors" and sibling.is_file()):
         path = Path.load(place, hold_images=False)
         values = torch.from_numpy(path.latents)
-        return Latents(file, values, "", len(values) - 1 if first is None else first, last)
+        space = re.search(r"\bspace=[\"']?([\w+]+)", path.generator)
+        return Latents(file, values, space[1] if space else "", len(values) - 1 if first is None else first, last)
     entries = {key: values for key, values in _entries(place).items() if values.is_floating_point()}
     key = _choose(file, entries)
     return _checked(Latents(file, entries[key], key, first, last))
@@ -298,8 +300,12 @@ def starts_of(paths: Sequence[Path]) -> tuple[Start, ...]:
 
 def files_of(recipe: Recipe) -> Used:
     """Return the files of a recipe's starts, with the SHA-256 of each, for the record."""
-    files = dict.fromkeys(file_of(one) for one in recipe.starts if isinstance(one, str))
-    return Used("starts", files=tuple((file, sha256(FilePath(file).expanduser())) for file in files))
+    files: dict[str, str] = {}
+    for text in (one for one in recipe.starts if isinstance(one, str)):
+        latent = latent_sum(text)
+        file = text if latent else file_of(text)
+        files[file] = latent or sha256(FilePath(file).expanduser())
+    return Used("starts", files=tuple(files.items()))
 
 
 def untypical(starts: Sequence[Start], region: Region) -> str:

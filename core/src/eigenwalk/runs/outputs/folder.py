@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Literal, Self
 
@@ -24,6 +24,7 @@ from safetensors.numpy import save
 from eigenwalk.errors import FileError, OutputError, reason
 from eigenwalk.path import Path, leave_on_disk
 from eigenwalk.runs.further import compare
+from eigenwalk.runs.outputs.chain import known_places, places
 from eigenwalk.runs.outputs.journal import NOTHING, STATES, Arrays, Journal, load_journal, save_waypoint
 from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
@@ -59,6 +60,7 @@ class RunFolder:
         journal: what was walked before, or saved since; the pictures of its paths lie on disk.
         recipe: the text of ``recipe.toml`` where there is one.
         damage: which saved files are missing or damaged, in words.
+        starts: files that its paths start in, and where they lie relative to the folder.
         state_sum: the SHA-256 of the solver's state at the end of a finished run; None if it is not kept.
     """
 
@@ -69,6 +71,7 @@ class RunFolder:
     journal: Journal = NOTHING
     recipe: str = ""
     damage: str = ""
+    starts: Mapping[str, str] = field(default_factory=dict)
     state_sum: str | None = None
 
     @classmethod
@@ -274,7 +277,7 @@ class RunFolder:
             self.recipe = read_text(self.path / RECIPE, "recipe")
         files = self._finished_files(present)
         if overwrite:
-            self.recipe, self.state_sum = "", None
+            self.recipe, self.state_sum, self.starts = "", None, {}
             return
         if not (self.recipe or files or any(self._ours(name) for name in OURS)):
             return  # a run that was killed before it wrote its recipe
@@ -313,7 +316,7 @@ class RunFolder:
             with suppress(FileError):
                 mark = open_sealed(self.path / RUN)
                 if mark["sum"] and mark.get("eigenwalk") == "run" and _is_list_of_files(mark.get("files")):
-                    self.state_sum = mark.get("state")
+                    self.state_sum, self.starts = mark.get("state"), known_places(mark)
                     return mark["files"]
         # Versions before 0.2 wrote no run.json: theirs are a recipe with versions, and files that none else names so.
         saved = [f"{PATHS}/{file.name}" for file in self._ours(PATHS)]
@@ -325,8 +328,10 @@ class RunFolder:
 
     def _mark(self, files: Sequence[str] | None) -> None:
         """Write that the folder is a run's and, unless None, that it is finished with these `files`."""
-        state = {} if self.state_sum is None else {"state": self.state_sum}
-        write_whole(self.path / RUN, json_text(seal({"eigenwalk": "run", "files": files, **state})))
+        self.starts = places(self.paths, self.path, self.starts)
+        also = {"state": self.state_sum, "starts": self.starts}
+        also = {key: value for key, value in also.items() if value}
+        write_whole(self.path / RUN, json_text(seal({"eigenwalk": "run", "files": files, **also})))
 
     def _ours(self, name: str) -> list[FilePath]:
         """Return the files of ours in the folder `name`."""

@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path as FilePath
@@ -21,6 +21,7 @@ from eigenwalk.path import Path, Role, Waypoint
 from eigenwalk.runs.command import command_of, waypoint_name
 from eigenwalk.runs.command import quote as quote_words
 from eigenwalk.runs.outputs import words
+from eigenwalk.runs.outputs.chain import Chain, chain_of
 from eigenwalk.runs.outputs.plot import plot_svg
 from eigenwalk.runs.outputs.video import Video
 from eigenwalk.runs.recipe import Recipe
@@ -71,7 +72,8 @@ def report(paths: Sequence[Path], recipe: str, film: Video, page: Page | None = 
     page = page or Page(1, 1, run_facts(paths), len(paths))
     source = files("eigenwalk.runs.outputs").joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    drawn = _Drawn(words.scale(paths), _side(paths), page)
+    chains = {path.origin: chain_of(path, page.folder) for path in reversed(paths) if path.given}
+    drawn = _Drawn(words.scale([*paths, *(link for one in chains.values() for link in one.links)]), _side(paths), page)
     starts = [(start, _pairs([*of], drawn)) for start, of in groupby(paths, lambda path: path.origin)]
     return environment.from_string(source).render(
         title=words.title(paths[0]),
@@ -80,6 +82,7 @@ def report(paths: Sequence[Path], recipe: str, film: Video, page: Page | None = 
         judged=[_feature(role) for role in paths[0].judged],
         page=page,
         starts=starts,
+        chains={start: _chain(chain, drawn) for start, chain in chains.items()},
         command=_command(recipe),
         roles=paths[0].roles,
         plots=[data_uri(plot_svg(paths, dark=dark), "image/svg+xml") for dark in (False, True)],
@@ -175,6 +178,27 @@ def _pairs(paths: Sequence[Path], drawn: _Drawn) -> list[dict[str, Any]]:
     return pairs
 
 
+def _chain(chain: Chain, drawn: _Drawn) -> dict[str, Any]:
+    """Return the walks that lead to a start as the page shows them, each up to where the next one starts."""
+    apart, links = replace(drawn, page=replace(drawn.page, folder=None)), []
+    for number, (path, walked) in enumerate(zip(chain.links, chain.walked, strict=True), 1):
+        way = _way(path, apart)
+        there = path.waypoints[-1].index
+        way |= {"side": "plus", "complete": True, "moved": "", "suspicions": [], "since": "", "title": f"walk {number}"}
+        way["ending"] = (
+            f"From {path.origin}, {words.label(path)}. Varied: {words.names(path.varied)}. Fixed: "
+            f"{words.names(path.fixed)}. The next walk starts at waypoint {there}{f' of {walked}' if walked else ''}."
+        )
+        links.append(
+            {
+                "title": f"walk {number} of {len(chain.links) + 1}",
+                "begun": _picture(path, path.waypoints[0], apart),
+                "ways": [way],
+            }
+        )
+    return {"links": links, "lost": chain.lost}
+
+
 def _way(path: Path, drawn: _Drawn) -> dict[str, Any]:
     """Return one path as the page shows it, its pictures from the end to the one after the start."""
     last = path.waypoints[-1]
@@ -185,6 +209,7 @@ def _way(path: Path, drawn: _Drawn) -> dict[str, Any]:
         "title": words.label(path),
         "ending": f"{words.ending(path)} {words.likeness(path)}".strip(),
         "moved": words.moved(path),
+        "since": words.since(path),
         "suspicions": words.suspicions(path),
         "complete": path.status.reason == "length",
         "tensors": tensors,

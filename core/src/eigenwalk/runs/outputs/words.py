@@ -132,6 +132,11 @@ def moved(path: Path) -> str:
     return "; ".join(parts)
 
 
+def since(path: Path) -> str:
+    """How far features have moved since the first picture of a chain: ``identity 12 %, hair 45 %``; "" if in none."""
+    return ", ".join(f"{short_name(name)} {percent(share)}" for name, share in path.since.items())
+
+
 def suspicions(path: Path) -> list[str]:
     """A sentence for every varied number that may have been fooled."""
     said = []
