@@ -42,14 +42,23 @@ def walked(name: str, vary: str, **entries: object) -> RunFolder:
     return folder
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> FilePath:
+    """The folder with a chain of three walks: pixels, then luminance, then its complement."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(tmp_path_factory.mktemp("chain"))
+        patched.setattr(RunFolder, "_draw", lambda folder, whole: ([], ""))
+        walked("first", "pixels", seeds=[0])
+        walked("second", "luminance", starts=["runs/first/paths/seed0-1+.json:2"])
+        walked("third", "~luminance", fix=["luminance"], starts=["runs/second/paths/start0-1-.json"])
+        return FilePath("runs").absolute()
+
+
 @pytest.fixture
-def three(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The last path of a chain of three: pixels, then luminance, then its complement."""
+def three(runs: FilePath, tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The last path of a copy of the chain, in the working folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(RunFolder, "_draw", lambda folder, whole: ([], ""))
-    walked("first", "pixels", seeds=[0])
-    walked("second", "luminance", starts=["runs/first/paths/seed0-1+.json:2"])
-    walked("third", "~luminance", fix=["luminance"], starts=["runs/second/paths/start0-1-.json"])
+    shutil.copytree(runs, "runs")
     return Path.load("runs/third/paths/start0-1+.json")
 
 
@@ -65,7 +74,7 @@ def test_a_chain_is_found_whole_up_to_where_each_walk_started(three: Path) -> No
     first = Path.load("runs/first/paths/seed0-1+.json")
     expected = np.sqrt(np.square(three.waypoints[-1].image / 255.0 - first.waypoints[0].image / 255.0).mean())
     assert three.since["pixels"] == pytest.approx(expected / first.roles[0].typical, rel=1e-4)
-    assert not second.since["pixels"] == three.since["pixels"] and not first.since
+    assert second.since["pixels"] != three.since["pixels"] and not first.since
 
 
 def test_folders_that_lie_together_can_be_moved_together(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:

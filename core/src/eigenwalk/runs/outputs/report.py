@@ -189,13 +189,8 @@ def _chain(chain: Chain, drawn: _Drawn) -> dict[str, Any]:
             f"From {path.origin}, {words.label(path)}. Varied: {words.names(path.varied)}. Fixed: "
             f"{words.names(path.fixed)}. The next walk starts at waypoint {there}{f' of {walked}' if walked else ''}."
         )
-        links.append(
-            {
-                "title": f"walk {number} of {len(chain.links) + 1}",
-                "begun": _picture(path, path.waypoints[0], apart),
-                "ways": [way],
-            }
-        )
+        title, begun = f"walk {number} of {len(chain.links) + 1}", _picture(path, path.waypoints[0], apart)
+        links.append({"title": title, "begun": begun, "ways": [way]})
     return {"links": links, "lost": chain.lost}
 
 
