@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from eigenwalk.errors import Undefined
-from eigenwalk.feature import Feature
-from eigenwalk.maths.cloud import MEMBERS, averaged, offsets, surround
+from eigenwalk.feature import Feature, FunctionFeature
+from eigenwalk.generator import FunctionGenerator
+from eigenwalk.maths.cloud import AVERAGING, Averaging, averaged, offsets, surround
+from eigenwalk.maths.natural import shifted
 from eigenwalk.maths.problem import Problem
 from eigenwalk.path import Cost
 from eigenwalk.walk import Front, WalkOptions, walk
 from problems import Embedding, assemble, curved
 
+MEMBERS = Averaging().members
 PASSES = Cost(forwards=MEMBERS + 1, pullbacks=MEMBERS + 1)
 
 
@@ -73,6 +76,30 @@ def test_a_cloud_is_the_mean_of_exact_jacobians(batch):
         exact = [torch.autograd.functional.jacobian(lambda y: pair(G(y[None]))[0], z[row] + x) for x in xi]
         torch.testing.assert_close(cloud.jacobian[row], torch.stack(exact).mean(0))
     assert costs == [Cost(forwards=MEMBERS + 1, pullbacks=2 * (MEMBERS + 1))] * 3
+
+
+@pytest.mark.parametrize("how", AVERAGING.values(), ids=["whole", "shifted"])
+def test_every_member_is_seen_in_its_own_view(how):
+    pattern = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)).double()
+    weight = torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(1)).double()
+    G = FunctionGenerator(lambda z: 0.5 + torch.einsum("bi,icyx->bcyx", z, pattern), 3, (32, 32))
+    number = FunctionFeature(lambda images: (images * weight).sum((1, 2, 3)))
+    problem = assemble(G, {}, {"number": number})
+    z = G.sample(1, 4).double()
+    cloud, _ = surround(problem, problem.linearisation.at(z), 0.5, z, how=how)
+    assert cloud is not None
+    views = range(how.members + 1) if how.views else (0,)
+    each = [shifted(pattern, [view] * 3).flatten(1) @ weight.flatten() for view in views]
+    torch.testing.assert_close(cloud.jacobian[0, 0], torch.stack(each).mean(0))
+
+
+def test_nine_views_go_through_all_shifts():
+    image = torch.arange(3 * 64 * 64.0).reshape(1, 3, 64, 64)
+    views = shifted(image.expand(9, -1, -1, -1), range(9))
+    moved = views[:, 0, 32, 32] - image[0, 0, 32, 32]
+    assert torch.equal(views[:1], image) and set(moved.tolist()) == {64 * y + x for y in (-2, 0, 2) for x in (-2, 0, 2)}
+    small = image[..., :15, :15]
+    assert torch.equal(shifted(small, [4]), small)
 
 
 class Sometimes(Feature):

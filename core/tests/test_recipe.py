@@ -11,6 +11,7 @@ import pytest
 
 from eigenwalk.errors import CompositionError, ExpressionError, OptionError, RecipeError, UnknownName
 from eigenwalk.hookspecs import hookimpl
+from eigenwalk.maths.cloud import AVERAGING
 from eigenwalk.names.files import sha256
 from eigenwalk.names.registry import Registry
 from eigenwalk.runs.recipe import IDENTITY, Recipe
@@ -81,6 +82,7 @@ def test_a_runs_folder_depends_on_content_and_not_on_spelling() -> None:
         "tolerance": 0.2,
         "region": 2.0,
         "smooth": 0.2,
+        "averaging": 1,
         "dtype": "float64",
         "precision": "bf16",
         "starts": ["me.npy"],
@@ -203,6 +205,7 @@ def test_recipes_and_walks_have_the_same_defaults() -> None:
     options, recipe = WalkOptions(), Recipe.of(generator="rooms", vary=["net"])
     for name in ("steps", "paths", "stride", "smooth", "batch"):
         assert getattr(options, name) == getattr(recipe, name)
+    assert options.averaging == AVERAGING[recipe.averaging] != AVERAGING[1]
 
 
 def test_a_recipe_that_was_walked_before_there_was_smooth_says_no_smoothing() -> None:
@@ -210,6 +213,11 @@ def test_a_recipe_that_was_walked_before_there_was_smooth_says_no_smoothing() ->
     assert Recipe.parse(ours).smooth > 0
     walked = Recipe.parse(f'{ours}[installed]\neigenwalk = "0.1.0"\n')
     assert walked.smooth == 0 and "smooth" not in walked.identity() and "smooth = 0.0" in walked.text()
+    walked = Recipe.parse(f'{ours}smooth = 0.6\n[installed]\neigenwalk = "0.1.0"\n')
+    assert walked.averaging == 1 and "averaging" not in walked.identity() and walked.identity()["smooth"] == 0.6
+    unsmoothed = Recipe.of(generator="rooms", vary=["net"], smooth=0)
+    assert unsmoothed.slug() == Recipe.of(generator="rooms", vary=["net"], smooth=0, averaging=1).slug()
+    walked = Recipe.parse(f'{ours}[installed]\neigenwalk = "0.1.0"\n')
     asked = Recipe.of(generator="rooms", vary=["net"])
     assert asked.earlier().slug() == walked.slug() != asked.slug()
     assert Recipe.of(generator="rooms", vary=["net"], smooth=0.5).earlier().smooth == 0.5

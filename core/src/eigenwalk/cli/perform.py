@@ -121,17 +121,21 @@ def _in_space_of_starts(recipe: Recipe, registry: Registry) -> Recipe:
 
 def _recipe_and_folder(recipe: Recipe, out: FilePath | None, quiet: bool) -> tuple[Recipe, FilePath]:
     """Return the recipe and its folder. A run of an earlier version keeps what the same arguments meant then."""
-    earlier, folder = recipe.earlier(), out or RUNS / recipe.slug()
-    begun = folder if out or folder.exists() else RUNS / earlier.slug()
-    if not begun.exists():
-        begun = folder = _begun_otherwise_far(recipe) or folder
-    with suppress(FileError):  # the folder says it, where its recipe cannot be read
-        there = parse_toml(read_text(begun / RECIPE, "recipe"), str(begun))
-        if earlier != recipe and "generator" in there and EARLIER.keys().isdisjoint(there):
-            if not quiet:
-                lacks = ", ".join(f"--{key}" for key in EARLIER)
-                console(stderr=True).print(Text(f"{begun} was begun before there was {lacks}: it stays without"))
-            return earlier, begun
+    folder, names = out or RUNS / recipe.slug(), tuple(EARLIER)
+    before = [(lacking, recipe.earlier(lacking)) for lacking in (names[n:] for n in range(len(names)))]
+    places = [folder if out or folder.exists() else RUNS / earlier.slug() for _, earlier in before]
+    if not any(place.exists() for place in places):
+        folder = _begun_otherwise_far(recipe) or folder
+        places = [folder] * len(before)
+    for (lacking, earlier), begun in zip(before, places, strict=True):
+        with suppress(FileError):  # the folder says it, where its recipe cannot be read
+            there = parse_toml(read_text(begun / RECIPE, "recipe"), str(begun))
+            absent = tuple(key for key in names if key not in there)
+            if earlier != recipe and "generator" in there and absent == lacking:
+                if not quiet:
+                    said = f"{begun} was begun before recipes had {', '.join(lacking)}: it stays without"
+                    console(stderr=True).print(Text(said))
+                return earlier, begun
     return recipe, folder
 
 

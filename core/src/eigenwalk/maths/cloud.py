@@ -9,7 +9,8 @@ picture stays. So where at most `FEW` numbers of a feature vary, a walk follows 
 which is the Jacobian of c smoothed by a kernel with the natural covariance of latents, σ² of it. σ = 0 is the gradient
 itself; a large σ would be one direction for all images, as InterFaceGAN's (Shen et al. 2020, arXiv 2005.09635). The
 offsets are the same at every latent, so that all paths of a start share one mean, and a path keeps it until it has
-moved out of the cloud.
+moved out of the cloud. Each member's image is seen in a view of its own, shifted by a few pixels: part of a network's
+error hangs on the place of a pixel and not on the picture.
 """
 
 from __future__ import annotations
@@ -25,14 +26,32 @@ from eigenwalk.direction import State
 from eigenwalk.errors import WalkError
 from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import Linearisation, Point
+from eigenwalk.maths.natural import shifted
 from eigenwalk.maths.problem import Problem
 from eigenwalk.maths.typical import SEED
 from eigenwalk.path import Cost
 
 FEW = 8
 """A feature of at most so many values is read as numbers; with more, it is an image or an embedding."""
-MEMBERS = 32
-"""n, how many latents a cloud has beside the one in the middle; an even number."""
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """How Jacobians of a few numbers are averaged.
+
+    Attributes:
+        members: n, how many latents a cloud has beside the one in the middle; an even number.
+        views: whether each is seen shifted by up to `eigenwalk.maths.natural.SHIFT` of the image's sides.
+        lag: steps are lengthened by no more than this if the reading has moved less than C̄ promised.
+    """
+
+    members: int = 64
+    views: bool = True
+    lag: float = 1.5
+
+
+AVERAGING = {1: Averaging(members=32, views=False, lag=3.0), 2: Averaging()}
+"""By the number that a recipe names it with; what has been walked by an earlier one is repeated by it."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +111,7 @@ def surround(
     starts: Tensor,
     before: Cloud | None = None,
     batch: int | None = None,
+    how: Averaging = AVERAGING[2],
 ) -> tuple[Cloud | None, list[Cost]]:
     """Return the clouds to go on with at `point`, and what each row cost: that of `before` until a path has left it.
 
@@ -111,7 +131,7 @@ def surround(
         rows = (apart > spread * problem.latent_scale).nonzero().flatten().tolist()
     costs = [Cost()] * n
     if rows:
-        fresh, cost = _average(problem.linearisation, point, places, rows, spread, batch or n)
+        fresh, cost = _average(problem.linearisation, point, places, rows, spread, batch or n, how)
         for row in rows:
             costs[row] = cost
         if before is None:
@@ -136,20 +156,26 @@ def explained_changes(problem: Problem, point: Point, start: Sequence[Tensor], c
     return found
 
 
-def offsets(generator: Generator, spread: float, like: Tensor) -> Tensor:
-    """Return ξ ``(n + 1, latent)``, the members of a cloud as seen from its middle, which comes first."""
-    samples = generator.sample(MEMBERS, SEED).to(like)
+def offsets(generator: Generator, spread: float, like: Tensor, members: int = AVERAGING[2].members) -> Tensor:
+    """Return ξ ``(n + 1, latent)``, the `members` of a cloud as seen from its middle, which comes first."""
+    samples = generator.sample(members, SEED).to(like)
     apart = spread / math.sqrt(2) * (samples[0::2] - samples[1::2])
     return torch.cat([torch.zeros_like(apart[:1]), apart, -apart])
 
 
 def _average(
-    look: Linearisation, point: Point, places: Sequence[int], rows: Sequence[int], spread: float, batch: int
+    look: Linearisation,
+    point: Point,
+    places: Sequence[int],
+    rows: Sequence[int],
+    spread: float,
+    batch: int,
+    how: Averaging,
 ) -> tuple[Tensor, Cost]:
     """Return C̄ ``(rows, p, latent)`` around some rows of `point`, and what each cost; raises as `surround`."""
     look = replace(look, features=tuple(look.features[i] for i in places))
     remembered = [tensor for i in places for tensor in point.features[i][1].remembered]
-    xi, middle = offsets(look.generator, spread, point.latents), point.latents[list(rows)]
+    xi, middle = offsets(look.generator, spread, point.latents, how.members), point.latents[list(rows)]
     p = sum(point.values[i][0].numel() for i in places)
     total, count = middle.new_zeros(len(rows), p, middle.shape[1]), middle.new_zeros(len(rows))
     pairs, failure = [(r, m) for r in range(len(rows)) for m in range(len(xi))], None
@@ -159,7 +185,8 @@ def _average(
             r, m = (list(column) for column in zip(*left, strict=True))
             tracked = tuple(tensor[[rows[i] for i in r]].detach() for tensor in remembered)
             try:
-                jacobian = torch.stack(list(_gradients(look.at(middle[r] + xi[m], tracked=tracked))), 1)
+                seen = replace(look, generator=Viewed(look.generator, m)) if how.views else look
+                jacobian = torch.stack(list(_gradients(seen.at(middle[r] + xi[m], tracked=tracked))), 1)
             except WalkError as error:  # a member without a face, say: the others are enough
                 bad, failure = set(error.rows or range(len(left))), error
                 left = [pair for i, pair in enumerate(left) if i not in bad]
@@ -171,6 +198,18 @@ def _average(
         failure.rows = tuple(rows[i] for i in (count == 0).nonzero().flatten().tolist())
         raise failure
     return total / count[:, None, None], Cost(forwards=len(xi), pullbacks=p * len(xi))
+
+
+class Viewed(Generator):
+    """A generator whose images are shifted, each as `views` says of its row; see `shifted`."""
+
+    def __init__(self, generator: Generator, views: Sequence[int]):
+        self.generator, self.views = generator, views
+        self.latent_dim, self.resolution, self.space = generator.latent_dim, generator.resolution, generator.space
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        """The images ``(batch, 3, height, width)``, as many as there are `views`."""
+        return shifted(self.generator(latents), self.views)
 
 
 def _gradients(point: Point) -> Iterator[Tensor]:

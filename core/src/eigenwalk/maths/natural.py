@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -73,6 +74,22 @@ def copies_of(images: Images) -> tuple[Images, ...]:
     wide = pad(images, (step,) * 4, mode="replicate")
     ways = ((0, step), (2 * step, step), (step, 0), (step, 2 * step))
     return (blurred, *(wide[..., y : y + height, x : x + width] for x, y in ways))
+
+
+def shifted(images: Images, views: Sequence[int]) -> Images:
+    """Return images ``(batch, 3, height, width)``, each shifted as its number in `views` says, edges repeated.
+
+    View 0 is the image itself; nine in a row go through all shifts of a thirty-second of the height and of the width
+    either way, none included. Images below 16 pixels are too small to be shifted by so little.
+    """
+    height, width = images.shape[-2:]
+    dy, dx = round(SHIFT * height), round(SHIFT * width)
+    wide = pad(images, (dx, dx, dy, dy), mode="replicate")
+    rows = []
+    for image, view in zip(wide, views, strict=True):
+        y, x = dy * ((view + 1) % 3), dx * ((view // 3 + 1) % 3)
+        rows.append(image[:, y : y + height, x : x + width])
+    return torch.stack(rows)
 
 
 def copied_values(name: str, feature: Feature, images: Images) -> Tensor:

@@ -19,9 +19,6 @@ from eigenwalk.direction import Gaps
 from eigenwalk.maths.linearise import Linearisation, Named, Point
 from eigenwalk.path import Role
 
-MAX_LAG = 3.0
-"""Steps are lengthened by no more than this if averaged Jacobians promised too much."""
-
 
 @dataclass(frozen=True)
 class Region:
@@ -117,11 +114,11 @@ class Scaled:
                 pulled = pulled + (u[:, None] @ jacobian)[:, 0]
         return pulled
 
-    def lag(self, explained: Tensor, varied: Tensor) -> Tensor:
+    def lag(self, explained: Tensor, varied: Tensor, most: float) -> Tensor:
         """Return by what factor ``(batch,)`` averaged Jacobians promised more change since the start than there was.
 
         `explained` ``(batch, p)`` is what they promised, in each feature's own unit, and `varied` ``(batch, p)`` the
-        change, scaled. From 1 to `MAX_LAG`; 1 unless all that varies is averaged.
+        change, scaled. From 1 to `most`; 1 unless all that varies is averaged.
         """
         places = range(self._fixed, len(self._scales))
         if not all(i in self._averaged for i in places):
@@ -129,7 +126,7 @@ class Scaled:
         parts = explained.split([self._averaged[i].shape[1] for i in places], 1)
         scaled = [part * self._scales[i][:, None] for i, part in zip(places, parts, strict=True)]
         promised = torch.cat(scaled, 1).norm(dim=1)
-        return (promised / varied.norm(dim=1).clamp_min(1e-30)).clamp(1.0, MAX_LAG)
+        return (promised / varied.norm(dim=1).clamp_min(1e-30)).clamp(1.0, most)
 
     @property
     def blocks(self) -> tuple[int, ...]:

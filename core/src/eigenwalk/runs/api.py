@@ -24,6 +24,7 @@ from eigenwalk.direction import Method
 from eigenwalk.errors import InputError
 from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
+from eigenwalk.maths.cloud import AVERAGING
 from eigenwalk.maths.contract import check_contract
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.maths.linearise.agreement import describe_agreement
@@ -263,6 +264,7 @@ def _options(recipe: Recipe, method: Method) -> WalkOptions:
         batch=recipe.batch,
         region=recipe.region or None,
         smooth=recipe.smooth,
+        averaging=AVERAGING[recipe.averaging],
     )
 
 

@@ -13,7 +13,7 @@ import hashlib
 import math
 import os.path
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -48,14 +48,14 @@ if TYPE_CHECKING:
 HEAD = "# A walk of eigenwalk; `eigenwalk run` and the name of this file repeat it.\n\n"
 IDENTITY = (
     *("generator", "fix", "vary", "seeds", "steps", "to", "paths"),
-    *("stride", "solver", "tolerance", "region", "smooth", "dtype", "precision"),
+    *("stride", "solver", "tolerance", "region", "smooth", "averaging", "dtype", "precision"),
     "starts",
 )
 """The entries that decide where a walk goes; the others say how it is computed, or record what it was made with."""
 DETOUR = 4
 """Times the straight way, in strides, that a path may take to the varied change asked for."""
-EARLIER: Mapping[str, Any] = {"smooth": 0.0}
-"""What walks did before these entries existed. A walked recipe that lacks one was walked so."""
+EARLIER: Mapping[str, Any] = {"smooth": 0.0, "averaging": 1}
+"""What walks did before these entries existed, oldest first. A walked recipe that lacks one was walked so."""
 EXAMPLES = {"generator": 'generator = "rooms"', "vary": 'vary = ["pixels"]'}
 
 
@@ -126,6 +126,7 @@ class Recipe(BaseModel):
         region: how far from the mean latent a path may go, where 1 is as far as 99 of 100 samples; 0: anywhere.
         smooth: how far around a path the derivatives of single numbers that vary are averaged, as a share of the spread
             of all latents; 0: not at all.
+        averaging: what they are averaged over: one of `eigenwalk.maths.cloud.AVERAGING`, by its number.
         batch: rows per generator call; None lets the walk choose.
         device, dtype: where and in which precision.
         precision: of the generator's derivatives: ``full``, or half of it; images and latents keep `dtype`.
@@ -151,6 +152,7 @@ class Recipe(BaseModel):
     tolerance: float = Field(default=0.35, gt=0, allow_inf_nan=False)
     region: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     smooth: float = Field(default=0.6, ge=0, allow_inf_nan=False)
+    averaging: Literal[1, 2] = 2
     batch: int | None = Field(default=None, ge=1, lt=2**31)
     device: Text = "cpu"
     dtype: Literal["float32", "float64"] = "float32"
@@ -249,11 +251,14 @@ class Recipe(BaseModel):
         for name in ("starts", "to"):  # folders of earlier versions know neither
             if not getattr(self, name):
                 del entries[name]
+        if not self.smooth:
+            del entries["averaging"]
         return {key: value for key, value in entries.items() if value != EARLIER.get(key)}
 
-    def earlier(self) -> Self:
-        """Return what the same arguments meant before the entries in `EARLIER`, where they give none of these."""
-        return self.model_copy(update={key: then for key, then in EARLIER.items() if key not in self.model_fields_set})
+    def earlier(self, lacking: Collection[str] = tuple(EARLIER)) -> Self:
+        """Return what the same arguments meant before some entries of `EARLIER`, where they give none of these."""
+        then = {key: then for key, then in EARLIER.items() if key in lacking and key not in self.model_fields_set}
+        return self.model_copy(update=then)
 
     @property
     def most_steps(self) -> int:

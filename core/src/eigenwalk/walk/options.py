@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from eigenwalk.direction import Method
+from eigenwalk.maths.cloud import AVERAGING, Averaging
 from eigenwalk.maths.methods.outward import Outward
 
 
@@ -25,6 +26,7 @@ class WalkOptions:
             the latent may go anywhere. `Outward` bends its steps to stay inside; with other methods a path ends there.
         smooth: derivatives of single numbers that vary are means over latents around the path, spread by this share of
             the spread of all latents (`eigenwalk.maths.cloud`); 0: those at the path itself.
+        averaging: what those means are taken over.
         bounded: a path ends where a fixed feature would leave its tolerance. Without, it is only measured.
     """
 
@@ -37,6 +39,7 @@ class WalkOptions:
     until: float | None = None
     region: float | None = 1.0
     smooth: float = 0.6
+    averaging: Averaging = AVERAGING[2]
     bounded: bool = True
 
     def __post_init__(self) -> None:

@@ -76,7 +76,8 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
     gaps = replace(gaps, others=others(front, rows, gaps.varied, problem.fixed))
     limits = _limits(problem, front, rows, options)
     if cloud:
-        limits = replace(limits, stride=options.stride * scaled.lag(cloud.explained, gaps.varied))
+        lag = scaled.lag(cloud.explained, gaps.varied, options.averaging.lag)
+        limits = replace(limits, stride=options.stride * lag)
     step, state = options.method.step(scaled, state, gaps, limits)
     costs = tuple(point.meter.cost + more for more in extra)
     outward = _must_lead_on(problem, point, options)
@@ -121,7 +122,8 @@ def _sight(
     problem: Problem, point: Point, starts: Tensor, state: State, options: WalkOptions
 ) -> tuple[Scaled, Cloud | None, Sequence[Cost]]:
     """Return what the method sees at `point`, the clouds that it is averaged over, and what they cost by row."""
-    cloud, costs = surround(problem, point, options.smooth, starts, Cloud.of(state), options.batch)
+    before = Cloud.of(state)
+    cloud, costs = surround(problem, point, options.smooth, starts, before, options.batch, options.averaging)
     return Scaled(problem, point, cloud.parts(problem, point) if cloud else None), cloud, costs
 
 
