@@ -26,7 +26,7 @@ from eigenwalk.direction import State
 from eigenwalk.errors import WalkError
 from eigenwalk.generator import Generator
 from eigenwalk.maths.linearise import Linearisation, Point
-from eigenwalk.maths.natural import shifted
+from eigenwalk.maths.natural import InViews, shifted
 from eigenwalk.maths.problem import Problem
 from eigenwalk.maths.typical import SEED
 from eigenwalk.path import Cost
@@ -96,6 +96,13 @@ class Cloud:
         return dict(zip(places, self.jacobian.split([point.values[i][0].numel() for i in places], 1), strict=True))
 
 
+def seen_in_views(problem: Problem) -> Problem:
+    """Return the problem with the few numbers that vary measured as their Jacobians are averaged: in views."""
+    fixed, varied = problem.linearisation.features[: problem.fixed], problem.linearisation.features[problem.fixed :]
+    viewed = ((name, InViews(feature, FEW) if feature.differentiable else feature) for name, feature in varied)
+    return replace(problem, linearisation=replace(problem.linearisation, features=(*fixed, *viewed)))
+
+
 def averaged(problem: Problem, point: Point) -> list[int]:
     """Return the places of the features that are averaged: those varied that are a few numbers with a gradient."""
     if problem.linearisation.differences is not None:
@@ -145,14 +152,16 @@ def surround(
 def explained_changes(problem: Problem, point: Point, start: Sequence[Tensor], cloud: Cloud) -> Tensor:
     """Return the distance of every feature from its value at the start that averaged Jacobians explain at `point`.
 
-    ``(batch, features)``, each in its unit; infinite for features that are not averaged. `cloud` is that of the step
-    which led to the point.
+    ``(batch, features)``, each in its unit; infinite for features that are not averaged; nought where they explain a
+    change the other way than what is read. `cloud` is that of the step which led to the point.
     """
     places = averaged(problem, point)
     found = point.latents.new_full((len(point.latents), len(point.features)), math.inf, dtype=torch.float64)
     moved = cloud.follow(point.latents).explained.split([point.values[i][0].numel() for i in places], 1)
     for i, change in zip(places, moved, strict=True):
-        found[:, i] = point.features[i][1].distance(start[i], start[i] + change.reshape(start[i].shape)).double()
+        read = (point.values[i] - start[i]).reshape(change.shape)
+        distance = point.features[i][1].distance(start[i], start[i] + change.reshape(start[i].shape)).double()
+        found[:, i] = torch.where((read * change).sum(1) > 0, distance, 0.0)
     return found
 
 
@@ -173,7 +182,8 @@ def _average(
     how: Averaging,
 ) -> tuple[Tensor, Cost]:
     """Return C̄ ``(rows, p, latent)`` around some rows of `point`, and what each cost; raises as `surround`."""
-    look = replace(look, features=tuple(look.features[i] for i in places))
+    features = [(name, one.feature if isinstance(one, InViews) else one) for name, one in look.features]
+    look = replace(look, features=tuple(features[i] for i in places))
     remembered = [tensor for i in places for tensor in point.features[i][1].remembered]
     xi, middle = offsets(look.generator, spread, point.latents, how.members), point.latents[list(rows)]
     p = sum(point.values[i][0].numel() for i in places)

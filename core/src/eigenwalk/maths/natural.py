@@ -19,6 +19,8 @@ from eigenwalk.shapes import Images
 
 SHIFT = 1 / 32
 """Of a shifted copy, as a share of the image's width: two pixels of 64. A blurred copy loses smaller details."""
+VIEWS = 9
+"""An image itself, and shifted along either side or both."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,43 @@ def shifted(images: Images, views: Sequence[int]) -> Images:
         y, x = dy * ((view + 1) % 3), dx * ((view // 3 + 1) % 3)
         rows.append(image[:, y : y + height, x : x + width])
     return torch.stack(rows)
+
+
+class InViews(Feature):
+    """A feature whose value, if it is a few numbers, is the mean over nine views of each image; see `shifted`.
+
+    Such a value carries no gradient: that of a few numbers is averaged by `eigenwalk.maths.cloud`.
+    """
+
+    def __init__(self, feature: Feature, few: int):
+        self.feature, self.few = feature, few
+        self.unit, self.differentiable, self.step = feature.unit, feature.differentiable, feature.step
+        self.memories, self.remembered = feature.memories, feature.remembered
+
+    def __call__(self, images: Images) -> Tensor:
+        """The mean of the feature's values, or, if they are many, its value of the images themselves."""
+        value = self.feature(images)
+        if value[0].numel() > self.few or max(images.shape[-2:]) * SHIFT <= 0.5:
+            return value
+        with torch.no_grad():
+            others = [self.feature(shifted(images, [view] * len(images))) for view in range(1, VIEWS)]
+        return torch.stack([value.detach(), *others]).mean(0)
+
+    def at(self, images: Images) -> InViews:
+        """The feature frozen near the images as they are."""
+        return InViews(self.feature.at(images), self.few)
+
+    def follow(self, images: Images, remembered: tuple[Tensor, ...]) -> InViews:
+        """The feature followed in the images as they are."""
+        return InViews(self.feature.follow(images, remembered), self.few)
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """The feature's distance."""
+        return self.feature.distance(a, b)
+
+    def radius(self, distance: float, values: Tensor) -> Tensor:
+        """The feature's radius."""
+        return self.feature.radius(distance, values)
 
 
 def copied_values(name: str, feature: Feature, images: Images) -> Tensor:

@@ -95,7 +95,7 @@ class Scaled:
     def push(self, V: Tensor) -> tuple[Tensor, Tensor]:
         """``(C V, F V)``: every feature's change along V ``(batch, k, dim)``, scaled and laid side by side."""
         every = range(len(self._scales))
-        own = self.point.push(V) if len(self._averaged) < len(every) else ()
+        own = self.point.push(V, self._averaged) if len(self._averaged) < len(every) else ()
         pushed = [V @ self._averaged[i].mT if i in self._averaged else own[i] for i in every]
         scaled = [p * scale[:, None, None] for p, scale in zip(pushed, self._scales, strict=True)]
         return self._split(scaled, V.shape[1])

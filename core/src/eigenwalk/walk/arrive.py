@@ -12,7 +12,7 @@ from torch import Tensor
 from eigenwalk.maths.cloud import Cloud, explained_changes
 from eigenwalk.maths.linearise import Point
 from eigenwalk.maths.problem import Problem, Region, Scaled
-from eigenwalk.path import Cost, Role, Status, Waypoint
+from eigenwalk.path import Cost, Path, Role, Status, Waypoint
 from eigenwalk.walk.apart import reduce
 from eigenwalk.walk.front import Front
 from eigenwalk.walk.propose import Proposal
@@ -133,8 +133,7 @@ def _judge(
             if away > (1 + ROUNDING) * float(proposal.radius[row]):
                 judged[row] = Arrival(path, None, _outside(away, problem.region))
                 continue
-        before = [front.paths[path].waypoints[-1].changes[name] for name in names]
-        undone = _varied(problem, before) - _varied(problem, changes[n].tolist())
+        undone = _undone(problem, front.paths[path], changes[n].tolist(), gaps.varied[n].tolist())
         if proposal.outward and undone > MAX_UNDONE * float(step.varied[row]):
             judged[row] = Arrival(path, None, Status("nothing to vary", "any further step would undo what has varied"))
             continue
@@ -163,6 +162,18 @@ def _changes(
     if cloud is None:
         return changes
     return torch.minimum(changes, explained_changes(problem, point, start, cloud.rows(rows)).to(changes))
+
+
+def _undone(problem: Problem, path: Path, changes: Sequence[float], moved: Sequence[float]) -> float:
+    """Return how much of the most that a path has varied is taken back where `changes` are, in typical distances.
+
+    `moved` is how far each varied value is from the start there. One number that is on the wrong side of the start
+    (less, on a path that is to bring more) is as far below nothing.
+    """
+    names = [role.name for role in problem.roles]
+    most = max(_varied(problem, [waypoint.changes[name] for name in names]) for waypoint in path.waypoints)
+    wrong = len(moved) == 1 and path.sense * moved[0] < 0
+    return most - (-abs(moved[0]) if wrong else _varied(problem, changes))
 
 
 def _varied(problem: Problem, changes: Sequence[float]) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from eigenwalk.maths.cloud import seen_in_views
 from eigenwalk.maths.problem import Problem
 from eigenwalk.walk.advance import advance
 from eigenwalk.walk.front import Front
@@ -33,6 +34,8 @@ def walk(
         WalkError: no path can start.
         PluginError: the generator's or a feature's own code fails.
     """
+    if options.smooth and options.averaging.views and problem.linearisation.differences is None:
+        problem = seen_in_views(problem)
     front = resume
     if front is None:
         front = begin(problem, starts, options.paths, options.batch, device)

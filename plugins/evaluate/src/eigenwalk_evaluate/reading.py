@@ -91,8 +91,8 @@ def read(problem: Problem, walked: Paths, batch: int, like: Tensor) -> Reading:
     samples = samples / typical
     changes = values - values[:, :1]
     names = problem.roles[0].name, problem.roles[1].name
-    # A walk reports no more of what it reads than similar images explain.
-    reported = np.copysign(np.minimum(np.abs(changes[..., 0]), walked.changes[..., -1]), changes[..., 0])
+    # A walk reports what it reads in several views, no more than similar images explain, and without a sign.
+    reported = np.copysign(walked.changes[..., -1], changes[..., 0] + changes[..., 2])
     return Reading(names, reported, changes[..., 1], values[..., 3], changes[..., 2], values[:, 0, 0], samples)
 
 

@@ -6,7 +6,7 @@ the pushed image tangent, and contributes nothing to a pullback.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -182,8 +182,8 @@ class Point:
         self._graph.generator = self._graph.features = None
         self._graph.pushes.clear()
 
-    def push(self, tangents: Basis) -> tuple[Tensor, ...]:
-        """Each feature's change ``(batch, k, values)`` along `tangents` ``(batch, k, latent)``.
+    def push(self, tangents: Basis, without: Container[int] = ()) -> tuple[Tensor, ...]:
+        """Each feature's change ``(batch, k, values)`` along `tangents` ``(batch, k, latent)``; nought if left out.
 
         Raises:
             NumericalError: a derivative is not finite; it names the feature.
@@ -195,7 +195,10 @@ class Point:
             self._count(Cost(forwards=k))
         else:
             moved = self._push_generator(tangents.transpose(0, 1))
-            pushed = tuple(self._push_feature(i, moved) for i in range(len(self.features)))
+            pushed = tuple(
+                value.new_zeros(len(value), k, value[0].numel()) if i in without else self._push_feature(i, moved)
+                for i, value in enumerate(self.values)
+            )
             self._count(Cost(pushforwards=k))
         for (name, _), change in zip(self.features, pushed, strict=True):
             check_finite(change, name, "derivative")
