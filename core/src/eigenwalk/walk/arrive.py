@@ -23,6 +23,8 @@ SHARES = (1.0, 0.5, 0.25, 0.125)
 """Shares of a step to try in turn, until every fixed feature is within its tolerance and nothing is undone."""
 MAX_UNDONE = 0.5
 """Refuse a step that takes back over half of the change it promised, where few values vary: it went over a maximum."""
+MAX_LOST = 2.0
+"""The same for all that the path's steps since the farthest waypoint take back together."""
 ROUNDING = 1e-3
 """Share of the region's radius by which a step that was bent to stay inside may end outside."""
 
@@ -133,8 +135,8 @@ def _judge(
             if away > (1 + ROUNDING) * float(proposal.radius[row]):
                 judged[row] = Arrival(path, None, _outside(away, problem.region))
                 continue
-        undone = _undone(problem, front.paths[path], changes[n].tolist(), gaps.varied[n].tolist())
-        if proposal.outward and undone > MAX_UNDONE * float(step.varied[row]):
+        back, lost = _undone(problem, front.paths[path], changes[n].tolist(), gaps.varied[n].tolist())
+        if proposal.outward and max(back / MAX_UNDONE, lost / MAX_LOST) > float(step.varied[row]):
             judged[row] = Arrival(path, None, Status("nothing to vary", "any further step would undo what has varied"))
             continue
         waypoint = Waypoint(
@@ -164,16 +166,17 @@ def _changes(
     return torch.minimum(changes, explained_changes(problem, point, start, cloud.rows(rows)).to(changes))
 
 
-def _undone(problem: Problem, path: Path, changes: Sequence[float], moved: Sequence[float]) -> float:
-    """Return how much of the most that a path has varied is taken back where `changes` are, in typical distances.
+def _undone(problem: Problem, path: Path, changes: Sequence[float], moved: Sequence[float]) -> tuple[float, float]:
+    """Return how much a waypoint takes back of what had varied at the last, and of the most that had on the path.
 
-    `moved` is how far each varied value is from the start there. One number that is on the wrong side of the start
-    (less, on a path that is to bring more) is as far below nothing.
+    Both in typical distances. `moved` is how far each varied value is from the start there: one number that is on the
+    wrong side of the start (less, on a path that is to bring more) is as far below nothing.
     """
     names = [role.name for role in problem.roles]
-    most = max(_varied(problem, [waypoint.changes[name] for name in names]) for waypoint in path.waypoints)
+    before = [_varied(problem, [waypoint.changes[name] for name in names]) for waypoint in path.waypoints]
     wrong = len(moved) == 1 and path.sense * moved[0] < 0
-    return most - (-abs(moved[0]) if wrong else _varied(problem, changes))
+    now = -abs(moved[0]) if wrong else _varied(problem, changes)
+    return before[-1] - now, max(before) - now
 
 
 def _varied(problem: Problem, changes: Sequence[float]) -> float:
