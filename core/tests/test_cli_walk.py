@@ -77,7 +77,7 @@ def test_a_run_that_began_before_there_was_smooth_goes_on_without_it(here: Here,
         file.write("\n\ndef mean(images):\n    return images.mean((1, 2, 3))\n")
     assert here(*one, "--smooth", "0")[0] == 0
     (old,) = (place / "runs").iterdir()
-    text = (old / "recipe.toml").read_text().replace("smooth = 0.0\naveraging = 2\n", "")
+    text = (old / "recipe.toml").read_text().replace("smooth = 0.0\naveraging = 1\n", "")
     (old / "recipe.toml").write_text(text)
     code, said = here(*one)
     assert (

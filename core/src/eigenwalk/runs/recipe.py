@@ -168,6 +168,12 @@ class Recipe(BaseModel):
     def _need_no_seed(cls, entries: Any) -> Any:
         return {"seeds": (), **entries} if entries.get("starts") else entries
 
+    @model_validator(mode="before")
+    @classmethod
+    def _average_nothing(cls, entries: Any) -> Any:
+        # So that one walk has one name: without smoothing, no averaging differs from any other.
+        return {**entries, "averaging": EARLIER["averaging"]} if entries.get("smooth") == 0 else entries
+
     @model_validator(mode="after")
     def _check_starts(self) -> Self:
         if not self.seeds and not self.starts:
@@ -251,8 +257,6 @@ class Recipe(BaseModel):
         for name in ("starts", "to"):  # folders of earlier versions know neither
             if not getattr(self, name):
                 del entries[name]
-        if not self.smooth:
-            del entries["averaging"]
         return {key: value for key, value in entries.items() if value != EARLIER.get(key)}
 
     def earlier(self, lacking: Collection[str] = tuple(EARLIER)) -> Self:
