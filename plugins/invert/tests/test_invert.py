@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from eigenwalk.errors import CompositionError, InputError
 from eigenwalk.feature import FunctionFeature
 from eigenwalk.generator import FunctionGenerator
 from eigenwalk.names.registry import Registry
+from eigenwalk.sealed import open_sealed
 from eigenwalk_invert import Found, invert
 from eigenwalk_invert.chart import Chart, count_layers
 from eigenwalk_invert.search import Inverter
@@ -136,6 +139,27 @@ def test_tuning_that_was_stopped_goes_on_to_the_same_numbers() -> None:
             tuning.advance(inverter.objective)
         ends.append(tuning.changed())
     assert ends[0] and all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_a_folder_keeps_what_was_found_while_tuning_is_stopped_and_goes_on(tmp_path: Path) -> None:
+    options = {"passes": 20, "restarts": 1, "tune": 8}
+    photo = [torch.full((3, *SIZE), 0.4)]
+    for event in (steps := invert(layered(), photo, out=tmp_path / "stopped", **options)):
+        if event.stage == "tuned" and event.done > 0.4:
+            break
+    steps.close()  # type: ignore[attr-defined]
+    assert open_sealed(tmp_path / "stopped" / "found.json")["latents"], "it opens, untuned, meanwhile"
+    said: list[str] = []
+    ends = [
+        list(invert(layered(), photo, out=tmp_path / name, notes=said.append, **options))[-1].found
+        for name in ("stopped", "whole")
+    ]
+    assert [one for one in said if "tuning" in one] == ["going on after 1 steps of tuning"]
+    assert ends[0] and ends[1] and torch.equal(ends[0].latents, ends[1].latents)
+    assert all(torch.equal(ends[0].tuned[name], numbers) for name, numbers in ends[1].tuned.items())
+    assert [one.name for one in ends[0].results] == ["w", "w+", "tuned"]
+    (again,) = invert(layered(), photo, out=tmp_path / "whole", **options)
+    assert again.found and again.found.tuned.keys() == ends[1].tuned.keys()
 
 
 def test_an_encoder_gives_a_start() -> None:

@@ -139,6 +139,7 @@ class _Work:
         self.inverter = Inverter(task, watch)
         self.results: list[Result] = []
         self.passes, self.latents, self.changed = 0.0, torch.empty(0), dict[str, Tensor]()
+        self.sums: dict[str, Any] = {}
         self.began, self.before, self.saved = time.monotonic(), 0.0, 0.0
         self.tune = json.dumps([task.options.tune, task.options.rate])
 
@@ -150,6 +151,7 @@ class _Work:
         state = self.folder.load_state() if self.folder else None
         wanted = bool(self.task.options.tune) and known.get("tune") != self.tune
         if self.folder and known.get("latents"):
+            self.sums = {name: known[name] for name in ("latents", "tuned", "tune") if known.get(name)}
             self.latents, self.passes = read_latents(self.folder.path).to(self.task.device), known["passes"]
             if known.get("tuned") and not wanted:
                 self.changed = read_tensors(self.folder.path, TUNED, known["tuned"])
@@ -202,7 +204,7 @@ class _Work:
             tuning.restore(state.tensors, state.facts)
             self.before = state.seconds
             self.notes(f"going on after {tuning.steps} steps of tuning")
-        done = False
+        done, self.saved, self.began = False, 0.0, time.monotonic()
         try:
             while tuning.steps < total:
                 tuning.advance(self.inverter.objective)
@@ -243,18 +245,18 @@ class _Work:
         key, layers = self.task.generator.space, self.inverter.charts[0].layers
         key = "w" if key == "w+" else key if key in SPACES else "latents"
         latents = self.latents.unflatten(1, (layers, -1)) if layers > 1 else self.latents
-        sums: dict[str, Any] = {"latents": self.folder.save_tensors(IN_FOLDER, {key: latents})}
+        self.sums = {"latents": self.folder.save_tensors(IN_FOLDER, {key: latents})}
         if self.changed:
-            sums["tuned"] = self.folder.save_tensors(TUNED, self.changed)
+            self.sums |= {"tuned": self.folder.save_tensors(TUNED, self.changed), "tune": self.tune}
         for photo, image in zip(self.task.photos, picture(self.task.photographs), strict=True):
             self.folder.write_file(picture_name(photo, "photo"), png(image))
         self.folder.write_file("strip.png", strip(self.task, self.results))
         self.folder.write_file("report.html", page(self.task, self.results, self.passes, self.folder.path))
-        self.folder.write({**self._entries(), **sums, "tune": self.tune if self.changed else ""})
+        self.folder.write(self._entries())
         self.folder.remove_state()
 
     def _entries(self) -> dict[str, Any]:
-        """Return what the folder's document says, but for the sums of what was found."""
+        """Return what the folder's document says: the sums of what was found too, once there is something."""
         task = self.task
         used = provenance(task.used)
         results = [
@@ -275,6 +277,7 @@ class _Work:
             "passes": self.passes,
             "sums": used["weights"] | used["files"],
             "installed": used["installed"],
+            **self.sums,
         }
 
     def _seconds(self) -> float:
