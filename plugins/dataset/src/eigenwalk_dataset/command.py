@@ -218,13 +218,15 @@ def _engine(order: Order, engine: str, address: str | None, workers: int | None)
     from eigenwalk_dataset.engines.ray import RayEngine
 
     device = order.where.get("device", "cpu")
-    if engine == "ray":
-        return order, RayEngine(workers, address, device.startswith("cuda"))
-    gpus = count_gpus() if device == "cuda" else 0
+    gpus = count_gpus() if device == "cuda" and engine == "local" else 0
     count = workers or gpus or (len(usable_processors()) if device == "cpu" else 1)
     if "memory" not in order.where and device == "cpu":
+        if address:  # the cluster's machines are taken to be like this one, with a worker on each processor
+            count = len(usable_processors())
         each = f"{int(SHARE * psutil.virtual_memory().total / count / 1e6)}MB"
         order = replace(order, where={**order.where, "memory": each})
+    if engine == "ray":
+        return order, RayEngine(workers, address, device.startswith("cuda"))
     return order, LocalEngine(count, gpus)
 
 

@@ -141,7 +141,7 @@ class Folder:
             FileError: the plan is damaged.
         """
         if (data := self.read(PLAN)) is None:
-            if any(self._list("")):
+            if any(not name.startswith(".") for name, _ in self._list("")):  # those are of a driver that was killed
                 raise OutputError(f"{self} is not empty and holds no data set: give another folder with --out")
             return None
         plan = Plan.parse(data.decode("utf-8", "replace"), f"{self}/{PLAN}")
@@ -172,14 +172,15 @@ class Folder:
 
     def records(self, plan: Plan) -> tuple[dict[int, Record], dict[int, str]]:
         """Return the record of every shard that is done, and what is wrong with those that are not as recorded."""
+        names = [name for name, _ in self._list(RECORDS) if name.endswith(".json")]
+        texts = self.fs.cat([f"{self.root}/{name}" for name in names], on_error="return") if names else {}
+        texts = {os.path.basename(place): text for place, text in texts.items()}
         sizes = {name: size for part in ("data", "pairs") for name, size in self._list(part)}
         found, wrong = {}, {}
-        for name, _ in self._list(RECORDS):
-            if not name.endswith(".json"):
-                continue
+        for name in names:
             index = int(name.removeprefix(f"{RECORDS}/").removesuffix(".json"))
             try:
-                record = Record(**json.loads(self.read(name) or b""))
+                record = Record(**json.loads(texts[os.path.basename(name)]))
             except (ValueError, TypeError):
                 wrong[index] = f"{name} is damaged"
                 continue
@@ -211,6 +212,8 @@ class Folder:
     def tidy(self, done: Sequence[int]) -> None:
         """Remove what killed makers of finished shards left behind."""
         if self.local is not None:
+            for left in self.local.glob(".*.part"):
+                left.unlink(missing_ok=True)
             for index in done:
                 with self.claim(index) as mine, suppress(OSError):
                     if mine:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from eigenwalk.errors import EigenwalkError, InputError, OutOfMemory, OutputError
+from eigenwalk.errors import EigenwalkError, InputError, OutOfMemory, OutputError, reason
 from eigenwalk_dataset.folder import Folder
 from eigenwalk_dataset.plan import Measured, Order, Plan
 from eigenwalk_dataset.schedule import Event
@@ -64,6 +64,8 @@ def _event(error: Exception, index: int, loaded: bool) -> Event:
     if not isinstance(error, EigenwalkError):
         text = f"{kind}: {text}"
     memory = isinstance(error, (OutOfMemory, MemoryError)) or any(one in text.lower() for one in SHORT)
+    if isinstance(error, OSError) and reason(error) == "the disk is full":
+        return Event("stop", index, text="the disk is full; the same command goes on", kind="OutputError")
     if loaded and memory:
         return Event("memory", index, text=text, kind="OutOfMemory")
     if isinstance(error, OutputError) or not loaded or (isinstance(error, InputError) and not memory):
