@@ -20,7 +20,7 @@ class Worker:
 
     def call(self, name: str, *arguments: Any) -> Any:
         """Answer a call of the driver; see `serve_call`."""
-        return serve_call(self.state, name, arguments, lambda event: None)
+        return serve_call(self.state, name, arguments, None)
 
 
 class RayEngine:

@@ -11,12 +11,14 @@ from eigenwalk_dataset.folder import Folder
 from eigenwalk_dataset.plan import Measured, Order, Plan
 from eigenwalk_dataset.schedule import Event
 
+Tell = Callable[[Event], object] | None
+"""Takes what happens before the answer; None: nobody listens."""
 OFTEN = 0.5
 """Seconds between two words about images at least."""
 SHORT = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
 
-def serve_call(state: dict[str, Any], name: str, arguments: Sequence[Any], tell: Callable[[Event], object]) -> Any:
+def serve_call(state: dict[str, Any], name: str, arguments: Sequence[Any], tell: Tell) -> Any:
     """Return the answer to a call of a driver, or the event that says how it failed; `state` keeps what is loaded."""
     try:
         if name == "survey":
@@ -32,16 +34,14 @@ def serve_call(state: dict[str, Any], name: str, arguments: Sequence[Any], tell:
         return _event(error, index, loaded="maker" in state and name == "make")
 
 
-def _make(
-    state: dict[str, Any], plan: Plan, folder: str, index: int, batch: int, tell: Callable[[Event], object]
-) -> Event:
+def _make(state: dict[str, Any], plan: Plan, folder: str, index: int, batch: int, tell: Tell) -> Event:
     maker = _maker(state, plan.order, plan.measured)
     walked, said = 0, time.monotonic()
 
     def advance(images: int) -> None:
         nonlocal walked, said
         walked += images
-        if time.monotonic() - said > OFTEN:
+        if tell and time.monotonic() - said > OFTEN:
             tell(Event("images", index, walked))
             walked, said = 0, time.monotonic()
 
