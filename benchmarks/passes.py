@@ -4,7 +4,7 @@
     python benchmarks/passes.py 'file("docs/examples/anime_dcgan.py:build", weights="…/anime_dcgan.safetensors")'
 
 The three are timed in turn, round after round, and the medians compared, so that what else the machine does
-falls on all alike. `eigenwalk.path` counts a pushforward as 1.7 and a pullback as 1.3 passes.
+falls on all alike. `eigenwalk.path` counts a pushforward as 1.4 and a pullback as 1.2 passes.
 """
 
 from __future__ import annotations

@@ -365,13 +365,16 @@ def test_a_path_without_anything_to_vary_ends():
         assert (path.status.reason, len(path)) == ("nothing to vary", 1)
 
 
-def test_a_path_that_creeps_ends():
+@pytest.mark.parametrize("drag", [0.8, 0.0])
+def test_a_path_that_creeps_ends(drag):
+    """What it follows comes after it, so that every step promises a stride and hardly leads anywhere."""
     G = Embedding(10)
-    problem = assemble(G, {}, {"flattening": G.feature(torch.atan)})
-    (path,) = walked(problem, steps=100, paths=1)
-    assert path.status.reason == "nothing to vary" and "the last 5 steps moved" in path.status.detail
-    moved = path.change(path.varied[0])
-    assert moved[-1] - moved[-6] < 0.02 <= moved[-2] - moved[-7]
+    (path,) = walked(assemble(G, {}, {"dragged": Anchored(G, drag)}, typical=0.5), steps=20, paths=1)
+    assert (len(path) < 20) == (path.status.reason == "nothing to vary") == (drag > 0)
+    if drag:
+        assert "the last 6 steps moved" in path.status.detail
+        moved = path.change(path.varied[0])
+        assert np.ptp(moved[-7:]) < 0.01 <= np.ptp(moved[-8:])
 
 
 def test_a_feature_that_is_fixed_and_varied_cannot_vary():

@@ -26,10 +26,10 @@ from eigenwalk.errors import FileError
 from eigenwalk.sealed import json_text, open_sealed, read_tensors, seal, sum_of
 from eigenwalk.store import write_whole
 
-PUSHFORWARD_PASSES = 1.7
-"""A pushforward of one tangent, in generator passes: measured 1.5 to 1.7 on a CPU (benchmarks/passes.py)."""
-PULLBACK_PASSES = 1.3
-"""A pullback of one cotangent, in generator passes: measured 1.15 to 1.3 on a CPU (benchmarks/passes.py)."""
+PUSHFORWARD_PASSES = 1.4
+"""A pushforward of one tangent, in generator passes: 1.0 to 2.0 by generator on a CPU (benchmarks/passes.py)."""
+PULLBACK_PASSES = 1.2
+"""A pullback of one cotangent, in generator passes: 1.0 to 1.3 by generator on a CPU (benchmarks/passes.py)."""
 
 
 @dataclass(frozen=True)

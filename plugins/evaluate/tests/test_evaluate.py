@@ -16,7 +16,7 @@ from eigenwalk.direction import Directions, Sight
 from eigenwalk.errors import ContractError, FileError, InputError, RecipeError, UnknownName, WalkError
 from eigenwalk.maths.problem import Problem
 from eigenwalk.names.registry import Registry
-from eigenwalk.path import Role
+from eigenwalk.path import PUSHFORWARD_PASSES, Role
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.walk import WalkOptions, walk
 from eigenwalk_evaluate.estimate import estimate
@@ -98,7 +98,9 @@ def test_a_line_costs_only_forward_passes_and_drifts_by_the_formula() -> None:
     # A forward a look; the first path of a seed has what the method took: the look, and for each direction a
     # pushforward and another that says which sense is more.
     assert np.all(walked.passes[:, 1:][np.isfinite(walked.passes[:, 1:])] == 1)
-    assert walked.passes[0, 0] == pytest.approx(1 + 1 + 2 * 2 * 1.7) and np.all(walked.passes[1:4, 0] == 0)
+    assert walked.passes[0, 0] == pytest.approx(1 + 1 + 2 * 2 * PUSHFORWARD_PASSES) and np.all(
+        walked.passes[1:4, 0] == 0
+    )
     moved = walked.latents - walked.latents[:, :1]
     for path, rank, sense in zip(moved, walked.ranks, walked.senses, strict=True):
         assert np.nanmax(np.abs(np.delete(path, rank - 1, 1))) == 0

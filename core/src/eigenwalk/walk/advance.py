@@ -21,7 +21,7 @@ from eigenwalk.walk.start import origin
 MIN_VARIED = 0.02
 """A path ends where the longest step allowed varies less than this share of the stride."""
 
-CREEP, SLOW = 5, 0.25
+CREEP, SLOW = 6, 0.125
 """A path ends where its last so many steps together stayed within this share of one stride of what varies."""
 
 
@@ -121,7 +121,7 @@ def _extended(path: Path, arrival: Arrival, options: WalkOptions) -> Path:
 
 def still_leading_on(path: Path, options: WalkOptions) -> Path:
     """Return the path, ended if it creeps: along a tolerance or the region's edge it would pay much for nothing."""
-    moved = np.mean([path.change(role) / role.typical for role in path.varied], 0)
+    moved = np.mean([path.change(role) for role in path.varied], 0)
     if not options.method.outward or not options.bounded or len(moved) <= CREEP:
         return path
     within = float(np.ptp(moved[-1 - CREEP :]))
