@@ -88,13 +88,16 @@ def of_pages(names: Sequence[str] = ()) -> int:
 
 
 def shown_runs() -> tuple[set[tuple[str, str]], dict[str, list[str]]]:
-    """What README and docs show of runs, as (name, strip, plot or report), and the commands that they give for each."""
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    text = "".join(page.read_text(encoding="utf-8") for page in pages).replace("\\\n ", "")
-    shown = set(re.findall(r"start/(\w+)-(strip|plot|report)\.webp", text))
-    commands: dict[str, list[str]] = {name: [] for name, _ in shown}
-    for command, name in re.findall(r"^(eigenwalk walk .* --out runs/(\w+))$", text, re.MULTILINE):
-        commands.get(name, []).append(command)
+    """What README and docs show of runs, as (name, strip, plot or report), and the commands on the same pages."""
+    shown: set[tuple[str, str]] = set()
+    commands: dict[str, list[str]] = {}
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        text = page.read_text(encoding="utf-8").replace("\\\n ", "")
+        here = set(re.findall(r"start/(\w+)-(strip|plot|report)\.webp", text))
+        shown |= here
+        for command, name in re.findall(r"^(eigenwalk walk .* --out runs/(\w+))$", text, re.MULTILINE):
+            if name in dict(here):
+                commands.setdefault(name, []).append(command)
     return shown, commands
 
 
