@@ -141,11 +141,11 @@ class Status:
     """Why a path ended. `reason` is a word, `detail` a sentence, `feature` the name concerned, if any.
 
     ``walking`` marks a path that has not ended; ``length`` is the wished end, ``steps`` says that what was to
-    vary has not changed as much as asked for; the others cut it short.
+    vary has not changed as much as asked for, ``back`` that somebody took it back; the others cut it short.
     """
 
     reason: Literal[
-        "walking", "length", "steps", "tolerance", "nothing to vary", "region", "undefined", "numerical"
+        "walking", "length", "steps", "back", "tolerance", "nothing to vary", "region", "undefined", "numerical"
     ] = "walking"
     detail: str = ""
     feature: str | None = None
@@ -285,6 +285,12 @@ class Path:
     def end(self, status: Status) -> Path:
         """Return the path, ended."""
         return replace(self, status=status)
+
+    def back_to(self, index: int) -> Path:
+        """Return the path up to waypoint `index`, without what was measured of its end."""
+        status = Status("back", f"taken back to waypoint {index} of {len(self) - 1}")
+        kept = self.waypoints[: index + 1]
+        return replace(self, waypoints=kept, status=status, alike={}, seen=None, since={})
 
     def __iter__(self) -> Iterator[Waypoint]:
         return iter(self.waypoints)

@@ -15,6 +15,7 @@ COMMANDS = {
     "walk": ("eigenwalk.cli.walk:walk", "Hold some features and vary others."),
     "run": ("eigenwalk.cli.walk:run", "Repeat the walk of a recipe."),
     "report": ("eigenwalk.cli.report:report", "Make pictures and report of a run again."),
+    "back": ("eigenwalk.cli.back:back", "Take a path of a run back to a waypoint, or forward again."),
     "export": ("eigenwalk.cli.export:export", "Take pictures, films and latents of a run to other programs."),
     "features": ("eigenwalk.cli.catalogue:features", "List the features that are installed."),
     "generators": ("eigenwalk.cli.catalogue:generators", "List the generators that are installed."),

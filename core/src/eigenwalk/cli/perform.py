@@ -271,12 +271,12 @@ def _print_summary(folder: RunFolder, quiet: bool) -> None:
         return
     out = console(stderr=True)
     if out.is_terminal:
-        out.print(path_table(folder.paths, out.width))
-        for path in folder.paths:
+        out.print(path_table(folder.shown, out.width))
+        for path in folder.shown:
             if path.status.reason not in ("length", "walking"):
                 out.print(Text(f"{path.origin}, {words.label(path)}. {words.ending(path)}", style="dim"))
     else:
-        for line in path_lines(folder.paths):
+        for line in path_lines(folder.shown):
             out.print(Text(line))
     _print_moved(folder, out)
     for name, what in SUMMARY.items():
@@ -286,7 +286,7 @@ def _print_summary(folder: RunFolder, quiet: bool) -> None:
 
 def _print_moved(folder: RunFolder, out: Console) -> None:
     """Print what else moved on every path, and what may have been fooled."""
-    for path in folder.paths[:PAGE]:
+    for path in folder.shown[:PAGE]:
         name = f"{path.origin}, {words.label(path)}"
         if said := words.moved(path):
             out.print(Text.assemble((f"{name}: ", "dim"), said))

@@ -208,7 +208,7 @@ def _paths_of(run: str | os.PathLike[str] | Sequence[Path]) -> tuple[tuple[Path,
         command = ""
         if folder.recipe:
             command = command_of(Recipe.parse(folder.recipe, f"{run}/recipe.toml"))
-        return folder.paths, command
+        return folder.shown, command
 
 
 def _choose(paths: Sequence[Path], names: Sequence[str]) -> list[Path]:

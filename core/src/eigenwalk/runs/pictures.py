@@ -86,7 +86,7 @@ def _opened(what: Walked) -> tuple[Sequence[Path], str, FilePath | None]:
     elif isinstance(what, (str, os.PathLike)):
         folder = FilePath(what)
         with RunFolder.open(folder) as run:
-            paths, recipe = run.paths, run.recipe
+            paths, recipe = run.shown, run.recipe
     else:
         paths = tuple(what)
     paths = [path for path in paths if len(path)]

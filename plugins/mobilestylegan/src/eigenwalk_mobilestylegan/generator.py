@@ -46,6 +46,7 @@ class MobileStyleGAN(Generator):
             z = torch.randn(SAMPLES, mapping.layers[0].in_features, generator=torch.Generator().manual_seed(0))
             self.mean = mapping(z).mean(0)
         self.latent_dim = self.mean.numel() * (synthesis.depth if space == "w+" else 1)
+        self.latent_shape = () if space == "z" else (synthesis.depth, self.mean.numel())
 
     def __call__(self, latents: Tensor) -> Tensor:
         """Return images ``(batch, 3, size, size)`` of latents ``(batch, latent)``."""

@@ -21,7 +21,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import save
 
-from eigenwalk.errors import FileError, OutputError, reason
+from eigenwalk.errors import FileError, InputError, OutputError, reason
 from eigenwalk.path import Path, leave_on_disk
 from eigenwalk.runs.further import compare
 from eigenwalk.runs.outputs.chain import known_places, places
@@ -61,6 +61,7 @@ class RunFolder:
         recipe: the text of ``recipe.toml`` where there is one.
         damage: which saved files are missing or damaged, in words.
         starts: files that its paths start in, and where they lie relative to the folder.
+        back: paths that were taken back, by name, and the waypoint that each is shown up to.
         state_sum: the SHA-256 of the solver's state at the end of a finished run; None if it is not kept.
     """
 
@@ -72,6 +73,7 @@ class RunFolder:
     recipe: str = ""
     damage: str = ""
     starts: Mapping[str, str] = field(default_factory=dict)
+    back: Mapping[str, int] = field(default_factory=dict)
     state_sum: str | None = None
 
     @classmethod
@@ -130,6 +132,14 @@ class RunFolder:
         return self.journal.paths
 
     @property
+    def shown(self) -> tuple[Path, ...]:
+        """The paths as people are to see them: those that were taken back end there."""
+        return tuple(
+            path.back_to(index) if (index := self.back.get(path.name, len(path))) < len(path) - 1 else path
+            for path in self.paths
+        )
+
+    @property
     def arrays(self) -> Arrays:
         """The solver's state at the last waypoint that was saved."""
         return self.journal.arrays
@@ -170,6 +180,23 @@ class RunFolder:
         self.damage = self.journal.damage
         self.state = "unfinished" if self.paths else "fresh"
         return True
+
+    def take_back(self, name: str, index: int | None) -> None:
+        """Show path `name` only up to waypoint `index` from now on, or whole if that is None; all of it stays saved.
+
+        Raises:
+            InputError: there is no such path or waypoint, or the run has not come to its end.
+        """
+        if self.state not in ("walked", "finished"):
+            raise InputError(f"{self.path} has not come to its end: go on with the same command, or wait for it")
+        path = next((path for path in self.paths if path.name == name), None)
+        if path is None:
+            names = ", ".join(path.name for path in self.paths[:12])
+            raise InputError(f"there is no path {name!r:.60} in {self.path}; there are {names}")
+        if index is not None and index >= len(path):
+            raise InputError(f"{name} has waypoints 0 to {len(path) - 1}, and cannot be taken back to {index}")
+        back = {key: value for key, value in self.back.items() if key != name}
+        self.back = back if index in (None, len(path) - 1) else {**back, name: index}
 
     def end_state(self) -> Arrays | None:
         """Return the solver's state at the end of a finished run; None if it was not kept, or is damaged."""
@@ -237,7 +264,7 @@ class RunFolder:
         from eigenwalk.runs.outputs.table import write_table
         from eigenwalk.runs.outputs.video import video
 
-        paths = sorted((path for path in self.paths if len(path)), key=_order)
+        paths = sorted((path for path in self.shown if len(path)), key=_order)
         pages = [paths[first : first + PAGE] for first in range(0, len(paths), PAGE)][: None if whole else PAGES]
         about = (len(pages), run_facts(paths), len(paths), len(paths) - sum(map(len, pages)))
         written, notice = ["changes.csv", "plot.png"], ""
@@ -277,7 +304,7 @@ class RunFolder:
             self.recipe = read_text(self.path / RECIPE, "recipe")
         files = self._finished_files(present)
         if overwrite:
-            self.recipe, self.state_sum, self.starts = "", None, {}
+            self.recipe, self.state_sum, self.starts, self.back = "", None, {}, {}
             return
         if not (self.recipe or files or any(self._ours(name) for name in OURS)):
             return  # a run that was killed before it wrote its recipe
@@ -317,6 +344,7 @@ class RunFolder:
                 mark = open_sealed(self.path / RUN)
                 if mark["sum"] and mark.get("eigenwalk") == "run" and _is_list_of_files(mark.get("files")):
                     self.state_sum, self.starts = mark.get("state"), known_places(mark)
+                    self.back = _waypoints(mark.get("back"))
                     return mark["files"]
         # Versions before 0.2 wrote no run.json: theirs are a recipe with versions, and files that none else names so.
         saved = [f"{PATHS}/{file.name}" for file in self._ours(PATHS)]
@@ -329,7 +357,7 @@ class RunFolder:
     def _mark(self, files: Sequence[str] | None) -> None:
         """Write that the folder is a run's and, unless None, that it is finished with these `files`."""
         self.starts = places(self.paths, self.path, self.starts)
-        also = {"state": self.state_sum, "starts": self.starts}
+        also = {"state": self.state_sum, "starts": self.starts, "back": self.back}
         also = {key: value for key, value in also.items() if value}
         write_whole(self.path / RUN, json_text(seal({"eigenwalk": "run", "files": files, **also})))
 
@@ -385,6 +413,12 @@ def _is_list_of_files(files: Any) -> bool:
     return files is None or (
         isinstance(files, list) and all(isinstance(one, str) and names.fullmatch(one) for one in files)
     )
+
+
+def _waypoints(back: Any) -> dict[str, int]:
+    """Return waypoints by the names of paths, as a run's mark holds them; none where it holds something else."""
+    is_back = isinstance(back, dict) and all(isinstance(one, int) and one >= 0 for one in back.values())
+    return back if is_back else {}
 
 
 def _order(path: Path) -> tuple[bool, int, int, int]:

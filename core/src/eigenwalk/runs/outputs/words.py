@@ -19,6 +19,7 @@ ENDINGS = {
     "walking": "not ended",
     "length": "full length",
     "steps": "not as far as asked",
+    "back": "taken back",
     "tolerance": "reached a tolerance",
     "nothing to vary": "nothing left to vary",
     "region": "left the typical region",
@@ -71,6 +72,7 @@ def brief_ending(path: Path) -> str:
     said = {
         "walking": "not ended",
         "steps": "not as far as asked",
+        "back": "taken back",
         "tolerance": f"tolerance of{feature}" if feature else "reached a tolerance",
         "nothing to vary": "nothing left to vary",
         "undefined": f"no value of{feature}" if feature else "a feature had no value",
@@ -86,6 +88,8 @@ def ending(path: Path) -> str:
         return f"Walked its full length of {last} steps."
     if path.status.reason == "walking":
         return f"Not ended: the run was stopped after {last} steps."
+    if path.status.reason == "back":
+        return f"{path.status.detail[:1].upper()}{path.status.detail[1:]}."
     detail = path.status.detail.strip() or ENDINGS.get(path.status.reason, path.status.reason)
     return f"Ended after {last} step{'' if last == 1 else 's'}: {detail[:1].lower() + detail[1:]}".rstrip(".") + "."
 
