@@ -53,6 +53,10 @@ def test_a_photograph_is_found_and_walked_from(here: Here, place: Path, photo: P
     code, said = here("invert", GENERATOR, "me.png", "-o", "found/me", *SHORT, "--prior", "1")
     assert code == 4 and "holds another inversion, of me.png in" in said and "--overwrite" in said
 
+    for out, told in ((".", "holds other files"), ("me.png", "is no folder")):
+        code, said = here("invert", GENERATOR, "me.png", "-o", out, *SHORT)
+        assert code == 4 and told in said and "measuring" not in said
+
     code, said = here("walk", GENERATOR, "--start", "found/me", "--vary", "luminance", "--steps", "2", "-o", "out")
     assert code == 0 and "found/me, direction 1" in said
     code, said = here("walk", "found/me", "--vary", "luminance", "--steps", "2", "-o", "other")

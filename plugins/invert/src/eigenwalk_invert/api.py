@@ -30,7 +30,7 @@ from eigenwalk.objects.build import provenance
 from eigenwalk.runs.starts import IN_FOLDER, SPACES
 from eigenwalk.runs.watch import Watch
 from eigenwalk.walk.start import picture
-from eigenwalk_invert.found import TUNED, Folder, Saved, read_latents, read_tensors
+from eigenwalk_invert.found import TUNED, Folder, Saved, check_folder, read_latents, read_tensors
 from eigenwalk_invert.measure import measure
 from eigenwalk_invert.pictures import page, picture_name, png, strip
 from eigenwalk_invert.result import Result
@@ -117,6 +117,8 @@ def invert(
     Raises:
         EigenwalkError: as `prepare` and `Folder`.
     """
+    if out is not None:
+        check_folder(Path(out))  # at once: what follows takes a while
     options = {k: tuple(v) if k in ("match", "judge") else v for k, v in options.items()}
     task = prepare(generator, list(photos), Options(**options), registry or Registry.discover(), device, watch)
     for text in task.notes:

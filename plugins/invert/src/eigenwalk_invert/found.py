@@ -63,14 +63,12 @@ class Folder:
         self.path, self.key = path, key
         try:
             path.mkdir(parents=True, exist_ok=True)
-            others = {entry.name for entry in path.iterdir() if not entry.name.endswith(".part")} - {LOCK}
+            others = check_folder(path)
             self._lock = Lock(path)
         except OSError as error:
             raise OutputError(f"cannot write in {path}: {reason(error)}; give another folder with --out") from error
         try:
             self.document = open_sealed(path / FOUND) if FOUND in others else None
-            if others and self.document is None:
-                raise OutputError(f"{path} holds other files, not an inversion: give another folder with --out")
             if self.document is not None and self.document.get("key") != key and not overwrite:
                 raise OutputError(
                     f"{path} holds another inversion, of {_inverted(self.document)}: give another folder with --out, "
@@ -127,6 +125,22 @@ class Folder:
     def remove_state(self) -> None:
         """Forget where the search stood."""
         (self.path / STATE).unlink(missing_ok=True)
+
+
+def check_folder(path: Path) -> set[str]:
+    """Return the names of the files in `path`, none where there is no such folder.
+
+    Raises:
+        OutputError: they are not of an inversion, or `path` is no folder.
+    """
+    if not path.exists():
+        return set()
+    if not path.is_dir():
+        raise OutputError(f"{path} is no folder: give another with --out")
+    names = {entry.name for entry in path.iterdir() if not entry.name.endswith(".part")} - {LOCK}
+    if names and FOUND not in names:
+        raise OutputError(f"{path} holds other files, not an inversion: give another folder with --out")
+    return names
 
 
 def _inverted(document: Mapping[str, Any]) -> str:

@@ -131,7 +131,7 @@ def page(task: Task, results: Sequence[Result], passes: float, folder: Path) -> 
         }
         for i, photo in enumerate(task.photos)
     ]
-    times = ", ".join(f"{one.seconds / 60:.1f} min in {TITLES.get(one.name, one.name)}" for one in results)
+    times = ", ".join(f"{TITLES.get(one.name, one.name)} {one.seconds / 60:.1f} min" for one in results)
     facts = {
         "generator": task.text or type(task.generator).__name__,
         "space": task.generator.space,
