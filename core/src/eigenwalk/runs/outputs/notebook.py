@@ -177,8 +177,10 @@ def loading(what: str) -> Iterator[None]:
     from IPython.display import HTML, display
 
     output: Any = display(HTML(f'<div style="{FRAME}">loading {what}</div>'), display_id=True)
-    yield
-    output.update(HTML(""))
+    try:
+        yield
+    finally:
+        output.update(HTML(""))
 
 
 @contextmanager
