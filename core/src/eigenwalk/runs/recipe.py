@@ -296,10 +296,10 @@ class Recipe(BaseModel):
         judges = resolve_sets((), self.judges, registry)[1] if self.judges else ()
         solver = _resolve_solver(self.solver, registry)
         generator = resolve_generator(self.generator, registry)  # last: its file may be large
+        resolved = {"generator": generator, "fix": fix, "vary": vary, "judges": judges, "solver": solver}
         own = () if isinstance(generator, Instance) else getattr(getattr(generator.offer, "spec", None), "starts", ())
         if own and not self.starts and "seeds" not in self.model_fields_set:
-            return self.model_copy(update={"starts": own, "seeds": ()}).canonical(registry)
-        resolved = {"generator": generator, "fix": fix, "vary": vary, "judges": judges, "solver": solver}
+            resolved |= {"starts": own, "seeds": ()}
         return self.model_copy(update=resolved)
 
     @property
