@@ -188,7 +188,7 @@ def test_a_walk_fills_its_folder_and_prints_where_it_is(
     assert "typical distance of pixels" in got.err
     names = {entry.name for entry in folder.iterdir()}
     pictures_made = {"strip.png", "walk.mp4", "plot.png", "changes.csv", "report.html"}
-    assert names == {"run.json", "recipe.toml", "paths", *pictures_made}
+    assert names == {"run.json", "recipe.toml", "state.safetensors", "paths", *pictures_made}
     written = Recipe.read(folder / "recipe.toml")
     assert written.installed == {"eigenwalk": "0.1.0"} and [str(one) for one in written.vary] == ["pixels"]
 
