@@ -10,8 +10,6 @@ import stylegan_files
 import torch
 
 import eigenwalk
-from eigenwalk.runs.api import start
-from eigenwalk.runs.recipe import Recipe
 
 
 @pytest.fixture
@@ -22,7 +20,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def started(text: str, generator: str = "net.pkl") -> tuple[str, np.ndarray]:
     """The space of a walk's generator, and the latent of its first start."""
-    run = start(Recipe.of(generator=generator, vary=["pixels"], starts=[text], paths=2, steps=1))
+    run = eigenwalk.start(eigenwalk.Recipe.of(generator=generator, vary=["pixels"], starts=[text], paths=2, steps=1))
     return run.problem.linearisation.generator.space, run.starts[0].latent.numpy()
 
 
