@@ -489,7 +489,7 @@ def test_what_a_refused_step_took_is_counted_too(allowed):
     counting = Counting(problem.linearisation.generator)
     problem = replace(problem, roles=roles, linearisation=replace(problem.linearisation, generator=counting))
     paths = walked(problem, steps=30, paths=2, stride=0.2, batch=1)
-    assert "tolerance" in {path.status.reason for path in paths} <= {"tolerance", "nothing to vary"}
+    assert "tolerance" in {path.status.reason for path in paths}
     assert (len(paths[0]) == 1) == (allowed < 1e-3)
     assert sum(path.cost.forwards for path in paths) == counting.images
     assert paths[0].waypoints[0].cost.pushforwards > 0 or len(paths[0]) > 1
