@@ -32,14 +32,14 @@ SIZES = (
 )
 
 
-def write_card(folder: Folder, plan: Plan, records: Mapping[int, Record], command: str, registry: Registry) -> Tally:
-    """Write the card and the sheet of the shards that are done; return the sum of their counts."""
-    tally = Tally.sum(record.tally for record in records.values())
+def write_card(
+    folder: Folder, plan: Plan, records: Mapping[int, Record], tally: Tally, command: str, registry: Registry
+) -> None:
+    """Write the card and the sheet of the shards that are done; `tally` is the sum of their counts."""
     sheet = draw_sheet(folder, plan, records)
     if sheet:
         folder.write(SHEET, sheet)
     folder.write(CARD, card(plan, records, tally, command, licences(plan, registry), bool(sheet)))
-    return tally
 
 
 def card(

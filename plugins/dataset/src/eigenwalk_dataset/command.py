@@ -250,8 +250,9 @@ def _make(
     from eigenwalk_dataset.card import write_card
     from eigenwalk_dataset.progress import show_progress
     from eigenwalk_dataset.schedule import chosen, make_all
+    from eigenwalk_dataset.tally import Tally
 
-    records, wrong = folder.records(plan)
+    records, wrong = folder.records(plan, part)
     if check:
         wrong |= {index: said for index, record in records.items() if (said := folder.check(record))}
     for index, said in sorted(wrong.items()):
@@ -264,11 +265,15 @@ def _make(
         begun = len(range(part[0] - 1, plan.order.count, part[1])) - len(todo)
         with show_progress(begun + len(todo), begun, quiet) as display:
             given_up = make_all(plan, folder, todo, engine, display)
-        folder.tidy(todo)
-        records, _ = folder.records(plan)
+        folder.tidy()
+        records, _ = folder.records(plan, part)
     elif not quiet:
         console(stderr=True).print(f"{folder} holds this data set already, as far as it was asked for")
-    tally = write_card(folder, plan, records, _command(), registry)
+    if part[1] > 1 and len(folder.done()) == plan.order.count:
+        records, _ = folder.records(plan)
+    tally = Tally.sum(record.tally for record in records.values())
+    if part[1] == 1 or len(records) == plan.order.count:  # of several jobs, the last one
+        write_card(folder, plan, records, tally, _command(), registry)
     if not quiet:
         _summarise(folder, plan, records, tally)
     return given_up

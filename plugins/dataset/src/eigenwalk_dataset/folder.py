@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -27,6 +29,8 @@ from eigenwalk.store import write_whole
 from eigenwalk_dataset.plan import Order, Plan
 
 PLAN, RECIPE, CARD, SHEET, RECORDS = "dataset.json", "recipe.toml", "README.md", "sheet.jpg", "shards"
+OLD = 3600.0
+"""Seconds after which an unfinished small file belongs to nobody."""
 
 
 @dataclass(frozen=True)
@@ -170,15 +174,23 @@ class Folder:
         """Say that a shard is done."""
         self.write(record_name(record.index), json.dumps(asdict(record), sort_keys=True))
 
-    def records(self, plan: Plan) -> tuple[dict[int, Record], dict[int, str]]:
-        """Return the record of every shard that is done, and what is wrong with those that are not as recorded."""
-        names = [name for name, _ in self._list(RECORDS) if name.endswith(".json")]
+    def done(self) -> list[int]:
+        """Return the shards that have a record."""
+        names = (os.path.basename(name) for name, _ in self._list(RECORDS))
+        return sorted(int(name.removesuffix(".json")) for name in names if re.fullmatch(r"\d+\.json", name))
+
+    def records(self, plan: Plan, part: tuple[int, int] = (1, 1)) -> tuple[dict[int, Record], dict[int, str]]:
+        """Return the record of every shard of part i of n that is done, and what is wrong with those that are damaged.
+
+        A part reads its own records alone: of many jobs that begin together, each would otherwise read all of them.
+        """
+        indices = [index for index in self.done() if index % part[1] == part[0] - 1]
+        names = [record_name(index) for index in indices]
         texts = self.fs.cat([f"{self.root}/{name}" for name in names], on_error="return") if names else {}
         texts = {os.path.basename(place): text for place, text in texts.items()}
         sizes = {name: size for part in ("data", "pairs") for name, size in self._list(part)}
         found, wrong = {}, {}
-        for name in names:
-            index = int(name.removeprefix(f"{RECORDS}/").removesuffix(".json"))
+        for index, name in zip(indices, names, strict=True):
             try:
                 record = Record(**json.loads(texts[os.path.basename(name)]))
             except (ValueError, TypeError):
@@ -209,12 +221,14 @@ class Folder:
                 return f"{name} is not as it was written"
         return ""
 
-    def tidy(self, done: Sequence[int]) -> None:
-        """Remove what killed makers of finished shards left behind."""
+    def tidy(self) -> None:
+        """Remove what drivers and makers that were killed left behind."""
         if self.local is not None:
-            for left in self.local.glob(".*.part"):
-                left.unlink(missing_ok=True)
-            for index in done:
+            for left in [*self.local.glob(".*.part"), *(self.local / RECORDS).glob(".*.part")]:
+                with suppress(OSError):  # a young one may be another driver's, which is about to rename it
+                    if time.time() - left.stat().st_mtime > OLD:
+                        left.unlink()
+            for index in {int(left.name[1:].partition("-")[0]) for left in (self.local / RECORDS).glob(".[0-9]*-*")}:
                 with self.claim(index) as mine, suppress(OSError):
                     if mine:
                         self.parts(index, self.local)
