@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 import eigenwalk
 
-POOL, TEST, EPOCHS, ROUNDS = 3000, 1000, 40, 10
+POOL, TEST, EPOCHS, ROUNDS = 1500, 600, 40, 5
 SEED = 10**6
 """Of the random images: no start of a pair."""
 
