@@ -78,9 +78,7 @@ def test_the_tale_of_the_sofa_by_mouse(page: Page, tmp_path: Path):
     page.get_by_label("direction 1 +, waypoint 5:").click()
     expect(page.locator(".shown h3")).to_have_text("direction 1 +, waypoint 5", timeout=SECONDS)
     page.get_by_role("button", name="Branch here").click()
-    expect(page.locator("#start")).to_have_value(
-        re.compile(r"runs/starts/rooms-\w+\.seed0-1\+\.5\.npy"), timeout=SECONDS
-    )
+    expect(page.locator("#start")).to_have_value(re.compile(r"runs/.*seed0-1\+.*5"), timeout=SECONDS)
     search = page.get_by_label("search a feature to hold")
     search.fill("part window")
     page.get_by_role("button", name=re.compile("^rooms.part")).click()
@@ -101,7 +99,8 @@ def test_the_tale_of_the_sofa_by_mouse(page: Page, tmp_path: Path):
 
 
 def test_a_page_goes_on_after_a_reload(page: Page):
-    page.get_by_role("button", name="seed 3", exact=True).click()
+    seed = page.get_by_role("button", name="seed 3", exact=True)
+    seed.click()
     expect(page.get_by_role("button", name="seed 3", exact=True)).to_have_attribute(
         "aria-pressed", "true", timeout=SECONDS
     )

@@ -81,7 +81,7 @@ def test_the_tale_of_the_sofa(engine: Engine):
     do(session, act="along", by=-3)
     assert session.look().position == -1 and session.state.path.endswith("-")
     do(session, act="branch")
-    assert session.state.start == f"runs/starts/{session.history.entries[-2][1].walk}.seed0-1-.1.npy"
+    assert session.state.start == f"runs/{session.history.entries[-2][1].walk}/paths/seed0-1-.json:1"
     do(session, act="add", list="hold", value="rooms.part(window)")
     do(session, act="walk")
     wait(lambda: walk_of(session).condition == "finished")

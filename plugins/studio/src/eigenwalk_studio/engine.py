@@ -28,7 +28,8 @@ from eigenwalk.names.registry import Registry
 from eigenwalk.names.resolve import resolve_generator, resolve_whole
 from eigenwalk.names.tree import Open, bare
 from eigenwalk.objects.compose import Built, build_feature, build_generator, compose
-from eigenwalk.runs.outputs.folder import RunFolder
+from eigenwalk.runs.command import waypoint_name
+from eigenwalk.runs.outputs.folder import PATHS, RunFolder
 from eigenwalk.runs.ready import check_files
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.runs.starts import file_of, read_latents, settle_space
@@ -41,7 +42,7 @@ from eigenwalk_studio.walks import Interrupted, Walk
 
 if TYPE_CHECKING:
     from eigenwalk.generator import Generator
-    from eigenwalk.path import Waypoint
+    from eigenwalk.path import Path, Waypoint
     from eigenwalk_studio.photographs import Inversion
     from eigenwalk_studio.state import State
 
@@ -146,13 +147,19 @@ class Engine:
         if state.start:
             self.trust.check_path(file_of(state.start))
 
-    def save_latent(self, key: str, path: str, waypoint: Waypoint) -> str:
-        """Save a waypoint's latent, for a walk to start at; return the file as one would type it."""
+    def start_at(self, walk: Walk, path: Path, waypoint: Waypoint) -> str:
+        """Return what ``--start`` takes to begin at a waypoint.
+
+        A finished walk's path has a file, by which reports tell what came before; of one that may go on, the latent is
+        saved.
+        """
+        if walk.condition == "finished":
+            return waypoint_name(short(walk.place / PATHS / f"{path.name}.json"), waypoint.index)
         folder = self.out / "starts"
         folder.mkdir(parents=True, exist_ok=True)
         stream = io.BytesIO()
         np.save(stream, waypoint.latent, allow_pickle=False)
-        file = folder / f"{key}.{path}.{waypoint.index}.npy"
+        file = folder / f"{walk.key}.{path.name}.{waypoint.index}.npy"
         write_whole(file, stream.getvalue())
         return short(file)
 

@@ -226,8 +226,9 @@ class Session:
             raise InputError("choose a picture to branch from: any after the start")
         if look.kind == "coarse":
             raise InputError("this picture is a rough one: wait for the walk's own")
-        file = self.engine.save_latent(self.state.walk, look.path.name, look.waypoint)
-        state = self.state.from_start(start=file, generator=look.path.generator)
+        assert look.walk is not None
+        start = self.engine.start_at(look.walk, look.path, look.waypoint)
+        state = self.state.from_start(start=start, generator=look.path.generator)
         self.add(f"branch at {look.waypoint.index}", state)
 
     def recipe_text(self) -> str:
