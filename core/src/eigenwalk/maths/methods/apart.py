@@ -4,7 +4,7 @@ Left to itself every path turns towards the same leading eigenvector. So what th
 held, a little: with u_j the unit vector of varied values along which path j stands from the start, the path's direction
 and pull are solved with
 
-    B + Σ_j w_j (Cᵀu_j)(Cᵀu_j)ᵀ / τ²        and the drift (dᵀu_j)₊ along u_j
+    B + Σ_j w_j (Cᵀu_j)(Cᵀu_j)ᵀ / τ²        and the drift min((dᵀu_j)₊, stride / 2) along u_j
 
 The rows ``u_jᵀC`` are known where C is, so that they cost no pass. w_j is 1 for a path that this one is like, and falls
 to 0 where the two go opposite ways: a path and its other sense leave each other alone until they would meet.
@@ -22,6 +22,10 @@ from eigenwalk.direction import Gaps
 
 WITHIN = 0.7
 """τ, in typical distances: in the demo, at .35 two of six paths ended early at a tolerance, and at .7 none."""
+BACK = 0.5
+"""What two paths have in common is taken back by this share of a stride a step, at most: the pull is kept whole where a
+step is shortened, so that one without a bound ended four of the demo's six paths at a tolerance that they were far
+from, or without an object to measure; with it none ended."""
 SLACK = 0.3
 """Paths whose cosine is below minus this leave each other alone."""
 ROUNDS = 3
@@ -35,7 +39,8 @@ class Apart:
     Attributes:
         unit: u ``(batch, n, p)``; zeros where there is no other path.
         weight: w ``(batch, n)``.
-        shared: ``(dᵀu)₊`` ``(batch, n)``, how far this path stands along each of the others.
+        shared: ``(dᵀu)₊`` ``(batch, n)``, how far this path stands along each of the others; no more than
+            `BACK` of a stride.
     """
 
     unit: Tensor
@@ -43,13 +48,14 @@ class Apart:
     shared: Tensor
 
     @classmethod
-    def of(cls, gaps: Gaps) -> Apart:
-        """From what this path and others have varied."""
+    def of(cls, gaps: Gaps, stride: float | Tensor) -> Apart:
+        """From what this path and others have varied; `stride` as in `eigenwalk.direction.Limits`."""
         d = gaps.varied
         unit = d.new_zeros(len(d), 0, d.shape[1]) if gaps.others is None else normalize(gaps.others, dim=-1)
         along = (unit @ d[:, :, None])[:, :, 0]
         cosine = along / d.norm(dim=1, keepdim=True).clamp_min(1e-30)
-        return cls(unit, ((cosine + SLACK) / SLACK).clamp(0, 1), along.clamp_min(0))
+        most = BACK * torch.as_tensor(stride).to(along).reshape(-1, 1)
+        return cls(unit, ((cosine + SLACK) / SLACK).clamp(0, 1), torch.minimum(along.clamp_min(0), most))
 
     def turn(self, m: Tensor) -> Tensor:
         """The unit vector m ``(batch, p)`` without what points along the others; m itself if nothing else is left."""

@@ -88,7 +88,7 @@ class Outward(Method):
         model = LowRank.zero(sight.batch, sight.dim, sight.like) if whole else LowRank.of(state)
         CV, FV = sight.push(V)
         last = (gaps.direction[:, None] @ CV)[:, 0] if whole else CV[:, 0]
-        apart = Apart.of(gaps)
+        apart = Apart.of(gaps, limits.stride)
         m = apart.turn(normalize(normalize(gaps.varied, dim=1) + self.momentum * normalize(last, dim=1), dim=1))
         space = _Growing(sight, V, CV, FV, model, self, apart)
         if not whole:

@@ -54,8 +54,8 @@ class _Inside:
     Ds: Tensor
 
     @classmethod
-    def of(cls, space: Subspace, m: Tensor, gaps: Gaps, blocks: tuple[int, ...]) -> _Inside:
-        rows, shared = Apart.of(gaps).rows(space.CV)
+    def of(cls, space: Subspace, m: Tensor, gaps: Gaps, blocks: tuple[int, ...], stride: float | Tensor) -> _Inside:
+        rows, shared = Apart.of(gaps, stride).rows(space.CV)
         parts, drift = by_feature(space.FV, blocks), by_feature(gaps.fixed, blocks)
         return cls(
             B=torch.stack([gram(part) for part in parts], 1),
@@ -129,7 +129,7 @@ def plan(space: Subspace, m: Tensor, gaps: Gaps, blocks: tuple[int, ...], limits
         limits: how far the step may go.
         correct: whether fixed features are pulled back.
     """
-    inside = _Inside.of(space, m, gaps, blocks)
+    inside = _Inside.of(space, m, gaps, blocks, limits.stride)
 
     # Once half of a tolerance is used, steps grow shorter: the pull keeps up, where a whole step would be refused.
     room = (2 - 2 * inside.e2.amax(1).sqrt()).clamp(MIN_ROOM, 1.0) if correct else 1.0
