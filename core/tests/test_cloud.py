@@ -14,6 +14,7 @@ from eigenwalk.maths.natural import shifted
 from eigenwalk.maths.problem import Problem
 from eigenwalk.path import Cost
 from eigenwalk.walk import Front, WalkOptions, walk
+from eigenwalk.walk.propose import passes_ahead
 from problems import Embedding, assemble, curved
 
 MEMBERS = Averaging().members
@@ -159,9 +160,10 @@ def test_only_a_few_numbers_with_a_gradient_that_vary_are_averaged():
         "few": G.feature(lambda z: z[:, :8]),
     }
     problem = assemble(G, {"held": (G.feature(lambda z: z[:, 2]), 1.0)}, varied)
-    assert averaged(problem, problem.linearisation.at(G.sample(1, 0).double())) == [1, 4]
+    point = problem.linearisation.at(G.sample(1, 0).double())
+    assert averaged(problem, point.features, point.values) == [1, 4]
     published = assemble(G, {}, {"number": number}, differences=0.01)
-    assert averaged(published, published.linearisation.at(G.sample(1, 0).double())) == []
+    assert averaged(published, point.features[1:2], point.values[1:2]) == []
 
 
 def walked(problem: Problem, **options) -> list[Front]:
@@ -176,6 +178,32 @@ def test_a_restored_front_goes_on_with_its_clouds_bitwise(smooth):
     *_, last = walk(problem, (0, 1), WalkOptions(steps=6, paths=2, smooth=smooth), resume=restored)
     for a, b in zip(fronts[-1].paths, last.paths, strict=True):
         assert np.array_equal(a.latents, b.latents)
+
+
+@pytest.mark.parametrize(
+    ("held", "numbers", "smooth"), [(True, 2, 0.5), (False, 1, 0.5), (True, 9, 0.5), (True, 1, 0.0)]
+)
+def test_the_passes_expected_of_the_first_waypoint_include_those_of_the_clouds(held, numbers, smooth):
+    G = Embedding(40)
+    fixed = {"held": (G.feature(lambda z: z[:, 20:].sin()), 1.0)} if held else {}
+    problem = assemble(G, fixed, {"varied": G.feature(lambda z: z[:, :numbers])})
+    options = WalkOptions(steps=1, paths=2, smooth=smooth)
+    first, then = walk(problem, (0, 1), options)
+    expected = passes_ahead(problem, first, options)
+    spent = sum(path.waypoints[1].cost.passes for path in then.paths)
+    assert 0.5 * expected < spent < 1.1 * expected
+    clouds = 2 * (PASSES.forwards + numbers * 1.2 * PASSES.pullbacks)
+    assert (expected > clouds) == (smooth > 0 and numbers < 9)
+
+
+def test_a_cloud_that_will_be_left_is_expected_and_then_forgotten():
+    problem, _ = fooled()
+    options = WalkOptions(steps=6, paths=2, smooth=0.02)
+    fronts = list(walk(problem, (0,), options))
+    expected = [passes_ahead(problem, front, options) for front in fronts[2:-1]]
+    spent = [sum(path.waypoints[i].cost.passes for path in fronts[-1].paths) for i in range(3, 7)]
+    assert max(spent) > PASSES.passes > min(spent)
+    assert [one > PASSES.passes for one in expected] == [one > PASSES.passes for one in spent]
 
 
 def test_a_cloud_is_paid_once_a_start_and_again_where_a_path_has_left_it():

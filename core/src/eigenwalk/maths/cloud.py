@@ -25,7 +25,7 @@ from torch import Tensor
 from eigenwalk.direction import State
 from eigenwalk.errors import WalkError
 from eigenwalk.generator import Generator
-from eigenwalk.maths.linearise import Linearisation, Point
+from eigenwalk.maths.linearise import Linearisation, Named, Point
 from eigenwalk.maths.natural import InViews, shifted
 from eigenwalk.maths.problem import Problem
 from eigenwalk.maths.typical import SEED
@@ -88,13 +88,17 @@ class Cloud:
         moved = (self.jacobian @ (latents - self.here)[:, :, None])[:, :, 0]
         return replace(self, here=latents, explained=self.explained + moved)
 
+    def left(self, latents: Tensor, reach: float) -> list[int]:
+        """Return the rows of `latents` ``(batch, latent)`` that are further than `reach` from their cloud's middle."""
+        return ((latents - self.middle).norm(dim=1) > reach).nonzero().flatten().tolist()
+
     def rows(self, index: Sequence[int]) -> Cloud:
         """Return some of the rows."""
         return Cloud(*(getattr(self, one.name)[list(index)] for one in fields(self)))
 
     def parts(self, problem: Problem, point: Point) -> Mapping[int, Tensor]:
         """Return the Jacobian ``(batch, values, latent)`` of each feature that is averaged, by its place."""
-        places = averaged(problem, point)
+        places = averaged(problem, point.features, point.values)
         return dict(zip(places, self.jacobian.split([point.values[i][0].numel() for i in places], 1), strict=True))
 
 
@@ -105,12 +109,17 @@ def seen_in_views(problem: Problem) -> Problem:
     return replace(problem, linearisation=replace(problem.linearisation, features=(*fixed, *viewed)))
 
 
-def averaged(problem: Problem, point: Point) -> list[int]:
+def averaged(problem: Problem, features: Sequence[Named], values: Sequence[Tensor]) -> list[int]:
     """Return the places of the features that are averaged: those varied that are a few numbers with a gradient."""
     if problem.linearisation.differences is not None:
         return []
-    places = range(problem.fixed, len(point.features))
-    return [i for i in places if point.features[i][1].differentiable and point.values[i][0].numel() <= FEW]
+    places = range(problem.fixed, len(features))
+    return [i for i in places if features[i][1].differentiable and values[i][0].numel() <= FEW]
+
+
+def cloud_cost(numbers: int, how: Averaging) -> Cost:
+    """Return what the cloud of one latent costs in which so many numbers are averaged."""
+    return Cost(forwards=how.members + 1, pullbacks=numbers * (how.members + 1)) if numbers else Cost()
 
 
 def surround(
@@ -130,14 +139,13 @@ def surround(
     Raises:
         WalkError: the derivative is not finite anywhere in a cloud; it names the rows.
     """
-    n, places = len(point.latents), averaged(problem, point) if spread else []
+    n, places = len(point.latents), averaged(problem, point.features, point.values) if spread else []
     if not places:
         return None, [Cost()] * n
     here, rows = point.latents, list(range(n))
     if before is not None:
         before = before.follow(here)
-        apart = (here - before.middle).norm(dim=1)
-        rows = (apart > spread * problem.latent_scale).nonzero().flatten().tolist()
+        rows = before.left(here, spread * problem.latent_scale)
     costs = [Cost()] * n
     if rows:
         fresh, cost = _average(problem.linearisation, point, places, rows, spread, batch or n, how)
@@ -159,7 +167,7 @@ def explained_changes(problem: Problem, point: Point, start: Sequence[Tensor], c
     ``(batch, features)``, each in its unit; infinite for features that are not averaged; nought where they explain a
     change the other way than what is read. `cloud` is that of the step which led to the point.
     """
-    places = averaged(problem, point)
+    places = averaged(problem, point.features, point.values)
     found = point.latents.new_full((len(point.latents), len(point.features)), math.inf, dtype=torch.float64)
     moved = cloud.follow(point.latents).explained.split([point.values[i][0].numel() for i in places], 1)
     for i, change in zip(places, moved, strict=True):
@@ -212,7 +220,7 @@ def _average(
     if failure is not None and not bool(count.all()):
         failure.rows = tuple(rows[i] for i in (count == 0).nonzero().flatten().tolist())
         raise failure
-    return total / count[:, None, None], Cost(forwards=len(xi), pullbacks=p * len(xi))
+    return total / count[:, None, None], cloud_cost(p, how)
 
 
 class Viewed(Generator):

@@ -47,6 +47,7 @@ from eigenwalk.runs.starts import files_of, gather_starts, read_latents, settle_
 from eigenwalk.runs.typical_cache import cached_typical
 from eigenwalk.runs.watch import Watch
 from eigenwalk.walk import Front, WalkOptions, walk
+from eigenwalk.walk.propose import passes_ahead
 from eigenwalk.walk.start import Start
 
 SILENT = Watch()
@@ -88,13 +89,11 @@ class Run:
 
     def ahead(self, front: Front) -> tuple[str, float]:
         """Say what comes after `front`, and about how many passes it takes."""
-        newest = [front.paths[i].waypoints[-1].cost.passes for i in front.walking]
+        passes = passes_ahead(self.problem, front, self.options)
         if front.index:
-            return f"on to waypoint {front.index + 1}", sum(newest) if front.index > 1 else 0.0
+            return f"on to waypoint {front.index + 1}", passes
         starts, k = len({front.paths[i].origin for i in front.walking}), max(path.rank for path in front.paths)
-        most = self.options.method.most_passes(k)
-        text = f"looking for {k} direction{'s' * (k > 1)} at {starts} start{'s' * (starts > 1)}"
-        return text, starts * most + len(front.walking) * bool(most)
+        return f"looking for {k} direction{'s' * (k > 1)} at {starts} start{'s' * (starts > 1)}", passes
 
 
 def start(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from eigenwalk.direction import Limits, State, Step
 from eigenwalk.errors import WalkError
-from eigenwalk.maths.cloud import FEW, Cloud, surround
+from eigenwalk.maths.cloud import FEW, Cloud, averaged, cloud_cost, surround
 from eigenwalk.maths.linearise import Meter, Point, Tracked
 from eigenwalk.maths.problem import Problem, Scaled
 from eigenwalk.path import Cost
@@ -82,6 +82,34 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
     costs = tuple(point.meter.cost + more for more in extra)
     outward = _must_lead_on(problem, point, options)
     return Proposal(tuple(rows), scaled.like, step, {**state, **around}, point.tracked, costs, limits.radius, outward)
+
+
+def passes_ahead(problem: Problem, front: Front, options: WalkOptions) -> float:
+    """Return about how many generator passes the next waypoint of `front` takes; 0: not known."""
+    walking = front.walking
+    if front.index == 0:
+        return _first_passes(problem, front, options)
+    if front.index == 1:  # what the first took is no measure
+        return 0.0
+    # Of the last two, as one may have taken a new cloud.
+    passes = sum(min(one.cost.passes for one in front.paths[i].waypoints[-2:]) for i in walking)
+    cloud = Cloud.of({name: tensor[walking] for name, tensor in front.state.items()})
+    if cloud is None:
+        return passes
+    again = cloud.left(front.latents[walking], options.smooth * problem.latent_scale)
+    return passes + len(again) * cloud_cost(cloud.jacobian.shape[1], options.averaging).passes
+
+
+def _first_passes(problem: Problem, front: Front, options: WalkOptions) -> float:
+    search = options.method.most_passes(max(path.rank for path in front.paths))
+    if not search or front.origin is None:
+        return 0.0
+    places = averaged(problem, problem.linearisation.features, front.origin) if options.smooth else []
+    if len(places) == len(front.origin):
+        search = 1.0  # the look: the method asks for nothing that the clouds have not
+    cloud = cloud_cost(sum(front.origin[i][0].numel() for i in places), options.averaging)
+    starts = {front.paths[i].origin for i in front.walking}
+    return len(starts) * (search + cloud.passes) + len(front.walking)
 
 
 def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Proposal:
