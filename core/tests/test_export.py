@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -113,6 +115,17 @@ def test_films_of_waypoints_alone_need_no_generator(ramp: Path, tmp_path: FilePa
     assert len(list(frames_of(tmp_path / "seed0-1+.mp4"))) == 3
     with pytest.raises(eigenwalk.EigenwalkError):
         export([alone], tmp_path, ["mp4"])
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system keeps no room")
+def test_frames_without_room_on_disk_are_refused(ramp: Path, tmp_path: FilePath, monkeypatch) -> None:
+    def full(file: int, begin: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)  # written to through memory, a full disk kills the process
+    with pytest.raises(OutputError, match="--between"):
+        export([ramp], tmp_path, ["mp4"], between=0)
+    assert not list(tmp_path.iterdir())
 
 
 def test_odd_pictures_make_films_with_even_sides(tmp_path: FilePath) -> None:

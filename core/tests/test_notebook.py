@@ -133,6 +133,17 @@ def test_a_failed_walk_leaves_nothing_behind_either(output) -> None:
     assert len(output.shown) > 1 and output.shown[-1] == ""
 
 
+def test_what_was_walked_before_an_interrupt_is_kept() -> None:
+    def stop(front: Any) -> None:
+        if front.index == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as ended:
+        eigenwalk.run("faces", **WALK, progress=stop)
+    kept = getattr(ended.value, "paths")  # noqa: B009
+    assert isinstance(kept, Paths) and [len(path) for path in kept] == [2, 2] and "paths" in ended.value.__notes__[0]
+
+
 def test_a_function_of_ones_own_takes_the_notebooks_place(output) -> None:
     seen: list[int] = []
     eigenwalk.run("faces", **WALK, progress=lambda front: seen.append(front.index))

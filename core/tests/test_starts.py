@@ -134,6 +134,11 @@ def write_bomb() -> None:
         ("one.npy:2-1", "a range such as one.npy:0-3"),
         ("number.npy", r"holds \(\), and a latent"),
         ("wide.npy", r"holds \(2, 7\), and a latent of .* has 6 in z coordinates"),
+        ("huge.npy", "not finite"),
+        ("long.npy", r"large and may not be safe to load securely\.$"),
+        ("list.pt", "list.pt holds no tensor of floats"),
+        ("flipped.npz", r"flipped.npz is damaged, or no .npz file"),
+        (".", "is a folder; a start is"),
     ],
 )
 def test_a_file_that_will_not_do_says_why(text: str, said: str, file: FilePath) -> None:
@@ -147,10 +152,38 @@ def test_a_file_that_will_not_do_says_why(text: str, said: str, file: FilePath) 
     np.savez("two.npz", a=ROWS, b=ROWS)
     (file / "cut.npy").write_bytes((file / "one.npy").read_bytes()[:-8])
     (file / "words.json").write_text("{}")
+    np.save("huge.npy", ROWS.astype(float) * 1e300)
+    torch.save([torch.from_numpy(ROWS)], "list.pt")
+    (file / "long.npy").write_bytes(b"\x93NUMPY\x01\x00" + (60_000).to_bytes(2, "little") + b"(" * 60_000)
+    np.savez_compressed("flipped.npz", w=ROWS)
+    packed = bytearray((file / "flipped.npz").read_bytes())
+    packed[60:80] = bytes(255 - one for one in packed[60:80])
+    (file / "flipped.npz").write_bytes(packed)
     if text == "bomb.npz":
         write_bomb()
     with pytest.raises((FileError, InputError), match=said):
         paths(starts=[text])
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.zeros((1, 6), complex), "complex"),
+        (np.zeros((1, 6), bool), "bool"),
+        (np.array([None]), "arrays of numbers"),
+        (np.zeros((1, 7)), "1, 7"),
+    ],
+)
+def test_an_array_that_will_not_do_says_why(array: np.ndarray, said: str) -> None:
+    with pytest.raises((FileError, InputError), match=said):
+        paths(starts=[array])
+
+
+def test_arrays_of_whole_numbers_and_of_few_bits_are_starts() -> None:
+    found = paths(starts=[np.ones((1, 6), int), torch.full((1, 6), 0.5, dtype=torch.bfloat16)])
+    assert [path.latents[0].tolist() for path in found[::2]] == [[1.0] * 6, [0.5] * 6]
+    with pytest.raises(RecipeError, match=r"starts must be a list: write starts=\[latents\]"):
+        paths(starts=ROWS)
 
 
 def test_the_same_start_twice_is_refused(file: FilePath) -> None:

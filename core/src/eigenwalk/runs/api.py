@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -168,16 +169,30 @@ def run(
 
     Raises:
         EigenwalkError: see `start`.
+
+    An exception that ends the walk under way, KeyboardInterrupt too, has the paths so far as its `paths`.
     """
     options |= {} if seeds is None else {"seeds": seeds}
     recipe = Recipe.of(generator=generator, fix=fix, vary=vary, starts=starts, solver=solver, **options)
-    with shown_progress(recipe.most_steps, progress) as shown:
-        paths: tuple[Path, ...] = ()
+    paths = Paths()
+    with _keep_paths(lambda: paths), shown_progress(recipe.most_steps, progress) as shown:
         prepared = start(recipe, registry=registry, watch=shown)
         for front in prepared.fronts():
-            paths = front.paths
+            paths = Paths(front.paths)
             shown.front(front)
-        return Paths(prepared.judge(paths) if recipe.judges else paths)
+        return Paths(prepared.judge(paths)) if recipe.judges else paths
+
+
+@contextmanager
+def _keep_paths(walked: Callable[[], Paths]) -> Iterator[None]:
+    """Give an exception the paths that were walked before it, if any."""
+    try:
+        yield
+    except BaseException as error:
+        if paths := walked():
+            error.paths = paths  # type: ignore[attr-defined]
+            error.add_note("the paths so far are this exception's paths: import sys; sys.last_value.paths")
+        raise
 
 
 def load_generator(text: str, registry: Registry | None = None) -> Generator:

@@ -7,6 +7,7 @@ eigenwalk.export(paths, "slides", ["png"])                       # of paths in m
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -66,7 +67,7 @@ def export(
     Raises:
         InputError: an unknown kind, or the run has no path of that name.
         FileError: it is no run's folder, or the generator cannot be opened.
-        OutputError: `folder` cannot be written.
+        OutputError: `folder` cannot be written, or there is no room for the frames.
     """
     kinds = check_kinds(kinds)
     paths, command = _paths_of(run)
@@ -123,12 +124,25 @@ def frames(
     """
     count, shape = (len(path) - 1) * (between + 1) + 1, path.waypoints[0].image.shape
     with tempfile.TemporaryFile() as file:
+        _take_room(file.fileno(), count * math.prod(shape))
         pictures = np.memmap(file, np.uint8, "w+", shape=(count, *shape))
         for waypoint in path:
             pictures[waypoint.index * (between + 1)] = waypoint.image
         if between:
             _render(path, open_generator(), between, pictures, device, progress)
         yield pictures
+
+
+def _take_room(file: int, size: int) -> None:
+    """Have the disk keep `size` bytes for a temporary file: writing to memory that a full disk stands behind kills."""
+    try:
+        if hasattr(os, "posix_fallocate"):  # not on Windows and macOS
+            os.posix_fallocate(file, 0, size)
+    except OSError as error:
+        raise OutputError(
+            f"a film's frames take {size / 1e6:,.0f} MB in {tempfile.gettempdir()}: {reason(error)}; ask for fewer "
+            "with --between, or name another folder in TMPDIR"
+        ) from error
 
 
 def _render(

@@ -166,7 +166,10 @@ class Recipe(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _need_no_seed(cls, entries: Any) -> Any:
-        return {"seeds": (), **entries} if entries.get("starts") else entries
+        starts = entries.get("starts")
+        if hasattr(starts, "shape"):  # whether an array is true, it does not say
+            raise ValueError("starts must be a list: write starts=[latents]")
+        return {"seeds": (), **entries} if starts else entries
 
     @model_validator(mode="before")
     @classmethod

@@ -11,8 +11,10 @@ Files are opened as safely as checkpoints: no pickle is run, and a size is check
 from __future__ import annotations
 
 import io
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
@@ -115,14 +117,16 @@ def read_latents(text: str | Instance) -> Latents:
         InputError: the range ends before it begins.
     """
     if isinstance(text, Instance):
-        return _checked(Latents("", torch.as_tensor(text.object).detach().cpu()))
+        try:
+            return _checked(Latents("", torch.as_tensor(text.object).detach().cpu()))
+        except TypeError as error:
+            raise InputError(f"starts should hold arrays of numbers: {error}") from None
     found = None if FilePath(text).expanduser().exists() else re.fullmatch(NUMBERED, text)
     file, first, last = (found[1], int(found[2]), int(found[3] or found[2])) if found else (text, None, None)
     if first is not None and last is not None and last < first:
         raise InputError(f"start {text!r} should give a range such as {file}:0-3")
     place = _place(file)
-    sibling = place.with_suffix(".json")
-    if place.suffix.lower() == ".json" or (place.suffix == ".safetensors" and sibling.is_file()):
+    if place.suffix.lower() == ".json" or (place.suffix == ".safetensors" and place.with_suffix(".json").is_file()):
         path = Path.load(place, hold_images=False)
         values = torch.from_numpy(path.latents)
         space = re.search(r"\bspace=[\"']?([\w+]+)", path.generator)
@@ -146,10 +150,17 @@ def _place(file: str) -> FilePath:
 
 
 def _checked(latents: Latents) -> Latents:
-    if not latents.values.numel() or not bool(latents.values.isfinite().all()):
-        lacks = "no numbers" if not latents.values.numel() else "numbers that are not finite"
+    """Return the latents as floats; raises FileError unless all are finite, in 32 bits too."""
+    values, lacks = latents.values, ""
+    if values.is_complex() or values.dtype == torch.bool:
+        lacks = f"values of type {values.dtype}"
+    elif not values.numel():
+        lacks = "no numbers"
+    elif not bool(values.float().isfinite().all()):
+        lacks = "numbers that are not finite"
+    if lacks:
         raise FileError(f"start {latents.file or latents.shape} holds {lacks}")
-    return latents
+    return latents if values.dtype == torch.float64 else replace(latents, values=values.float())
 
 
 def _choose(file: str, entries: dict[str, Tensor]) -> str:
@@ -161,7 +172,7 @@ def _choose(file: str, entries: dict[str, Tensor]) -> str:
     same = by_word[words[0]] if words else []
     if len({entries[key].shape for key in same}) != 1 or (len(words) > 1 and words[0] not in PREFERRED):
         holds = ", ".join(f"{key or 'a tensor'} {tuple(one.shape)}" for key, one in list(entries.items())[:6])
-        raise FileError(f"{file} holds {holds or 'no numbers by name'}: save latents alone, or under a name such as w")
+        raise FileError(f"{file} holds {holds or 'no tensor of floats'}: save latents alone, or under a name such as w")
     if len(same) > 1:
         entries[words[0]] = torch.cat([entries[key] if entries[key].dim() > 1 else entries[key][None] for key in same])
         return words[0]
@@ -201,7 +212,15 @@ def _archive(data: bytes, name: str) -> dict[str, Tensor]:
             if other and not entries:
                 raise other
             return entries
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        NotImplementedError,
+        RuntimeError,
+        OSError,
+        EOFError,
+    ) as error:
         raise FileError(f"{name} is damaged, or no .npz file: {error}") from None
 
 
@@ -227,7 +246,8 @@ def _array(data: bytes, name: str) -> Tensor:
         values: NDArray[Any] = np.frombuffer(data, dtype, offset=stream.tell())
         values = values.reshape(shape, order="F" if fortran else "C").astype(np.float64 if dtype.itemsize > 4 else "f4")
     except (ValueError, OverflowError, SyntaxError) as error:
-        raise FileError(f"{name} is damaged, or no .npy file of numbers: {error}") from None
+        said = str(error).partition("\n")[0]  # below it NumPy advises to trust the file
+        raise FileError(f"{name} is damaged, or no .npy file of numbers: {said}") from None
     return torch.from_numpy(values)
 
 
@@ -253,7 +273,10 @@ def settle_space(
             if opened.space in words or not words & SPACES:
                 break
     if not fitting:
-        one = next(one for one in latents if any(one.rows(dim) is None for dim in spaces.values()))
+        one = next((one for one in latents if all(one.rows(dim) is None for dim in spaces.values())), None)
+        if one is None:
+            holds = ", ".join(f"{one.file or 'one'} holds {one.shape}" for one in latents[:6])
+            raise InputError(f"starts of one walk must be in one space, and no space has all: {holds}")
         has = " and ".join(f"{dim:,} in {name}" for name, dim in spaces.items())
         raise InputError(
             f"start {one.file or 'given'} holds {one.shape}, and a latent of {recipe.generator} has {has} coordinates"
