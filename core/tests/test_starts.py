@@ -13,10 +13,12 @@ from safetensors.numpy import save_file
 import eigenwalk
 from eigenwalk.errors import FileError, InputError, RecipeError
 from eigenwalk.generator import FunctionGenerator
+from eigenwalk.names.registry import Registry
+from eigenwalk.names.tree import Instance
 from eigenwalk.path import Path
 from eigenwalk.runs.api import start
 from eigenwalk.runs.recipe import Recipe
-from eigenwalk.runs.starts import read_latents
+from eigenwalk.runs.starts import read_latents, settle_space
 
 M = torch.randn(3 * 8 * 8, 6, generator=torch.Generator().manual_seed(0)) / 8
 ROWS = np.arange(18, dtype=np.float32).reshape(3, 6) / 20
@@ -184,6 +186,18 @@ def test_arrays_of_whole_numbers_and_of_few_bits_are_starts() -> None:
     assert [path.latents[0].tolist() for path in found[::2]] == [[1.0] * 6, [0.5] * 6]
     with pytest.raises(RecipeError, match=r"starts must be a list: write starts=\[latents\]"):
         paths(starts=ROWS)
+
+
+def test_starts_of_two_spaces_are_refused_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    spaces = [
+        Instance(space, FunctionGenerator(lambda z: z, dim, (8, 8), space=space))
+        for space, dim in (("w", 6), ("w+", 18))
+    ]
+    monkeypatch.setattr("eigenwalk.runs.starts._in_each_space", lambda node: iter(spaces))
+    each = [np.zeros((1, 6)), np.arange(18.0).reshape(1, 3, 6)]
+    recipe = Recipe.of(generator=generator(), vary=[brightness], starts=each)
+    with pytest.raises(InputError, match=r"no space has all: one holds \(1, 6\), one holds \(1, 3, 6\)"):
+        settle_space(recipe, [read_latents(one) for one in recipe.starts], Registry())
 
 
 def test_the_same_start_twice_is_refused(file: FilePath) -> None:

@@ -67,10 +67,26 @@ def test_a_photograph_is_found_and_walked_from(here: Here, place: Path, photo: P
     assert 'starts = ["found/me"]' in (place / "trusted" / "recipe.toml").read_text()
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--prior", "inf"], "prior must be finite"),
+        (["--seed", str(2**64)], "less than 2^63"),
+        (["--device", "abc"], "abc"),
+    ],
+)
+def test_a_number_or_device_that_will_not_do_says_why(
+    options: list[str], said: str, here: Here, place: Path, photo: Path
+) -> None:
+    code, told = here("invert", "faces", "me.png", "-o", "no", *SHORT, *options)
+    assert code == 2 and said in told and not (place / "no").exists()
+
+
 def test_a_tuned_folder_opens_as_the_tuned_generator(here: Here, place: Path, photo: Path) -> None:
     code, said = here("invert", "faces", "me.png", "-o", "me", *SHORT, "--tune", "3", "-q")
     assert code == 0, said
     folder = place / "me"
+    assert not (folder / "progress.png").exists()
     document = json.loads((folder / "found.json").read_text())
     tuned, plain = load_generator("./me"), load_generator(document["generator"])
     z = next(iter(load_file(folder / "latents.safetensors").values())).flatten(1)

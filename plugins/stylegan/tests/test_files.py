@@ -16,9 +16,6 @@ from typer.testing import CliRunner
 
 from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import FileError, InputError, OptionError, OutputError, WeightsError
-from eigenwalk.names.registry import Registry
-from eigenwalk.runs.recipe import Recipe
-from eigenwalk.runs.starts import read_latents, settle_space
 from eigenwalk_stylegan.convert import app
 from eigenwalk_stylegan.generator import StyleGAN, stylegan
 from eigenwalk_stylegan.plugin import eigenwalk_generators, eigenwalk_open
@@ -232,14 +229,6 @@ def test_missing_noise_is_drawn_and_noted(file, tmp_path) -> None:
     quiet = images(file("ros-8"), noise="none")
     assert torch.equal(images(tmp_path / "x.pt", noise="none"), quiet)
     assert (images(tmp_path / "x.pt") - quiet).abs().max() > 0.01
-
-
-def test_starts_of_two_spaces_are_refused_together(file) -> None:
-    each = torch.arange(96.0).reshape(1, 6, 16) / 96
-    recipe = Recipe.of(generator=str(file("ada-16")), vary=["pixels"], starts=[each[:, 0], each])
-    registry = Registry.discover()
-    with pytest.raises(InputError, match=r"no space has all: one holds \(1, 16\), one holds \(1, 6, 16\)"):
-        settle_space(recipe.canonical(registry), [read_latents(one) for one in recipe.starts], registry)
 
 
 def test_grey_images_are_repeated_in_all_channels(tmp_path) -> None:

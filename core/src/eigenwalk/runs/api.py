@@ -42,7 +42,7 @@ from eigenwalk.runs.judging import judge
 from eigenwalk.runs.memory.fitting import choose_fit, first_start, free, keep_within
 from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.runs.outputs.notebook import shown_progress
-from eigenwalk.runs.ready import check_device, check_files
+from eigenwalk.runs.ready import check_files, usable_device
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.runs.starts import files_of, gather_starts, read_latents, settle_space, starts_of, untypical
 from eigenwalk.runs.typical_cache import cached_typical
@@ -119,7 +119,7 @@ def start(
     """
     watch.stage("loading the generator and the features")
     registry = registry or Registry.discover()
-    device = _device(recipe.device)
+    device = usable_device(recipe.device)
     with sharing() as opened:  # a generator's file is opened once, to recognise it and to build it
         recipe = recipe.canonical(registry)
         check_files(recipe)
@@ -318,14 +318,3 @@ class _Typical:
     @cached_property
     def _room(self) -> int:
         return free(self.device, self.budget)
-
-
-def _device(text: str) -> torch.device:
-    check_device(text)
-    try:
-        device = torch.device(text)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"device {text!r} cannot be used here: {reason}; write cpu, cuda or mps") from None
-    return device

@@ -23,6 +23,7 @@ from eigenwalk.path import Path
 from eigenwalk.runs.command import command_of
 from eigenwalk.runs.outputs import export as outputs
 from eigenwalk.runs.outputs.folder import PAGE, RunFolder
+from eigenwalk.runs.ready import usable_device
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.store import write_whole
 
@@ -184,6 +185,7 @@ class _Opened:
             from eigenwalk.names.registry import Registry
             from eigenwalk.objects.compose import build_generator
 
+            device = usable_device(self.device)
             generator = build_generator(self.what, Registry.discover())[0]
             dim = self.path.waypoints[0].latent.size
             if generator.latent_dim != dim:
@@ -191,7 +193,7 @@ class _Opened:
                     f"{self.what} has latents of {generator.latent_dim} coordinates, and the paths have {dim}: give "
                     "the generator that they were walked with"
                 )
-            self.opened = generator.to(self.device, torch.from_numpy(self.path.waypoints[0].latent).dtype)
+            self.opened = generator.to(device, torch.from_numpy(self.path.waypoints[0].latent).dtype)
         return self.opened
 
 

@@ -1,11 +1,11 @@
-"""Checks of a walk before torch is loaded: its device, the files that it needs, the code that it would run."""
+"""Checks before a walk: its device, the files that it needs, the code that it would run. Torch is loaded late."""
 
 from __future__ import annotations
 
 import ctypes
 import os.path
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eigenwalk import store
 from eigenwalk.errors import FileError, InputError, WeightsError
@@ -14,6 +14,9 @@ from eigenwalk.names.options import factory_options
 from eigenwalk.names.tree import Call, calls
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.spec import Weights
+
+if TYPE_CHECKING:
+    import torch
 
 
 def check_device(text: str) -> None:
@@ -30,6 +33,20 @@ def check_device(text: str) -> None:
         lacks = "no driver of NVIDIA or AMD is installed"
     if lacks:
         raise InputError(f"device {text!r} cannot be used here: {lacks}; write cpu, cuda or mps")
+
+
+def usable_device(text: str) -> torch.device:
+    """Return the device that `text` names; raises InputError if torch cannot compute there."""
+    import torch
+
+    check_device(text)
+    try:
+        device = torch.device(text)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {text!r} cannot be used here: {reason}; write cpu, cuda or mps") from None
+    return device
 
 
 def check_files(recipe: Recipe) -> None:

@@ -84,6 +84,7 @@ def invert(
     display.stage(f"opening {generator}")  # before torch is loaded, which takes seconds
     keep_freed()
     found = _run(generator, [str(one) for one in photo], out, overwrite, device, options, display)
+    (out / SO_FAR).unlink(missing_ok=True)
     if quiet:
         typer.echo(str(out))
         return
@@ -169,7 +170,6 @@ class Display(Watch):
         from eigenwalk_invert.pictures import TITLES, percent, walk_command
 
         self.clear()
-        (self.folder / SO_FAR).unlink(missing_ok=True)
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for heading in ("photograph", "% of typical in", *(TITLES.get(one.name, one.name) for one in found.results)):
             table.add_column(heading)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from eigenwalk.names.resolve import resolve_generator, resolve_whole
 from eigenwalk.names.tree import Call, Held, Instance, Open, Weighted, bare, calls
 from eigenwalk.objects.build import Used
 from eigenwalk.objects.compose import build_feature, build_generator
+from eigenwalk.runs.ready import usable_device
 from eigenwalk.runs.typical_cache import cached_typical
 from eigenwalk.runs.watch import Watch
 from eigenwalk_invert.objective import Match
@@ -75,6 +77,10 @@ class Options:
         for name, least in (("face", 1), ("passes", 1), ("restarts", 1), ("prior", 0), ("tune", 0), ("seed", 0)):
             if not getattr(self, name) >= least:
                 raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if not self.prior < math.inf:
+            raise InputError(f"prior must be finite, got {self.prior}")
+        if not self.seed < 2**63:
+            raise InputError(f"seed must be less than 2^63, got {self.seed}")
         if not 0 < self.rate < 1:
             raise InputError(f"rate must be between 0 and 1, got {self.rate}")
 
@@ -156,7 +162,7 @@ def prepare(
     watch.stage("opening the generator")
     with sharing():
         text, built, used = _open(generator, registry)
-    where = torch.device(device)
+    where = usable_device(device)
     built = built.to(where, torch.float32)
     notes = list(built.notes)
     watch.stage("reading the photographs")
