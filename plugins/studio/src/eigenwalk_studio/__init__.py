@@ -10,6 +10,7 @@ pointing   what lies under a click, as expressions of masks
 forms      an expression as a form, and a form as an expression
 trust      what a visitor may open
 view       a session as HTML, all of it escaped
+guard      what reaches gradio
 server     gradio's page and what it calls
 command    the command line
 

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eigenwalk.errors import EigenwalkError, ExpressionError, InputError
+from eigenwalk.errors import EigenwalkError, ExpressionError, FileError, InputError
 from eigenwalk.maths.typical import reference_images, typical_distance
 from eigenwalk.names.expression import parse, parse_generator
 from eigenwalk.names.registry import Registry
@@ -73,7 +74,8 @@ class Engine:
         registry: Registry | None = None,
         changed: Callable[[str], object] = lambda key: None,
     ):
-        self.trust, self.out, self.device, self.memory, self.changed = trust, out, device, memory, changed
+        self.trust = replace(trust, own=out)
+        self.out, self.device, self.memory, self.changed = out, device, memory, changed
         self.registry = registry or Registry.discover()
         self.built: Built = {}
         self.walks: dict[str, Walk] = {}
@@ -119,7 +121,7 @@ class Engine:
         generator = self.check_generator(state.generator)
         entries: dict[str, Any] = {"seeds": (state.seed,)}
         if state.start:
-            self.trust.check_path(file_of(state.start))
+            self._check_start(state.start)
             entries = {"starts": (state.start,)}
         settings = {name: getattr(state, name) for name in ("steps", "paths", "stride", "tolerance")}
         recipe = Recipe.of(
@@ -145,7 +147,14 @@ class Engine:
                 self.trust.check(parse(text))
         self.trust.check(parse_generator(state.generator))
         if state.start:
-            self.trust.check_path(file_of(state.start))
+            self._check_start(state.start)
+
+    def _check_start(self, text: str) -> None:
+        try:
+            file = file_of(text)
+        except (OSError, ValueError, RuntimeError) as error:  # a name that is too long, no such ~user
+            raise FileError(f"{text!s:.200} is no path: {error}") from None
+        self.trust.check_path(file)
 
     def start_at(self, walk: Walk, path: Path, waypoint: Waypoint) -> str:
         """Return what ``--start`` takes to begin at a waypoint.
@@ -199,7 +208,7 @@ class Engine:
             if isinstance(start, int):
                 latent = sample_start(generator, start).latent
             else:
-                self.trust.check_path(file_of(start))
+                self._check_start(start)
                 latents = read_latents(start)
                 if latents.rows(generator.latent_dim) is None:
                     recipe = Recipe.of(generator=text, vary=["pixels"], starts=[start]).canonical(self.registry)
@@ -276,7 +285,7 @@ class Engine:
             if known := self.walks.get(key):
                 return known
             place = self.out / key
-            if not key or FilePath(key).name != key or not place.is_dir():
+            if key in ("", "..") or FilePath(key).name != key or not place.is_dir():
                 return None
             try:
                 with RunFolder.open(place) as folder:
@@ -346,7 +355,11 @@ class Engine:
             self.changed(walk.key if isinstance(walk, Walk) else "")
 
     def _build(self, recipe: Recipe) -> None:
-        """Build what a walk needs, once for all threads."""
+        """Build what a walk needs, once for all threads; raises as `check_state`: a folder may hold another's walk."""
+        for tree in (recipe.generator, *recipe.fix, *recipe.vary):
+            self.trust.check(tree)
+        for start in recipe.starts:
+            self._check_start(start)
         with self._building:
             build_generator(recipe.generator, self.registry, self.built)
             compose(recipe.fix, recipe.vary, self.registry, self.built)

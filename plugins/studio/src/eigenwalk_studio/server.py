@@ -31,6 +31,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from eigenwalk.errors import EigenwalkError
 from eigenwalk_studio import out
 from eigenwalk_studio.engine import Engine
+from eigenwalk_studio.guard import Guard
 from eigenwalk_studio.history import History
 from eigenwalk_studio.session import Session
 from eigenwalk_studio.show import Gallery
@@ -44,6 +45,8 @@ WAIT, PAUSE = 20.0, 0.05
 """Seconds that `follow` waits for something new at most, and between two looks."""
 MOST_PICTURES, LONGEST_ID = 32, 4000
 """Pictures in one answer, and characters of what names one."""
+SPACES = "'self' https://huggingface.co"
+"""Whose pages show a Space in a frame."""
 PAGE = """<div class="eigenwalk"><div class="lost" role="alert" hidden>The studio does not answer. Nothing that was
 walked is lost; the page tries again.</div><div class="eigenwalk-body">The studio is opening …</div></div>"""
 
@@ -145,7 +148,8 @@ def _answer(session: Session) -> dict[str, Any]:
 def page(sessions: Sessions) -> gr.Blocks:
     """Return gradio's page: one component."""
     folder = files("eigenwalk_studio") / "page"
-    with gr.Blocks(title="eigenwalk studio", analytics_enabled=False, fill_width=True) as blocks:
+    uploads = 600, int(LIFE)  # looked through every ten minutes, gone after
+    with gr.Blocks(title="eigenwalk studio", analytics_enabled=False, fill_width=True, delete_cache=uploads) as blocks:
         gr.HTML(
             PAGE,
             js_on_load=(folder / "studio.js").read_text(encoding="utf-8"),
@@ -176,8 +180,9 @@ def launch(
     system = ["system-ui", "-apple-system", "Segoe UI", "sans-serif"]
     theme = themes.Base(font=system, font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"])
     css = (files("eigenwalk_studio") / "page" / "studio.css").read_text(encoding="utf-8")
-    # A page elsewhere whose name is made to lead to 127.0.0.1 would be this page's own origin.
-    middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOCAL, host, *names])] if is_local(host) else []
+    middleware = [Middleware(Guard, frames="'self'" if is_local(host) else SPACES)]
+    if is_local(host):  # a page elsewhere whose name is made to lead to 127.0.0.1 would be this page's own origin
+        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*LOCAL, host, *names]))
     blocks = page(sessions)
     _, local, _ = blocks.launch(
         server_name=host,

@@ -6,6 +6,7 @@ that the person reads; nothing else changes then.
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -20,7 +21,7 @@ from eigenwalk.errors import EigenwalkError, InputError
 from eigenwalk_studio import forms
 from eigenwalk_studio.history import LOOKING, History
 from eigenwalk_studio.look import Look
-from eigenwalk_studio.state import LISTS, List, State
+from eigenwalk_studio.state import LISTS, SETTINGS, List, State
 
 if TYPE_CHECKING:
     from eigenwalk_studio.engine import Engine
@@ -30,12 +31,8 @@ if TYPE_CHECKING:
 
 SEEDS = 12
 """In the gallery at once."""
-SETTINGS = {
-    "steps": (int, 1, 200),
-    "paths": (int, 1, 64),
-    "stride": (float, 0.001, 1.0),
-    "tolerance": (float, 0.001, 10.0),
-}
+MOST_SEED = 1_000_000
+"""The first of those in the gallery, at most."""
 KEYS: Mapping[str, dict[str, Any]] = {
     "ArrowRight": {"act": "along", "by": 1},
     "ArrowLeft": {"act": "along", "by": -1},
@@ -105,13 +102,21 @@ class Session:
             self.seen, self.notice = time.monotonic(), ""
             before = self.state
             try:
+                json.dumps(request, ensure_ascii=False).encode()  # half a character could not be shown
                 act = ACTS.get(str(request.get("act")))
                 if act is None:
                     raise InputError(f"the studio knows no act {request.get('act')!s:.40}")
                 act(self, request)
             except EigenwalkError as error:
                 self.notice = str(error)
-            except (KeyError, TypeError, ValueError, IndexError) as error:  # JSON that no page of ours sends
+            except (
+                LookupError,
+                TypeError,
+                ValueError,
+                ArithmeticError,
+                OSError,
+                RuntimeError,
+            ) as error:  # JSON that no page of ours sends
                 self.notice = f"the act {request.get('act')!s:.40} lacks something: {error}"
             if self.state != before:
                 self._interrupt(before)
@@ -119,7 +124,8 @@ class Session:
             self.changed()
 
     def add(self, label: str, state: State) -> None:
-        """Show another state."""
+        """Show another state; raises FileError or InputError where it names what visitors may not open."""
+        self.engine.check_state(state)
         self.history = self.history.add(label, state)
 
     def _interrupt(self, before: State) -> None:
@@ -263,8 +269,6 @@ def _generator(session: Session, request: Mapping[str, Any]) -> None:
 
 def _seed(session: Session, request: Mapping[str, Any]) -> None:
     seed = int(request["value"])
-    if not 0 <= seed < 2**63:
-        raise InputError(f"a seed is a whole number from 0 on, got {seed}")
     session.add(f"seed {seed}", session.state.from_start(seed=seed))
 
 
@@ -282,7 +286,7 @@ def _photograph(session: Session, request: Mapping[str, Any]) -> None:
 
 
 def _seeds(session: Session, request: Mapping[str, Any]) -> None:
-    session.first_seed = max(0, session.first_seed + SEEDS * int(request["by"]))
+    session.first_seed = min(max(0, session.first_seed + SEEDS * int(request["by"])), MOST_SEED)
 
 
 def _add(session: Session, request: Mapping[str, Any]) -> None:
@@ -381,10 +385,7 @@ def _forget(session: Session, request: Mapping[str, Any]) -> None:
 
 def _setting(session: Session, request: Mapping[str, Any]) -> None:
     name = str(request["name"])
-    kind, low, high = SETTINGS[name]
-    value = kind(float(request["value"]))
-    if not low <= value <= high:
-        raise InputError(f"{name} lies between {low} and {high}, got {value}")
+    value = SETTINGS[name][0](float(request["value"]))
     session.add(f"{name} {value}", replace(session.state, **{name: value}))
 
 

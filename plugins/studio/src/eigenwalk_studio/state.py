@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self
 
@@ -16,6 +17,15 @@ List = Literal["hold", "vary"]
 LISTS: tuple[List, ...] = ("hold", "vary")
 MOST_FEATURES = 12
 """In each list."""
+LONGEST = 4000
+"""Characters of an expression or a path."""
+SETTINGS: Mapping[str, tuple[type, float, float]] = {
+    "steps": (int, 1, 200),
+    "paths": (int, 1, 64),
+    "stride": (float, 0.001, 1.0),
+    "tolerance": (float, 0.001, 10.0),
+}
+"""The least and the most of each."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,7 @@ class State:
         seed: of the start, unless `start` names a file.
         start: a file of a latent, as ``--start`` takes it; "" for a seed.
         hold, vary: expressions as typed, wrong ones too.
-        steps, paths, stride, tolerance: as of `eigenwalk.runs.recipe.Recipe`.
+        steps, paths, stride, tolerance: as of `eigenwalk.runs.recipe.Recipe`, within `SETTINGS`.
         walk: name of the folder of the walk that is shown; "" for none.
         path, waypoint: which picture is large; "" and 0 for the start.
     """
@@ -44,6 +54,15 @@ class State:
     walk: str = ""
     path: str = ""
     waypoint: int = 0
+
+    def __post_init__(self) -> None:
+        for name, (_, low, high) in SETTINGS.items():
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"{name} lies between {low} and {high}, got {getattr(self, name)!s:.40}")
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"a seed is a whole number from 0 to 2^63 - 1, got {self.seed!s:.40}")
+        if any(len(text) > LONGEST for text in (self.generator, self.start, *self.hold, *self.vary)):
+            raise InputError(f"an expression has at most {LONGEST:,} characters")
 
     def with_feature(self, part: List, text: str) -> Self:
         """Return the state with one more feature in a list, and no longer in the other one.

@@ -31,11 +31,13 @@ class Trust:
         folder: files that they name lie in it; links in it that lead elsewhere are not followed.
         allow_code: whether they may name functions in Python files, which then run.
         password: that they must know; "" for none.
+        own: the folder in which the studio itself saves what visitors make; they may open that too.
     """
 
     folder: Path
     allow_code: bool = False
     password: str = ""
+    own: Path | None = None
 
     def check_path(self, text: str) -> Path:
         """Return the file that `text` names.
@@ -43,13 +45,20 @@ class Trust:
         Raises:
             FileError: it lies outside the folder.
         """
-        path = Path(text).expanduser()
-        whole = (path if path.is_absolute() else Path.cwd() / path).resolve()
-        if not whole.is_relative_to(self.folder.resolve()):
+        try:
+            path = Path(text).expanduser()
+            whole = (path if path.is_absolute() else Path.cwd() / path).resolve()
+        except (OSError, ValueError, RuntimeError) as error:  # a null byte, a loop of links, no such ~user
+            raise FileError(f"{text!s:.200} is no path: {error}") from None
+        if not any(whole.is_relative_to(one.resolve()) for one in (self.folder, self.own) if one):
             raise FileError(
                 f"{text!s:.200} lies outside {self.folder}, the folder that this studio opens files from: move it "
                 "there, or start the studio with --folder"
             )
+        try:
+            whole.exists()
+        except OSError as error:  # a name that is too long
+            raise FileError(f"{text!s:.200} cannot be read: {error.strerror}") from None
         return whole
 
     def check(self, tree: Any) -> None:
@@ -65,9 +74,11 @@ class Trust:
             self.check_path(str(call.args[0]).rpartition(":")[0])
         if isinstance(tree, Open):
             self.check_path(tree.path)
+            if not self.allow_code and dict(tree.options).get("trust"):
+                raise InputError(f"{tree} runs code in a Python file: start the studio with --allow-code")
         for word in _words(tree):
             # An option of any type may end as a path: model= takes a folder too.
-            if any(mark in word for mark in "/\\~") or Path(word).exists():
+            if any(mark in word for mark in "/\\~\0") or len(word) > 255 or Path(word).exists():
                 self.check_path(word)
 
     def check_password(self, user: str, password: str) -> bool:

@@ -16,8 +16,8 @@ from eigenwalk.runs.command import command_of, quote
 from eigenwalk.runs.outputs import words
 from eigenwalk_studio import forms
 from eigenwalk_studio.look import Look
-from eigenwalk_studio.session import KEYS, SEEDS, SETTINGS, Session
-from eigenwalk_studio.state import LISTS
+from eigenwalk_studio.session import KEYS, SEEDS, Session
+from eigenwalk_studio.state import LISTS, SETTINGS
 from eigenwalk_studio.trust import short
 
 if TYPE_CHECKING:

@@ -1,0 +1,262 @@
+"""The studio as an attacker tries it: other sites' pages, gradio's routes, paths, code, and JSON that no page sends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from eigenwalk.errors import EigenwalkError
+from eigenwalk.names.expression import parse_generator
+from eigenwalk.runs.outputs.folder import RunFolder
+from eigenwalk.runs.recipe import Recipe
+from eigenwalk_studio.engine import Engine
+from eigenwalk_studio.guard import LARGEST
+from eigenwalk_studio.history import History
+from eigenwalk_studio.server import Sessions, launch
+from eigenwalk_studio.session import Session
+from eigenwalk_studio.state import LONGEST, State
+from eigenwalk_studio.trust import Trust
+from eigenwalk_studio.view import render
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    monkeypatch.chdir(tmp_path)
+    engine = Engine(Trust(tmp_path), tmp_path / "runs")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def sessions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
+    folder = tmp_path_factory.mktemp("studio")
+    engine = Engine(Trust(folder, password="open sesame"), folder / "runs")
+    yield Sessions(engine, State("rooms"), folder / "histories")
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def local(sessions: Sessions) -> Iterator[str]:
+    blocks, address = launch(sessions, "127.0.0.1", None, public=True)
+    yield address.rstrip("/")
+    blocks.close()
+
+
+def visitor(engine: Engine, **entries: Any) -> Session:
+    return Session("n" * 24, engine, State("rooms", **entries), engine.out / "histories")
+
+
+def body(component: int = 1, **request: Any) -> dict[str, Any]:
+    return {"data": request, "fn_name": "act", "component_id": component, "session_hash": "x"}
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://127.0.0.1.evil.example"]
+)
+def test_another_sites_page_can_neither_act_nor_upload(local: str, sessions: Sessions, origin: str):
+    before = len(sessions.all)
+    headers = {"Origin": origin}
+    calls = [
+        httpx.post(f"{local}/gradio_api/component_server", json=body(act="masks"), headers=headers),
+        httpx.post(f"{local}/gradio_api/component_server", content=json.dumps(body(act="masks")), headers=headers),
+        httpx.post(f"{local}/gradio_api/upload", files={"files": ("x.png", b"x")}, headers=headers),
+        httpx.post(f"{local}/login", data={"username": "me", "password": "x"}, headers=headers),
+        httpx.get(f"{local}/config", headers=headers),
+    ]
+    assert [answer.status_code for answer in calls] == [403] * len(calls) and len(sessions.all) == before
+    assert httpx.get(f"{local}/config", headers={"Origin": local}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "0.0.0.0"])
+def test_a_name_made_to_lead_here_is_refused(local: str, host: str):
+    assert httpx.get(f"{local}/config", headers={"Host": host}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/file=/etc/passwd",
+        "/gradio_api/file/etc/passwd",
+        "/gradio_api/proxy=https://huggingface.co/x",
+        "/gradio_api/queue/join",
+        "/gradio_api/queue/data?session_hash=x",
+        "/gradio_api/call/act",
+        "/gradio_api/run/predict",
+        "/gradio_api/deep_link?session_hash=x",
+        "/gradio_api/stream/x",
+        "/gradio_api/vibe-code",
+        "/custom_component/1/client/html/../../../../etc/passwd",
+        "/monitoring/summary",
+        "/static/../../../../etc/passwd",
+        "/static/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
+        "/assets/..%2f..%2f..%2fetc/passwd",
+        "/docs",
+        "/openapi.json",
+    ],
+)
+def test_of_gradio_only_what_the_page_needs_is_there(local: str, path: str):
+    for answer in (httpx.get(local + path), httpx.post(local + path, json={})):
+        assert answer.status_code in (403, 404, 405) and "root:" not in answer.text
+
+
+def test_what_is_sent_is_never_served_again_and_a_page_may_fetch_nothing_elsewhere(local: str):
+    sent = httpx.post(
+        f"{local}/gradio_api/upload",
+        files={"files": ("x.svg", b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>')},
+    )
+    (path,) = sent.json()
+    assert httpx.get(f"{local}/gradio_api/file={path}").status_code == 404
+    policy = httpx.get(local).headers["content-security-policy"]
+    assert "default-src 'self'" in policy and "frame-ancestors 'self'" in policy and "http" not in policy
+
+
+def test_a_request_is_bounded_before_anything_is_read(local: str):
+    url = f"{local}/gradio_api/component_server"
+    told = httpx.post(url, content=b" " * (LARGEST + 1), headers={"Content-Type": "application/json"})
+    untold = httpx.post(
+        url, content=(b" " * (1 << 20) for _ in range(23)), headers={"Content-Type": "application/json"}
+    )
+    assert (told.status_code, untold.status_code) == (413, 413)
+
+
+def test_without_the_password_nothing_but_the_login_is_there(sessions: Sessions):
+    blocks, address = launch(sessions, "0.0.0.0", None)
+    local = address.rstrip("/").replace("0.0.0.0", "127.0.0.1")
+    try:
+        for method, path in (
+            ("GET", "/config"),
+            ("GET", "/gradio_api/info"),
+            ("POST", "/gradio_api/component_server"),
+            ("POST", "/gradio_api/upload"),
+            ("GET", "/gradio_api/upload_progress?upload_id=x"),
+        ):
+            files = {"files": ("x.png", b"x")} if path.endswith("upload") else None
+            assert httpx.request(method, local + path, files=files).status_code == 401, path
+        with httpx.Client() as client:
+            client.post(f"{local}/login", data={"username": "me", "password": "open sesame"})
+            mine = client.get(f"{local}/config")
+            theirs = client.get(f"{local}/config", headers={"Origin": "https://evil.example"})
+        assert (mine.status_code, theirs.status_code) == (200, 403)
+        assert "access-control-allow-origin" not in theirs.headers
+    finally:
+        blocks.close()
+
+
+@pytest.mark.parametrize(
+    "path", ["../secret.png", "/etc/passwd", "~root/x", "~nobodyknows/x", "a\0b", "x" * 300, "link/passwd"]
+)
+def test_no_field_opens_a_path_elsewhere(engine: Engine, tmp_path: Path, path: str):
+    (tmp_path / "link").symlink_to("/etc")
+    session, quoted = visitor(engine), json.dumps(path)
+    before = session.state
+    for request in (
+        {"act": "generator", "value": path if path.startswith((".", "/", "~")) else f"./{path}.pt"},
+        {"act": "generator", "value": f"open({quoted})"},
+        {"act": "start", "value": path},
+        {"act": "start", "value": f"{path}:0-3"},
+        {"act": "photograph", "path": path},
+        {"act": "add", "list": "hold", "value": f"mask(file={quoted})"},
+        {"act": "add", "list": "vary", "value": f"~mask(file={quoted}) | pixels"},
+        {"act": "open", "value": History.of(replace(before, start=path)).text()},
+    ):
+        session.act(request)
+        assert session.notice and session.state.start == "" and session.state.generator == "rooms", request
+        if len(path) < 300 and "\0" not in path:
+            assert session.state.hold == session.state.vary == (), request
+        assert "root:" not in render(session)
+
+
+CODE = 'open("ran.txt", "w").write("x")\ndef fn(image): return image.mean((1, 2, 3))\n'
+
+
+def test_no_field_runs_code_or_says_whether_a_file_is_there(engine: Engine, tmp_path: Path):
+    (tmp_path / "x.py").write_text(CODE)
+    for name in ("./x.py:fn", "./y.py:fn", "/etc/passwd:x", 'file("x.py:fn")'):
+        session = visitor(engine, hold=("rooms.part(sofa)",))
+        for request in (
+            {"act": "generator", "value": name},
+            {"act": "start", "value": name},
+            {"act": "add", "list": "hold", "value": name},
+            {"act": "add", "list": "vary", "value": f"mask(box=(0, 0, 1, 1)) | {name}"},
+            {"act": "text", "list": "hold", "index": 0, "value": f"position(of={name})"},
+            {"act": "follow", "list": "hold", "index": 0, "value": name},
+            {"act": "option", "list": "hold", "index": 0, "option": "part", "value": name},
+            {"act": "open", "value": History.of(State("rooms", vary=(name,))).text()},
+            {"act": "open", "value": History.of(State(name)).text()},
+        ):
+            session.act(request)
+            said = session.notice + render(session)
+            assert "there is no file" not in session.notice or request["act"] == "start", request
+            if request["act"] not in ("option", "start", "follow"):
+                inside = request["act"] == "text" and name == "./y.py:fn"  # a word, no function, and not outside
+                assert "--allow-code" in said or "--folder" in said or inside, request
+        session.act({"act": "walk"})
+    assert not (tmp_path / "ran.txt").exists()
+    with pytest.raises(EigenwalkError, match="--allow-code"):
+        engine.trust.check(parse_generator('open("found", trust=true)'))
+
+
+def test_a_walk_in_the_folder_that_names_code_does_not_go_on(engine: Engine, tmp_path: Path):
+    (tmp_path / "x.py").write_text(CODE)
+    recipe = Recipe.of(generator="rooms", fix=["rooms.part(sofa)"], vary=["./x.py:fn"]).canonical(engine.registry)
+    with RunFolder.claim(engine.out / "theirs", recipe.identity()):
+        pass
+    session = visitor(engine)
+    session.act({"act": "open", "value": History.of(State("rooms", walk="theirs")).text()})
+    if session.walk is not None:
+        session.act({"act": "go"})
+        with engine.condition:
+            engine.condition.wait_for(lambda: session.walk is None or not session.walk.is_alive, 60)
+        assert session.walk.condition in ("failed", "stopped")
+    assert not (tmp_path / "ran.txt").exists()
+    assert engine.find("..") is None and engine.find(".") is None
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"act": "setting", "name": "steps", "value": "inf"},
+        {"act": "setting", "name": "stride", "value": "nan"},
+        {"act": "seed", "value": 10**40},
+        {"act": "add", "list": "hold", "value": "~" * 100_000 + "pixels"},
+        {"act": "add", "list": "hold", "value": "~" * (LONGEST - 10) + "pixels"},
+        {"act": "add", "list": "hold", "value": "half \ud800"},
+        {"act": "weight", "list": "vary", "index": 0, "value": "inf"},
+        {"act": "tolerance", "index": 0, "value": "1e999"},
+        {"act": "along", "by": float("inf")},
+        {"act": "along", "by": []},
+        {"act": ["walk"]},
+        {"act": "box", "box": ["nan"] * 4},
+        {"act": "option", "list": "hold", "index": 0, "option": {}, "value": {}},
+    ],
+)
+def test_json_that_no_page_sends_becomes_a_notice(engine: Engine, request_: dict[str, Any]):
+    session = visitor(engine, hold=("rooms.part(sofa)",), vary=("pixels",))
+    session.act(request_)
+    render(session).encode()
+    History.parse(session.history.text())
+
+
+def test_an_edited_history_is_checked_and_seeds_end(engine: Engine):
+    session = visitor(engine)
+    good = json.loads(session.history.text())
+    for name, value in (("steps", 10**9), ("paths", 0), ("stride", float("nan")), ("seed", -1), ("hold", ["x" * 5000])):
+        good["entries"][0]["state"] |= {name: value}
+        session.act({"act": "open", "value": json.dumps(good)})
+        assert session.notice and session.state == State("rooms"), name
+        good["entries"][0]["state"].pop(name)
+    session.act({"act": "seeds", "by": 10**30})
+    assert session.first_seed < 2**31
+
+
+def test_masks_and_starts_that_the_studio_saves_are_opened_wherever_it_saves_them(tmp_path: Path):
+    trust = Trust(tmp_path / "pictures", own=tmp_path / "runs")
+    assert trust.check_path(str(tmp_path / "runs" / "starts" / "x.npy"))
+    with pytest.raises(EigenwalkError):
+        trust.check_path(str(tmp_path / "x.npy"))
