@@ -177,7 +177,7 @@ CODE = 'open("ran.txt", "w").write("x")\ndef fn(image): return image.mean((1, 2,
 
 def test_no_field_runs_code_or_says_whether_a_file_is_there(engine: Engine, tmp_path: Path):
     (tmp_path / "x.py").write_text(CODE)
-    for name in ("./x.py:fn", "./y.py:fn", "/etc/passwd:x", 'file("x.py:fn")'):
+    for name in ("./x.py:fn", "./y.py:fn", 'file("/etc/passwd:x")', 'file("x.py:fn")'):
         session = visitor(engine, hold=("rooms.part(sofa)",))
         for request in (
             {"act": "generator", "value": name},
