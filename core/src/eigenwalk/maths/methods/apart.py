@@ -21,11 +21,11 @@ from torch.nn.functional import normalize
 from eigenwalk.direction import Gaps
 
 WITHIN = 0.7
-"""τ, in typical distances: in the demo, at .35 two of six paths ended early at a tolerance, and at .7 none."""
+"""τ, in typical distances: a tolerance of .35, as of features that are held, ended more of the demo's paths early."""
 BACK = 0.5
 """What two paths have in common is taken back by this share of a stride a step, at most: the pull is kept whole where a
-step is shortened, so that one without a bound ended four of the demo's six paths at a tolerance that they were far
-from, or without an object to measure; with it none ended."""
+step is shortened, so that one without a bound ended four of the demo's six paths at a tolerance or without an object to
+measure; with it none ended."""
 SLACK = 0.3
 """Paths whose cosine is below minus this leave each other alone."""
 ROUNDS = 3
