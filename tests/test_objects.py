@@ -97,7 +97,7 @@ def networks(tmp_path) -> str:
 
 def test_a_mask_by_word_can_be_followed_by_a_band(networks):
     held = f'mask(label=sofa, model="{networks}/net") | fourier.low(cycles=8)'
-    (changes,) = walked("rooms", [held], [f'~mask(label=sofa, model="{networks}/net")'], steps=2, paths=1)
+    (changes,) = walked("rooms", [held], [f'~mask(label=sofa, model="{networks}/net")'], steps=2, stride=0.04, paths=1)
     assert all(0 <= value < 1 for value in changes.values())
 
 

@@ -148,7 +148,7 @@ def run(
     from eigenwalk.cli.perform import perform
     from eigenwalk.runs.recipe import Recipe
 
-    recipe = recipe / "recipe.toml" if recipe.is_dir() else recipe
+    recipe = recipe / "recipe.toml" if (recipe / "recipe.toml").is_file() else recipe
     given: Recipe = Recipe.read(recipe)
     far = {"steps": steps, "to": to}
     where = {"device": device, "batch": batch, "memory": memory, **far}

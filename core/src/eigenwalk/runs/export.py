@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from eigenwalk.errors import FileError, InputError, OutputError, reason
 from eigenwalk.path import Path
 from eigenwalk.runs.command import command_of
-from eigenwalk.runs.outputs import export as outputs
 from eigenwalk.runs.outputs.folder import PAGE, RunFolder
 from eigenwalk.runs.ready import usable_device
 from eigenwalk.runs.recipe import Recipe
@@ -70,6 +69,8 @@ def export(
         FileError: it is no run's folder, or the generator cannot be opened.
         OutputError: `folder` cannot be written, or there is no room for the frames.
     """
+    from eigenwalk.runs.outputs import export as outputs  # draws: commands name kinds before they load that
+
     kinds = check_kinds(kinds)
     paths, command = _paths_of(run)
     paths = _choose(paths, names)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
+from importlib import import_module
 from typing import Any
 
 from PIL import Image
@@ -107,17 +108,27 @@ class Shown(Watch):
             self.progress(front)
 
 
+class _Output:
+    """HTML in a cell's output, which can be replaced."""
+
+    def __init__(self, html: str):
+        # Loaded already, by the kernel in which this runs: so IPython is nothing that this package requires.
+        self.ipython = import_module("IPython.display")
+        self.shown = self.ipython.display(self.ipython.HTML(html), display_id=True)
+
+    def update(self, html: str) -> None:
+        """Show this instead."""
+        self.shown.update(self.ipython.HTML(html))
+
+
 class Live(Shown):
     """A cell's output that is redrawn in place: the stage, how far it is, and a picture for each path."""
 
     def __init__(self, steps: int):
-        from IPython.display import HTML, display
-
         super().__init__()
         self.steps, self.clock, self.work = steps, Clock(steps), Work()
         self.index, self.paths, self.drawn = 0, (), 0.0
-        self.page = HTML
-        self.output: Any = display(HTML(self.html()), display_id=True)
+        self.output = _Output(self.html())
 
     def stage(self, text: str, passes: float = 0.0) -> None:
         """Show what begins."""
@@ -138,12 +149,12 @@ class Live(Shown):
     def draw(self) -> None:
         """Draw the output again, unless that was done a moment ago."""
         if time.monotonic() - self.drawn >= PAUSE:
-            self.output.update(self.page(self.html()))
+            self.output.update(self.html())
             self.drawn = time.monotonic()
 
     def close(self) -> None:
         """Leave nothing behind: the paths show themselves, and times differ from run to run."""
-        self.output.update(self.page(""))
+        self.output.update("")
 
     def html(self) -> str:
         """Return the walk as it stands now."""
@@ -174,13 +185,11 @@ def loading(what: str) -> Iterator[None]:
     if not _in_notebook():
         yield
         return
-    from IPython.display import HTML, display
-
-    output: Any = display(HTML(f'<div style="{FRAME}">loading {what}</div>'), display_id=True)
+    output = _Output(f'<div style="{FRAME}">loading {what}</div>')
     try:
         yield
     finally:
-        output.update(HTML(""))
+        output.update("")
 
 
 @contextmanager
