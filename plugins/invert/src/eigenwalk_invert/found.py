@@ -75,7 +75,7 @@ class Folder:
                     "or --overwrite"
                 )
             if overwrite:
-                for name in (STATE, TUNED, FOUND):
+                for name in (STATE, TUNED, LATENTS, "strip.png", "report.html", FOUND):
                     (path / name).unlink(missing_ok=True)
                 self.document = None
         except BaseException:
