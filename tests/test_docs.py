@@ -38,7 +38,8 @@ EIGENWALK = f"""#!{sys.executable}
 import sys
 from eigenwalk.cli import main
 words = sys.argv[1:]
-main(words + ["--steps", "{SHORT["steps"]}", "--paths", "{SHORT["paths"]}"] * (words[:1] == ["walk"]))
+if __name__ == "__main__":  # and not again in the processes that a command starts
+    main(words + ["--steps", "{SHORT["steps"]}", "--paths", "{SHORT["paths"]}"] * (words[:1] == ["walk"]))
 """
 PIP = f"""#!/bin/sh
 # Install existing folders without a network. Skip everything else, which is installed already.
