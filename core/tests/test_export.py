@@ -1,3 +1,4 @@
+# ruff: noqa: F811 - fixtures
 """What leaves a run: pictures with their numbers, films, sheets, and latents that come back bit by bit."""
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ from pathlib import Path as FilePath
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 import eigenwalk
+from command_line import Here, here, place  # noqa: F401
 from eigenwalk.errors import ContractError, FileError, InputError, OutputError
 from eigenwalk.generator import FunctionGenerator
 from eigenwalk.path import Path
 from eigenwalk.runs.command import command_of
 from eigenwalk.runs.export import DEFAULT, KINDS, export
 from eigenwalk.runs.outputs.export import in_shape, latents_file
+from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.runs.starts import read_latents
 from fabricated import path, paths
@@ -204,6 +208,36 @@ def test_nothing_is_written_through_a_link(tmp_path: FilePath) -> None:
     with pytest.raises(OutputError, match="symbolic link"):
         export([path()], tmp_path / "out", ["png"])
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_only_what_opens_the_generator_asks_to_run_its_file_and_it_may_have_moved(here: Here, place: FilePath) -> None:
+    recipe = Recipe.of(generator="./gone.py:build", vary=["pixels"])
+    with RunFolder.claim(place / "run", recipe.identity()) as folder:
+        folder.begin(recipe.text())
+        folder.finish(tuple(replace(one, generator="./gone.py:build") for one in paths(directions=1)))
+    assert here("export", "run", "png", "sheet")[0] == 0
+    assert here("export", "run", "gif", "--between", "0")[0] == 0
+    code, said = here("export", "run", "npz", "--trust")
+    assert code != 0 and "gone.py" in said
+    code, said = here("export", "run", "npz", "--generator", "./my_generator.py:build(latent=4)")
+    assert code == 2 and "--trust" in said
+    code, said = here("export", "run", "npz", "--generator", "./my_generator.py:build(latent=4)", "--trust")
+    assert code == 0 and (place / "run/export/seed0-1+.npz").is_file(), said
+
+
+def test_a_run_where_nobody_can_write_is_exported_elsewhere(tmp_path: FilePath, monkeypatch) -> None:
+    with RunFolder.claim(tmp_path / "run", (recipe := Recipe.of(generator="rooms", vary=["pixels"])).identity()) as run:
+        run.begin(recipe.text())
+        run.finish(paths(directions=1))
+
+    def refused(*args: object, **options: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(FileLock, "acquire", refused)  # whoever tests as root can write everywhere
+    assert export(tmp_path / "run", tmp_path / "out", ["png"])
+    eigenwalk.report(tmp_path / "run", tmp_path / "report.html")
+    with pytest.raises(OutputError, match="cannot write in"):
+        RunFolder.open(tmp_path / "run")
 
 
 def test_a_saved_path_cannot_choose_where_its_files_go(tmp_path: FilePath) -> None:

@@ -25,7 +25,7 @@ from typing import BinaryIO
 
 import platformdirs
 
-from eigenwalk.errors import WeightsError
+from eigenwalk.errors import OutputError, WeightsError, reason
 from eigenwalk.spec import Weights
 
 FOLDER = "EIGENWALK_WEIGHTS"
@@ -64,6 +64,14 @@ def write_whole(target: Path, data: bytes | str) -> None:
     """Write `data` to `target`, text as UTF-8; raises as `open_whole`."""
     with open_whole(target) as file:
         file.write(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+def write_output(target: Path, data: bytes | str) -> None:
+    """Write `data` whole where a user asked for it; raises OutputError."""
+    try:
+        write_whole(target, data)
+    except OSError as error:
+        raise OutputError(f"cannot write {error.filename or target}: {reason(error)}") from error
 
 
 def cache_folder() -> Path:

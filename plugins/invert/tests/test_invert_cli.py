@@ -53,6 +53,10 @@ def test_a_photograph_is_found_and_walked_from(here: Here, place: Path, photo: P
     code, said = here("invert", GENERATOR, "me.png", "-o", "found/me", *SHORT, "--prior", "1")
     assert code == 4 and "holds another inversion, of me.png in" in said and "--overwrite" in said
 
+    Image.open(photo).save(place / "you.png")
+    code, said = here("invert", GENERATOR, "you.png", "-o", "found/me", *SHORT, "--overwrite")
+    assert code == 0 and {one.name for one in folder.glob("*.png")} == {"you-photo.png", "you-z.png", "strip.png"}
+
     for out, told in ((".", "holds other files"), ("me.png", "is no folder")):
         code, said = here("invert", GENERATOR, "me.png", "-o", out, *SHORT)
         assert code == 4 and told in said and "measuring" not in said

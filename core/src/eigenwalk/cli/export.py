@@ -27,6 +27,9 @@ def export(
     between: Annotated[
         int, typer.Option("--between", min=0, max=1000, help="Frames between two waypoints of a film; 0: none.")
     ] = 8,
+    generator: Annotated[
+        str | None, typer.Option("--generator", help="The generator, where its file has moved since.")
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1, mps.")] = "cpu",
     trust: Annotated[bool, typer.Option("--trust", help="Run a generator in a Python file, unasked.")] = False,
 ) -> None:
@@ -39,11 +42,12 @@ def export(
     Every waypoint becomes a PNG that holds its numbers; every path a film with frames between its waypoints, and a
     file of latents in the generator's own shape, any of which is a start: --start export/seed0-1+.npz:8.
     """
-    from eigenwalk.runs.export import DEFAULT
+    from eigenwalk.runs.export import DEFAULT, opens_generator
 
-    if not trust:
-        _ask_to_open_generator(run)
-    typer.echo(str(export_run(run, kinds or DEFAULT, out, path or (), between, device)))
+    wanted = kinds or DEFAULT
+    if not trust and opens_generator(wanted, between):
+        _ask_to_open_generator(run, generator)
+    typer.echo(str(export_run(run, wanted, out, path or (), between, generator, device)))
 
 
 def export_run(
@@ -52,23 +56,33 @@ def export_run(
     out: Path | None = None,
     names: Sequence[str] = (),
     between: int = 8,
+    generator: str | None = None,
     device: str = "cpu",
 ) -> Path:
     """Export, showing on a terminal what is being made; return the folder."""
     from eigenwalk.cli.errors import console
-    from eigenwalk.runs.export import FOLDER, KINDS, export
+    from eigenwalk.runs.export import FOLDER, export
     from eigenwalk.runs.ready import check_device
 
     check_device(device)
-    wanted = KINDS if "all" in kinds else kinds
     with console(stderr=True, soft_wrap=False).status("exporting …") as status:
-        export(run, out, wanted, names=names, between=between, device=device, progress=status.update)
+        export(
+            run,
+            out,
+            kinds,
+            names=names,
+            between=between,
+            generator=generator,
+            device=device,
+            progress=status.update,
+        )
     return out or run / FOLDER
 
 
-def _ask_to_open_generator(run: Path) -> None:
-    """Ask before a generator in a Python file that the run's recipe names is run."""
+def _ask_to_open_generator(run: Path, given: str | None) -> None:
+    """Ask before a generator in a Python file that is given, or that the run's recipe names, is run."""
     from eigenwalk.cli.trust import ask_to_run
+    from eigenwalk.names.expression import parse_generator
     from eigenwalk.names.registry import Registry
     from eigenwalk.names.resolve import resolve_generator
     from eigenwalk.names.tree import Call
@@ -76,7 +90,9 @@ def _ask_to_open_generator(run: Path) -> None:
     from eigenwalk.runs.ready import own_files
     from eigenwalk.runs.recipe import Recipe
 
-    if (run / RECIPE).is_file():
-        generator = Recipe.read(run / RECIPE).generator
-        if isinstance(generator, Call) and generator.name == "file":
-            ask_to_run(own_files(resolve_generator(generator, Registry.discover())), str(run / RECIPE))
+    if given is None and not (run / RECIPE).is_file():
+        return
+    generator = parse_generator(given) if given else Recipe.read(run / RECIPE).generator
+    if isinstance(generator, Call) and generator.name == "file":
+        where = given or str(run / RECIPE)
+        ask_to_run(own_files(resolve_generator(generator, Registry.discover())), where)

@@ -70,7 +70,7 @@ def perform(
         warnings.simplefilter("ignore")
     registry = Registry.discover()
     check_device(recipe.device)
-    check_kinds(set(pictures) - {"all"})
+    check_kinds(pictures)
     for message in recipe.check_installed(registry):
         warn(message)
     with sharing():  # a generator's file is opened once, to recognise it and to build it

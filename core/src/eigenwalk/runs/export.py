@@ -24,7 +24,7 @@ from eigenwalk.runs.command import command_of
 from eigenwalk.runs.outputs.folder import PAGE, RunFolder
 from eigenwalk.runs.ready import usable_device
 from eigenwalk.runs.recipe import Recipe
-from eigenwalk.store import write_whole
+from eigenwalk.store import write_output
 
 if TYPE_CHECKING:
     from eigenwalk.generator import Generator
@@ -105,11 +105,18 @@ def export(
 
 
 def check_kinds(kinds: Iterable[str]) -> tuple[str, ...]:
-    """Return the kinds, each once; raises InputError at one that there is not."""
+    """Return the kinds, each once, where ``all`` is every one; raises InputError at one that there is not."""
+    kinds = tuple(dict.fromkeys(kinds))
     for kind in kinds:
-        if kind not in KINDS:
-            raise InputError(f"what to export is one of {', '.join(KINDS)}, got {kind!r:.60}")
-    return tuple(dict.fromkeys(kinds))
+        if kind not in (*KINDS, "all"):
+            raise InputError(f"what to export is one of {', '.join(KINDS)} or all, got {kind!r:.60}")
+    return KINDS if "all" in kinds else kinds
+
+
+def opens_generator(kinds: Iterable[str], between: int) -> bool:
+    """Whether the generator is opened for these kinds: for frames between waypoints, and for latents' own shape."""
+    wanted = set(check_kinds(kinds))
+    return bool(wanted & set(LATENTS) or (between and wanted & set(FILMS)))
 
 
 @contextmanager
@@ -211,9 +218,9 @@ class _Made:
             if target.parent != self.folder and target.parent.is_symlink():
                 raise OutputError(f"{target.parent} is a symbolic link: give another folder with -o")
             target.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(target, data)
         except OSError as error:
             raise OutputError(f"cannot write {error.filename or target}: {reason(error)}") from error
+        write_output(target, data)
         self.files.append(target)
 
 
@@ -221,7 +228,7 @@ def _paths_of(run: str | os.PathLike[str] | Sequence[Path]) -> tuple[tuple[Path,
     """Return the paths of a run that have a waypoint, and the command that walked them, "" where nobody knows it."""
     if not isinstance(run, (str, os.PathLike)):
         return tuple(path for path in run if len(path)), ""
-    with RunFolder.open(FilePath(run)) as folder:
+    with RunFolder.open(FilePath(run), writes=False) as folder:
         command = ""
         if folder.recipe:
             command = command_of(Recipe.parse(folder.recipe, f"{run}/recipe.toml"))

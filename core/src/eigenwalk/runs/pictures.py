@@ -17,10 +17,10 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from eigenwalk.errors import InputError, OutputError, reason
+from eigenwalk.errors import InputError, OutputError
 from eigenwalk.path import Path
 from eigenwalk.runs.outputs.folder import RunFolder
-from eigenwalk.store import write_whole
+from eigenwalk.store import write_output
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -85,7 +85,7 @@ def _opened(what: Walked) -> tuple[Sequence[Path], str, FilePath | None]:
         paths: Sequence[Path] = (what,)
     elif isinstance(what, (str, os.PathLike)):
         folder = FilePath(what)
-        with RunFolder.open(folder) as run:
+        with RunFolder.open(folder, writes=False) as run:
             paths, recipe = run.shown, run.recipe
     else:
         paths = tuple(what)
@@ -96,8 +96,5 @@ def _opened(what: Walked) -> tuple[Sequence[Path], str, FilePath | None]:
 
 
 def _write(file: FilePath, data: bytes | str) -> FilePath:
-    try:
-        write_whole(file, data)
-    except OSError as error:
-        raise OutputError(f"cannot write {file}: {reason(error)}") from error
+    write_output(file, data)
     return file

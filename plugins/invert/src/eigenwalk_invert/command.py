@@ -189,16 +189,12 @@ class Display(Watch):
     def _picture(self, event: Event) -> None:
         import numpy as np
 
-        from eigenwalk.errors import OutputError, reason
-        from eigenwalk.store import write_whole
+        from eigenwalk.store import write_output
         from eigenwalk.walk.start import picture
         from eigenwalk_invert.pictures import png
 
         assert event.images is not None
-        try:
-            write_whole(self.folder / SO_FAR, png(np.concatenate(picture(event.images), 1)))
-        except OSError as error:
-            raise OutputError(f"cannot write in {self.folder}: {reason(error)}") from error
+        write_output(self.folder / SO_FAR, png(np.concatenate(picture(event.images), 1)))
 
     def _line(self, text: str) -> None:
         if self.quiet:

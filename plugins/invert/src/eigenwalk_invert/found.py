@@ -33,7 +33,7 @@ from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
 from eigenwalk.runs.starts import IN_FOLDER as LATENTS
 from eigenwalk.sealed import json_text, open_sealed, read_whole, seal, sum_of
-from eigenwalk.store import write_whole
+from eigenwalk.store import write_output
 from eigenwalk_invert.plugin import FOUND
 from eigenwalk_invert.task import runs_code
 from eigenwalk_invert.tune import apply
@@ -75,7 +75,15 @@ class Folder:
                     "or --overwrite"
                 )
             if overwrite:
-                for name in (STATE, TUNED, LATENTS, "strip.png", "report.html", FOUND):
+                for name in (
+                    *_pictures(others, self.document),
+                    STATE,
+                    TUNED,
+                    LATENTS,
+                    "strip.png",
+                    "report.html",
+                    FOUND,
+                ):
                     (path / name).unlink(missing_ok=True)
                 self.document = None
         except BaseException:
@@ -117,10 +125,7 @@ class Folder:
 
     def write_file(self, name: str, data: bytes | str) -> None:
         """Write a file, whole or not at all; raises OutputError."""
-        try:
-            write_whole(self.path / name, data)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path / name}: {reason(error)}") from error
+        write_output(self.path / name, data)
 
     def remove_state(self) -> None:
         """Forget where the search stood."""
@@ -141,6 +146,12 @@ def check_folder(path: Path) -> set[str]:
     if names and FOUND not in names:
         raise OutputError(f"{path} holds other files, not an inversion: give another folder with --out")
     return names
+
+
+def _pictures(names: set[str], document: Mapping[str, Any] | None) -> list[str]:
+    """Return those of the files that are pictures of the photographs in `document`."""
+    begins = tuple(f"{one['name']}-" for one in document.get("photos", [])) if document else ()
+    return [name for name in names if name.startswith(begins) and name.endswith(".png")] if begins else []
 
 
 def _inverted(document: Mapping[str, Any]) -> str:

@@ -93,8 +93,10 @@ class RunFolder:
             raise OutputError(f"cannot write in {path}: {reason(error)}; give another folder with --out") from error
 
     @classmethod
-    def open(cls, path: FilePath) -> RunFolder:
+    def open(cls, path: FilePath, *, writes: bool = True) -> RunFolder:
         """Return the folder of any earlier run, locked, with those of its paths that can be read.
+
+        Without `writes` it may lie where nobody can write.
 
         Raises:
             FileError: it is no run's folder, or holds no waypoint that can be read.
@@ -103,7 +105,7 @@ class RunFolder:
         if not ((path / RECIPE).is_file() or (path / RUN).is_file()):
             raise FileError(f"{path} is not the folder of a run: it has no {RECIPE}")
         try:
-            folder = cls._locked(path, (), None, False)
+            folder = cls._locked(path, (), None, False, writes)
         except OSError as error:
             raise OutputError(f"cannot write in {path}: {reason(error)}") from error
         if not folder.paths:
@@ -116,9 +118,14 @@ class RunFolder:
 
     @classmethod
     def _locked(
-        cls, path: FilePath, made: tuple[FilePath, ...], identity: Mapping[str, Any] | None, overwrite: bool
+        cls,
+        path: FilePath,
+        made: tuple[FilePath, ...],
+        identity: Mapping[str, Any] | None,
+        overwrite: bool,
+        writes: bool = True,
     ) -> RunFolder:
-        folder = cls(path, Lock(path), made)
+        folder = cls(path, Lock(path, writes=writes), made)
         try:
             folder._look(identity, overwrite)
         except BaseException:

@@ -18,22 +18,28 @@ NAME = ".lock"
 class Lock:
     """The exclusive right to write in `folder`, or to what its lock file `name` stands for, until `release()`.
 
+    Who only reads does without it where the lock file cannot be made, as on a disk that takes no writes.
+
     Raises:
         OutputError: another process holds it; the message names that process.
-        OSError: the lock file cannot be made.
+        OSError: the lock file cannot be made, and `writes` is true.
     """
 
-    def __init__(self, folder: Path, name: str = NAME):
+    def __init__(self, folder: Path, name: str = NAME, *, writes: bool = True):
         self.file = folder / name
-        if self.file.is_symlink():  # never ours: what it points to is not to be written
-            self.file.unlink()
         self._lock = FileLock(self.file)
         try:
+            if self.file.is_symlink():  # never ours: what it points to is not to be written
+                self.file.unlink()
             self._lock.acquire(timeout=0)
         except Timeout:
             raise OutputError(
                 f"another run is writing in {folder} ({self._owner()}): wait for it, or give another folder with --out"
             ) from None
+        except OSError:
+            if writes:
+                raise
+            return
         with suppress(OSError):  # Windows lets nobody write what is locked
             if self.file.stat().st_nlink == 1:
                 self.file.write_text(f"{os.getpid()} {socket.gethostname()}\n", encoding="utf-8")
