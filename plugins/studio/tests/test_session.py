@@ -17,10 +17,11 @@ from eigenwalk.path import Path
 from eigenwalk.runs.api import run
 from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.recipe import Recipe
+from eigenwalk_studio.acts import ACTS, KEYS
 from eigenwalk_studio.engine import Engine
 from eigenwalk_studio.history import History
 from eigenwalk_studio.out import file
-from eigenwalk_studio.session import ACTS, KEYS, Session
+from eigenwalk_studio.session import Session
 from eigenwalk_studio.state import State
 from eigenwalk_studio.trust import Trust
 from eigenwalk_studio.view import describe, render

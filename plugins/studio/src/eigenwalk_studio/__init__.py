@@ -3,6 +3,7 @@
 look       what is seen of a walk at one moment
 state      what is on the screen: frozen data, and the acts that change it
 history    the states one after another: undo, redo, saved and opened as JSON
+acts       what a person can do, by name
 session    one person's history, and what the engine does for it
 engine     the shared generator; the thread that walks, and the thread that looks
 walks      one walk in its folder, a waypoint at a time

@@ -15,8 +15,9 @@ from eigenwalk.path import Path, Role, Waypoint
 from eigenwalk.runs.command import command_of, quote
 from eigenwalk.runs.outputs import words
 from eigenwalk_studio import forms
+from eigenwalk_studio.acts import KEYS, SEEDS
 from eigenwalk_studio.look import Look
-from eigenwalk_studio.session import KEYS, SEEDS, Session
+from eigenwalk_studio.session import Session
 from eigenwalk_studio.state import LISTS, SETTINGS
 from eigenwalk_studio.trust import short
 
