@@ -1,71 +1,158 @@
-"""What a shard costs beside its walks: CPU seconds of the passes, of the rest of a walk, and of judging and writing.
+"""Where the time of a shard goes: passes through the generator and the features, and all the rest.
 
     python benchmarks/dataset.py faces --fix faces.identity --vary "faces.attribute(hair_length)" --to 0.3 --seeds 8
 
-CPU time of one process in one thread, so that what else the machine does matters little. The passes are those that the
-walk counts, each at the measured time of a forward pass in a batch of the same size.
+CPU time of one process in one thread, so that what else the machine does matters little. A pass is a call of the
+generator, or of a feature, for values or for a derivative, as the walk must make it: in its batches, with a graph where
+a derivative follows. Each part is the time inside it without the parts that it calls.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import tempfile
 import time
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest import mock
 
 import torch
 
+from eigenwalk.maths.linearise import Point, derivative, point
 from eigenwalk.names.registry import Registry
 from eigenwalk.runs.recipe import Recipe
+from eigenwalk.walk import propose
+from eigenwalk_dataset import rows
 from eigenwalk_dataset.folder import Folder
 from eigenwalk_dataset.maker import Maker
+from eigenwalk_dataset.parquet import ParquetShard
 from eigenwalk_dataset.plan import Order, Plan, Seeds
+
+PASSES = ("generator, images", "generator, derivatives", "features, values", "features, derivatives")
+REST = (
+    "algebra of the method",
+    "walk",
+    "judging the paths",
+    "encoding pictures",
+    "writing",
+    "reading back and checking",
+    "collecting garbage",
+    "shard",
+)
+
+
+class Clock:
+    """CPU seconds by part; `passes` are calls inside a walk, and those outside belong to whoever makes them."""
+
+    def __init__(self) -> None:
+        self.seconds, self.stack, self.since = defaultdict[str, float](float), ["shard"], time.process_time()
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Count the time inside as `name`."""
+        self._count()
+        self.stack.append(name)
+        try:
+            yield
+        finally:
+            self._count()
+            self.stack.pop()
+
+    def _count(self) -> None:
+        now = time.process_time()
+        self.seconds[self.stack[-1]] += now - self.since
+        self.since = now
+
+    def timed(self, function: Callable[..., Any], name: str | Callable[[], str]) -> Callable[..., Any]:
+        """Return `function`, whose time counts as `name`."""
+
+        def inner(*arguments: Any, **options: Any) -> Any:
+            with self.part(name if isinstance(name, str) else name()):
+                return function(*arguments, **options)
+
+        return inner
+
+    def differentiated(self) -> str:
+        """Whose derivative is being computed: that of the part that asks for it."""
+        owner = "features" if "feature derivative" in self.stack else "generator"
+        return f"{owner}, derivatives" if "walk" in self.stack else self.stack[-1]
+
+
+def watched(clock: Clock, method: object) -> ExitStack:
+    """Let `clock` see the parts of a shard."""
+    stack = ExitStack()
+    for owner, name, part in (
+        (Maker, "_walk", "walk"),
+        (Maker, "_select", "judging the paths"),
+        (type(method), "step", "algebra of the method"),
+        (type(method), "start", "algebra of the method"),
+        (propose, "surround", "walk"),
+        (point, "images_of", "generator, images"),
+        (point, "values_of", "features, values"),
+        (point, "freeze_near", "features, values"),
+        (Point, "_push_feature", "feature derivative"),
+        (Point, "_pull_features", "feature derivative"),
+        (derivative, "jvp", clock.differentiated),
+        (derivative, "singly", clock.differentiated),
+        (torch.autograd, "grad", clock.differentiated),
+        (rows, "encode", "encoding pictures"),
+        (ParquetShard, "add", "writing"),
+        (ParquetShard, "__exit__", "writing"),
+        (Folder, "publish", "writing"),
+        (Folder, "record", "writing"),
+        (ParquetShard, "check", "reading back and checking"),
+        (gc, "collect", "collecting garbage"),
+    ):
+        stack.enter_context(mock.patch.object(owner, name, clock.timed(getattr(owner, name), part)))
+    return stack
 
 
 def main() -> None:
-    """Print the three and what they are of the whole."""
+    """Print each part, and what it is of all passes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("generator")
     parser.add_argument("--fix", action="append", default=[])
     parser.add_argument("--vary", action="append", required=True)
+    parser.add_argument("--judge", action="append", default=[])
     parser.add_argument("--to", type=float, default=0.5)
     parser.add_argument("--seeds", type=int, default=16)
+    parser.add_argument("--memory", default="6GB")
     given = parser.parse_args()
-    recipe = Recipe.of(generator=given.generator, fix=given.fix, vary=given.vary, to=given.to)
+    recipe = Recipe.of(
+        generator=given.generator,
+        fix=given.fix,
+        vary=given.vary,
+        judges=given.judge,
+        to=given.to,
+        memory=given.memory,
+    )
     order = Order.of(recipe.canonical(Registry.discover()), Seeds.parse([f"0-{given.seeds - 1}"]), shard=given.seeds)
-    maker = Maker(order)
-    plan = Plan(order, maker.survey())
-    walked = 0.0
-    inner = maker._walk
-
-    def timed(*arguments):
-        nonlocal walked
-        began = time.process_time()
-        paths = inner(*arguments)
-        walked += time.process_time() - began
-        return paths
-
-    maker._walk = timed
+    made = Maker(order)
+    plan = Plan(order, made.survey())
+    clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        record = maker.make(plan, Folder(str(Path(folder))), 0, plan.measured.batch, lambda images: None)
+        first = replace(plan, order=replace(order, seeds=Seeds.parse(["0"]), shard=1))
+        made.make(first, Folder(f"{folder}/first"), 0, plan.measured.batch, lambda images: None)  # libraries warm up
+        with watched(clock, made.run.options.method), clock.part("shard"):
+            clock.seconds.clear()
+            record = made.make(plan, Folder(f"{folder}/shard"), 0, plan.measured.batch, lambda images: None)
     assert record is not None
-    look = maker.run.problem.linearisation
-    z = look.generator.sample(plan.measured.batch, 1).to(look.dtype)
-    with torch.no_grad():
-        look.generator(z)
-        began = time.process_time()
-        for _ in range(10):
-            look.generator(z)
-    forward = (time.process_time() - began) / 10 / len(z)
-    tally, whole = record.tally, record.made["cpu_seconds"]
+    seconds, tally = clock.seconds, record.tally
+    seconds["walk"] += seconds.pop("feature derivative", 0.0)
+    passes, whole = sum(seconds[name] for name in PASSES), sum(seconds.values())
+    print(f"{tally['images']} images, {tally['passes']:,.0f} passes")
+    print(f"batches of {plan.measured.batch} rows, groups of {plan.measured.group} seeds\n")
+    print("| part | CPU seconds | of the passes |\n|---|---|---|")
+    for name in (*PASSES, *REST):
+        print(f"| {name} | {seconds[name]:.2f} | {seconds[name] / passes:.1%} |")
     size = sum(entry["bytes"] for entry in record.files.values())
-    measured = plan.measured
-    print(f"{tally['images']} images, {tally['passes']:,.0f} passes, batch {measured.batch}, group {measured.group}")
-    print(f"forward pass of one row   {1e3 * forward:.2f} ms")
-    print(f"passes alone              {tally['passes'] * forward:.1f} s, {tally['passes'] * forward / whole:.0%}")
-    print(f"walks                     {walked:.1f} s, {walked / whole:.0%}")
-    print(f"shard                     {whole:.1f} s, {(whole - walked) / walked:.1%} more than its walks")
-    print(f"images a second           {tally['images'] / whole:.2f}; {size / tally['images']:,.0f} bytes an image")
+    print(f"\nall passes {passes:.1f} s, the shard {whole:.1f} s: {whole / passes - 1:.1%} more")
+    print(f"{tally['images'] / whole:.2f} images a CPU second, {size / tally['images']:,.0f} bytes an image")
+    print(f"peak memory {record.made['peak_memory'] / 1e9:.2f} GB")
 
 
 if __name__ == "__main__":

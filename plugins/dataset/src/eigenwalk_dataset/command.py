@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
     from eigenwalk_dataset.folder import Folder, Record
     from eigenwalk_dataset.plan import Order, Plan
 
-INTERRUPTED, TERMINATED = 130, 143
 SHARD = 250
 """Seeds of a shard."""
 SHARE = 0.6
@@ -179,14 +175,16 @@ def _perform(
     check: bool,
     quiet: bool,
 ) -> None:
+    from eigenwalk.cli import INTERRUPTED
     from eigenwalk.cli.errors import console, warn
+    from eigenwalk.cli.perform import TERMINATED, Terminated, sigterm_stops
     from eigenwalk_dataset.folder import Folder
 
     folder = Folder(out)
     plan = folder.open_plan(order)
     order, made = _engine(order, engine, address, workers)
     try:
-        with _sigterm_stops():
+        with sigterm_stops():
             if dry_run:
                 _estimate(folder, plan, order, made)
                 return
@@ -201,7 +199,7 @@ def _perform(
             given_up = _make(folder, plan, part, made, registry, check, quiet)
     except KeyboardInterrupt as stop:
         console(stderr=True).print(f"stopped: finished shards are in {out}; the same command goes on")
-        raise typer.Exit(TERMINATED if isinstance(stop, _Terminated) else INTERRUPTED) from None
+        raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
     finally:
         made.close()
     if quiet:
@@ -308,21 +306,3 @@ def _command() -> str:
     """Return the command as it was typed, without what belongs to one machine or one job."""
     words = sys.argv[1:]
     return shlex.join(["eigenwalk", *words])
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM: a cluster or a shell asks the command to stop."""
-
-
-@contextmanager
-def _sigterm_stops() -> Iterator[None]:
-    """Let SIGTERM stop the command as Ctrl-C does."""
-
-    def stop(number: int, frame: object) -> None:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

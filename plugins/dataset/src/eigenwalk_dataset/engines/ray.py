@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 from eigenwalk.errors import InputError
@@ -38,6 +39,9 @@ class RayEngine:
         except ImportError:
             raise InputError("--engine ray needs Ray: pip install eigenwalk-dataset[ray]") from None
         self.ray, self.gpu = ray, gpu
+        # Ray lowers the priority of its workers by 15 for the sake of other programs; whoever wants that starts the
+        # command with `nice`, as with the local engine. A cluster that runs already keeps its own setting.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         alone = {} if address else {"num_cpus": workers, "include_dashboard": False}
         environment = {"env_vars": dict.fromkeys(THREADS, "1")}
         try:
