@@ -48,7 +48,8 @@ MOST_PICTURES, LONGEST_ID = 32, 4000
 SPACES = "'self' https://huggingface.co"
 """Whose pages show a Space in a frame."""
 PAGE = """<div class="eigenwalk"><div class="lost" role="alert" hidden>The studio does not answer. Nothing that was
-walked is lost; the page tries again.</div><div class="eigenwalk-body">The studio is opening …</div></div>"""
+walked is lost; the page tries again.</div><p class="said" role="status"></p>
+<div class="eigenwalk-body">The studio is opening …</div></div>"""
 
 
 class Sessions:
@@ -152,7 +153,7 @@ def page(sessions: Sessions) -> gr.Blocks:
     with gr.Blocks(title="eigenwalk studio", analytics_enabled=False, fill_width=True, delete_cache=uploads) as blocks:
         gr.HTML(
             PAGE,
-            js_on_load=(folder / "studio.js").read_text(encoding="utf-8"),
+            js_on_load="".join((folder / name).read_text(encoding="utf-8") for name in ("studio.js", "stage.js")),
             server_functions=sessions.functions(),
             apply_default_css=False,
         )

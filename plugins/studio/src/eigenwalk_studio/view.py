@@ -207,6 +207,8 @@ def _rows(look: Look) -> list[dict[str, Any]]:
         for path in row:
             points = list(path)[1:] if path.sense > 0 and len(row) > 1 else list(path)
             thumbnails += [_thumbnail(look, path, one) for one in points[:: path.sense]]
+        chosen = next((one for one in thumbnails if one["here"]), next(one for one in thumbnails if one["start"]))
+        chosen["tab"] = True  # the others are reached by arrows
         ended = [path for path in row if path.status.reason not in ("walking", "length")]
         said = {"+" if path.sense > 0 else "−": words.moved(path) for path in row}
         rows.append(
@@ -236,6 +238,7 @@ def _thumbnail(look: Look, path: Path, waypoint: Waypoint) -> dict[str, Any]:
         "label": "start" if is_start else f"{words.label(path)}, waypoint {waypoint.index}: {figures}",
         "start": is_start,
         "here": here,
+        "tab": False,
         "coarse": look.kind == "coarse",
         "varied": round(100 * min(1.0, what.varied)) if math.isfinite(what.varied) else 0,
         "strained": round(100 * min(1.0, strained)),

@@ -17,7 +17,7 @@ function show(answer) {
   version = answer.version;
   const fresh = document.createElement("div");
   fresh.innerHTML = answer.html;
-  morph(root, fresh);
+  keepFocus(() => morph(root, fresh));
   fillPictures();
   for (const strip of root.querySelectorAll(".strip")) center(strip);
 }
@@ -31,13 +31,30 @@ function center(strip) {
   strip.scrollTo({ left: here.offsetLeft - strip.offsetLeft - (strip.clientWidth - here.offsetWidth) / 2 });
 }
 
+// What has the keyboard keeps it; where that is gone, what comes first around it takes it.
+function keepFocus(change) {
+  const around = [];
+  for (let one = document.activeElement; root.contains(one) && one !== root; one = one.parentElement) around.push(one);
+  change();
+  if (!around.length || around[0].isConnected) return;
+  for (const one of around.filter((one) => one.isConnected)) {
+    const next = [...one.querySelectorAll("button, input, select, summary, [tabindex]")].find((one) => one.checkVisibility());
+    if (next) return next.focus({ preventScroll: true });
+  }
+}
+
+// The same element before and after: by its id, else by what it does.
+const identity = (node) => node.id || node.dataset?.act || node.dataset?.file || "";
+
 function morph(old, fresh) {
-  const byId = new Map();
-  for (const child of old.children) if (child.id) byId.set(child.id, child);
+  const known = new Map();
+  for (const child of old.children) if (identity(child)) known.set(identity(child), child);
   let place = old.firstChild;
   for (const next of [...fresh.childNodes]) {
-    let match = next.id ? byId.get(next.id) : null;
-    if (!match && place && place.nodeType === next.nodeType && place.nodeName === next.nodeName && !place.id && !next.id) match = place;
+    const own = identity(next);
+    let match = known.get(own);
+    known.delete(own);
+    if (!match && place && place.nodeName === next.nodeName && !identity(place) && !own) match = place;
     if (!match) { old.insertBefore(next, place); continue; }
     if (match !== place) old.insertBefore(match, place); else place = place.nextSibling;
     patch(match, next);
@@ -106,9 +123,10 @@ const parsed = (target, name) => JSON.parse(target.dataset[name]);
 
 root.addEventListener("click", (event) => {
   const target = event.target.closest("[data-act]");
-  if (target && !target.disabled) return act(parsed(target, "act"));
+  if (target?.ariaDisabled) return;
+  if (target) return act(parsed(target, "act"));
   const file = event.target.closest("[data-file]");
-  if (file && !file.disabled) save(parsed(file, "file"));
+  if (file && !file.ariaDisabled) save(parsed(file, "file"));
 });
 
 root.addEventListener("submit", (event) => {
@@ -152,60 +170,6 @@ element.ownerDocument.addEventListener("keydown", (event) => {
     if (here && document.activeElement?.classList.contains("thumbnail")) here.focus({ preventScroll: false });
   });
 });
-
-// Pointing, boxes and strokes on the picture.
-let drawn = null;
-const at = (event, stage) => {
-  const box = stage.getBoundingClientRect();
-  return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map((share) => Math.min(Math.max(share, 0), 1));
-};
-root.addEventListener("pointerdown", (event) => {
-  const stage = event.target.closest(".stage");
-  if (!stage || event.button) return;
-  drawn = { stage, tool: stage.dataset.tool, from: at(event, stage), points: [at(event, stage)] };
-  if (drawn.tool !== "point") { stage.setPointerCapture(event.pointerId); event.preventDefault(); draw(); }
-});
-root.addEventListener("pointermove", (event) => {
-  if (!drawn || drawn.tool === "point") return;
-  drawn.points.push(at(event, drawn.stage));
-  draw();
-});
-root.addEventListener("pointerup", (event) => {
-  if (!drawn) return;
-  const { stage, tool, from, points } = drawn, to = at(event, stage);
-  drawn = null;
-  if (tool === "point") act({ act: "point", x: to[0], y: to[1] });
-  else if (tool === "box") act({ act: "box", box: [...from, ...to] });
-  else act({ act: "brush", picture: painted(points) });
-  const canvas = stage.querySelector("canvas");
-  canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
-});
-root.addEventListener("pointercancel", () => { drawn = null; });
-
-function draw() {
-  const canvas = drawn.stage.querySelector("canvas"), pen = canvas.getContext("2d");
-  canvas.width = canvas.clientWidth; canvas.height = canvas.clientHeight;
-  const [w, h] = [canvas.width, canvas.height], last = drawn.points.at(-1);
-  pen.strokeStyle = "#fff"; pen.lineWidth = 3;
-  if (drawn.tool === "box") {
-    pen.strokeRect(drawn.from[0] * w, drawn.from[1] * h, (last[0] - drawn.from[0]) * w, (last[1] - drawn.from[1]) * h);
-  } else stroke(pen, w, h, drawn.points, "rgba(255, 255, 255, .6)");
-}
-function stroke(pen, w, h, points, colour) {
-  pen.strokeStyle = colour; pen.lineWidth = 0.09 * Math.min(w, h); pen.lineCap = pen.lineJoin = "round";
-  pen.beginPath();
-  points.forEach(([x, y], i) => (i ? pen.lineTo(x * w, y * h) : pen.moveTo(x * w, y * h)));
-  if (points.length === 1) pen.lineTo(points[0][0] * w + 0.1, points[0][1] * h);
-  pen.stroke();
-}
-function painted(points) {
-  const canvas = document.createElement("canvas"), image = root.querySelector(".stage img");
-  canvas.width = 512; canvas.height = Math.round((512 * image.clientHeight) / image.clientWidth) || 512;
-  const pen = canvas.getContext("2d");
-  pen.fillStyle = "#000"; pen.fillRect(0, 0, canvas.width, canvas.height);
-  stroke(pen, canvas.width, canvas.height, points, "#fff");
-  return canvas.toDataURL("image/png");
-}
 
 async function save(what) {
   try {
