@@ -27,10 +27,10 @@ from eigenwalk.names.registry import Registry
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.walk import propose
 from eigenwalk_dataset import rows
-from eigenwalk_dataset.folder import Folder
+from eigenwalk_dataset.folder import Folder, Record
 from eigenwalk_dataset.maker import Maker
 from eigenwalk_dataset.parquet import ParquetShard
-from eigenwalk_dataset.plan import Order, Plan, Seeds
+from eigenwalk_dataset.plan import Measured, Order, Plan, Seeds
 
 PASSES = ("generator, images", "generator, derivatives", "features, values", "features, derivatives")
 REST = (
@@ -111,26 +111,24 @@ def watched(clock: Clock, method: object) -> ExitStack:
     return stack
 
 
-def main() -> None:
-    """Print each part, and what it is of all passes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(words: str) -> argparse.ArgumentParser:
+    """Return a parser of what is walked."""
+    parser = argparse.ArgumentParser(description=words, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("generator")
     parser.add_argument("--fix", action="append", default=[])
     parser.add_argument("--vary", action="append", required=True)
     parser.add_argument("--judge", action="append", default=[])
     parser.add_argument("--to", type=float, default=0.5)
     parser.add_argument("--seeds", type=int, default=16)
-    parser.add_argument("--memory", default="6GB")
-    given = parser.parse_args()
-    recipe = Recipe.of(
-        generator=given.generator,
-        fix=given.fix,
-        vary=given.vary,
-        judges=given.judge,
-        to=given.to,
-        memory=given.memory,
-    )
-    order = Order.of(recipe.canonical(Registry.discover()), Seeds.parse([f"0-{given.seeds - 1}"]), shard=given.seeds)
+    parser.add_argument("--memory", default="3GB", help="of each worker")
+    return parser
+
+
+def profile(given: argparse.Namespace, seeds: int) -> tuple[dict[str, float], Record, Measured]:
+    """Make a shard of the first seeds; return the CPU seconds of its parts, its record, and what its plan measured."""
+    kinds = {"generator": given.generator, "fix": given.fix, "vary": given.vary, "judges": given.judge}
+    recipe = Recipe.of(**kinds, to=given.to, memory=given.memory)
+    order = Order.of(recipe.canonical(Registry.discover()), Seeds.parse([f"0-{seeds - 1}"]), shard=seeds)
     made = Maker(order)
     plan = Plan(order, made.survey())
     clock = Clock()
@@ -141,11 +139,17 @@ def main() -> None:
             clock.seconds.clear()
             record = made.make(plan, Folder(f"{folder}/shard"), 0, plan.measured.batch, lambda images: None)
     assert record is not None
-    seconds, tally = clock.seconds, record.tally
-    seconds["walk"] += seconds.pop("feature derivative", 0.0)
-    passes, whole = sum(seconds[name] for name in PASSES), sum(seconds.values())
+    clock.seconds["walk"] += clock.seconds.pop("feature derivative", 0.0)
+    return clock.seconds, record, plan.measured
+
+
+def main() -> None:
+    """Print each part, and what it is of all passes."""
+    given = arguments(__doc__ or "").parse_args()
+    seconds, record, measured = profile(given, given.seeds)
+    passes, whole, tally = sum(seconds[name] for name in PASSES), sum(seconds.values()), record.tally
     print(f"{tally['images']} images, {tally['passes']:,.0f} passes")
-    print(f"batches of {plan.measured.batch} rows, groups of {plan.measured.group} seeds\n")
+    print(f"batches of {measured.batch} rows, groups of {measured.group} seeds\n")
     print("| part | CPU seconds | of the passes |\n|---|---|---|")
     for name in (*PASSES, *REST):
         print(f"| {name} | {seconds[name]:.2f} | {seconds[name] / passes:.1%} |")

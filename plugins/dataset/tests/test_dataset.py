@@ -282,6 +282,17 @@ def test_two_drivers_share_one_folder(here: Here, place: Path, engine: Inline) -
     assert [task.index for task in engine.tasks] == [0, 1, 2, 1], "the claimed shard is looked at again, and only then"
 
 
+def test_a_shard_that_is_removed_meanwhile_is_made_again(here: Here, place: Path, engine: Inline) -> None:
+    def remove(task: Task) -> None:
+        if task.index == 2:
+            (place / "out/data/train-00000-of-00003.parquet").unlink(missing_ok=True)
+
+    engine.before = remove
+    code, err = here(*WORDS, "-o", "out")
+    assert code == 0 and "shard 0 is made again" in err and [task.index for task in engine.tasks] == [0, 1, 2, 0]
+    assert len(sums(place / "out")) == 6 and "Unfinished" not in (place / "out/README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SHARD = 250
 """Seeds of a shard."""
+ROUNDS = 3
+"""How often shards are made that others damage or remove meanwhile."""
 SHARE = 0.6
 """Of the machine's memory, for all workers together."""
 
@@ -196,7 +198,7 @@ def _perform(
                 for message in plan.recipe().check_installed(registry):
                     warn(message)
             plan = replace(plan, order=order)
-            given_up = _make(folder, plan, part, made, registry, check, quiet)
+            complete = _make(folder, plan, part, made, registry, check, quiet)
     except KeyboardInterrupt as stop:
         console(stderr=True).print(f"stopped: finished shards are in {out}; the same command goes on")
         raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
@@ -204,7 +206,7 @@ def _perform(
         made.close()
     if quiet:
         typer.echo(out)
-    if given_up:
+    if not complete:
         raise typer.Exit(EigenwalkError.exit_code)
 
 
@@ -242,13 +244,43 @@ def _planned(order: Order, engine: Any, quiet: bool) -> Plan:
 
 def _make(
     folder: Folder, plan: Plan, part: tuple[int, int], engine: Any, registry: Registry, check: bool, quiet: bool
-) -> dict[int, str]:
-    """Make what is missing, write the card, say what there is; return the shards that were given up."""
-    from eigenwalk.cli.errors import console, warn
+) -> bool:
+    """Make what is missing, write the card, say what there is; return whether all of the part is there."""
+    from eigenwalk.cli.errors import console
     from eigenwalk_dataset.card import write_card
     from eigenwalk_dataset.progress import show_progress
-    from eigenwalk_dataset.schedule import chosen, make_all
+    from eigenwalk_dataset.schedule import make_all
     from eigenwalk_dataset.tally import Tally
+
+    records, todo = _look(folder, plan, part, check)
+    given_up: dict[int, str] = {}
+    if not todo and not quiet:
+        console(stderr=True).print(f"{folder} holds this data set already, as far as it was asked for")
+    for _ in range(ROUNDS if todo else 0):
+        with show_progress(len(records) + len(todo), len(records), quiet) as display:
+            given_up |= make_all(plan, folder, todo, engine, display)
+        folder.tidy()
+        records, todo = _look(folder, plan, part)
+        todo = [index for index in todo if index not in given_up]
+        if not todo:  # else shards were damaged or removed meanwhile
+            break
+    complete = len(records) == len(range(part[0] - 1, plan.order.count, part[1]))
+    if part[1] > 1 and len(folder.done()) == plan.order.count:
+        records, _ = folder.records(plan)
+    tally = Tally.sum(record.tally for record in records.values())
+    if part[1] == 1 or len(records) == plan.order.count:  # of several jobs, the last one
+        write_card(folder, plan, records, tally, _command(), registry)
+    if not quiet:
+        _summarise(folder, plan, records, tally)
+    return complete
+
+
+def _look(
+    folder: Folder, plan: Plan, part: tuple[int, int], check: bool = False
+) -> tuple[dict[int, Record], list[int]]:
+    """Return the records of the part's finished shards, and the shards to make; with `check`, every byte is read."""
+    from eigenwalk.cli.errors import warn
+    from eigenwalk_dataset.schedule import chosen
 
     records, wrong = folder.records(plan, part)
     if check:
@@ -257,24 +289,7 @@ def _make(
         warn(f"shard {index} is made again: {said}")
         folder.forget(index)
         records.pop(index, None)
-    todo = chosen(plan.order.count, list(records), part)
-    given_up: dict[int, str] = {}
-    if todo:
-        begun = len(range(part[0] - 1, plan.order.count, part[1])) - len(todo)
-        with show_progress(begun + len(todo), begun, quiet) as display:
-            given_up = make_all(plan, folder, todo, engine, display)
-        folder.tidy()
-        records, _ = folder.records(plan, part)
-    elif not quiet:
-        console(stderr=True).print(f"{folder} holds this data set already, as far as it was asked for")
-    if part[1] > 1 and len(folder.done()) == plan.order.count:
-        records, _ = folder.records(plan)
-    tally = Tally.sum(record.tally for record in records.values())
-    if part[1] == 1 or len(records) == plan.order.count:  # of several jobs, the last one
-        write_card(folder, plan, records, tally, _command(), registry)
-    if not quiet:
-        _summarise(folder, plan, records, tally)
-    return given_up
+    return records, chosen(plan.order.count, list(records), part)
 
 
 def _summarise(folder: Folder, plan: Plan, records: dict[int, Record], tally: Any) -> None:
