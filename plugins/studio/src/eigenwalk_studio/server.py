@@ -41,14 +41,14 @@ from eigenwalk_studio.view import render
 
 MOST_SESSIONS, LIFE = 64, 4 * 3600.0
 """Sessions in memory, and seconds after which one that nobody looks at is dropped; its history stays on disk."""
-WAIT, PAUSE = 20.0, 0.05
+WAIT, PAUSE = 5.0, 0.05
 """Seconds that `follow` waits for something new at most, and between two looks."""
 MOST_PICTURES, LONGEST_ID = 32, 4000
 """Pictures in one answer, and characters of what names one."""
 SPACES = "'self' https://huggingface.co"
 """Whose pages show a Space in a frame."""
 PAGE = """<div class="eigenwalk"><div class="lost" role="alert" hidden>The studio does not answer. Nothing that was
-walked is lost; the page tries again.</div><p class="said" role="status"></p>
+walked is lost, and the page tries again; what you do meanwhile may not arrive.</div><p class="said" role="status"></p>
 <div class="eigenwalk-body">The studio is opening …</div></div>"""
 
 

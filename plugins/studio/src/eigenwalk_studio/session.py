@@ -35,13 +35,13 @@ class Session:
 
     Attributes:
         name: that nobody guesses; who knows it is this person.
-        version: grows with everything that changes what is seen.
+        version: grows with everything that changes what is seen, over a new beginning of the studio too.
     """
 
     def __init__(self, name: str, engine: Engine, state: State, home: FilePath):
         self.name, self.engine, self.home = name, engine, home
         self.history = History.of(state)
-        self.version, self.seen = 1, time.monotonic()
+        self.version, self.seen = time.time_ns() // 10**6, time.monotonic()
         self.notice, self.search, self.first_seed, self.adding = "", "", 0, ""
         self.masks, self.compare, self.tool = True, False, "point"
         self.open: tuple[str, int] | None = None

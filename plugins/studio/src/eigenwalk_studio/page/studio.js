@@ -4,6 +4,7 @@ const lost = element.querySelector(".lost");
 const fragment = new URLSearchParams(location.hash.slice(1));
 let session = fragment.get("session") || sessionStorage.getItem("eigenwalk") || "";
 let version = -1;
+const PATIENCE = { pictures: 120, file: 1800 };
 const pictures = new Map();
 let waiting = new Set();
 
@@ -93,7 +94,7 @@ function fillPictures() {
 async function askPictures(ids) {
   ids.forEach((id) => waiting.add(id));
   try {
-    const found = await server.pictures({ session, ids });
+    const found = await call("pictures", { ids });
     for (const [id, url] of Object.entries(found)) pictures.set(id, url);
     while (pictures.size > 3000) pictures.delete(pictures.keys().next().value);
   } catch { /* the loop below says that the connection is lost */ }
@@ -104,18 +105,26 @@ async function askPictures(ids) {
   }
 }
 
+const sleep = (seconds) => new Promise((wake) => setTimeout(wake, 1000 * seconds));
+async function call(name, entries) {
+  // Gradio answers nothing where the server cannot be reached, and waits for ever for one that hangs.
+  const answer = await Promise.race([server[name]({ session, ...entries }), sleep(PATIENCE[name] ?? 10)]);
+  if (!answer) throw new Error("the studio does not answer");
+  return answer;
+}
+
 let queue = Promise.resolve();
 function act(entries) {
   queue = queue.then(async () => {
-    try { show(await server.act({ session, ...entries })); } catch { lost.hidden = false; }
+    try { show(await call("act", entries)); } catch { lost.hidden = false; }
   });
   return queue;
 }
 
 async function follow() {
   while (element.isConnected) {
-    try { show(await server.follow({ session, version })); }
-    catch { lost.hidden = false; await new Promise((wake) => setTimeout(wake, 1500)); }
+    try { show(await call("follow", { version })); }
+    catch { lost.hidden = false; await sleep(1.5); }
   }
 }
 
@@ -173,7 +182,7 @@ element.ownerDocument.addEventListener("keydown", (event) => {
 
 async function save(what) {
   try {
-    const file = await server.file({ session, what });
+    const file = await call("file", { what });
     if (!file.url) return show(file);
     const link = document.createElement("a");
     link.href = file.url; link.download = file.name;
