@@ -54,7 +54,8 @@ def pixels_of(image: torch.Tensor) -> Pixels:
 def overlay(masks: Sequence[tuple[Any, bool]]) -> bytes:
     """Return a PNG of masks ``(height, width)`` to lay over a picture: each with whether it is held.
 
-    What is held is filled and outlined; what varies is hatched, so that colour is not all that tells them apart.
+    What is held is outlined, what varies is outlined and hatched, so that colour is not all that tells them apart. The
+    lines have a white rim, to be seen on dark pictures; nothing is filled, so that colours can be judged.
     """
     height, width = masks[0][0].shape
     scale = max(1, -(-LEAST_SIDE // max(height, width)))
@@ -64,14 +65,30 @@ def overlay(masks: Sequence[tuple[Any, bool]]) -> bytes:
     for mask, held in sorted(masks, key=lambda one: one[1]):
         inside = Image.fromarray((255 * np.clip(mask, 0, 1)).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
         hard = Image.fromarray(np.where(np.asarray(inside) >= 128, 255, 0).astype(np.uint8))
-        line = np.asarray(hard.filter(ImageFilter.MaxFilter(5))) > np.asarray(hard.filter(ImageFilter.MinFilter(3)))
         # Lines meet the picture's border: an outline there would frame the picture.
-        fill = np.asarray(hard) > 0
-        hatch = fill & ((row + column) % 28 < 2)
-        alpha = np.where(line, 255, np.where(fill, 70, 0)) if held else np.where(line, 200, np.where(hatch, 120, 0))
-        colour = HELD if held else VARIED
-        layer = np.dstack([*(np.full(alpha.shape, value) for value in colour), alpha]).astype(np.uint8)
+        rim, line = _edge(hard, 7, 5), _edge(hard, 5, 3)
+        hatch = (np.asarray(hard) > 0) & ((row + column) % 28 < 2)
+        alpha = np.where(line, 255, np.where(rim, 190, 0 if held else 150 * hatch))
+        colour = np.where((rim & ~line)[..., None], 255, HELD if held else VARIED)
+        layer = np.dstack([colour, alpha]).astype(np.uint8)
         canvas = Image.alpha_composite(canvas, Image.fromarray(layer, "RGBA"))
+    return _png(canvas)
+
+
+def _edge(mask: Image.Image, outer: int, inner: int) -> Any:
+    return np.asarray(mask.filter(ImageFilter.MaxFilter(outer))) > np.asarray(mask.filter(ImageFilter.MinFilter(inner)))
+
+
+def spotlight(mask: Any) -> bytes:
+    """Return a PNG that, laid over a picture, dims all that a mask ``(height, width)`` in [0, 1] leaves out."""
+    shade = Image.fromarray((200 * (1 - np.clip(mask, 0, 1))).astype(np.uint8))
+    shade.thumbnail((THUMBNAIL, THUMBNAIL))
+    canvas = Image.new("RGBA", shade.size)
+    canvas.putalpha(shade)
+    return _png(canvas)
+
+
+def _png(canvas: Image.Image) -> bytes:
     stream = io.BytesIO()
     canvas.save(stream, "PNG", compress_level=1)
     return stream.getvalue()

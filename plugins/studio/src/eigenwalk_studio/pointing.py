@@ -12,7 +12,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -40,11 +40,15 @@ MASK = 2 << 20
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a click may mean: an expression, a word for it, and the share of the picture that it covers."""
+    """What a click may mean: an expression, a word for it, and the share of the picture that it covers.
+
+    `mask` is what it covers, ``(height, width)`` in [0, 1]; None where it is quickly found again.
+    """
 
     text: str
     label: str
     cover: float
+    mask: Any = field(default=None, compare=False, repr=False)
 
 
 def candidates(engine: Engine, generator: str, image: Tensor, x: float, y: float) -> Iterator[Candidate]:
@@ -58,10 +62,11 @@ def candidates(engine: Engine, generator: str, image: Tensor, x: float, y: float
             height, width = mask.shape
             cover = float((mask > INSIDE).mean())
             if mask[min(int(y * height), height - 1), min(int(x * width), width - 1)] >= INSIDE and cover < LARGEST:
-                yield Candidate(text, label, cover)
+                yield Candidate(text, label, cover, mask)
     for text, label in _words(image, x, y):
         with suppress(EigenwalkError):
-            yield Candidate(text, label, float((coverage(engine.feature(text), image) > INSIDE).mean()))
+            mask = coverage(engine.feature(text), image)
+            yield Candidate(text, label, float((mask > INSIDE).mean()), mask)
     sides = [max(0.0, x - HALF_BOX), max(0.0, y - HALF_BOX), min(1.0, x + HALF_BOX), min(1.0, y + HALF_BOX)]
     yield box(*sides)
 

@@ -10,7 +10,7 @@ from typing import Any
 from eigenwalk.errors import EigenwalkError
 from eigenwalk.path import Path
 from eigenwalk_studio.engine import Engine
-from eigenwalk_studio.pictures import LARGE, THUMBNAIL, Followed, as_image, encode, overlay, pixels_of
+from eigenwalk_studio.pictures import LARGE, THUMBNAIL, Followed, as_image, encode, overlay, pixels_of, spotlight
 from eigenwalk_studio.pointing import coverage
 from eigenwalk_studio.session import Session
 
@@ -27,6 +27,8 @@ class Gallery:
             kind, *what = json.loads(text)
             if kind == "search":  # a person's own photograph
                 data = self._searched(session)
+            elif kind == "candidate":
+                data = self._candidate(session, *what)
             elif kind == "masks":
                 data = self._masks(*what)
             elif kind == "seed":
@@ -39,6 +41,16 @@ class Gallery:
     def _searched(self, session: Session) -> tuple[str, bytes] | None:
         search = session.inversion
         return None if search is None or search.picture is None else encode(search.picture, LARGE)
+
+    def _candidate(self, session: Session, text: str, index: int) -> tuple[str, bytes] | None:
+        """Return what leaves of a picture, laid over it, only what a click may mean."""
+        one = session.candidates[index]
+        if one.text != text:
+            return None
+        mask = one.mask
+        if mask is None:
+            mask = self.engine.look(lambda: coverage(self.engine.feature(text), session.image())).result()
+        return "image/png", spotlight(mask)
 
     def _start(self, generator: str, start: int | str) -> tuple[str, bytes]:
         image = self.engine.look(self.engine.start_image, generator, start).result()

@@ -18,7 +18,7 @@ from eigenwalk_studio import forms
 from eigenwalk_studio.acts import KEYS, SEEDS
 from eigenwalk_studio.look import Look
 from eigenwalk_studio.session import Session
-from eigenwalk_studio.state import LISTS, SETTINGS
+from eigenwalk_studio.state import LISTS, SETTINGS, State
 from eigenwalk_studio.trust import short
 
 if TYPE_CHECKING:
@@ -37,6 +37,13 @@ CONDITIONS = {
     "finished": "finished",
     "failed": "failed",
 }
+MEANINGS = {
+    "steps": "waypoints of each path",
+    "paths": "the two senses of a direction counted apart",
+    "stride": "varied change per step, 1 as between two random images",
+    "tolerance": "of what is held and names none, 1 as between two random images",
+}
+"""What the settings say."""
 EXPORTS = (
     ("png", "Pictures of this path"),
     ("sheet", "Contact sheet"),
@@ -74,6 +81,7 @@ def render(session: Session) -> str:
 def describe(session: Session) -> dict[str, Any]:
     """Return what the template shows."""
     state, look = session.state, session.look()
+    lists = [_list(session, part) for part in LISTS]
     moved = look.waypoint is not None and look.waypoint.index > 0
     return {
         "state": state,
@@ -95,15 +103,18 @@ def describe(session: Session) -> dict[str, Any]:
         "compare": session.compare and moved,
         "compares": moved,
         "pointed": session.pointed,
-        "candidates": session.candidates,
-        "lists": [_list(session, part) for part in LISTS],
+        "candidates": _candidates(session),
+        "looking": session.pointed is not None and not any(one.label == "this box" for one in session.candidates),
+        "said": _said(session, look.walk),
+        "plan": _plan(state, lists),
+        "lists": lists,
         "varied": session.varied if not state.vary else (),
         "walk": _walk(session, look, look.walk) if look.walk else None,
         "rows": _rows(look),
         "shown": _shown(look, look.path, look.waypoint) if look.path and look.waypoint else None,
         "position": look.position,
         "plot": _plots(look, look.path) if look.path else [],
-        "settings": [(name, getattr(state, name), low, high) for name, (_, low, high) in SETTINGS.items()],
+        "settings": [(name, getattr(state, name), MEANINGS[name]) for name in SETTINGS],
         "exports": EXPORTS,
         "command": _command(session, look.walk),
     }
@@ -125,6 +136,36 @@ def _command(session: Session, walk: Walk | None) -> str:
         return command_of(session.engine.recipe(session.state, session.varied))
     except EigenwalkError:
         return ""
+
+
+def _said(session: Session, walk: Walk | None) -> str:
+    """Return what a screen reader reads out: what happens, without the waypoints that go by."""
+    if session.candidates:
+        return "This may be: " + ", ".join(one.label for one in session.candidates)
+    if session.inversion is not None and session.inversion.is_alive:
+        return "looking for the photograph"
+    if walk is None:
+        return ""
+    place = session.engine.place(walk) if walk.is_alive else 0
+    rough = "a rough picture is there, " if walk.coarse and not any(len(path) > 1 for path in walk.paths) else ""
+    return rough + (f"waiting, {place} before it" if place else CONDITIONS[walk.condition])
+
+
+def _plan(state: State, lists: list[dict[str, Any]]) -> str:
+    """Return what pressing Walk would do."""
+    if any(item["form"].error for part in lists for item in part["items"]):
+        return "Mend what is marked in the lists, then press Walk."
+    if state.hold:
+        return f"What is held stays, {'what is named' if state.vary else 'all else'} varies: press Walk."
+    return "What is named varies, nothing is held: press Walk." if state.vary else ""
+
+
+def _candidates(session: Session) -> list[dict[str, Any]]:
+    """Return what a click may mean, each with the id of a picture of what it covers."""
+    return [
+        {"label": one.label, "text": one.text, "cover": one.cover, "picture": picture_id("candidate", one.text, index)}
+        for index, one in enumerate(session.candidates)
+    ]
 
 
 def _search(session: Session) -> dict[str, Any] | None:
@@ -150,7 +191,7 @@ def _picture(session: Session, look: Look) -> dict[str, Any]:
         if waypoint.index:
             varied = words.percent(words.shares(path, waypoint).varied)
             alt = f"{words.label(path)}, waypoint {waypoint.index}: varied {varied}"
-    texts = [*((text, True) for text in state.hold), *((text, False) for text in session.varied)]
+    texts = [*((text, True) for text in state.hold), *((text, False) for text in state.vary)]
     texts = [(forms.without_limit(text), held) for text, held in texts if forms.mask_of(text, session.engine.registry)]
     masks = picture_id("masks", json.loads(shown), texts) if texts and session.masks else ""
     return {"shown": shown, "start": start, "masks": masks, "alt": alt}
@@ -209,18 +250,27 @@ def _rows(look: Look) -> list[dict[str, Any]]:
             thumbnails += [_thumbnail(look, path, one) for one in points[:: path.sense]]
         chosen = next((one for one in thumbnails if one["here"]), next(one for one in thumbnails if one["start"]))
         chosen["tab"] = True  # the others are reached by arrows
-        ended = [path for path in row if path.status.reason not in ("walking", "length")]
-        said = {"+" if path.sense > 0 else "−": words.moved(path) for path in row}
         rows.append(
             {
                 "rank": rank,
                 "thumbnails": thumbnails,
-                "endings": [f"{words.label(path)}: {words.brief_ending(path)}" for path in ended],
-                "moved": [f"{sense} {text}" for sense, text in said.items() if text],
+                "ends": [_end(path) for path in row],
                 "warn": [text for path in row for text in words.suspicions(path)],
             }
         )
     return rows
+
+
+def _end(path: Path) -> dict[str, str]:
+    """Return what moved most along a path and why it ended early: briefly for its side of the row, and all of it."""
+    moved = words.moved(path)
+    ended = "" if path.status.reason in ("walking", "length") else words.brief_ending(path)
+    brief = "; ".join(filter(None, ("" if moved.startswith("still") else moved.split("; still")[0], ended)))
+    return {
+        "side": "minus" if path.sense < 0 else "plus",
+        "text": (f"◂ {brief}" if path.sense < 0 else f"{brief} ▸") if brief else "",
+        "whole": "; ".join(filter(None, (moved, ended))),
+    }
 
 
 def _thumbnail(look: Look, path: Path, waypoint: Waypoint) -> dict[str, Any]:
@@ -231,6 +281,7 @@ def _thumbnail(look: Look, path: Path, waypoint: Waypoint) -> dict[str, Any]:
     figures = f"varied {words.percent(what.varied)}"
     if math.isfinite(what.fixed):
         figures += f", held {words.percent(what.fixed)} of {words.percent(what.tolerance)}"
+    figures += ", near its tolerance" if strained >= NEAR else ""
     return {
         "path": path.name,
         "waypoint": waypoint.index,
@@ -263,7 +314,8 @@ def _shown(look: Look, path: Path, waypoint: Waypoint) -> dict[str, Any]:
         )
     title = "the start" if not waypoint.index else f"{words.label(path)}, waypoint {waypoint.index}"
     first, last = look.ends()
-    return {"title": title, "rows": rows, "first": first, "last": last}
+    near = ", ".join(f"{row['name']} near its tolerance" for row in rows if row["near"])
+    return {"title": title, "said": f"{title}; {near}" if near else title, "rows": rows, "first": first, "last": last}
 
 
 def _plots(look: Look, path: Path) -> list[dict[str, Any]]:
@@ -292,7 +344,12 @@ def _plot(role: Role, pair: Sequence[Path], ends: tuple[int, int], at: int) -> d
         return round(8 + across * (PLOT_WIDTH - 16), 1), round(PLOT_HEIGHT - 6 - abs(y) / top * (PLOT_HEIGHT - 12), 1)
 
     by_x = dict(points)
+    span = max(1, ends[1] - ends[0])
+    ticks = [(round(100 * (x - ends[0]) / span, 1), f"{x:+d}".replace("-", "−") if x else "start") for x in {0, *ends}]
     return {
+        "rank": pair[0].rank,
+        "near": at in by_x and math.isfinite(limit) and abs(by_x[at]) >= NEAR * limit,
+        "ticks": ticks,
         "name": role.name,
         "part": {"fixed": "held", "varied": "varied"}.get(role.part, "judged"),
         "line": " ".join("{},{}".format(*place(x, y)) for x, y in points),

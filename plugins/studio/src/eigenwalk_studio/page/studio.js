@@ -13,6 +13,7 @@ function show(answer) {
   if (answer.session !== session) version = -1;
   session = answer.session;
   sessionStorage.setItem("eigenwalk", session);
+  if (!lost.hidden) for (const [id, url] of pictures) if (!url) pictures.delete(id);
   lost.hidden = true;
   if (answer.html === null || answer.version <= version) return;
   version = answer.version;
@@ -38,18 +39,22 @@ function keepFocus(change) {
   for (let one = document.activeElement; root.contains(one) && one !== root; one = one.parentElement) around.push(one);
   change();
   if (!around.length || around[0].isConnected) return;
-  for (const one of around.filter((one) => one.isConnected)) {
+  for (const one of around.filter((one) => one.isConnected && one.id !== "work")) {
     const next = [...one.querySelectorAll("button, input, select, summary, [tabindex]")].find((one) => one.checkVisibility());
     if (next) return next.focus({ preventScroll: true });
   }
+  root.querySelector(".stage").focus({ preventScroll: true });
 }
 
 // The same element before and after: by its id, else by what it does.
 const identity = (node) => node.id || node.dataset?.act || node.dataset?.file || "";
 
 function morph(old, fresh) {
-  const known = new Map();
-  for (const child of old.children) if (identity(child)) known.set(identity(child), child);
+  const known = new Map(), kept = new Set([...fresh.children].map(identity));
+  for (const child of [...old.children]) {
+    if (!identity(child)) continue;
+    if (kept.has(identity(child))) known.set(identity(child), child); else child.remove();
+  }
   let place = old.firstChild;
   for (const next of [...fresh.childNodes]) {
     const own = identity(next);
@@ -73,10 +78,10 @@ function patch(old, next) {
   for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   if (old.nodeName === "INPUT" && old.type !== "file") {
     if (old.type === "checkbox") old.checked = next.hasAttribute("checked");
-    else if (was !== will || document.activeElement !== old) { if (!old.hasAttribute("data-cut") && old.value !== (will ?? "")) old.value = will ?? ""; }
+    else if (was !== will || (document.activeElement !== old && !old.closest("form"))) { if (!old.hasAttribute("data-cut") && old.value !== (will ?? "")) old.value = will ?? ""; }
   }
   morph(old, next);
-  if (old.nodeName === "SELECT") old.value = next.value;
+  if (old.nodeName === "SELECT" && !old.dataset.fill) old.value = next.value;
 }
 
 function fillPictures() {
@@ -84,6 +89,7 @@ function fillPictures() {
   for (const image of root.querySelectorAll("img[data-picture]")) {
     const id = image.dataset.picture, url = pictures.get(id);
     if (url) { if (image.getAttribute("src") !== url) image.src = url; }
+    else if (url === "") image.removeAttribute("src");
     else if (!waiting.has(id)) wanted.add(id);
   }
   // What is large comes first; a few at a time, so that the first are there soon.
@@ -95,7 +101,7 @@ async function askPictures(ids) {
   ids.forEach((id) => waiting.add(id));
   try {
     const found = await call("pictures", { ids });
-    for (const [id, url] of Object.entries(found)) pictures.set(id, url);
+    for (const id of ids) pictures.set(id, found[id] || "");  // what is not there is not asked for again
     while (pictures.size > 3000) pictures.delete(pictures.keys().next().value);
   } catch { /* the loop below says that the connection is lost */ }
   ids.forEach((id) => waiting.delete(id));
@@ -145,7 +151,8 @@ root.addEventListener("submit", (event) => {
 
 root.addEventListener("change", async (event) => {
   const target = event.target;
-  if (target.dataset.field) {
+  if (target.dataset.fill) root.querySelector(`#${target.dataset.fill}`).value = target.value;
+  else if (target.dataset.field) {
     let value = target.value;
     if (target.dataset.group) value = [...root.querySelectorAll(`[data-group="${target.dataset.group}"]:checked`)].map((one) => one.value);
     act({ ...parsed(target, "field"), value });
@@ -163,6 +170,7 @@ let typing;
 root.addEventListener("input", (event) => {
   const target = event.target;
   if (target.dataset.live) { clearTimeout(typing); typing = setTimeout(() => act({ ...parsed(target, "live"), value: target.value }), 150); }
+  else if (target.closest(".tolerance")) target.closest(".tolerance").querySelector("output").value = `${target.value} %`;
   else if ("cut" in target.dataset) root.style.setProperty("--cut", `${target.value}%`);
   else if ("scrub" in target.dataset) { clearTimeout(typing); typing = setTimeout(() => act({ act: "scrub", value: target.value }), 30); }
 });
