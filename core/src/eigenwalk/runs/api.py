@@ -27,19 +27,19 @@ from eigenwalk.feature import Feature
 from eigenwalk.generator import Generator
 from eigenwalk.maths.cloud import AVERAGING
 from eigenwalk.maths.contract import check_contract
-from eigenwalk.maths.linearise import Linearisation
+from eigenwalk.maths.linearise import Linearisation, Record
 from eigenwalk.maths.linearise.agreement import describe_agreement
 from eigenwalk.maths.linearise.precision import half_dtype
 from eigenwalk.maths.problem import Problem
 from eigenwalk.maths.typical import SAMPLES, latent_scale, reference_images, typical_distance, typical_region
 from eigenwalk.names.expression import parse
 from eigenwalk.names.registry import Registry
-from eigenwalk.names.tree import Held, Weighted
+from eigenwalk.names.tree import Held, Weighted, bare
 from eigenwalk.objects.build import Used, provenance
 from eigenwalk.objects.compose import Built, Composition, Term, build_feature, build_generator, build_method, compose
 from eigenwalk.path import Path, Paths, Role
 from eigenwalk.runs.judging import judge
-from eigenwalk.runs.memory.fitting import choose_fit, first_start, free, keep_within
+from eigenwalk.runs.memory.fitting import Footprint, choose_fit, first_start, free, keep_within
 from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.runs.outputs.notebook import shown_progress
 from eigenwalk.runs.ready import check_files, usable_device
@@ -136,7 +136,10 @@ def start(
     judging = partial(judge, judges=judges, varied=composition.varied, registry=registry)
     known = {role.name: role.typical for role in (paths[0].roles if paths else ()) if role.part != "judged"}
     known = known or dict(typical or {})
-    prepared = _prepare(recipe, device, generator, used, composition, method, brought, starts, watch, judging, known)
+    footprints = {} if built is None else built.setdefault(_footprints(recipe, device), ({}, ()))[0]
+    prepared = _prepare(
+        recipe, device, generator, used, composition, method, brought, starts, watch, judging, known, footprints
+    )
     prepared = replace(prepared, notes=(*filter(None, [settled]), *prepared.notes))
     if not (paths and arrays):
         return prepared
@@ -222,10 +225,12 @@ def _prepare(
     watch: Watch,
     judging: Callable[..., tuple[Path, ...]],
     typical: dict[str, float],
+    footprints: dict[Record, Footprint],
 ) -> Run:
     """Return the run of these objects; typical distances that are not in `typical` are measured.
 
-    `used` is what the generator was built from, `brought` the method and the judges; `judging` is to judge paths.
+    `used` is what the generator was built from, `brought` the method and the judges; `judging` is to judge paths, and
+    `footprints` are those of earlier walks of the same objects.
     """
     dtype, terms = getattr(torch, recipe.dtype), composition.terms
     generator = generator.to(device, dtype)
@@ -246,7 +251,7 @@ def _prepare(
     first = first_start(look, [one.latent for one in starts], device)
     notes = [*generator.notes, *check_contract(look, first)]
     watch.stage("finding out what fits into memory")
-    fit = choose_fit(look, first, len(starts) * recipe.paths, budget, recipe.batch)
+    fit = choose_fit(look, first, len(starts) * recipe.paths, budget, recipe.batch, footprints)
     measured = _Typical(recipe, generator, used, device, watch)
     for term in terms:
         if term.text not in typical:
@@ -266,6 +271,12 @@ def _prepare(
     recipe = recipe.model_copy(update={"batch": fit.batch, **provenance(everything)})
     judging = partial(judging, recipe=recipe, used=used, samples=partial(reference_images, generator, device, dtype))
     return Run(recipe, problem, _options(recipe, method), starts, judging, tuple(notes), watch=watch)
+
+
+def _footprints(recipe: Recipe, device: torch.device) -> tuple[Any, ...]:
+    """Return the key under which the footprints of this recipe's objects stand in `Built`."""
+    fixed, varied = (tuple(str(bare(node)) for node in nodes) for nodes in (recipe.fix, recipe.vary))
+    return "footprints", str(recipe.generator), fixed, varied, str(recipe.solver), recipe.dtype, str(device)
 
 
 def _options(recipe: Recipe, method: Method) -> WalkOptions:

@@ -6,6 +6,7 @@ history    the states one after another: undo, redo, saved and opened as JSON
 acts       what a person can do, by name
 session    one person's history, and what the engine does for it
 engine     the shared generator; the thread that walks, and the thread that looks
+turns      whose walk is taken on next
 walks      one walk in its folder, a waypoint at a time
 pointing   what lies under a click, as expressions of masks
 forms      an expression as a form, and a form as an expression

@@ -1,8 +1,7 @@
 """What all sessions share: the loaded generator and features, a thread that walks, and a thread that looks.
 
-The walker takes one walk on by one waypoint, then looks again which is the next: walks that have shown nothing yet come
-first, then the others in the order in which they were asked for; pictures and reports are made when nobody waits. The
-looker does what takes moments: pictures of seeds, masks, what lies under a click.
+The walker takes one walk on by one waypoint, then looks again whose turn it is (`turns`). The looker does what takes
+moments: pictures of seeds, masks, what lies under a click.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,6 +39,7 @@ from eigenwalk.store import write_whole
 from eigenwalk.walk.start import sample_start
 from eigenwalk_studio.forms import mask_of
 from eigenwalk_studio.trust import Trust, short
+from eigenwalk_studio.turns import Turns
 from eigenwalk_studio.walks import Interrupted, Walk
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class Engine:
         self.walks: dict[str, Walk] = {}
         self.searches: list[Inversion] = []
         self.turn, self.closed = 0, False
+        self.turns: Turns[Walk | Inversion] = Turns()
+        self.paces: dict[Any, float] = {}
         self.condition = threading.Condition()
         self._trees: dict[Any, Any] = {}
         self._images: OrderedDict[tuple[str, Any], Tensor] = OrderedDict()
@@ -264,7 +267,7 @@ class Engine:
                 key = f"{name}-{number}"
             if known is None or known.condition == "failed":
                 self.turn += 1
-                known = self.walks[key] = Walk(key, recipe, self.out / key, self.turn, owner)
+                known = self.walks[key] = Walk(key, recipe, self.out / key, self.turn, owner, self.paces)
             elif known.condition in ("paused", "stopped"):
                 self._go(known)
             self._forget()
@@ -291,7 +294,7 @@ class Engine:
                 with RunFolder.open(place) as folder:
                     recipe = Recipe.parse(folder.recipe)
                     self.turn += 1
-                    walk = Walk(key, recipe, place, self.turn, "", paths=folder.paths)
+                    walk = Walk(key, recipe, place, self.turn, "", self.paces, paths=folder.paths)
                     walk.condition = "finished" if folder.state == "finished" else "stopped"
             except EigenwalkError:
                 return None
@@ -315,10 +318,15 @@ class Engine:
         self.changed(walk.key)
 
     def place(self, walk: Walk | Inversion) -> int:
-        """Return how many walks come before this one."""
+        """Return how many come before a walk that has shown nothing yet; 0 for one that has: it takes turns."""
         with self.condition:
             order = self._order()
-            return order.index(walk) if walk in order else 0
+            return order.index(walk) if walk in order and not walk.has_shown else 0
+
+    def others(self, walk: Walk | Inversion) -> int:
+        """Return how many others a walk takes turns with."""
+        with self.condition:
+            return sum(one is not walk and one.condition != "finishing" for one in self._order())
 
     def close(self) -> None:
         """End both threads; what was walked is saved."""
@@ -335,8 +343,7 @@ class Engine:
 
     def _order(self) -> list[Walk | Inversion]:
         """Return the walks and searches that have something to do, the next one first."""
-        alive = [one for one in (*self.walks.values(), *self.searches) if one.is_alive]
-        return sorted(alive, key=lambda walk: (walk.condition == "finishing", walk.has_shown, walk.turn))
+        return self.turns.order((*self.walks.values(), *self.searches))
 
     def _forget(self) -> None:
         idle = [key for key, walk in self.walks.items() if not walk.is_alive and walk.condition != "paused"]
@@ -351,7 +358,10 @@ class Engine:
                 if self.closed:
                     return
                 walk = self._order()[0]
+            began = time.monotonic()
             self._take_step(walk)
+            with self.condition:
+                self.turns.spend(walk, time.monotonic() - began)
             self.changed(walk.key if isinstance(walk, Walk) else "")
 
     def _build(self, recipe: Recipe) -> None:

@@ -38,6 +38,7 @@ class Inversion:
     session: Session
     generator: str
     photograph: FilePath
+    served: int = 0
     condition: Condition = "waiting"
     wish: Wish = "go"
     error: str = ""
@@ -46,8 +47,15 @@ class Inversion:
     picture: Pixels | None = field(default=None, repr=False)
     events: Iterator[Any] | None = field(default=None, repr=False)
 
-    is_alive = property(lambda self: self.condition in ("waiting", "walking"))
-    has_shown = property(lambda self: self.picture is not None)
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has something to do."""
+        return self.condition in ("waiting", "walking")
+
+    @property
+    def has_shown(self) -> bool:
+        """Whether there is a picture to look at."""
+        return self.picture is not None
 
     @property
     def folder(self) -> FilePath:

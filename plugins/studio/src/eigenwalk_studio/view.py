@@ -224,7 +224,8 @@ def _list(session: Session, part: str) -> dict[str, Any]:
 def _walk(session: Session, look: Look, walk: Walk) -> dict[str, Any]:
     place = session.engine.place(walk)
     doing = walk.watch.work.text() if walk.condition == "walking" else ""
-    waits = f"{place} before it" if place and walk.is_alive else ""
+    others = session.engine.others(walk) if walk.condition in ("waiting", "walking") else 0
+    waits = f"{place} before it" if place else f"taking turns with {others}" if others else ""
     return {
         "condition": walk.condition,
         "words": ", ".join(filter(None, (CONDITIONS[walk.condition], waits, doing))),

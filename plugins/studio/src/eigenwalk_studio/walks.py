@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from eigenwalk.errors import WalkError
 from eigenwalk.names.registry import Registry
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 Wish = Literal["go", "pause", "stop"]
 Condition = Literal["waiting", "walking", "paused", "stopped", "finishing", "finished", "failed"]
-PATIENCE = 1.5
+PATIENCE = 2.0
 """Seconds that a first waypoint may take; where it takes longer, one direction is shown coarsely before."""
 
 
@@ -35,11 +36,18 @@ class Watching(Watch):
 
     def __init__(self, walk: Walk):
         self.walk, self.work = walk, Work()
+        self._before = 0.0, 0.0
 
     def stage(self, text: str, passes: float = 0.0) -> None:
         """Begin a stage."""
+        self._before = self.work.passes, self.work.busy
         self.work.begin(text, passes)
         self.passed(0.0)
+
+    def pace(self) -> float:
+        """Return the seconds of a pass in this stage; passes that look for what fits into memory take longer."""
+        passes, busy = self._before
+        return (self.work.busy - busy) / max(1.0, self.work.passes - passes)
 
     def passed(self, passes: float) -> None:
         """Count passes; raise Interrupted where the walk is to stop."""
@@ -62,8 +70,9 @@ class Walk:
         wish: what people want of it.
         condition: what it does.
         error, notice: what went wrong; what else to say.
-        turn: its place among all walks that were asked for.
+        turn: its place among all walks that were asked for; `served`: when it was taken on last.
         owner: the session that may stop it.
+        paces: seconds that first waypoints took, by `kind`; of all walks of an engine.
     """
 
     key: str
@@ -71,6 +80,8 @@ class Walk:
     place: FilePath
     turn: int
     owner: str
+    paces: dict[Any, float] = field(default_factory=dict, repr=False)
+    served: int = 0
     folder: RunFolder | None = None
     paths: tuple[Path, ...] = ()
     coarse: tuple[Path, ...] = ()
@@ -83,6 +94,7 @@ class Walk:
     run: Run | None = field(default=None, repr=False)
     front: Front | None = field(default=None, repr=False)
     fronts: Iterator[Front] | None = field(default=None, repr=False)
+    has_looked: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         self.watch = Watching(self)
@@ -97,8 +109,14 @@ class Walk:
         """Whether there is a step to look at."""
         return any(len(path) > 1 for path in (*self.paths, *self.coarse))
 
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What its first waypoint's time depends on."""
+        recipe = self.recipe
+        return str(recipe.generator), str(recipe.paths), *map(str, recipe.fix), "", *map(str, recipe.vary)
+
     def take_step(self, registry: Registry, built: Built) -> None:
-        """Take the walk on by a waypoint, or to its pictures and its end.
+        """Take the walk on by a waypoint, to a rough first one, or to its pictures and its end.
 
         Raises:
             EigenwalkError: as the run and its folder raise it.
@@ -111,11 +129,17 @@ class Walk:
         if self.run is None:
             self._start(registry, built)
             return
-        if self.front and not self.front.index and not self.coarse:
-            self._look_ahead(self.front)
+        is_first = self.front is not None and not self.front.index
+        if self.front is not None and is_first and not self.has_looked:
+            self.has_looked = True
+            if self._look_ahead(self.front):
+                return
         if self.fronts is None:
             self.fronts = self._rest()
+        began = time.monotonic()
         front = next(self.fronts, None)
+        if is_first:
+            self.paces[self.kind] = time.monotonic() - began
         if front is None:
             self._end_walking()
         else:
@@ -140,6 +164,8 @@ class Walk:
         if self.folder is not None:
             self.folder.release()
         self.folder = self.run = self.front = self.fronts = None
+        if any(len(path) > 1 for path in self.paths):
+            self.coarse = ()  # its pictures are in memory
 
     def _start(self, registry: Registry, built: Built) -> None:
         from eigenwalk.runs import api
@@ -168,17 +194,22 @@ class Walk:
         run = self.run.go_on(self.front) if self.front is not None else self.run
         return walk_and_save(run, self.recipe, self.folder)
 
-    def _look_ahead(self, front: Front) -> None:
-        """Walk one direction roughly where the first waypoint of all of them keeps people waiting."""
+    def _look_ahead(self, front: Front) -> bool:
+        """Walk one direction roughly where the first waypoint of all of them keeps people waiting; say whether it did.
+
+        How long that takes is known from an earlier walk, or reckoned from its most passes and how long a pass took.
+        """
         assert self.run is not None
-        work, (_, passes) = self.watch.work, self.run.ahead(front)
-        if not work.passes or passes * work.busy / work.passes < PATIENCE:
-            return
+        _, passes = self.run.ahead(front)
+        seconds = self.paces.get(self.kind, passes * self.watch.pace())
+        if seconds < PATIENCE:
+            return False
         rough = replace(self.run.options, paths=2, steps=1, smooth=0.0)
         for found in replace(self.run, options=rough, resume=None).fronts():
             if any(len(path) > 1 for path in found.paths):
                 self.coarse = found.paths
-                return
+                return True
+        return False
 
     def _end_walking(self) -> None:
         if not any(len(path) > 1 for path in self.paths):

@@ -101,12 +101,13 @@ def choose_fit(
     rows: int,
     budget: int | None = None,
     batch: int | None = None,
+    known: dict[Record, Footprint] | None = None,
 ) -> Fit:
     """Choose what `look` records, how many tangents it pushes at once, and the rows of a batch, up to `rows`.
 
     The footprint is measured at `latents` ``(1, latent)``, whose image was made before (`first_start`): libraries have
     then set up what they need. `budget` is all the bytes that the process, or the device, may take; a given `batch` is
-    kept.
+    kept. Footprints in `known`, of earlier walks of the same objects, are not measured again; new ones are put there.
 
     Raises:
         OutOfMemory: not even one row fits.
@@ -115,7 +116,7 @@ def choose_fit(
     room = max(0, int((allowed - taken) / KERNELS))
     for record in RECORDS:
         with suppress(OutOfMemory):
-            tried, cost = _try_record(look, record, latents, room)
+            tried, cost = _try_record(look, record, latents, room, known)
             if cost.need <= room:
                 break
     else:
@@ -130,12 +131,17 @@ def choose_fit(
     return Fit(replace(tried, tangents=max(batch, left // max(1, cost.tangent))), batch, cost, latents)
 
 
-def _try_record(look: Linearisation, record: Record, latents: Tensor, room: int) -> tuple[Linearisation, Footprint]:
+def _try_record(
+    look: Linearisation, record: Record, latents: Tensor, room: int, known: dict[Record, Footprint] | None = None
+) -> tuple[Linearisation, Footprint]:
     """Return `look` recording as `record`, and its footprint; raises as `measure_footprint`."""
+    known = {} if known is None or record == "blocks" else known  # which blocks, depends on the room
     bare = replace(look, differences=1.0)
     blocks = find_blocks(lambda: bare.at(latents), room) if record == "blocks" else ()
     tried = replace(look, record=record, blocks=blocks, tangents=1)
-    return tried, measure_footprint(tried, latents, room)
+    if record not in known:
+        known[record] = measure_footprint(tried, latents, room)
+    return tried, known[record]
 
 
 def _describe_shortage(look: Linearisation, latents: Tensor, allowed: int, taken: int) -> str:
