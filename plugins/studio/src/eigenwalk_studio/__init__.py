@@ -5,7 +5,9 @@ state      what is on the screen: frozen data, and the acts that change it
 history    the states one after another: undo, redo, saved and opened as JSON
 acts       what a person can do, by name
 session    one person's history, and what the engine does for it
-engine     the shared generator; the thread that walks, and the thread that looks
+library    what sessions share to look at, and the thread that looks
+kept       what is kept in memory, within so many bytes
+engine     the thread that walks
 turns      whose walk is taken on next
 walks      one walk in its folder, a waypoint at a time
 pointing   what lies under a click, as expressions of masks

@@ -89,7 +89,7 @@ def serve(
     engine.check_generator(generator)
     said = console(stderr=True)
     said.print("opening the studio …")
-    from eigenwalk_studio.server import Sessions, launch
+    from eigenwalk_studio.server import Sessions, forget_uploads, launch
 
     sessions = Sessions(engine, State(generator), out / "histories")
     engine.look(engine.start_image, generator, 0)  # so that the first visitor does not wait for it
@@ -108,6 +108,7 @@ def serve(
     while not stopped.wait(0.5):  # a wait without an end would not be interrupted on Windows
         pass
     engine.close()
+    forget_uploads()
     said.print("the studio is closed", highlight=False)
     sys.stdout.flush()
     sys.stderr.flush()

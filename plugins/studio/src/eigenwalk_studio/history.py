@@ -18,6 +18,9 @@ MOST = 500
 """States that are kept; of more, the oldest go."""
 LARGEST = 2 << 20
 """Characters of a saved history."""
+LONGEST_LABEL = 200
+ENTRY = 600
+"""Characters of an entry, beside what was typed."""
 LOOKING = "look"
 """The label of a change of what is looked at alone: those in a row are one."""
 
@@ -47,7 +50,11 @@ class History:
         if state == self.state:
             return self
         keep = self.at if label == LOOKING == self.entries[self.at][0] and self.at else self.at + 1
-        entries = (*self.entries[:keep], (label, state))[-MOST:]
+        entries = (*self.entries[:keep], (label[:LONGEST_LABEL], state))[-MOST:]
+        size = sum(map(_size, entries))
+        while size > LARGEST and len(entries) > 1:  # what is saved can be opened again
+            size -= _size(entries[0])
+            entries = entries[1:]
         return replace(self, entries=entries, at=len(entries) - 1)
 
     def amend(self, state: State) -> Self:
@@ -96,4 +103,13 @@ class History:
             raise wrong
         if not 0 <= at < len(entries) or not all(isinstance(one, dict) for one in entries):
             raise wrong
-        return cls(tuple((str(one.get("label", ""))[:200], State.of(one.get("state"))) for one in entries), at)
+        return cls(
+            tuple((str(one.get("label", ""))[:LONGEST_LABEL], State.of(one.get("state"))) for one in entries), at
+        )
+
+
+def _size(entry: tuple[str, State]) -> int:
+    """Return how many characters of JSON an entry takes, at most."""
+    label, state = entry
+    texts = (label, state.generator, state.start, state.walk, state.path, *state.hold, *state.vary)
+    return ENTRY + sum(8 + len(text) * (2 if text.isascii() else 12) for text in texts)

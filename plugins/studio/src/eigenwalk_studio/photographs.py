@@ -137,7 +137,7 @@ def begin(session: Session, path: str) -> None:
     key = hashlib.sha256(file.read_bytes() + generator.encode()).hexdigest()[:12]
     kept = engine.out / "photographs" / key / f"photograph{file.suffix.lower()}"
     kept.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, kept)  # gradio's folder of uploads is not for keeping
+    shutil.move(file, kept)  # gradio's folder of uploads is not for keeping
     if session.inversion is not None:
         session.inversion.wish = "stop"
     session.inversion = Inversion(key, session.name, 0, session, generator, kept)

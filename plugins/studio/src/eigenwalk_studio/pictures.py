@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from eigenwalk.errors import EigenwalkError
 from eigenwalk.feature import Feature, Projection
 from eigenwalk.path import Path
 from eigenwalk.walk.start import picture
+from eigenwalk_studio.kept import Kept, size_of
 
 THUMBNAIL, LARGE = 160, 1024
 """Longest sides in pixels."""
@@ -23,7 +23,8 @@ HELD, VARIED = (0, 114, 178), (213, 94, 0)
 """Okabe and Ito's blue and vermilion, which colour-blind people tell apart."""
 LEAST_SIDE = 384
 """Masks of small pictures are drawn at this size, so that their outlines are thin."""
-MOST_FOLLOWED = 64
+FOLLOWED = 128 << 20
+"""Bytes of masks along paths in memory, at most."""
 
 Pixels = NDArray[np.uint8]
 
@@ -98,7 +99,7 @@ class Followed:
     """Masks along a path: each follows its object from waypoint to waypoint, as in the walk."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Any, list[tuple[Any, Any]]] = OrderedDict()
+        self._kept: Kept[Any, list[tuple[Any, Any]]] = Kept(FOLLOWED, _bytes)
 
     @torch.no_grad()
     def mask(self, key: Any, feature: Feature, path: Path, index: int) -> Any:
@@ -106,16 +107,18 @@ class Followed:
 
         None where it is no mask of pixels, or has no value there or before.
         """
-        found = self._kept.setdefault(key, [])
-        self._kept.move_to_end(key)
-        while len(self._kept) > MOST_FOLLOWED:
-            self._kept.popitem(last=False)
         if feature.memories == 0:  # each stands for itself
             return _coverage(feature, as_image(path.waypoints[index].image), ())[0]
+        found = self._kept.get(key) or []
         while len(found) <= index:
             before = found[-1][1] if found else ()
             found.append(_coverage(feature, as_image(path.waypoints[len(found)].image), before))
-        return found[index][0]
+        return self._kept.put(key, found)[index][0]
+
+
+def _bytes(found: list[tuple[Any, Any]]) -> int:
+    masks = sum(mask.nbytes for mask, _ in found if mask is not None)
+    return masks + sum(size_of(one) for _, remembered in found for one in remembered or ())
 
 
 def _coverage(feature: Feature, image: torch.Tensor, before: Any) -> tuple[Any, Any]:

@@ -12,6 +12,8 @@ import base64
 import os
 import re
 import secrets
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,9 +24,12 @@ from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, which asks for versions at once
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+if "GRADIO_TEMP_DIR" not in os.environ:  # a folder that other programs share would count towards the bound on uploads
+    os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="eigenwalk-studio-")
 
 import gradio as gr
 from gradio import themes
+from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -33,14 +38,18 @@ from eigenwalk_studio import out
 from eigenwalk_studio.engine import Engine
 from eigenwalk_studio.guard import Guard
 from eigenwalk_studio.history import History
-from eigenwalk_studio.session import Session
+from eigenwalk_studio.session import Session, new_version
 from eigenwalk_studio.show import Gallery
 from eigenwalk_studio.state import State
 from eigenwalk_studio.trust import LOCAL, UPLOAD, is_local
 from eigenwalk_studio.view import render
 
-MOST_SESSIONS, LIFE = 64, 4 * 3600.0
-"""Sessions in memory, and seconds after which one that nobody looks at is dropped; its history stays on disk."""
+MOST_SESSIONS, LIFE, AWAY = 64, 4 * 3600.0, 60.0
+"""Sessions in memory; seconds after which one that nobody looks at is dropped, and after which it makes way for
+another. Its history stays on disk."""
+NAME = re.compile(r"[A-Za-z0-9_-]{20,64}")
+FULL = "full"
+"""What a session is called that is not let in yet, and has no name from before."""
 WAIT, PAUSE = 5.0, 0.05
 """Seconds that `follow` waits for something new at most, and between two looks."""
 MOST_PICTURES, LONGEST_ID = 32, 4000
@@ -62,14 +71,18 @@ class Sessions:
         self.lock = threading.Lock()
         engine.changed = self.changed
 
-    def of(self, name: Any) -> Session:
-        """Return the session of this name: from memory, else its saved history, else a new one with another name."""
+    def of(self, name: Any) -> Session | None:
+        """Return the session of this name: from memory, else its saved history, else a new one with another name.
+
+        None where there is no room for another.
+        """
         with self.lock:
             if isinstance(name, str) and name in self.all:
                 session = self.all[name]
             else:
+                if not self._has_room():
+                    return None
                 session = self._restored(name) or Session(secrets.token_urlsafe(24), self.engine, self.begin, self.home)
-                self._forget()
                 self.all[session.name] = session
             session.seen = time.monotonic()
             return session
@@ -81,7 +94,7 @@ class Sessions:
                 session.changed()
 
     def _restored(self, name: Any) -> Session | None:
-        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]{20,64}", name):
+        if not isinstance(name, str) or not NAME.fullmatch(name):
             return None
         with suppress(EigenwalkError, OSError, ValueError):
             session = Session(name, self.engine, self.begin, self.home)
@@ -89,12 +102,20 @@ class Sessions:
             return session
         return None
 
-    def _forget(self) -> None:
+    def _has_room(self) -> bool:
+        """Drop sessions that have ended; say whether there is room for another, for which one may have to make way."""
         now = time.monotonic()
-        for name in [name for name, one in self.all.items() if now - one.seen > LIFE]:
+        away = {name: now - one.seen for name, one in self.all.items()}
+        for name in [name for name in away if away[name] > LIFE]:
             self._drop(name)
-        while len(self.all) >= MOST_SESSIONS:
-            self._drop(min(self.all, key=lambda name: self.all[name].seen))
+        if len(self.all) < MOST_SESSIONS:
+            return True
+        # Whoever opens many pages pushes out those in which nothing was done, not those of who works.
+        first = max(self.all, key=lambda name: (self.all[name].is_new, away[name]))
+        if self.all[first].is_new or away[first] > AWAY:
+            self._drop(first)
+            return True
+        return False
 
     def _drop(self, name: str) -> None:
         session = self.all.pop(name)
@@ -107,12 +128,17 @@ class Sessions:
 
         def act(request: Mapping[str, Any]) -> dict[str, Any]:
             session = self.of(request.get("session"))
+            if session is None:
+                return _refusal(request)
             session.act(request)
             return _answer(session)
 
         async def follow(request: Mapping[str, Any]) -> dict[str, Any]:
-            session = self.of(request.get("session"))
-            known, until = request.get("version"), time.monotonic() + WAIT
+            session, known, until = self.of(request.get("session")), request.get("version"), time.monotonic() + WAIT
+            if session is None:
+                if isinstance(known, int) and known > 0:  # the page asks again at once
+                    await asyncio.sleep(WAIT)
+                return _refusal(request)
             if request.get("session") == session.name:
                 while session.version == known and time.monotonic() < until:
                     await asyncio.sleep(PAUSE)
@@ -122,14 +148,16 @@ class Sessions:
             return await asyncio.to_thread(_answer, session)
 
         def pictures(request: Mapping[str, Any]) -> dict[str, str]:
-            session = self.of(request.get("session"))
-            ids = request.get("ids")
-            asked = ids[:MOST_PICTURES] if isinstance(ids, list) else []
-            ids = [one for one in asked if isinstance(one, str) and len(one) < LONGEST_ID]
+            session, ids = self.of(request.get("session")), request.get("ids")
+            if session is None or not isinstance(ids, list):
+                return {}
+            ids = [one for one in ids[:MOST_PICTURES] if isinstance(one, str) and len(one) < LONGEST_ID]
             return {one: found for one in ids if (found := self.gallery.url(session, one))}
 
         def file(request: Mapping[str, Any]) -> dict[str, Any]:
             session = self.of(request.get("session"))
+            if session is None:
+                return _refusal(request)
             try:
                 name, kind, data = out.file(session, str(request.get("what")))
             except EigenwalkError as error:
@@ -144,6 +172,13 @@ class Sessions:
 def _answer(session: Session) -> dict[str, Any]:
     version = session.version  # before it is drawn: what comes meanwhile is drawn again
     return {"session": session.name, "version": version, "html": render(session)}
+
+
+def _refusal(request: Mapping[str, Any]) -> dict[str, Any]:
+    name = request.get("session")
+    kept = name if isinstance(name, str) and NAME.fullmatch(name) else FULL
+    said = f"{MOST_SESSIONS} people are here, and there is no room for more: this page tries again by itself"
+    return {"session": kept, "version": new_version(), "html": f'<div class="notice" role="status"><p>{said}</p></div>'}
 
 
 def page(sessions: Sessions) -> gr.Blocks:
@@ -181,7 +216,8 @@ def launch(
     system = ["system-ui", "-apple-system", "Segoe UI", "sans-serif"]
     theme = themes.Base(font=system, font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"])
     css = (files("eigenwalk_studio") / "page" / "studio.css").read_text(encoding="utf-8")
-    middleware = [Middleware(Guard, frames="'self'" if is_local(host) else SPACES)]
+    frames = "'self'" if is_local(host) else SPACES
+    middleware = [Middleware(Guard, frames=frames, uploads=FilePath(get_upload_folder()))]
     if is_local(host):  # a page elsewhere whose name is made to lead to 127.0.0.1 would be this page's own origin
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*LOCAL, host, *names]))
     blocks = page(sessions)
@@ -204,3 +240,8 @@ def launch(
         app_kwargs={"middleware": middleware, "docs_url": None, "redoc_url": None, "openapi_url": None},
     )
     return blocks, local
+
+
+def forget_uploads() -> None:
+    """Remove the folder of files that were sent."""
+    shutil.rmtree(get_upload_folder(), ignore_errors=True)

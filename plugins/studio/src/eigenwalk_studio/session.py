@@ -21,7 +21,7 @@ from eigenwalk_studio import forms
 from eigenwalk_studio.acts import ACTS, list_of
 from eigenwalk_studio.history import LOOKING, History
 from eigenwalk_studio.look import Look
-from eigenwalk_studio.state import List, State
+from eigenwalk_studio.state import LONGEST, List, State
 
 if TYPE_CHECKING:
     from eigenwalk_studio.engine import Engine
@@ -66,6 +66,11 @@ class Session:
         """What a walk varies: the list, or, where it is empty, all that is outside what is held."""
         return self.state.vary or (forms.default_vary(self.state.hold, self.engine.registry),)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was done in it yet."""
+        return len(self.history.entries) == 1
+
     def look(self) -> Look:
         """Return what is seen at this moment."""
         return Look.of(self.walk, self.state)
@@ -86,7 +91,7 @@ class Session:
                     raise InputError(f"the studio knows no act {request.get('act')!s:.40}")
                 act(self, request)
             except EigenwalkError as error:
-                self.notice = str(error)
+                self.notice = str(error)[:LONGEST]
             except (
                 LookupError,
                 TypeError,
@@ -95,7 +100,7 @@ class Session:
                 OSError,
                 RuntimeError,
             ) as error:  # JSON that no page of ours sends
-                self.notice = f"the act {request.get('act')!s:.40} lacks something: {error}"
+                self.notice = f"the act {request.get('act')!s:.40} lacks something: {error!s:.200}"
             if self.state != before:
                 self._interrupt(before)
                 self._save()
@@ -111,7 +116,7 @@ class Session:
         asked = ("generator", "seed", "start", "hold", "vary")
         if before.walk and any(getattr(before, name) != getattr(self.state, name) for name in asked):
             walk = self.engine.find(before.walk)
-            if walk and walk.owner == self.name and walk.condition in ("waiting", "walking"):
+            if walk and walk.owner == self.name and walk.condition in ("waiting", "walking", "paused"):
                 self.engine.wish(walk, "stop", self.name)
             self.forget_point()
 
@@ -171,7 +176,8 @@ class Session:
         """Walk what the state says; a walk that was walked before is there at once."""
         walk = self.engine.walk(self.engine.recipe(self.state, self.varied), self.name)
         before = self.walk
-        if before and before is not walk and before.owner == self.name and before.condition in ("waiting", "walking"):
+        going = ("waiting", "walking", "paused")
+        if before and before is not walk and before.owner == self.name and before.condition in going:
             self.engine.wish(before, "stop", self.name)
         self.add("walk", replace(self.state, walk=walk.key, path="", waypoint=0))
 

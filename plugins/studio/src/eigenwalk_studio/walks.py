@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from eigenwalk.errors import WalkError
 from eigenwalk.names.registry import Registry
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from eigenwalk.objects.compose import Built
     from eigenwalk.runs.api import Run
     from eigenwalk.walk import Front
+    from eigenwalk_studio.kept import Kept
 
 Wish = Literal["go", "pause", "stop"]
 Condition = Literal["waiting", "walking", "paused", "stopped", "finishing", "finished", "failed"]
+ENDED = ("stopped", "finished", "failed")
+"""Conditions of a walk that holds nothing but its paths."""
 PATIENCE = 2.0
 """Seconds that a first waypoint may take; where it takes longer, one direction is shown coarsely before."""
 
@@ -80,7 +83,7 @@ class Walk:
     place: FilePath
     turn: int
     owner: str
-    paces: dict[Any, float] = field(default_factory=dict, repr=False)
+    paces: Kept[tuple[str, ...], float]
     served: int = 0
     folder: RunFolder | None = None
     paths: tuple[Path, ...] = ()
@@ -139,7 +142,7 @@ class Walk:
         began = time.monotonic()
         front = next(self.fronts, None)
         if is_first:
-            self.paces[self.kind] = time.monotonic() - began
+            self.paces.put(self.kind, time.monotonic() - began)
         if front is None:
             self._end_walking()
         else:
@@ -201,7 +204,7 @@ class Walk:
         """
         assert self.run is not None
         _, passes = self.run.ahead(front)
-        seconds = self.paces.get(self.kind, passes * self.watch.pace())
+        seconds = self.paces.get(self.kind) or passes * self.watch.pace()
         if seconds < PATIENCE:
             return False
         rough = replace(self.run.options, paths=2, steps=1, smooth=0.0)

@@ -1,0 +1,265 @@
+"""What all sessions share to look at: generators, features, images of starts, typical distances; and who may open what.
+
+The looker, a thread, does what takes moments: pictures of seeds, masks, what lies under a click.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from eigenwalk.errors import EigenwalkError, ExpressionError, FileError, InputError
+from eigenwalk.maths.typical import reference_images, typical_distance
+from eigenwalk.names.expression import parse, parse_generator
+from eigenwalk.names.registry import Registry
+from eigenwalk.names.resolve import resolve_generator, resolve_whole
+from eigenwalk.names.tree import Open, bare
+from eigenwalk.objects.compose import build_feature, build_generator, compose
+from eigenwalk.runs.memory.allocator import give_back
+from eigenwalk.runs.memory.fitting import total
+from eigenwalk.runs.memory.words import in_bytes
+from eigenwalk.runs.ready import check_files
+from eigenwalk.runs.recipe import Recipe
+from eigenwalk.runs.starts import file_of, read_latents, settle_space
+from eigenwalk.runs.typical_cache import cached_typical
+from eigenwalk.walk.start import sample_start
+from eigenwalk_studio.forms import mask_of
+from eigenwalk_studio.kept import Kept, Shelf, size_of
+from eigenwalk_studio.state import LONGEST
+from eigenwalk_studio.trust import Trust
+
+if TYPE_CHECKING:
+    from eigenwalk.generator import Generator
+    from eigenwalk_studio.state import State
+
+T = TypeVar("T")
+IMAGES, TEXTS = 256 << 20, 4 << 20
+"""Bytes in memory, at most: of images of starts, and of what is known about texts that were typed."""
+BUILT = 0.25
+"""Of the machine's memory, or half of what a walk may take: for generators and features that nobody walks with."""
+
+
+class Library:
+    """Finds, builds and keeps what is named; safe to be called by several threads.
+
+    Args:
+        trust: what visitors may open.
+        out: folder of the walks, one folder each.
+        device, memory: as of a recipe.
+        registry: the plugins; by default all that are installed.
+        changed: called with a walk's key whenever there is more to see of it; "" where it is of no walk.
+    """
+
+    def __init__(
+        self,
+        trust: Trust,
+        out: FilePath,
+        device: str = "cpu",
+        memory: str | None = None,
+        registry: Registry | None = None,
+        changed: Callable[[str], object] = lambda key: None,
+    ):
+        self.trust = replace(trust, own=out)
+        self.out, self.device, self.memory, self.changed = out, device, memory, changed
+        self.registry = registry or Registry.discover()
+        self.built = Shelf()
+        self.condition = threading.Condition()
+        self.looker = ThreadPoolExecutor(1, "looker")
+        self._trees: Kept[Any, Any] = Kept(TEXTS)
+        self._images: Kept[tuple[str, Any], Tensor] = Kept(IMAGES, size_of)
+        self._typical: Kept[tuple[str, str], list[float]] = Kept(TEXTS)
+        self._most_built = in_bytes(memory) // 2 if memory else int(BUILT * total(torch.device(device)))
+        self._on_shelf = 0
+        self._building = threading.RLock()
+
+    # What is typed
+
+    def check_generator(self, text: str) -> Any:
+        """Return the resolved tree of a generator's text; raises InputError or FileError where it is not allowed."""
+        check_length(text)
+        tree = parse_generator(text)
+        self.trust.check(tree)
+        file = os.stat(os.path.expanduser(tree.path)) if isinstance(tree, Open) and os.path.exists(tree.path) else None
+        key = text, file and (file.st_mtime_ns, file.st_size)
+        known = self._trees.get(key)  # a page is drawn many times, and a file may be large
+        return known or self._trees.put(key, resolve_generator(tree, self.registry))
+
+    def node(self, text: str) -> Any:
+        """Return the resolved tree of a feature's text; raises as `check_generator`."""
+        check_length(text)
+        tree = parse(text)
+        self.trust.check(tree)  # before any file is looked for
+        tree = resolve_whole(tree, self.registry)
+        self.trust.check(tree)  # a word may have turned out to be a function in a file
+        return tree
+
+    def recipe(self, state: State, vary: tuple[str, ...]) -> Recipe:
+        """Return the recipe of a state, every name looked up.
+
+        Raises:
+            InputError, FileError: something in it is wrong, or not allowed.
+        """
+        for text in (*state.hold, *vary):
+            self.node(text)
+        generator = self.check_generator(state.generator)
+        entries: dict[str, Any] = {"seeds": (state.seed,)}
+        if state.start:
+            self.check_start(state.start)
+            entries = {"starts": (state.start,)}
+        settings = {name: getattr(state, name) for name in ("steps", "paths", "stride", "tolerance")}
+        recipe = Recipe.of(
+            generator=generator,
+            fix=state.hold,
+            vary=vary,
+            device=self.device,
+            memory=self.memory,
+            **entries,
+            **settings,
+        )
+        recipe = recipe.canonical(self.registry)
+        check_files(recipe)
+        if state.start:
+            with self._building:
+                recipe = settle_space(recipe, [read_latents(state.start)], self.registry, self.built)[0]
+        return recipe
+
+    def check_state(self, state: State) -> None:
+        """Raise where a state names a file or code that visitors may not open; what is merely wrong is seen later."""
+        for text in (*state.hold, *state.vary):
+            with suppress(ExpressionError):
+                self.trust.check(parse(text))
+        self.trust.check(parse_generator(state.generator))
+        if state.start:
+            self.check_start(state.start)
+
+    def check_start(self, text: str) -> None:
+        """Raise FileError where a start names a file that visitors may not open."""
+        try:
+            file = file_of(text)
+        except (OSError, ValueError, RuntimeError) as error:  # a name that is too long, no such ~user
+            raise FileError(f"{text!s:.200} is no path: {error}") from None
+        self.trust.check_path(file)
+
+    # Looking
+
+    def look(self, what: Callable[..., T], *args: Any) -> Future[T]:
+        """Have the looker call `what`."""
+        return self.looker.submit(what, *args)
+
+    def generator(self, text: str) -> Generator:
+        """Return the loaded generator, the same one for all sessions."""
+        tree = self.check_generator(text)
+        with self._building:
+            generator = build_generator(tree, self.registry, self.built)[0]
+        self._notice_built()
+        return generator.to(torch.device(self.device), torch.float32)
+
+    def feature(self, text: str) -> Any:
+        """Return a built feature, the same one for all sessions."""
+        node = bare(self.node(text))
+        with self._building:
+            feature = build_feature(node, self.registry, self.built)[0]
+        self._notice_built()
+        return feature.to(torch.device(self.device), torch.float32)
+
+    def _notice_built(self) -> None:
+        if self.is_full:
+            with self.condition:
+                self.condition.notify_all()
+
+    def mask(self, text: str) -> Any:
+        """Return the built projection in a feature's text, all of it or its first link; an error where it has none."""
+        node = mask_of(text, self.registry)
+        if node is None:
+            raise InputError(f"{text} is no mask")
+        return self.feature(str(node))
+
+    @torch.no_grad()
+    def start_image(self, text: str, start: int | str) -> Tensor:
+        """Return the image ``(1, 3, height, width)`` of a seed, or of a latent in a file."""
+        key = text, start
+        image = self._images.get(key)
+        if image is None:
+            generator = self.generator(text)
+            if isinstance(start, int):
+                latent = sample_start(generator, start).latent
+            else:
+                self.check_start(start)
+                latents = read_latents(start)
+                if latents.rows(generator.latent_dim) is None:
+                    recipe = Recipe.of(generator=text, vary=["pixels"], starts=[start]).canonical(self.registry)
+                    recipe = settle_space(recipe, [latents], self.registry, self.built)[0]
+                    generator = self.generator(str(recipe.generator))
+                latent = latents.starts(generator.latent_dim)[0].latent
+            image = self._images.put(key, generator(latent[None].to(self.device, torch.float32)))
+        return image
+
+    def typical(self, generator: str, text: str) -> float | None:
+        """Return a feature's typical distance, or None while it is not known; the looker then measures it."""
+        known = self._typical.get((generator, text))
+        if known is None:
+            known = self._typical.put((generator, text), [])
+            self.look(self._measure_typical, generator, text)
+        return known[0] if known else None
+
+    def _measure_typical(self, generator: str, text: str) -> None:
+        try:
+            tree = self.check_generator(generator)
+            node = bare(self.node(text))
+            with self._building:
+                network, used = build_generator(tree, self.registry, self.built)
+                feature, brought = build_feature(node, self.registry, self.built)
+            feature.to(torch.device(self.device), torch.float32)
+            network.to(torch.device(self.device), torch.float32)
+            names = str(node), str(tree), str(torch.float32)
+            known = cached_typical(
+                names,
+                (*used, *brought),
+                lambda: typical_distance((str(node), feature), reference_images(network, self.device)),
+            )
+            self._typical.put((generator, text), [known])
+        except EigenwalkError:
+            return  # the walk says why
+        self.changed("")
+
+    def build(self, recipe: Recipe) -> None:
+        """Build what a walk needs, once for all threads; raises as `check_state`: a folder may hold another's walk."""
+        for tree in (recipe.generator, *recipe.fix, *recipe.vary):
+            self.trust.check(tree)
+        for start in recipe.starts:
+            self.check_start(start)
+        with self._building:
+            build_generator(recipe.generator, self.registry, self.built)
+            compose(recipe.fix, recipe.vary, self.registry, self.built)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more was built since `make_room` looked last."""
+        return len(self.built) != self._on_shelf
+
+    def make_room(self, in_use: Iterable[Any], most: int | None = None) -> int:
+        """Drop what was built and is not in use until it takes at most so many bytes; return how many bytes went.
+
+        The walker alone calls this: the core, which it runs, must not miss what it has just found.
+        """
+        with self._building:
+            went = self.built.trim(self._most_built if most is None else most, in_use)
+            self._on_shelf = len(self.built)
+        if went:
+            give_back()
+        return went
+
+
+def check_length(text: str) -> None:
+    """Raise InputError where a text that was typed is too long to be looked at."""
+    if len(text) > LONGEST:
+        raise InputError(f"an expression has at most {LONGEST:,} characters")
