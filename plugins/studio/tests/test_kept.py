@@ -25,6 +25,7 @@ from eigenwalk_studio.server import MOST_SESSIONS, Sessions
 from eigenwalk_studio.session import Session
 from eigenwalk_studio.state import LONGEST, State
 from eigenwalk_studio.trust import Trust
+from eigenwalk_studio.walks import Walk
 
 MB = 1 << 20
 
@@ -105,7 +106,7 @@ def test_a_walk_that_does_not_fit_beside_others_generators_is_tried_without_them
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ):
     engine.generator("faces")
-    begin, tries = engines.Walk.take_step, []
+    begin, tries = Walk.take_step, []
 
     def take_step(walk: Any, registry: Any, built: Any) -> None:
         tries.append(sum(key[0] == "generator" for key in built if isinstance(key, tuple)))
@@ -115,7 +116,7 @@ def test_a_walk_that_does_not_fit_beside_others_generators_is_tried_without_them
             return
         begin(walk, registry, built)
 
-    monkeypatch.setattr(engines.Walk, "take_step", take_step)
+    monkeypatch.setattr(Walk, "take_step", take_step)
     session = Session("n" * 24, engine, State("rooms", steps=1, paths=1, vary=("pixels",)), engine.out)
     session.act({"act": "walk"})
     until = time.monotonic() + 120

@@ -24,8 +24,7 @@ from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, which asks for versions at once
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-if "GRADIO_TEMP_DIR" not in os.environ:  # a folder that other programs share would count towards the bound on uploads
-    os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="eigenwalk-studio-")
+os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="eigenwalk-studio-")  # for uploads, which are bounded
 
 import gradio as gr
 from gradio import themes
@@ -127,6 +126,7 @@ class Sessions:
         """Return what the browser may call, each with one JSON object."""
 
         def act(request: Mapping[str, Any]) -> dict[str, Any]:
+            request = _entries(request)
             session = self.of(request.get("session"))
             if session is None:
                 return _refusal(request)
@@ -134,6 +134,7 @@ class Sessions:
             return _answer(session)
 
         async def follow(request: Mapping[str, Any]) -> dict[str, Any]:
+            request = _entries(request)
             session, known, until = self.of(request.get("session")), request.get("version"), time.monotonic() + WAIT
             if session is None:
                 if isinstance(known, int) and known > 0:  # the page asks again at once
@@ -148,6 +149,7 @@ class Sessions:
             return await asyncio.to_thread(_answer, session)
 
         def pictures(request: Mapping[str, Any]) -> dict[str, str]:
+            request = _entries(request)
             session, ids = self.of(request.get("session")), request.get("ids")
             if session is None or not isinstance(ids, list):
                 return {}
@@ -155,6 +157,7 @@ class Sessions:
             return {one: found for one in ids if (found := self.gallery.url(session, one))}
 
         def file(request: Mapping[str, Any]) -> dict[str, Any]:
+            request = _entries(request)
             session = self.of(request.get("session"))
             if session is None:
                 return _refusal(request)
@@ -172,6 +175,10 @@ class Sessions:
 def _answer(session: Session) -> dict[str, Any]:
     version = session.version  # before it is drawn: what comes meanwhile is drawn again
     return {"session": session.name, "version": version, "html": render(session)}
+
+
+def _entries(request: Any) -> Mapping[str, Any]:
+    return request if isinstance(request, Mapping) else {}
 
 
 def _refusal(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,6 +242,7 @@ def launch(
         enable_monitoring=False,
         ssr_mode=False,
         mcp_server=False,
+        state_session_capacity=MOST_SESSIONS,
         theme=theme,
         css=css,
         app_kwargs={"middleware": middleware, "docs_url": None, "redoc_url": None, "openapi_url": None},
