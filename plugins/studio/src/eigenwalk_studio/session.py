@@ -41,7 +41,7 @@ class Session:
     def __init__(self, name: str, engine: Engine, state: State, home: FilePath):
         self.name, self.engine, self.home = name, engine, home
         self.history = History.of(state)
-        self.version, self.seen = time.time_ns() // 10**6, time.monotonic()
+        self.version, self.seen = new_version(), time.monotonic()
         self.notice, self.search, self.first_seed, self.adding = "", "", 0, ""
         self.masks, self.compare, self.tool = True, False, "point"
         self.open: tuple[str, int] | None = None
@@ -225,3 +225,8 @@ class Session:
         """Return the recipe of what is shown, as TOML."""
         walk = self.walk
         return (walk.recipe if walk else self.engine.recipe(self.state, self.varied)).text()
+
+
+def new_version() -> int:
+    """Return a version that is larger than those of before, of an earlier process too."""
+    return time.time_ns() // 10**6
