@@ -13,12 +13,13 @@ walks      one walk in its folder, a waypoint at a time
 pointing   what lies under a click, as expressions of masks
 forms      an expression as a form, and a form as an expression
 trust      what a visitor may open
+disk       what is saved, within so many bytes
 view       a session as HTML, all of it escaped
 guard      what reaches gradio
 server     gradio's page and what it calls
 command    the command line
 
 The browser knows nothing: it sends acts (JSON) and puts the HTML that comes back in place of what it shows, so that all
-of the above is tested without one. `session`, `state`, `history`, `forms`, `trust` and `view` import no torch and no
-gradio.
+of the above is tested without one. `session`, `state`, `history`, `forms`, `trust`, `disk` and `view`
+import no torch and no gradio.
 """

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 from types import FrameType
@@ -16,6 +17,8 @@ import typer
 from eigenwalk.errors import InputError
 
 PASSWORD = "EIGENWALK_STUDIO_PASSWORD"
+TIDY = 60.0
+"""Seconds between two looks at how much is saved."""
 
 
 def studio(
@@ -42,12 +45,16 @@ def studio(
     public: Annotated[bool, typer.Option("--public", help="Let everybody in, on a host that others reach.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
     memory: Annotated[str | None, typer.Option(help="That a walk may take, such as 4GB.")] = None,
+    disk: Annotated[
+        str | None, typer.Option(help="That all walks may take, such as 8GB; the oldest go [default: no bound]")
+    ] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> None:
     """Open the studio in the browser: hold what you point at, walk, branch, undo, export.
 
     eigenwalk studio rooms
     """
+    from eigenwalk.runs.memory.words import in_bytes
     from eigenwalk.runs.ready import check_device
     from eigenwalk_studio.trust import Trust, is_local, new_token
 
@@ -61,7 +68,11 @@ def studio(
     trust = Trust((folder or Path.cwd()).expanduser().resolve(), allow_code, password)
     if not trust.folder.is_dir():
         raise InputError(f"--folder {trust.folder} is no folder")
-    serve(generator, trust, out, host, port, device, memory, public, browser and is_local(host), made_up)
+    try:
+        most = in_bytes(disk) if disk else None
+    except ValueError as error:
+        raise InputError(f"--disk {error}, got {disk!r:.40}") from None
+    serve(generator, trust, out, host, port, device, memory, public, browser and is_local(host), made_up, most)
 
 
 def serve(
@@ -75,12 +86,14 @@ def serve(
     public: bool = False,
     browser: bool = False,
     say_password: bool = False,
+    disk: int | None = None,
 ) -> None:
     """Serve the page until the process is stopped; what was walked until then is saved."""
     if not sys.warnoptions:  # libraries' warnings about themselves say nothing to who opens a page
         warnings.simplefilter("ignore")
     from eigenwalk.cli.errors import console
     from eigenwalk.runs.memory.allocator import keep_freed
+    from eigenwalk_studio.disk import tidy
     from eigenwalk_studio.engine import Engine
     from eigenwalk_studio.state import State
 
@@ -105,8 +118,11 @@ def serve(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    tidied = 0.0
     while not stopped.wait(0.5):  # a wait without an end would not be interrupted on Windows
-        pass
+        if disk and time.monotonic() - tidied > TIDY:
+            tidy(engine, disk)
+            tidied = time.monotonic()
     engine.close()
     forget_uploads()
     said.print("the studio is closed", highlight=False)
