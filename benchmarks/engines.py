@@ -35,7 +35,7 @@ class Watched:
     def __init__(self, words: list[str]):
         began, self.cpu, self.memory = time.monotonic(), dict[int, float](), dict[str, float]()
         self.worker = dict[int, float]()
-        process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while process.poll() is None:
             self._look(process.pid)
             time.sleep(EVERY)

@@ -165,6 +165,13 @@ def test_a_shard_has_the_same_bytes_whoever_makes_it(here: Here, place: Path, en
     flipped.write_bytes(damaged)
     assert "as far as it was asked for" in here(*WORDS, "-o", "parts")[1], "only --check reads every byte"
     assert "is not as it was written" in here(*WORDS, "-o", "parts", "--check")[1]
+    pairs = place / "parts/pairs/train-00000-of-00003.parquet"
+    damaged = bytearray(pairs.read_bytes())
+    damaged[damaged.index(b"IDAT") + 9] ^= 4
+    pairs.write_bytes(damaged)
+    code, err = here(*WORDS, "-o", "parts")
+    assert code == 4 and "pairs/train-00000-of-00003.parquet is damaged: the same command with --check" in err
+    assert "is not as it was written" in here(*WORDS, "-o", "parts", "--check")[1]
     (place / "parts/shards/00001.json").write_text("{")
     assert "is damaged" in here(*WORDS, "-o", "parts")[1]
     assert sums(place / "peace") == sums(place / "parts")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import math
+import tarfile
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 from PIL import Image, ImageDraw
 
+from eigenwalk.errors import FileError
 from eigenwalk.names.files import OwnFile
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.tree import Open, calls
@@ -112,15 +114,24 @@ def licences(plan: Plan, registry: Registry) -> list[tuple[str, str, str]]:
 
 
 def draw_sheet(folder: Folder, plan: Plan, records: Mapping[int, Record]) -> bytes | None:
-    """Return the contact sheet as a JPEG: pairs of the first shards, each start left of its end; None without pairs."""
+    """Return the contact sheet as a JPEG: pairs of the first shards, each start left of its end; None without pairs.
+
+    Raises:
+        FileError: a shard is damaged.
+    """
     pairs: list[tuple[Image.Image, Image.Image]] = []
     for index in sorted(records):
-        data = folder.read(plan.file(index, "pairs")) if len(pairs) < PAIRS else None
+        name = plan.file(index, "pairs")
+        data = folder.read(name) if len(pairs) < PAIRS else None
         if data is None:
             break
         reader = parquet.pictures(pa.BufferReader(data), PAIRS) if plan.order.format == "parquet" else None
-        for before, after in reader or webdataset.pictures(data, PAIRS):
-            pairs.append((_thumbnail(before), _thumbnail(after)))
+        try:
+            for before, after in reader or webdataset.pictures(data, PAIRS):
+                pairs.append((_thumbnail(before), _thumbnail(after)))
+        except (pa.ArrowException, tarfile.TarError, OSError, SyntaxError) as error:  # Pillow's is a SyntaxError
+            said = "the same command with --check makes damaged shards again"
+            raise FileError(f"{folder}/{name} is damaged: {said}") from error
     if not pairs:
         return None
     pairs = pairs[:PAIRS]

@@ -74,7 +74,8 @@ class ParquetShard:
 
 def pictures(data: pa.BufferReader, most: int) -> Iterator[tuple[bytes, bytes]]:
     """Yield the encoded pictures of the first pairs in a file of pairs, `most` of them."""
-    for batch in pq.ParquetFile(data).iter_batches(most, columns=["before", "after"]):
+    file = pq.ParquetFile(data, page_checksum_verification=True)
+    for batch in file.iter_batches(most, columns=["before", "after"]):
         for row in batch.to_pylist():
             yield row["before"]["bytes"], row["after"]["bytes"]
         return
