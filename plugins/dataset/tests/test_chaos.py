@@ -136,9 +136,10 @@ def kill_at_random(
             time.sleep(0.2)
             for driver in drivers:
                 driver.keep_running()
-            if done(out) == SHARDS:
+            if done(out) == SHARDS:  # there would be nothing left to do
                 for _ in range(10):
                     counts[damage(out, chance)] += 1
+                before = done(out)
         time.sleep(chance.expovariate(1 / pause))
         for driver in drivers:
             driver.keep_running()

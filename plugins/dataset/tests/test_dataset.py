@@ -94,6 +94,12 @@ class Inline:
         """Nothing is open."""
 
 
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What `datasets` keeps of a folder called "out" is not read by another test."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+
+
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Inline:
     """The engine of the commands that run in this process; a new one for each."""
@@ -222,7 +228,8 @@ def test_filters_count_what_they_drop(here: Here, place: Path, engine: Inline) -
     assert here(*WORDS, "-o", "all")[0] == 0
     shutil.move(place / "none.parquet", place / "all/pairs/train-00000-of-00003.parquet")
     for streaming in (False, True):
-        rows = datasets.load_dataset(str(place / "all"), "pairs", split="train", streaming=streaming)
+        more = {"streaming": streaming, "verification_mode": "no_checks"}  # the card counts the rows that were there
+        rows = datasets.load_dataset(str(place / "all"), "pairs", split="train", **more)
         assert len(list(rows)) == 8, "a shard without rows stands in the way of no other"
     rest = ["--to", "0.1", "--reached", "--no-suspect", "--accept", "~luminance < 9", "--per-seed", "1", "--balance"]
     assert here(*WORDS, *rest, "-o", "some")[0] == 0
@@ -246,6 +253,8 @@ def test_tar_shards_and_remote_folders(here: Here, place: Path, engine: Inline) 
     assert json.loads(samples[0]["json"])["change_pixels"] == 0
     pairs = webdataset.WebDataset(str(place / "local/pairs/train-00002-of-00003.tar"), shardshuffle=False)
     assert {"before.jpg", "after.jpg", "json"} <= set(next(iter(pairs)))
+    rows = datasets.load_dataset(str(place / "local"), "pairs", split="train")
+    assert len(rows) == 12 and rows[0]["after.jpg"].size == (8, 8)
     fs.rm_file(f"/{place.name}/data/train-00001-of-00003.tar")
     assert (
         "is missing" in here(*WORDS, "-o", address, "--format", "webdataset", "--image", "jpeg", "--quality", "95")[1]
@@ -298,6 +307,24 @@ def test_a_shard_that_is_removed_meanwhile_is_made_again(here: Here, place: Path
     code, err = here(*WORDS, "-o", "out")
     assert code == 0 and "shard 0 is made again" in err and [task.index for task in engine.tasks] == [0, 1, 2, 0]
     assert len(sums(place / "out")) == 6 and "Unfinished" not in (place / "out/README.md").read_text()
+
+
+def test_a_data_set_that_is_stopped_can_be_opened(here: Here, place: Path, engine: Inline) -> None:
+    def stop(task: Task) -> None:
+        if task.index == 2:
+            raise KeyboardInterrupt
+
+    def rows(name: str) -> int:
+        return len(datasets.load_dataset(str(place / "out"), name, split="train"))
+
+    engine.before = stop
+    code, err = here(*WORDS, "-o", "out")
+    assert code == 130 and "the same command goes on" in err
+    assert "**Unfinished: 2 of 3 shards.**" in (place / "out/README.md").read_text()
+    assert (rows("default"), rows("pairs")) == (24, 8)
+    engine.before = lambda task: None
+    assert here(*WORDS, "-o", "out")[0] == 0
+    assert (rows("default"), rows("pairs")) == (36, 12), "not what the library had kept of the unfinished one"
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def card(
     size = sum(entry["bytes"] for record in records.values() for entry in record.files.values())
     height, width = measured.resolution
     parts = [
-        _front_matter(plan, tally),
+        _front_matter(plan, records, tally),
         f"# Walks of {order.recipe['generator']}\n",
         f"{tally.images:,} images of {height} × {width} pixels ({order.picture.upper()}) on {tally.kept:,} paths from "
         f"{tally.seeds:,} seeds, made by eigenwalk {measured.installed.get('eigenwalk', '')}. On a path the features "
@@ -157,17 +157,27 @@ def _thumbnail(data: bytes) -> Image.Image:
     return image
 
 
-def _front_matter(plan: Plan, tally: Tally) -> str:
-    """Return the YAML that Hugging Face reads."""
+def _front_matter(plan: Plan, records: Mapping[int, Record], tally: Tally) -> str:
+    """Return the YAML that Hugging Face reads.
+
+    The library `datasets` keeps what it has read by the folder's name and this text: rows and bytes are in it, so that
+    a data set which has grown is read anew.
+    """
     size = next((text for limit, text in SIZES if tally.images < limit), "n>10M")
     lines = ["---", "tags:", "- eigenwalk", "- counterfactual", "size_categories:", f"- {size}", "configs:"]
     for name, part in CONFIGURATIONS.items():
         ending = plan.file(0, part).rpartition(".")[2]
         lines += [f"- config_name: {name}", "  data_files:", "  - split: train", f"    path: {part}/train-*.{ending}"]
-    if plan.order.format == "parquet":
-        lines.append("dataset_info:")
-        for name, schema in schemas(plan).items():
-            lines += [f"- config_name: {name}", "  features:", yaml_features(schema, "  ")]
+    lines.append("dataset_info:")
+    for name, schema in schemas(plan).items():
+        lines.append(f"- config_name: {name}")
+        if plan.order.format == "parquet":
+            lines += ["  features:", yaml_features(schema, "  ")]
+        rows = tally.images if name == "default" else tally.pairs
+        files = (one for record in records.values() for one in record.files.items())
+        total = sum(entry["bytes"] for file, entry in files if file.startswith(f"{CONFIGURATIONS[name]}/"))
+        lines += ["  splits:", "  - name: train", f"    num_bytes: {total}", f"    num_examples: {rows}"]
+        lines += [f"  download_size: {total}", f"  dataset_size: {total}"]
     return "\n".join([*lines, "---\n"])
 
 

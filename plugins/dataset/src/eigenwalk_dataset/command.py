@@ -247,32 +247,45 @@ def _make(
 ) -> bool:
     """Make what is missing, write the card, say what there is; return whether all of the part is there."""
     from eigenwalk.cli.errors import console
-    from eigenwalk_dataset.card import write_card
     from eigenwalk_dataset.progress import show_progress
     from eigenwalk_dataset.schedule import make_all
-    from eigenwalk_dataset.tally import Tally
 
     records, todo = _look(folder, plan, part, check)
     given_up: dict[int, str] = {}
     if not todo and not quiet:
         console(stderr=True).print(f"{folder} holds this data set already, as far as it was asked for")
-    for _ in range(ROUNDS if todo else 0):
-        with show_progress(len(records) + len(todo), len(records), quiet) as display:
-            given_up |= make_all(plan, folder, todo, engine, display)
-        folder.tidy()
-        records, todo = _look(folder, plan, part)
-        todo = [index for index in todo if index not in given_up]
-        if not todo:  # else shards were damaged or removed meanwhile
-            break
-    complete = len(records) == len(range(part[0] - 1, plan.order.count, part[1]))
-    if part[1] > 1 and len(folder.done()) == plan.order.count:
+    try:
+        for _ in range(ROUNDS if todo else 0):
+            with show_progress(len(records) + len(todo), len(records), quiet) as display:
+                given_up |= make_all(plan, folder, todo, engine, display)
+            folder.tidy()
+            records, todo = _look(folder, plan, part)
+            todo = [index for index in todo if index not in given_up]
+            if not todo:  # else shards were damaged or removed meanwhile
+                break
+    except KeyboardInterrupt:
+        records, _ = folder.records(plan, part)
+        _conclude(folder, plan, part, records, registry, True)  # the card lets others open what there is
+        raise
+    _conclude(folder, plan, part, records, registry, quiet)
+    return len(records) == len(range(part[0] - 1, plan.order.count, part[1]))
+
+
+def _conclude(
+    folder: Folder, plan: Plan, part: tuple[int, int], records: dict[int, Record], registry: Registry, quiet: bool
+) -> None:
+    """Write the card of the part's `records`, and say what there is; of several jobs, the last one writes the card."""
+    from eigenwalk_dataset.card import write_card
+    from eigenwalk_dataset.tally import Tally
+
+    last = part[1] > 1 and len(folder.done()) == plan.order.count
+    if last:
         records, _ = folder.records(plan)
     tally = Tally.sum(record.tally for record in records.values())
-    if part[1] == 1 or len(records) == plan.order.count:  # of several jobs, the last one
+    if last or part[1] == 1:
         write_card(folder, plan, records, tally, _command(), registry)
     if not quiet:
         _summarise(folder, plan, records, tally)
-    return complete
 
 
 def _look(
