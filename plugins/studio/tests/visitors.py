@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CHROMIUM = shutil.which("chromium") or ""
 START = [sys.executable, "-c", "from eigenwalk.cli import main; main()", "studio"]
-SECONDS = 120_000
+SECONDS = 40_000
 """Milliseconds that anything may take: machines of tests are busy."""
 FOCUSED = """() => {
   const one = document.activeElement;
@@ -161,7 +161,7 @@ class Visitor:
 
     def set(self, name: str, value: object) -> None:
         """Change a setting: steps, paths, stride or tolerance."""
-        if not self.page.locator("#settings").get_attribute("open"):
+        if self.page.locator("#settings").get_attribute("open") is None:
             self.page.locator("#settings summary").click()
         self.page.get_by_label(name, exact=True).fill(str(value))
         self.page.get_by_label(name, exact=True).press("Enter")

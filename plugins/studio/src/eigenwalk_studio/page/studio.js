@@ -6,6 +6,7 @@ let session = fragment.get("session") || sessionStorage.getItem("eigenwalk") || 
 let version = -1;
 const PATIENCE = { pictures: 120, file: 1800 };
 const pictures = new Map();
+const typed = new WeakSet();  // fields that a person writes in: an answer to what came before leaves them
 let waiting = new Set();
 
 function show(answer) {
@@ -71,14 +72,14 @@ function morph(old, fresh) {
 function patch(old, next) {
   if (old.nodeType !== 1) { if (old.data !== next.data) old.data = next.data; return; }
   if (old.hasAttribute("data-own")) return;
-  const was = old.getAttribute("value"), will = next.getAttribute("value");
+  const will = next.getAttribute("value");
   for (const { name } of [...old.attributes]) {
     if (!next.hasAttribute(name) && name !== "src" && name !== "data-at" && !(name === "open" && old.nodeName === "DETAILS")) old.removeAttribute(name);
   }
   for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   if (old.nodeName === "INPUT" && old.type !== "file") {
     if (old.type === "checkbox") old.checked = next.hasAttribute("checked");
-    else if (was !== will || (document.activeElement !== old && !old.closest("form"))) { if (!old.hasAttribute("data-cut") && old.value !== (will ?? "")) old.value = will ?? ""; }
+    else if (!typed.has(old) && !old.hasAttribute("data-cut") && old.value !== (will ?? "")) old.value = will ?? "";
   }
   morph(old, next);
   if (old.nodeName === "SELECT" && !old.dataset.fill) old.value = next.value;
@@ -146,13 +147,18 @@ root.addEventListener("click", (event) => {
 
 root.addEventListener("submit", (event) => {
   event.preventDefault();
+  for (const field of event.target.elements) typed.delete(field);
   act({ ...parsed(event.target, "submit"), value: event.target.elements.value.value });
 });
 
 root.addEventListener("change", async (event) => {
   const target = event.target;
-  if (target.dataset.fill) root.querySelector(`#${target.dataset.fill}`).value = target.value;
-  else if (target.dataset.field) {
+  if (!target.form) typed.delete(target);
+  if (target.dataset.fill) {
+    const field = root.querySelector(`#${target.dataset.fill}`);
+    field.value = target.value;
+    typed.add(field);
+  } else if (target.dataset.field) {
     let value = target.value;
     if (target.dataset.group) value = [...root.querySelectorAll(`[data-group="${target.dataset.group}"]:checked`)].map((one) => one.value);
     act({ ...parsed(target, "field"), value });
@@ -169,6 +175,7 @@ root.addEventListener("change", async (event) => {
 let typing;
 root.addEventListener("input", (event) => {
   const target = event.target;
+  typed.add(target);
   if (target.dataset.live) { clearTimeout(typing); typing = setTimeout(() => act({ ...parsed(target, "live"), value: target.value }), 150); }
   else if (target.closest(".tolerance")) target.closest(".tolerance").querySelector("output").value = `${target.value} %`;
   else if ("cut" in target.dataset) root.style.setProperty("--cut", `${target.value}%`);
