@@ -16,6 +16,7 @@ pytestmark = pytest.mark.docs
 def test_the_tale_of_the_sofa_by_mouse(visitor: Visitor, studio: Studio):
     page, stage = visitor.page, visitor.stage
     visitor.seed(2)
+    visitor.set("steps", 6)
     box = stage.bounding_box()
     assert box is not None
     stage.click(position={"x": 0.5 * box["width"], "y": 0.68 * box["height"]})

@@ -15,7 +15,11 @@ pytestmark = pytest.mark.docs
 
 def test_the_tale_of_the_sofa_by_keyboard(visitor: Visitor):
     page = visitor.page
-    visitor.tab_to("^The start: rooms, seed 0")
+    visitor.tab_to("^Settings")
+    visitor.press("Enter", "Tab")
+    visitor.write("6")
+    visitor.press("Enter")
+    visitor.tab_to("^The start: rooms, seed 0", "Shift+Tab")
     visitor.press("Enter", *["ArrowDown"] * 4)
     expect(page.get_by_role("status").filter(has_text="50% from the left, 70% from the top")).to_have_count(1)
     visitor.press("Enter")

@@ -53,7 +53,9 @@ def walk_two_steps(visitor: Visitor) -> None:
     expect(visitor.doing).to_contain_text("waypoint 2 of 2, finished")
     last = visitor.page.get_by_role("button", name="direction 1 +, waypoint 2:")
     last.click()
-    expect(visitor.page.locator(".stage img.large").first).to_have_attribute("alt", re.compile(r"waypoint 2: varied \d"))
+    expect(visitor.page.locator(".stage img.large").first).to_have_attribute(
+        "alt", re.compile(r"waypoint 2: varied \d")
+    )
     expect(last.locator("img")).to_have_attribute("src", re.compile("^data:image"))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CHROMIUM = shutil.which("chromium") or ""
 START = [sys.executable, "-c", "from eigenwalk.cli import main; main()", "studio"]
-SECONDS = 40_000
+SECONDS = 120_000
 """Milliseconds that anything may take: machines of tests are busy."""
 FOCUSED = """() => {
   const one = document.activeElement;
