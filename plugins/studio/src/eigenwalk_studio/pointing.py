@@ -17,6 +17,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -63,7 +64,7 @@ def candidates(engine: Engine, generator: str, image: Tensor, x: float, y: float
             cover = float((mask > INSIDE).mean())
             if mask[min(int(y * height), height - 1), min(int(x * width), width - 1)] >= INSIDE and cover < LARGEST:
                 yield Candidate(text, label, cover, mask)
-    for text, label in _words(image, x, y):
+    for text, label in _words(engine, image, x, y):
         with suppress(EigenwalkError):
             mask = coverage(engine.feature(text), image)
             yield Candidate(text, label, float((mask > INSIDE).mean()), mask)
@@ -136,12 +137,12 @@ def _texts(registry: Registry, generator: str, x: float, y: float) -> Iterator[t
             continue
         name, value = weights.option
         if name == "face":
-            for word in ("eyes", "brows", "nose", "lips", "oval"):
+            for word in ("eyes", "brows", "nose", "lips", "mouth", "oval"):
                 yield f"mask(face={word})", word
         elif name == "person":
             yield "mask(person=true)", "person"
         elif name == "sam":
-            yield f"mask(sam={value}, point=({x:.3g}, {y:.3g}))", "this object"
+            yield f"mask(point=({x:.3g}, {y:.3g}), sam={value})", "this object"
 
 
 def _names_parts(spec: FeatureSpec) -> bool:
@@ -150,19 +151,19 @@ def _names_parts(spec: FeatureSpec) -> bool:
     return spec.kind == "projection" and first is not None and first.type == "words" and bool(first.choices)
 
 
-def _words(image: Tensor, x: float, y: float) -> Iterator[tuple[str, str]]:
+def _words(engine: Engine, image: Tensor, x: float, y: float) -> Iterator[tuple[str, str]]:
     """Yield what SegFormer says of the pixel, once for each published network whose weights are here."""
     try:
         from eigenwalk_masks.presets import presets
-        from eigenwalk_masks.segformer import open_segmenter
     except ImportError:
         return
     for preset in presets().values():
         if not store.place(preset.weights).is_file():
             continue
         with suppress(EigenwalkError):
-            some = next(iter(preset.vocabulary))
-            logits = open_segmenter(preset.name, (some,)).logits(image)[0]
+            some = engine.feature(_label(next(iter(preset.vocabulary)), preset.name))  # opened once, for all clicks
+            with torch.no_grad():
+                logits = some.segmenter.logits(image)[0]
             row, column = (
                 min(int(y * logits.shape[1]), logits.shape[1] - 1),
                 min(int(x * logits.shape[2]), logits.shape[2] - 1),
@@ -171,5 +172,10 @@ def _words(image: Tensor, x: float, y: float) -> Iterator[tuple[str, str]]:
             words = [word for word, labels in preset.vocabulary.items() if label in labels]
             if words:
                 word = min(words, key=lambda word: (len(preset.vocabulary[word]), len(word)))
-                quoted = word if word.isidentifier() else f'"{word}"'
-                yield f"mask(label={quoted})", word
+                yield _label(word, preset.name), word
+
+
+def _label(word: str, model: str) -> str:
+    """Return the mask of a word of one network; some words are in several."""
+    quoted = word if word.isidentifier() else f'"{word}"'
+    return f"mask(label={quoted}, model={model})"
