@@ -158,6 +158,16 @@ def test_waypoints_are_evenly_spaced_in_the_varied_feature(method):
         assert each.numpy() == pytest.approx(np.full(10, stride), rel=0.15)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_step_that_moved_further_than_promised_shortens_the_next(method):
+    G, stride = Embedding(6), 0.04
+    twice = G.feature(lambda z: z[:, 1:] + z[:, 1:].detach())  # promises half of what comes of it
+    problem = assemble(G, {"first": (G.feature(lambda z: z[:, :1]), 0.5)}, {"rest": twice}, typical=0.5)
+    for path in walked(problem, steps=5, paths=2, stride=stride, method=METHODS[method]):
+        moved = np.diff(path.change(path.varied[0]))
+        assert moved == pytest.approx(stride * np.array([2, 1.25, 1.25, 1.25, 1.25]), rel=0.01)
+
+
 def test_a_linear_walk_is_straight_and_holds_exactly():
     found = linear(d=8, fixed=1, varied=1)
     (path,) = walked(found.problem, steps=6, paths=1, method=Dense(share=1e-8), stride=0.05)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,11 +14,14 @@ from eigenwalk.errors import WalkError
 from eigenwalk.maths.cloud import FEW, Cloud, averaged, cloud_cost, surround
 from eigenwalk.maths.linearise import Meter, Point, Tracked
 from eigenwalk.maths.problem import Problem, Scaled
-from eigenwalk.path import Cost
+from eigenwalk.path import Cost, Path
 from eigenwalk.walk.apart import others
 from eigenwalk.walk.front import Front, look
 from eigenwalk.walk.options import WalkOptions
 from eigenwalk.walk.sense import towards_more
+
+AHEAD, LEAST = 1.25, 0.5
+"""A step may move what varies this many times as far as promised; else the next asks for less, at least this share."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
     state = {name: tensor[rows] for name, tensor in front.state.items()}
     scaled, cloud, extra = _sight(problem, point, _starts(front, rows), state, options)
     around = cloud.state if cloud else {}
+    rate = state.pop("rate", None)
     state = {name: tensor for name, tensor in state.items() if name not in around}
     gaps = scaled.gaps([start[rows] for start in front.origin], front.directions[rows])
     gaps = replace(gaps, others=others(front, rows, gaps.varied, problem.fixed))
@@ -78,10 +83,13 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
     if cloud:
         lag = scaled.lag(cloud.explained, gaps.varied, options.averaging.lag)
         limits = replace(limits, stride=options.stride * lag)
+    elif rate is not None:
+        limits = replace(limits, stride=options.stride * _pace([front.paths[i] for i in rows], rate))
     step, state = options.method.step(scaled, state, gaps, limits)
+    state = {**state, **around, **_rate(step, options)}
     costs = tuple(point.meter.cost + more for more in extra)
     outward = _must_lead_on(problem, point, options)
-    return Proposal(tuple(rows), scaled.like, step, {**state, **around}, point.tracked, costs, limits.radius, outward)
+    return Proposal(tuple(rows), scaled.like, step, state, point.tracked, costs, limits.radius, outward)
 
 
 def passes_ahead(problem: Problem, front: Front, options: WalkOptions) -> float:
@@ -131,6 +139,7 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
         raise
     state = {**state, **(cloud.state if cloud else {})}
     index = [place[start] for start in starts]
+    state = {name: tensor[index] for name, tensor in state.items()}
     ranks = [front.paths[i].rank - 1 for i in rows]
     step = steps.map(lambda tensor: tensor[index, ranks])
     senses = step.direction.new_tensor([front.paths[i].sense for i in rows])
@@ -138,7 +147,7 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
         paths=tuple(rows),
         latents=front.latents[rows],
         step=replace(step, direction=senses[:, None] * step.direction),
-        state={name: tensor[index] for name, tensor in state.items()},
+        state={**state, **_rate(step, options)},
         tracked=tuple(tensor[index] for tensor in point.tracked),
         costs=tuple(point.meter.cost + extra[index[n]] if n in firsts else Cost() for n in range(len(rows))),
         radius=limits.radius[index],
@@ -153,6 +162,23 @@ def _sight(
     before = Cloud.of(state)
     cloud, costs = surround(problem, point, options.smooth, starts, before, options.batch, options.averaging)
     return Scaled(problem, point, cloud.parts(problem, point) if cloud else None), cloud, costs
+
+
+def _rate(step: Step, options: WalkOptions) -> State:
+    """Return what `step` of an outward method promises a length, ``(rows,)``, for `_pace` at the next waypoint."""
+    return {"rate": step.varied / step.size.clamp_min(1e-30)} if options.method.outward else {}
+
+
+def _pace(paths: Sequence[Path], rate: Tensor) -> Tensor:
+    """Return the share of the stride ``(paths,)`` to ask for: less where the last step moved far more than promised."""
+    found = torch.ones_like(rate)
+    for n, path in enumerate(paths):
+        shares = [role.weight * path.change(role)[-2:] for role in path.varied]
+        before, now = np.linalg.norm(shares, axis=0)
+        promised = float(rate[n]) * path.waypoints[-1].step_size
+        if now - before > AHEAD * promised:
+            found[n] = max(LEAST, AHEAD * promised / float(now - before))
+    return found
 
 
 def _limits(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Limits:
