@@ -7,6 +7,7 @@ import re
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from eigenwalk.errors import InputError
 from eigenwalk.path import Path
 from eigenwalk.runs.api import run
+from eigenwalk.runs.export import KINDS, export
 from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk_studio.acts import ACTS, KEYS
@@ -24,7 +26,7 @@ from eigenwalk_studio.out import file
 from eigenwalk_studio.session import Session
 from eigenwalk_studio.state import State
 from eigenwalk_studio.trust import Trust
-from eigenwalk_studio.view import describe, render
+from eigenwalk_studio.view import EXPORTS, describe, render
 from eigenwalk_studio.walks import Walk
 
 SOFA = "rooms.part(sofa)"
@@ -212,14 +214,8 @@ def test_what_is_taken_along(engine: Engine):
     do(session, act="walk")
     wait(lambda: walk_of(session).condition == "finished")
     do(session, act="along", by=1)
-    for what, name in (
-        ("picture", "seed0-1+-1.png"),
-        ("png", f"{session.state.walk}-png.zip"),
-        ("sheet", "sheet.png"),
-        ("gif", "seed0-1+.gif"),
-        ("npz", "seed0-1+.npz"),
-        ("run", f"{session.state.walk}.zip"),
-    ):
+    key = session.state.walk
+    for what, name in (("picture", "seed0-1+-1.png"), ("run", f"{key}.zip")):
         got, _, data = file(session, what)
         assert got == name and data
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -235,3 +231,23 @@ def test_every_key_is_an_act_and_the_page_shows_them(engine: Engine):
     session = visitor(engine)
     assert {entries["act"] for entries in KEYS.values()} <= set(ACTS)
     assert describe(session)["keys"].keys() == KEYS.keys()
+
+
+def test_the_page_has_all_that_export_makes_and_it_is_the_same(engine: Engine, tmp_path: FilePath):
+    session = visitor(engine, hold=(SOFA,), steps=1)
+    do(session, act="walk")
+    wait(lambda: walk_of(session).condition == "finished")
+    do(session, act="look", path="seed0-1-", waypoint=1)
+    assert {kind for kind, _ in EXPORTS} == set(KINDS) and all(text in render(session) for _, text in EXPORTS)
+    for kind in KINDS:
+        name, _, data = file(session, kind)
+        names = () if kind == "sheet" else ("seed0-1-",)
+        made = export(walk_of(session).place, tmp_path / kind, [kind], names=names)
+        assert made, kind
+        if len(made) == 1:
+            assert (name, data) == (made[0].name, made[0].read_bytes()), kind
+            continue
+        assert name == f"{session.state.walk}-{kind}.zip"
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            found = {one.rpartition("/")[2]: archive.read(one) for one in archive.namelist()}
+        assert found == {one.name: one.read_bytes() for one in made}, kind

@@ -130,10 +130,11 @@ def _needs(spec: Any) -> bool:
 
 
 def _command(session: Session, walk: Walk | None) -> str:
+    device = ["--device", session.engine.device] if session.engine.device != "cpu" else []
     if walk is not None:
-        return f"{command_of(walk.recipe)} {quote(['--out', short(walk.place)])}"
+        return f"{command_of(walk.recipe)} {quote([*device, '--out', short(walk.place)])}"
     try:
-        return command_of(session.engine.recipe(session.state, session.varied))
+        return " ".join(filter(None, (command_of(session.engine.recipe(session.state, session.varied)), quote(device))))
     except EigenwalkError:
         return ""
 
