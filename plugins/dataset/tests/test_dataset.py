@@ -149,7 +149,7 @@ def test_everybody_reads_what_was_written(here: Here, place: Path, engine: Inlin
     assert statistics["change_pixels"] and not statistics["image.bytes"]
     card = (out / "README.md").read_text()
     assert "36 images of 8 × 8" in card and "| length | 12 |" in card and "Apache-2.0" in card
-    assert Image.open(out / "sheet.jpg").size == (6 * (2 * 16 + 8) + 8, 2 * (16 + 8) + 8)
+    assert Image.open(out / "sheet.jpg").size == (6 * (2 * 128 + 8) + 8, 2 * (128 + 28) + 8)
     assert here("run", "out/recipe.toml", "-o", "again", "--trust", "-q")[0] == 0
 
 

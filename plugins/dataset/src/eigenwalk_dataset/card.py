@@ -14,6 +14,7 @@ from eigenwalk.errors import FileError
 from eigenwalk.names.files import OwnFile
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.tree import Open, calls
+from eigenwalk.runs.outputs.theme import font, shorten
 from eigenwalk_dataset import parquet, webdataset
 from eigenwalk_dataset.folder import CARD, SHEET, Folder, Record
 from eigenwalk_dataset.plan import Plan
@@ -22,8 +23,8 @@ from eigenwalk_dataset.tally import Tally, quantile
 
 PAIRS, ACROSS = 24, 6
 """Pairs on the contact sheet, and in one of its rows."""
-SIDE, GAP = 128, 8
-"""Longest side of a picture on the sheet, and between pairs, in pixels."""
+SIDE, GAP, LINE, LETTER = 128, 8, 28, 14
+"""Longest side of a picture on the sheet, gaps, the room for what is said below a pair, and its letters, in pixels."""
 BARS = " ▁▂▃▄▅▆▇█"
 SIZES = (
     (1_000, "n<1K"),
@@ -68,6 +69,7 @@ def card(
         parts.append(f"**Unfinished: {len(records)} of {order.count} shards.**\n")
     if sheet:
         parts.append(f"![Pairs of this data set: the start of a path, and its end]({SHEET})\n")
+        parts.append("Start and end of some paths; below, how far what varies has moved, as a share of typical.\n")
     parts += [
         "## What is in it\n",
         "`default`, in `data/`, has a row for each waypoint; `pairs`, in `pairs/`, has one for each path: its start "
@@ -119,7 +121,7 @@ def draw_sheet(folder: Folder, plan: Plan, records: Mapping[int, Record]) -> byt
     Raises:
         FileError: a shard is damaged.
     """
-    pairs: list[tuple[Image.Image, Image.Image]] = []
+    pairs: list[tuple[Image.Image, Image.Image, str]] = []
     for index in sorted(records):
         name = plan.file(index, "pairs")
         data = folder.read(name) if len(pairs) < PAIRS else None
@@ -127,9 +129,9 @@ def draw_sheet(folder: Folder, plan: Plan, records: Mapping[int, Record]) -> byt
             break
         reader = parquet.pictures(pa.BufferReader(data), PAIRS) if plan.order.format == "parquet" else None
         try:
-            for before, after in reader or webdataset.pictures(data, PAIRS):
-                pairs.append((_thumbnail(before), _thumbnail(after)))
-        except (pa.ArrowException, tarfile.TarError, OSError, SyntaxError) as error:  # Pillow's is a SyntaxError
+            for before, after, row in reader or webdataset.pictures(data, PAIRS):
+                pairs.append((_thumbnail(before), _thumbnail(after), f"{row['path']}   {row['moved']:.0%}"))
+        except (pa.ArrowException, tarfile.TarError, OSError, ValueError, SyntaxError) as error:  # the last is Pillow's
             said = "the same command with --check makes damaged shards again"
             raise FileError(f"{folder}/{name} is damaged: {said}") from error
     if not pairs:
@@ -137,13 +139,14 @@ def draw_sheet(folder: Folder, plan: Plan, records: Mapping[int, Record]) -> byt
     pairs = pairs[:PAIRS]
     width, height = pairs[0][0].size
     across, down = min(ACROSS, len(pairs)), -(-len(pairs) // ACROSS)
-    sheet = Image.new("RGB", (across * (2 * width + GAP) + GAP, down * (height + GAP) + GAP), "white")
-    draw = ImageDraw.Draw(sheet)
-    for n, (before, after) in enumerate(pairs):
-        x, y = GAP + n % ACROSS * (2 * width + GAP), GAP + n // ACROSS * (height + GAP)
+    sheet = Image.new("RGB", (across * (2 * width + GAP) + GAP, down * (height + LINE) + GAP), "white")
+    draw, letters = ImageDraw.Draw(sheet), font(LETTER)
+    for n, (before, after, said) in enumerate(pairs):
+        x, y = GAP + n % ACROSS * (2 * width + GAP), GAP + n // ACROSS * (height + LINE)
         sheet.paste(before, (x, y))
         sheet.paste(after, (x + width, y))
         draw.line((x + width, y, x + width, y + height), "white")
+        draw.text((x, y + height + 2), shorten(said, 2 * width, letters), "black", letters)
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
@@ -151,8 +154,8 @@ def draw_sheet(folder: Folder, plan: Plan, records: Mapping[int, Record]) -> byt
 
 def _thumbnail(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data)).convert("RGB")
-    if max(image.size) < SIDE // 2:
-        return image.resize((image.width * 2, image.height * 2), Image.Resampling.NEAREST)
+    if (times := SIDE // max(image.size)) > 1:
+        return image.resize((image.width * times, image.height * times), Image.Resampling.BICUBIC)
     image.thumbnail((SIDE, SIDE))
     return image
 

@@ -72,12 +72,12 @@ class ParquetShard:
                 raise FileError(f"{file.name} has {rows} rows of {self.counts[name]} after it was written")
 
 
-def pictures(data: pa.BufferReader, most: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the encoded pictures of the first pairs in a file of pairs, `most` of them."""
+def pictures(data: pa.BufferReader, most: int) -> Iterator[tuple[bytes, bytes, Mapping[str, Any]]]:
+    """Yield the encoded pictures and the row of the first pairs in a file of pairs, `most` of them."""
     file = pq.ParquetFile(data, page_checksum_verification=True)
-    for batch in file.iter_batches(most, columns=["before", "after"]):
+    for batch in file.iter_batches(most, columns=["before", "after", "path", "moved"]):
         for row in batch.to_pylist():
-            yield row["before"]["bytes"], row["after"]["bytes"]
+            yield row["before"]["bytes"], row["after"]["bytes"], row
         return
 
 

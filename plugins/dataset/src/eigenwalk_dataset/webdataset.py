@@ -7,6 +7,7 @@ import json
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -67,16 +68,12 @@ class TarShard:
                 raise FileError(f"{file.name} has {found} members of {self.counts[name]} after it was written")
 
 
-def pictures(data: bytes, most: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the encoded pictures of the first pairs in a file of pairs, `most` of them."""
+def pictures(data: bytes, most: int) -> Iterator[tuple[bytes, bytes, Mapping[str, Any]]]:
+    """Yield the encoded pictures and the row of the first pairs in a file of pairs, `most` of them."""
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        pair: list[bytes] = []
-        for member in tar:
-            if not member.name.endswith(".json"):
-                pair.append(tar.extractfile(member).read())  # type: ignore[union-attr]
-                if len(pair) == 2 * most:
-                    break
-    yield from zip(pair[::2], pair[1::2], strict=True)
+        members = (tar.extractfile(member).read() for member in islice(tar, 3 * most))  # type: ignore[union-attr]
+        for before, after, row in zip(members, members, members, strict=True):
+            yield before, after, json.loads(row)
 
 
 def _plain(value: Any) -> Any:
