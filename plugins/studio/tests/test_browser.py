@@ -19,7 +19,7 @@ def test_the_tale_of_the_sofa_by_mouse(visitor: Visitor, studio: Studio):
     visitor.set("steps", 6)
     box = stage.bounding_box()
     assert box is not None
-    stage.click(position={"x": 0.5 * box["width"], "y": 0.68 * box["height"]})
+    stage.click(position={"x": 0.56 * box["width"], "y": 0.68 * box["height"]})
     page.get_by_role("button", name="Hold this").first.click()
     expect(page.get_by_label("expression 1 of hold")).to_have_value("rooms.part(sofa)")
     page.get_by_role("button", name="Walk").click()

@@ -267,6 +267,7 @@ ACTS: Mapping[str, Act] = {
     "branch": lambda session, request: session.branch(),
     "scrub": _scrub,
     "refused": _refused,
+    "read": lambda session, request: None,  # every act takes the notice away
     "search": _search,
     "expand": _expand,
     "masks": _toggle("masks"),

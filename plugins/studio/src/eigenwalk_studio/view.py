@@ -147,9 +147,10 @@ def _said(session: Session, walk: Walk | None) -> str:
         return "looking for the photograph"
     if walk is None:
         return ""
+    if walk.condition == "walking" and walk.has_shown:
+        return f"walking, {'' if any(len(path) > 1 for path in walk.paths) else 'rough '}pictures are there"
     place = session.engine.place(walk) if walk.is_alive else 0
-    rough = "a rough picture is there, " if walk.coarse and not any(len(path) > 1 for path in walk.paths) else ""
-    return rough + (f"waiting, {place} before it" if place else CONDITIONS[walk.condition])
+    return f"waiting, {place} before it" if place else CONDITIONS[walk.condition]
 
 
 def _plan(state: State, lists: list[dict[str, Any]]) -> str:
@@ -177,7 +178,7 @@ def _search(session: Session) -> dict[str, Any] | None:
     step = round(100 * search.done)
     place = session.engine.place(search)
     picture = picture_id("search", search.key, search.stage, step) if search.has_shown else ""
-    said = f"{search.stage}, {step} %" if search.stage else "beginning"
+    said = f"{step}\u00a0% of the search in {search.stage}" if search.stage else "beginning"
     return {"words": said + (f", {place} before it" if place else ""), "picture": picture}
 
 
@@ -227,9 +228,10 @@ def _walk(session: Session, look: Look, walk: Walk) -> dict[str, Any]:
     doing = walk.watch.work.text() if walk.condition == "walking" else ""
     others = session.engine.others(walk) if walk.condition in ("waiting", "walking") else 0
     waits = f"{place} before it" if place else f"taking turns with {others}" if others else ""
+    wished = {"pause": "pausing", "stop": "stopping"}.get(walk.wish, "") if walk.is_alive else ""
     return {
         "condition": walk.condition,
-        "words": ", ".join(filter(None, (CONDITIONS[walk.condition], waits, doing))),
+        "words": ", ".join(filter(None, (wished or CONDITIONS[walk.condition], waits, doing))),
         "mine": walk.owner in (session.name, ""),
         "error": walk.error,
         "notes": [note for note in (*walk.notes, walk.notice) if note],
@@ -242,8 +244,15 @@ def _walk(session: Session, look: Look, walk: Walk) -> dict[str, Any]:
 
 
 def _rows(look: Look) -> list[dict[str, Any]]:
-    """Return a row for each direction: sense - from its end to the start, then sense +."""
-    rows = []
+    """Return a row for each direction: sense - from its end to the start, then sense +.
+
+    The starts stand one below the other, and there is room for what is still to come.
+    """
+    rows, walk = [], look.walk
+    ahead = walk.recipe.most_steps if walk and walk.condition not in ("finished", "failed") else 0
+    left, right = (
+        max((ahead or len(path) - 1 for path in look.paths if path.sense == sense), default=0) for sense in (-1, 1)
+    )
     for rank in sorted({path.rank for path in look.paths}):
         row = look.row(rank)
         thumbnails = []
@@ -252,10 +261,13 @@ def _rows(look: Look) -> list[dict[str, Any]]:
             thumbnails += [_thumbnail(look, path, one) for one in points[:: path.sense]]
         chosen = next((one for one in thumbnails if one["here"]), next(one for one in thumbnails if one["start"]))
         chosen["tab"] = True  # the others are reached by arrows
+        for one in thumbnails:
+            one["column"] = left + 1 + one["position"]
         rows.append(
             {
                 "rank": rank,
                 "thumbnails": thumbnails,
+                "columns": left + 1 + right,
                 "ends": [_end(path) for path in row],
                 "warn": [text for path in row for text in words.suspicions(path)],
             }
@@ -287,6 +299,7 @@ def _thumbnail(look: Look, path: Path, waypoint: Waypoint) -> dict[str, Any]:
     return {
         "path": path.name,
         "waypoint": waypoint.index,
+        "position": path.sense * waypoint.index,
         "picture": picture_id(look.kind, look.walk.key if look.walk else "", path.name, waypoint.index, "thumbnail"),
         "label": "start" if is_start else f"{words.label(path)}, waypoint {waypoint.index}: {figures}",
         "start": is_start,
