@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from eigenwalk.direction import Gaps, Limits, Step, rate_in
+from eigenwalk.maths.methods.apart import WITHIN
 from eigenwalk.maths.methods.davidson import Davidson
 from eigenwalk.maths.methods.dense import Dense
 from eigenwalk.maths.methods.outward import Outward
@@ -100,10 +101,21 @@ def test_a_path_holds_what_others_have_varied():
     assert ((m * u).sum(1).abs() < 1e-12).all()  # all that m had in common with it is gone
     free = normalize(normalize(d, dim=1) + 0.5 * normalize((sight.C @ last[:, :, None])[:, :, 0], dim=1), dim=1)
     torch.testing.assert_close(m, normalize(free - (free * u).sum(1, keepdim=True) * u, dim=1))
-    held = torch.cat([sight.F, (u[:, None] @ sight.C) / 0.7], 1)  # the opposite path and the missing one hold nothing
+    held = torch.cat([sight.F, (u[:, None] @ sight.C) / WITHIN], 1)
     P = held.mT @ held + space.ridge[:, None, None] * torch.eye(10)
-    step = plan(space, m, gaps, sight.blocks, limits(0.1))
-    torch.testing.assert_close(step.direction, normalize(torch.linalg.solve(P, sight.pull(m, None)), dim=1))
+    ahead = normalize(torch.linalg.solve(P, sight.pull(m, None)), dim=1)
+    back = -torch.linalg.solve(P, sight.pull(u, None))
+    g, change = torch.linalg.solve(P, sight.pull(d, None)), lambda v: (sight.C @ v[:, :, None])[:, :, 0]
+    back = back - ((d * change(back)).sum(1) / (d * change(g)).sum(1))[:, None] * g  # leaves what has varied as it is
+    for stride, shared in ((0.1, 0.05), (1e-3, 5e-4)):  # half a stride, much less than they have in common
+        step = plan(space, m, gaps, sight.blocks, limits(stride))
+        own = ((normalize(d, dim=1) * change(ahead)).sum(1)).maximum(0.5 * (m * change(ahead)).sum(1))
+        whole = (stride / own)[:, None]
+        near = (2 - 2 * gaps.fixed.norm(dim=1, keepdim=True)).clamp(0.2, 1)  # all of it shorter near a tolerance
+        retreat = shared / WITHIN**2 * back
+        retreat = near * retreat * (near * whole / retreat.norm(dim=1, keepdim=True)).clamp_max(1)
+        torch.testing.assert_close(step.size[:, None] * step.direction, near * whole * ahead + retreat)
+        assert ((u * change(retreat)).sum(1) < 0).all()
 
 
 def test_a_step_increases_the_varied_change_by_the_stride():

@@ -20,12 +20,12 @@ from torch.nn.functional import normalize
 
 from eigenwalk.direction import Gaps
 
-WITHIN = 0.7
-"""τ, in typical distances: a tolerance of .35, as of features that are held, ended more of the demo's paths early."""
+WITHIN = 0.35
+"""τ, in typical distances, as of what is held. The ends of two of the demo's six paths share .52 at most; with
+.7, .70, and with 1.5, .77."""
 BACK = 0.5
-"""What two paths have in common is taken back by this share of a stride a step, at most: the pull is kept whole where a
-step is shortened, so that one without a bound ended four of the demo's six paths at a tolerance or without an object to
-measure; with it none ended."""
+"""What two paths have in common is taken back by this share of a stride a step, at most, as a part of the step. When it
+was a part of the pull, which is kept whole where a step is shortened, two of the demo's six paths ended early."""
 SLACK = 0.3
 """Paths whose cosine is below minus this leave each other alone."""
 ROUNDS = 3

@@ -5,6 +5,7 @@ along (`eigenwalk.maths.methods.outward`), e the drift and d the varied change s
 
     direction   v = P⁻¹ Cᵀm, scaled so that d grows by `stride` to first order
     pull        δ = -P⁻¹ Fᵀe - n P⁻¹ Cᵀd        with n such that dᵀCδ = 0
+    retreat     from what other paths have varied, as the pull (`eigenwalk.maths.methods.apart`); a part of the step
 
 The pull is the regularised Gauss-Newton step back. An oblique projection, the one that disturbs the fixed features
 least, keeps it from changing d. A trust region limits it to some lengths of the step: if it would be longer, its ε is
@@ -89,13 +90,18 @@ class _Inside:
 
     def pull(self, mu: Tensor, longest: Tensor) -> Tensor:
         """Return the pull δ ``(batch, basis)``, no longer than `longest` ``(batch,)``."""
-        Fe, Cd, ridge = torch.einsum("bi,bij->bj", mu, self.Fe) + self.Ds, self.Cd, self.ridge
+        Fe, Cd, ridge = torch.einsum("bi,bij->bj", mu, self.Fe), self.Cd, self.ridge
         for _ in range(TRIES):
             y = neutral_pull(self.metric(mu, ridge), Fe, Cd)[0]
             far = y.norm(dim=-1) > longest
             if not bool(far.any()):
                 return y
             ridge = torch.where(far, FIRMER * ridge, ridge)
+        return y * (longest / y.norm(dim=-1).clamp_min(1e-30)).clamp_max(1.0)[:, None]
+
+    def retreat(self, mu: Tensor, longest: Tensor) -> Tensor:
+        """Return the step ``(batch, basis)`` back from what other paths have varied, no longer than `longest`."""
+        y = neutral_pull(self.metric(mu, self.ridge), self.Ds, self.Cd)[0]
         return y * (longest / y.norm(dim=-1).clamp_min(1e-30)).clamp_max(1.0)[:, None]
 
     def weights(self, mu: Tensor, FV: Tensor, blocks: tuple[int, ...]) -> Tensor:
@@ -132,20 +138,23 @@ def plan(space: Subspace, m: Tensor, gaps: Gaps, blocks: tuple[int, ...], limits
     inside = _Inside.of(space, m, gaps, blocks, limits.stride)
 
     # Once half of a tolerance is used, steps grow shorter: the pull keeps up, where a whole step would be refused.
-    room = (2 - 2 * inside.e2.amax(1).sqrt()).clamp(MIN_ROOM, 1.0) if correct else 1.0
+    room = (2 - 2 * inside.e2.amax(1).sqrt()).clamp(MIN_ROOM, 1.0)
+    room = room if correct else torch.ones_like(room)
 
     def both(mu: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         y, rate = inside.direction(mu)
         size = room * limits.size(rate)
         pull = inside.pull(mu, TRUST * size) if correct else torch.zeros_like(y)
-        return size[:, None] * y, pull, rate
+        # A part of the step and not of the pull: near a tolerance it gets shorter with the step.
+        retreat = room[:, None] * inside.retreat(mu, size)
+        return size[:, None] * y + retreat, pull, rate * size
 
     def strain(mu: Tensor) -> Tensor:
         ahead, pull, _ = both(mu)
         return inside.strain(ahead + pull)
 
     mu = multipliers(inside.B.shape[1], inside.Cm, strain)
-    ahead, pull, rate = both(mu)
+    ahead, pull, varied = both(mu)
     if limits.away is not None:
         pull = pull + _bend(space.V, inside, mu, ahead + pull, limits.away, limits.radius)
     size = ahead.norm(dim=-1)
@@ -154,7 +163,7 @@ def plan(space: Subspace, m: Tensor, gaps: Gaps, blocks: tuple[int, ...], limits
     quotient = (y * inside.Cm).sum(-1).square() / held.clamp_min(1e-30)
     direction, back = ((x.to(space.V)[:, None] @ space.V)[:, 0] for x in (y, pull))
     weights = inside.weights(mu, space.FV, blocks) if correct else None
-    return Step(direction, size.to(space.V), rate * size, quotient, back, space.V if correct else None, weights)
+    return Step(direction, size.to(space.V), varied, quotient, back, space.V if correct else None, weights)
 
 
 def _bend(V: Tensor, inside: _Inside, mu: Tensor, y: Tensor, away: Tensor, radius: Tensor) -> Tensor:
