@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,8 @@ from problems import Embedding, assemble, curved
 
 MEMBERS = Averaging().members
 PASSES = Cost(forwards=MEMBERS + 1, pullbacks=MEMBERS + 1)
+ALL = replace(Averaging(), enough=0)
+"""Every cloud has all members."""
 
 
 def fooled(amplitude: float = 0.03, frequency: float = 25.0, first: int = 1) -> tuple[Problem, Embedding]:
@@ -70,7 +74,7 @@ def test_a_cloud_is_the_mean_of_exact_jacobians(batch):
     pair = G.feature(lambda x: x[:, :2] ** 2)
     problem = assemble(G, {"held": (G.feature(lambda x: x[:, 2:]), 1.0)}, {"pair": pair})
     z = G.sample(3, 4).double()
-    cloud, costs = surround(problem, problem.linearisation.at(z), 0.5, z, batch=batch)
+    cloud, costs = surround(problem, problem.linearisation.at(z), 0.5, z, batch=batch, how=ALL)
     assert cloud is not None
     xi = offsets(G, 0.5, z)
     assert xi.shape == (MEMBERS + 1, 6) and torch.allclose(xi.sum(0), torch.zeros(6).double(), atol=1e-12)
@@ -80,7 +84,24 @@ def test_a_cloud_is_the_mean_of_exact_jacobians(batch):
     assert costs == [Cost(forwards=MEMBERS + 1, pullbacks=2 * (MEMBERS + 1))] * 3
 
 
-@pytest.mark.parametrize("how", AVERAGING.values(), ids=["whole", "shifted"])
+@pytest.mark.parametrize("batch", [None, 1, 7])
+def test_a_cloud_grows_until_its_mean_is_sure(batch):
+    G = Embedding(2)
+    problem = assemble(G, {}, {"square": G.feature(lambda z: z[:, 0] ** 2)})
+    z = torch.tensor([[4.0, 0.0], [0.45, 0.0], [0.0, 0.0]]).double()  # gradients agree; some do; half point each way
+    cloud, costs = surround(problem, problem.linearisation.at(z), 0.6, z, batch=batch)
+    assert cloud is not None
+    xi = offsets(G, 0.6, z)
+    for row, pairs in enumerate((MEMBERS // 8, MEMBERS // 4, MEMBERS // 2)):
+        taken = [0, *range(1, pairs + 1), *range(MEMBERS // 2 + 1, MEMBERS // 2 + pairs + 1)]
+        assert costs[row] == Cost(forwards=len(taken), pullbacks=len(taken))
+        each = 2 * (z[row, 0] + xi[taken, 0])
+        torch.testing.assert_close(cloud.jacobian[row, 0, 0], each.mean())
+        error = each.std() / len(taken) ** 0.5 / each.mean().abs()
+        assert error < Averaging().enough or len(taken) == MEMBERS + 1
+
+
+@pytest.mark.parametrize("how", AVERAGING.values(), ids=["whole", "shifted", "enough"])
 def test_every_member_is_seen_in_its_own_view(how):
     pattern = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)).double()
     weight = torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(1)).double()
@@ -140,7 +161,7 @@ def test_members_without_a_value_are_left_out():
     problem = assemble(G, {}, {"square": Sometimes(G, 0.1)})
     z = torch.zeros(2, 4).double()
     z[1, 0] = 1.0
-    cloud, _ = surround(problem, problem.linearisation.at(z), 1.0, z)
+    cloud, _ = surround(problem, problem.linearisation.at(z), 1.0, z, how=ALL)
     assert cloud is not None
     xi = offsets(G, 1.0, z)
     good = xi[xi[:, 1] <= 0.1]
@@ -187,7 +208,7 @@ def test_the_passes_expected_of_the_first_waypoint_include_those_of_the_clouds(h
     G = Embedding(40)
     fixed = {"held": (G.feature(lambda z: z[:, 20:].sin()), 1.0)} if held else {}
     problem = assemble(G, fixed, {"varied": G.feature(lambda z: z[:, :numbers])})
-    options = WalkOptions(steps=1, paths=2, smooth=smooth)
+    options = WalkOptions(steps=1, paths=2, smooth=smooth, averaging=ALL)
     first, then = walk(problem, (0, 1), options)
     expected = passes_ahead(problem, first, options)
     spent = sum(path.waypoints[1].cost.passes for path in then.paths)
@@ -198,7 +219,7 @@ def test_the_passes_expected_of_the_first_waypoint_include_those_of_the_clouds(h
 
 def test_a_cloud_that_will_be_left_is_expected_and_then_forgotten():
     problem, _ = fooled()
-    options = WalkOptions(steps=6, paths=2, smooth=0.02)
+    options = WalkOptions(steps=6, paths=2, smooth=0.02, averaging=ALL)
     fronts = list(walk(problem, (0,), options))
     expected = [passes_ahead(problem, front, options) for front in fronts[2:-1]]
     spent = [sum(path.waypoints[i].cost.passes for path in fronts[-1].paths) for i in range(3, 7)]
@@ -208,7 +229,7 @@ def test_a_cloud_that_will_be_left_is_expected_and_then_forgotten():
 
 def test_a_cloud_is_paid_once_a_start_and_again_where_a_path_has_left_it():
     problem, _ = fooled()
-    kept, left = (walked(problem, smooth=smooth)[-1].paths for smooth in (0.5, 0.02))
+    kept, left = (walked(problem, smooth=smooth, averaging=ALL)[-1].paths for smooth in (0.5, 0.02))
     first, second = kept[:2]  # the paths of one seed
     assert first.waypoints[1].cost.pullbacks >= PASSES.pullbacks
     assert second.waypoints[1].cost.pullbacks == 0

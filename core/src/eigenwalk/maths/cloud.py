@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -42,17 +43,28 @@ class Averaging:
     """How Jacobians of a few numbers are averaged.
 
     Attributes:
-        members: n, how many latents a cloud has beside the one in the middle; an even number.
+        members: n, how many latents a cloud has beside the one in the middle, at most; an even number.
         views: whether each is seen shifted by up to `eigenwalk.maths.natural.SHIFT` of the image's sides.
         lag: steps are lengthened by no more than this if the reading has moved less than C̄ promised.
+        enough: a quarter or half of the members will do if the standard error of every feature's mean Jacobian is at
+            most this share of its length. 0: all members always.
     """
 
     members: int = 64
     views: bool = True
     lag: float = 2.0
+    enough: float = 0.25
+
+    @property
+    def stages(self) -> list[list[int]]:
+        """The members ``0, ..., n`` in the order in which they are taken, each beside its opposite; 0 is the middle."""
+        half = self.members // 2
+        ends = [0, half // 4, half // 2, half] if self.enough else [0, half]
+        parts = [[*range(a + 1, b + 1), *range(half + a + 1, half + b + 1)] for a, b in pairwise(ends)]
+        return [[0, *parts[0]], *parts[1:]]
 
 
-AVERAGING = {1: Averaging(members=32, views=False, lag=3.0), 2: Averaging()}
+AVERAGING = {1: Averaging(members=32, views=False, lag=3.0, enough=0), 2: Averaging(enough=0), 3: Averaging()}
 """By the number that a recipe names it with; what has been walked by an earlier one is repeated by it."""
 
 
@@ -118,7 +130,7 @@ def averaged(problem: Problem, features: Sequence[Named], values: Sequence[Tenso
 
 
 def cloud_cost(numbers: int, how: Averaging) -> Cost:
-    """Return what the cloud of one latent costs in which so many numbers are averaged."""
+    """Return what the cloud of one latent costs, at most, in which so many numbers are averaged."""
     return Cost(forwards=how.members + 1, pullbacks=numbers * (how.members + 1)) if numbers else Cost()
 
 
@@ -129,7 +141,7 @@ def surround(
     starts: Tensor,
     before: Cloud | None = None,
     batch: int | None = None,
-    how: Averaging = AVERAGING[2],
+    how: Averaging = AVERAGING[3],
 ) -> tuple[Cloud | None, list[Cost]]:
     """Return the clouds to go on with at `point`, and what each row cost: that of `before` until a path has left it.
 
@@ -148,8 +160,8 @@ def surround(
         rows = before.left(here, spread * problem.latent_scale)
     costs = [Cost()] * n
     if rows:
-        fresh, cost = _average(problem.linearisation, point, places, rows, spread, batch or n, how)
-        for row in rows:
+        fresh, paid = _average(problem.linearisation, point, places, rows, spread, batch or n, how)
+        for row, cost in zip(rows, paid, strict=True):
             costs[row] = cost
         if before is None:
             return Cloud(fresh, here, starts, fresh.new_zeros(fresh.shape[:2])).follow(here), costs
@@ -178,7 +190,7 @@ def explained_changes(problem: Problem, point: Point, start: Sequence[Tensor], c
     return found
 
 
-def offsets(generator: Generator, spread: float, like: Tensor, members: int = AVERAGING[2].members) -> Tensor:
+def offsets(generator: Generator, spread: float, like: Tensor, members: int = AVERAGING[3].members) -> Tensor:
     """Return ξ ``(n + 1, latent)``, the `members` of a cloud as seen from its middle, which comes first."""
     samples = generator.sample(members, SEED).to(like)
     apart = spread / math.sqrt(2) * (samples[0::2] - samples[1::2])
@@ -193,34 +205,58 @@ def _average(
     spread: float,
     batch: int,
     how: Averaging,
-) -> tuple[Tensor, Cost]:
+) -> tuple[Tensor, list[Cost]]:
     """Return C̄ ``(rows, p, latent)`` around some rows of `point`, and what each cost; raises as `surround`."""
     features = [(name, one.feature if isinstance(one, InViews) else one) for name, one in look.features]
     look = replace(look, features=tuple(features[i] for i in places))
     remembered = [tensor for i in places for tensor in point.features[i][1].remembered]
     xi, middle = offsets(look.generator, spread, point.latents, how.members), point.latents[list(rows)]
     p = sum(point.values[i][0].numel() for i in places)
-    total, count = middle.new_zeros(len(rows), p, middle.shape[1]), middle.new_zeros(len(rows))
-    pairs, failure = [(r, m) for r in range(len(rows)) for m in range(len(xi))], None
-    for start in range(0, len(pairs), batch):
-        left = pairs[start : start + batch]
-        while left:
-            r, m = (list(column) for column in zip(*left, strict=True))
-            tracked = tuple(tensor[[rows[i] for i in r]].detach() for tensor in remembered)
-            try:
-                seen = replace(look, generator=Viewed(look.generator, m)) if how.views else look
-                jacobian = torch.stack(list(_gradients(seen.at(middle[r] + xi[m], tracked=tracked))), 1)
-            except WalkError as error:  # a member without a face, say: the others are enough
-                bad, failure = set(error.rows or range(len(left))), error
-                left = [pair for i, pair in enumerate(left) if i not in bad]
-                continue
-            total.index_add_(0, torch.tensor(r, device=total.device), jacobian)
-            count.index_add_(0, torch.tensor(r, device=total.device), count.new_ones(len(r)))
+    total, squares = middle.new_zeros(len(rows), p, middle.shape[1]), middle.new_zeros(len(rows), p)
+    taken, growing, count = [0] * len(rows), list(range(len(rows))), middle.new_zeros(len(rows))
+    failure = None
+    for stage in how.stages:
+        pairs = [(r, m) for r in growing for m in stage]
+        for start in range(0, len(pairs), batch):
+            left = pairs[start : start + batch]
+            while left:
+                r, m = (list(column) for column in zip(*left, strict=True))
+                tracked = tuple(tensor[[rows[i] for i in r]].detach() for tensor in remembered)
+                try:
+                    seen = replace(look, generator=Viewed(look.generator, m)) if how.views else look
+                    jacobian = torch.stack(list(_gradients(seen.at(middle[r] + xi[m], tracked=tracked))), 1)
+                except WalkError as error:  # a member without a face, say: the others are enough
+                    bad, failure = set(error.rows or range(len(left))), error
+                    left = [pair for i, pair in enumerate(left) if i not in bad]
+                    continue
+                index = torch.tensor(r, device=total.device)
+                total.index_add_(0, index, jacobian)
+                squares.index_add_(0, index, jacobian.square().sum(-1))
+                count.index_add_(0, index, count.new_ones(len(r)))
+                break
+        for r in growing:
+            taken[r] += len(stage)
+        error = _relative_error(total, squares, count, [point.values[i][0].numel() for i in places])
+        growing = [r for r in growing if float(error[r]) > how.enough]
+        if not growing:
             break
     if failure is not None and not bool(count.all()):
         failure.rows = tuple(rows[i] for i in (count == 0).nonzero().flatten().tolist())
         raise failure
-    return total / count[:, None, None], cloud_cost(p, how)
+    return total / count[:, None, None], [Cost(forwards=one, pullbacks=p * one) for one in taken]
+
+
+def _relative_error(total: Tensor, squares: Tensor, count: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Return the standard error of a mean Jacobian over its length, of the worst feature in each row ``(rows,)``.
+
+    `total` ``(rows, p, latent)`` is the sum of `count` ``(rows,)`` Jacobians, `squares` ``(rows, p)`` of the squared
+    lengths of their rows, and `sizes` how many of the p each feature has. Infinite where there are less than two.
+    """
+    n = count[:, None]
+    mean = total.square().sum(-1) / n.square()
+    spread = (squares / n - mean).clamp_min(0) / (n - 1)
+    of, over = (torch.stack([part.sum(1) for part in one.split(list(sizes), 1)], 1) for one in (spread, mean))
+    return (of / over).sqrt().nan_to_num(math.inf).amax(1)
 
 
 class Viewed(Generator):

@@ -152,7 +152,7 @@ class Recipe(BaseModel):
     tolerance: float = Field(default=0.35, gt=0, allow_inf_nan=False)
     region: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     smooth: float = Field(default=0.6, ge=0, allow_inf_nan=False)
-    averaging: Literal[1, 2] = 2
+    averaging: Literal[1, 2, 3] = 3
     batch: int | None = Field(default=None, ge=1, lt=2**31)
     device: Text = "cpu"
     dtype: Literal["float32", "float64"] = "float32"

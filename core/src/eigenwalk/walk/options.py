@@ -39,7 +39,7 @@ class WalkOptions:
     until: float | None = None
     region: float | None = 1.0
     smooth: float = 0.6
-    averaging: Averaging = AVERAGING[2]
+    averaging: Averaging = AVERAGING[3]
     bounded: bool = True
 
     def __post_init__(self) -> None:
