@@ -8,6 +8,7 @@ import pickle
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,23 @@ import torch
 from PIL import Image
 
 from eigenwalk.errors import EigenwalkError
+from eigenwalk.hookspecs import hookimpl
 from eigenwalk.names.expression import parse_generator
+from eigenwalk.names.registry import Registry
 from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.recipe import Recipe
+from eigenwalk.spec import FeatureSpec, GeneratorSpec, Option
 from eigenwalk_studio import guard
 from eigenwalk_studio.engine import Engine
 from eigenwalk_studio.guard import ADDRESSES, FIRST_WAIT, LARGEST, LONGEST_WAIT, PAGE, Attempts
 from eigenwalk_studio.history import History
+from eigenwalk_studio.pointing import Candidate
 from eigenwalk_studio.server import Sessions, launch
 from eigenwalk_studio.session import Session
 from eigenwalk_studio.state import LONGEST, State
 from eigenwalk_studio.trust import Trust
 from eigenwalk_studio.view import render
+from eigenwalk_studio.walks import Walk
 
 
 @pytest.fixture
@@ -408,3 +414,78 @@ def test_masks_and_starts_that_the_studio_saves_are_opened_wherever_it_saves_the
     assert trust.check_path(str(tmp_path / "runs" / "starts" / "x.npy"))
     with pytest.raises(EigenwalkError):
         trust.check_path(str(tmp_path / "x.npy"))
+
+
+EVIL = """<img src=x onerror="alert(1)">' onclick='alert(2)' "><script>alert(3)</script>&lt;{{ 7 * 7 }}"""
+
+
+TEXTS = (
+    *("value", "title", "placeholder", "alt", "id", "for", "name", "data-group", "data-said"),
+    *("aria-label", "aria-labelledby", "aria-describedby", "aria-controls", "aria-valuetext"),
+)
+"""Attributes that hold what is shown, or name another element."""
+ACTS = ("data-act", "data-field", "data-submit", "data-live", "data-file", "data-keys", "data-picture")
+"""Attributes that hold JSON."""
+
+
+class Hostile:
+    """A plugin whose every text is made to be taken for HTML."""
+
+    @hookimpl
+    def eigenwalk_features(self) -> list[FeatureSpec]:
+        choice = Option("part", "words", summary=EVIL, choices=(EVIL, "plain"), required=True)
+        word = Option("word", "str", default=EVIL, summary=EVIL, choices=(EVIL,))
+        every = (choice, word, Option("number", "float", default=1.0, summary=EVIL), Option("on", "bool", summary=EVIL))
+        return [FeatureSpec("hostile.part", "nowhere:Part", EVIL, every, licence=EVIL, unit=EVIL, kind="projection")]
+
+    @hookimpl
+    def eigenwalk_generators(self) -> list[GeneratorSpec]:
+        return [GeneratorSpec("hostile", "nowhere:Generator", EVIL)]
+
+
+class Tags(HTMLParser):
+    """The tags of a page, and what its attributes hold."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+
+def test_whatever_plugins_and_people_write_is_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    registry = Registry.discover(extra=[(Hostile(), "eigenwalk-hostile", "1.0")])
+    assert registry.failures == ()
+    engine = Engine(Trust(tmp_path), tmp_path / "runs", registry=registry)
+    try:
+        session = visitor(engine, hold=(f"hostile.part({json.dumps(EVIL)})", EVIL), vary=(f"0.5 * {EVIL}",))
+        session.candidates, session.pointed = (
+            (Candidate(EVIL, EVIL, 0.5), Candidate("pixels", "this box", 0.1)),
+            (0.5, 0.5),
+        )
+        recipe = Recipe.of(generator="rooms", vary=["pixels"])
+        with engine.condition:  # nothing is walked
+            walk = engine.walks[EVIL] = Walk(EVIL, recipe, tmp_path / EVIL, 1, session.name, engine.paces)
+            walk.condition, walk.error, walk.notice, walk.notes = "failed", EVIL, EVIL, (EVIL,)
+        for act in (
+            {"act": "expand", "list": "hold", "index": 0},
+            {"act": "search", "list": "vary", "value": "hostile"},
+            {"act": "search", "list": "hold", "value": EVIL},
+        ):
+            session.act(act)
+            session.history = session.history.add(EVIL, replace(session.state, walk=EVIL, start=EVIL, path=EVIL))
+            session.notice = EVIL
+            seen = Tags(render(session))
+            assert not seen.tags & {"script", "iframe", "object", "embed", "link", "style", "base", "meta"}
+            assert all(re.fullmatch(r"(?!on)[\w-]+", name) for name, _ in seen.attributes)
+            held = {name for name, value in seen.attributes if "alert(" in value}
+            assert held <= {*TEXTS, *ACTS} and {"title", "value", "data-picture"} <= held
+            for value in (value for name, value in seen.attributes if name in ACTS):
+                json.loads(value)
+    finally:
+        engine.close()

@@ -145,13 +145,14 @@ class Engine(Library):
         return short(file)
 
     def close(self) -> None:
-        """End both threads; what was walked is saved."""
+        """End all threads; what was walked is saved."""
         with self.condition:
             self.closed = True
             for one in (*self.walks.values(), *self.searches):
                 one.wish = "stop"
             self.condition.notify_all()
-        self.looker.shutdown(wait=False, cancel_futures=True)
+        for pool in (self.looker, self.measurer):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _go(self, walk: Walk) -> None:
         self.turn += 1

@@ -1,6 +1,7 @@
 """What all sessions share to look at: generators, features, images of starts, typical distances; and who may open what.
 
-The looker, a thread, does what takes moments: pictures of seeds, masks, what lies under a click.
+The looker, a thread, does what takes moments: pictures of seeds, masks, what lies under a click. Another one measures
+typical distances, which may take longer.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Library:
         self.registry = registry or Registry.discover()
         self.built = Shelf()
         self.condition = threading.Condition()
-        self.looker = ThreadPoolExecutor(1, "looker")
+        self.looker, self.measurer = ThreadPoolExecutor(1, "looker"), ThreadPoolExecutor(1, "measurer")
         self._trees: Kept[Any, Any] = Kept(TEXTS)
         self._images: Kept[tuple[str, Any], Tensor] = Kept(IMAGES, size_of)
         self._typical: Kept[tuple[str, str], list[float]] = Kept(TEXTS)
@@ -204,11 +205,11 @@ class Library:
         return image
 
     def typical(self, generator: str, text: str) -> float | None:
-        """Return a feature's typical distance, or None while it is not known; the looker then measures it."""
+        """Return a feature's typical distance, or None while it is not known; it is then measured."""
         known = self._typical.get((generator, text))
         if known is None:
             known = self._typical.put((generator, text), [])
-            self.look(self._measure_typical, generator, text)
+            self.measurer.submit(self._measure_typical, generator, text)
         return known[0] if known else None
 
     def _measure_typical(self, generator: str, text: str) -> None:
