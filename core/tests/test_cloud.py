@@ -101,7 +101,7 @@ def test_a_cloud_grows_until_its_mean_is_sure(batch):
         assert error < Averaging().enough or len(taken) == MEMBERS + 1
 
 
-@pytest.mark.parametrize("how", AVERAGING.values(), ids=["whole", "shifted", "enough"])
+@pytest.mark.parametrize("how", AVERAGING.values(), ids=map(str, AVERAGING))
 def test_every_member_is_seen_in_its_own_view(how):
     pattern = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)).double()
     weight = torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(1)).double()

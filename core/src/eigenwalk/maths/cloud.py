@@ -6,7 +6,8 @@ picture stays. So where at most `FEW` numbers of a feature vary, a walk follows 
 
     C̄ = 1/(n+1) Σ_i J_c(z + ξ_i)        ξ_0 = 0,  ξ_i = ± σ (s - s')/√2  with s, s' random samples of the latent
 
-which is the Jacobian of c smoothed by a kernel with the natural covariance of latents, σ² of it. σ = 0 is the gradient
+and of it the part that samples have any part in (`eigenwalk.maths.covariance`).
+It is the Jacobian of c smoothed by a kernel with the natural covariance of latents, σ² of it. σ = 0 is the gradient
 itself; a large σ would be one direction for all images, as InterFaceGAN's (Shen et al. 2020, arXiv 2005.09635). The
 offsets are the same at every latent, so that all paths of a start share one mean, and a path keeps it until it has
 moved out of the cloud. Each member's image is seen in a view of its own, shifted by a few pixels: part of a network's
@@ -26,6 +27,7 @@ from torch import Tensor
 from eigenwalk.direction import State
 from eigenwalk.errors import WalkError
 from eigenwalk.generator import Generator
+from eigenwalk.maths.covariance import natural_part
 from eigenwalk.maths.linearise import Linearisation, Named, Point
 from eigenwalk.maths.natural import InViews, shifted
 from eigenwalk.maths.problem import Problem
@@ -48,12 +50,14 @@ class Averaging:
         lag: steps are lengthened by no more than this if the reading has moved less than C̄ promised.
         enough: a quarter or half of the members will do if the standard error of every feature's mean Jacobian is at
             most this share of its length. 0: all members always.
+        natural: whether the mean keeps only what samples have a part in; see `eigenwalk.maths.covariance`.
     """
 
     members: int = 64
     views: bool = True
     lag: float = 2.0
     enough: float = 0.25
+    natural: bool = True
 
     @property
     def stages(self) -> list[list[int]]:
@@ -64,7 +68,11 @@ class Averaging:
         return [[0, *parts[0]], *parts[1:]]
 
 
-AVERAGING = {1: Averaging(members=32, views=False, lag=3.0, enough=0), 2: Averaging(enough=0), 3: Averaging()}
+AVERAGING = {
+    1: Averaging(members=32, views=False, lag=3.0, enough=0, natural=False),
+    2: Averaging(enough=0, natural=False),
+    3: Averaging(),
+}
 """By the number that a recipe names it with; what has been walked by an earlier one is repeated by it."""
 
 
@@ -161,6 +169,7 @@ def surround(
     costs = [Cost()] * n
     if rows:
         fresh, paid = _average(problem.linearisation, point, places, rows, spread, batch or n, how)
+        fresh = natural_part(fresh, problem.linearisation.generator) if how.natural else fresh
         for row, cost in zip(rows, paid, strict=True):
             costs[row] = cost
         if before is None:

@@ -29,7 +29,10 @@ from eigenwalk_evaluate.method import Method, resolve_method
 ANY = ("maths/linearise", "maths/problem", "maths/typical", "generator", "feature", "objects/compose", "path")
 SOURCES = {
     "lines": {"eigenwalk": (*ANY, "direction", "walk/start"), "eigenwalk_evaluate": ("lines", "paths")},
-    "walk": {"eigenwalk": (*ANY, "direction", "walk", "maths/methods"), "eigenwalk_evaluate": ("paths",)},
+    "walk": {
+        "eigenwalk": (*ANY, "direction", "walk", "maths/methods", "maths/cloud", "maths/covariance", "maths/natural"),
+        "eigenwalk_evaluate": ("paths",),
+    },
     "limit": {"eigenwalk": ANY, "eigenwalk_evaluate": ("limit",)},
     "judge": {"eigenwalk": ANY, "eigenwalk_evaluate": ("judge",)},
     "read": {"eigenwalk": (*ANY, "maths/natural"), "eigenwalk_evaluate": ("judge", "reading")},
