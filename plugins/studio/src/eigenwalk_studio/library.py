@@ -1,17 +1,18 @@
 """What all sessions share to look at: generators, features, images of starts, typical distances; and who may open what.
 
-The looker, a thread, does what takes moments: pictures of seeds, masks, what lies under a click. Another one measures
-typical distances, which may take longer.
+The looker, a thread, does what takes moments: pictures of seeds, masks, what lies under a click. The measurer, another,
+measures typical distances, of features that may never answer.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -47,6 +48,16 @@ IMAGES, TEXTS = 256 << 20, 4 << 20
 """Bytes in memory, at most: of images of starts, and of what is known about texts that were typed."""
 BUILT = 0.25
 """Of the machine's memory, or half of what a walk may take: for generators and features that nobody walks with."""
+FAULTY = 60.0
+"""Seconds until a feature that raised is tried again."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a feature raised, and until when that is believed."""
+
+    words: str
+    until: float
 
 
 class Library:
@@ -77,7 +88,7 @@ class Library:
         self.looker, self.measurer = ThreadPoolExecutor(1, "looker"), ThreadPoolExecutor(1, "measurer")
         self._trees: Kept[Any, Any] = Kept(TEXTS)
         self._images: Kept[tuple[str, Any], Tensor] = Kept(IMAGES, size_of)
-        self._typical: Kept[tuple[str, str], list[float]] = Kept(TEXTS)
+        self._typical: Kept[tuple[str, str], float | Fault | None] = Kept(TEXTS)
         self._most_built = in_bytes(memory) // 2 if memory else int(BUILT * total(torch.device(device)))
         self._on_shelf = 0
         self._building = threading.RLock()
@@ -205,12 +216,18 @@ class Library:
         return image
 
     def typical(self, generator: str, text: str) -> float | None:
-        """Return a feature's typical distance, or None while it is not known; it is then measured."""
-        known = self._typical.get((generator, text))
-        if known is None:
-            known = self._typical.put((generator, text), [])
+        """Return a feature's typical distance, or None while it is not known; the measurer then measures it."""
+        key = generator, text
+        known = self._typical.get(key)
+        if key not in self._typical or (isinstance(known, Fault) and time.monotonic() > known.until):
+            self._typical.put(key, None)
             self.measurer.submit(self._measure_typical, generator, text)
-        return known[0] if known else None
+        return None if isinstance(known, Fault) else known
+
+    def fault(self, generator: str, text: str) -> str:
+        """Return why a feature's typical distance cannot be measured, and no walk taken with it; "" otherwise."""
+        known = self._typical.get((generator, text))
+        return known.words if isinstance(known, Fault) else ""
 
     def _measure_typical(self, generator: str, text: str) -> None:
         try:
@@ -227,9 +244,9 @@ class Library:
                 (*used, *brought),
                 lambda: typical_distance((str(node), feature), reference_images(network, self.device)),
             )
-            self._typical.put((generator, text), [known])
-        except EigenwalkError:
-            return  # the walk says why
+        except EigenwalkError as error:
+            known = Fault(str(error), time.monotonic() + FAULTY)
+        self._typical.put((generator, text), known)
         self.changed("")
 
     def build(self, recipe: Recipe) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -205,7 +206,9 @@ def _list(session: Session, part: str) -> dict[str, Any]:
     for index, text in enumerate(getattr(state, part)):
         form = forms.read(text, engine.registry)
         opened = session.open == (part, index)
-        typical = engine.typical(state.generator, forms.without_limit(text)) if not form.error else None
+        key = state.generator, forms.without_limit(text)
+        typical = engine.typical(*key) if not form.error else None
+        form = replace(form, error=form.error or engine.fault(*key))
         share = None if typical is None else (form.tolerance or state.tolerance * typical) / typical
         percent = min(max(round(100 * share), 1), 100) if share is not None else 0
         items.append(
