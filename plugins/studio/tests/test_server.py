@@ -205,6 +205,18 @@ def test_a_photograph_is_found_and_walked_from(local: str, sessions: Sessions):
     assert session.walk is not None and session.walk.error == ""
 
 
+def test_a_search_for_a_photograph_can_be_left(local: str, sessions: Sessions):
+    page, stream = Page(local), io.BytesIO()
+    page.act("masks")
+    session = sessions.all[page.session or ""]
+    Image.linear_gradient("L").save(stream, "PNG")
+    (path,) = page.http.post("/gradio_api/upload", files={"files": ("me.png", stream.getvalue())}).json()
+    page.act("photograph", path=path)
+    assert "looking for" not in page.act("leave") and session.inversion is not None
+    wait(lambda: session.inversion is not None and session.inversion.condition == "stopped")
+    assert session.state.start == "" and session.notice == ""
+
+
 def test_what_is_no_photograph_is_refused(local: str):
     page = Page(local)
     large = io.BytesIO()

@@ -19,31 +19,39 @@ pytestmark = pytest.mark.docs
 REAL = Path(os.path.normpath(Path(__file__).parents[3] / "../shared/real"))
 
 
+DOING = """() => { window.said = []; new MutationObserver(() => {
+    said.push(document.querySelector(".doing").textContent);
+}).observe(document.body, {subtree: true, childList: true, characterData: true}); }"""
+
+
 def test_two_people_walk_at_once_each_with_their_own(visit: Callable[..., Visitor], studio: Studio):
-    one, other = visit(studio), visit(studio)
+    people = one, other = visit(studio), visit(studio)
     for visitor, seed, part in ((one, 4, "sofa"), (other, 5, "window")):
         visitor.seed(seed)
         visitor.hold(f"rooms.part({part})")
+        visitor.set("paths", 16)
         visitor.set("steps", 100)
+        expect(visitor.page.locator("#command")).to_contain_text("--steps 100")
+        visitor.page.evaluate(DOING)
+    for visitor in people:
         visitor.click("Walk")
-    for visitor in (one, other):
-        expect(visitor.page.get_by_label("direction 1 +, waypoint 1:")).to_be_visible()
-    expect(other.doing).to_contain_text("1 before it")
+    for visitor in people:
+        expect(visitor.page.get_by_role("button", name="direction 1 +, waypoint 1:")).to_be_visible()
+        expect(visitor.doing).to_contain_text("taking turns with 1")
+    assert any("waiting, 1 before it" in said for said in other.page.evaluate("window.said"))
     one.click("Stop")
     expect(one.doing).to_contain_text("stopped")
-    expect(other.doing).not_to_contain_text("before it")
+    expect(other.doing).not_to_contain_text("taking turns")
     before = one.doing.inner_text()
-    expect(other.doing).to_contain_text(re.compile(r"waypoint ([3-9]|\d\d) of 100, walking"))
+    expect(other.doing).to_contain_text(re.compile(r"waypoint ([2-9]|\d\d) of 100, walking"))
     assert one.doing.inner_text() == before
     other.click("Stop")
     expect(other.doing).to_contain_text("stopped")
     for visitor, seed, part in ((one, 4, "sofa"), (other, 5, "window")):
         expect(visitor.page.get_by_label("expression 1 of hold")).to_have_value(f"rooms.part({part})")
-        expect(visitor.page.get_by_role("button", name=f"seed {seed}", exact=True)).to_have_attribute(
-            "aria-pressed", "true"
-        )
+        button = visitor.page.get_by_role("button", name=f"seed {seed}", exact=True)
+        expect(button).to_have_attribute("aria-pressed", "true")
         expect(visitor.page.locator("#command")).to_contain_text(f"--seed {seed}")
-    assert one.page.locator("#command").inner_text() != other.page.locator("#command").inner_text()
 
 
 def walk_two_steps(visitor: Visitor) -> None:

@@ -80,6 +80,11 @@ def _photograph(session: Session, request: Mapping[str, Any]) -> None:
     begin(session, str(request["path"]))
 
 
+def _leave(session: Session, request: Mapping[str, Any]) -> None:
+    if session.inversion is not None:
+        session.inversion.wish = "stop"
+
+
 def _seeds(session: Session, request: Mapping[str, Any]) -> None:
     session.first_seed = min(max(0, session.first_seed + SEEDS * int(request["by"])), MOST_SEED)
 
@@ -241,6 +246,7 @@ ACTS: Mapping[str, Act] = {
     "seed": _seed,
     "start": _start,
     "photograph": _photograph,
+    "leave": _leave,
     "seeds": _seeds,
     "add": _add,
     "remove": _remove,

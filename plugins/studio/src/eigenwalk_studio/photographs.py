@@ -53,6 +53,11 @@ class Inversion:
         return self.condition in ("waiting", "walking")
 
     @property
+    def is_looking(self) -> bool:
+        """Whether it goes on, and nobody wants it to stop."""
+        return self.is_alive and self.wish == "go"
+
+    @property
     def has_shown(self) -> bool:
         """Whether there is a picture to look at."""
         return self.picture is not None

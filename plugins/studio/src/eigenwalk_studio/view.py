@@ -144,7 +144,7 @@ def _said(session: Session, walk: Walk | None) -> str:
     """Return what a screen reader reads out: what happens, without the waypoints that go by."""
     if session.candidates:
         return "This may be: " + ", ".join(one.label for one in session.candidates)
-    if session.inversion is not None and session.inversion.is_alive:
+    if session.inversion is not None and session.inversion.is_looking:
         return "looking for the photograph"
     if walk is None:
         return ""
@@ -174,7 +174,7 @@ def _candidates(session: Session) -> list[dict[str, Any]]:
 def _search(session: Session) -> dict[str, Any] | None:
     """Return how far the search for a photograph's latent is; None where there is none."""
     search = session.inversion
-    if search is None or not search.is_alive:
+    if search is None or not search.is_looking:
         return None
     step = round(100 * search.done)
     place = session.engine.place(search)
