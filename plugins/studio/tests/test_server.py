@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -182,6 +183,15 @@ def test_wrong_words_are_refused_before_anything_is_opened(tmp_path: Path, words
     done = subprocess.run([*START, *words], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
     assert os.listdir(tmp_path) == []
+
+
+def test_a_port_that_is_taken_is_said_to_be(tmp_path: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = subprocess.run([*START, "--port", port], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and f"cannot listen on port {port}" in done.stderr and "--port" in done.stderr
 
 
 def test_a_photograph_is_found_and_walked_from(local: str, sessions: Sessions):

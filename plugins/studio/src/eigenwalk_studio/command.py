@@ -106,7 +106,11 @@ def serve(
 
     sessions = Sessions(engine, State(generator), out / "histories")
     engine.look(engine.start_image, generator, 0)  # so that the first visitor does not wait for it
-    _, address = launch(sessions, host, port, public=public, browser=browser)
+    try:
+        _, address = launch(sessions, host, port, public=public, browser=browser)
+    except OSError:  # gradio's message names a variable of its own
+        where = f"port {port}" if port else "any port from 7860 on"
+        raise InputError(f"the studio cannot listen on {where} of {host}: choose a free one by --port") from None
     said.print(f"the studio is open at {address}", highlight=False)
     if say_password:
         said.print(f"password (any name): {trust.password}", highlight=False)  # type: ignore[attr-defined]
