@@ -67,13 +67,14 @@ def _family(pid: int) -> Iterator[psutil.Process]:
 def run(given: argparse.Namespace, engine: str, workers: int, alone: float) -> str:
     """Make the data set; return a row of the table. `alone` is the CPU time of one pass."""
     with tempfile.TemporaryDirectory() as folder:
+        out = Path(given.keep or folder, f"{engine}-{workers}")
         words = [sys.executable, "-c", "from eigenwalk.cli import main; main()", "dataset", given.generator]
         for name in ("fix", "vary", "judge"):
             words += [word for one in getattr(given, name) for word in (f"--{name}", one)]
         words += ["--to", str(given.to), "--seeds", f"0-{given.seeds - 1}", "--shard-seeds", str(given.shard_seeds)]
-        words += ["--memory", given.memory, "--engine", engine, "--workers", str(workers), "-q", "-o", f"{folder}/out"]
+        words += ["--memory", given.memory, "--engine", engine, "--workers", str(workers), "-q", "-o", str(out)]
         seen = Watched(words)
-        records = [json.loads(file.read_text()) for file in Path(folder, "out/shards").glob("*.json")]
+        records = [json.loads(file.read_text()) for file in (out / "shards").glob("[0-9]*.json")]
     made = [record["made"] for record in records]
     starts = [timegm(time.strptime(one["time"], "%Y-%m-%dT%H:%M:%SZ")) for one in made]
     span = max(a + one["seconds"] for a, one in zip(starts, made, strict=True)) - min(starts)
@@ -89,6 +90,7 @@ def main() -> None:
     """Print a table."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--shard-seeds", type=int, default=8)
+    parser.add_argument("--keep", help="a new folder for the data sets, which are removed otherwise")
     given = parser.parse_args()
     seconds, record, _ = profile(given, given.shard_seeds)
     alone = sum(seconds[name] for name in PASSES) / record.tally["passes"]
