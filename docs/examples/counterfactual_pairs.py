@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 import eigenwalk
 
-POOL, TEST, EPOCHS, ROUNDS = 2400, 1200, 30, 20
+POOL, TEST, EPOCHS, ROUNDS = 1600, 1200, 30, 20
 SIDE = 32
 """Of the images that the networks see."""
 SEED = 10**6

@@ -178,8 +178,15 @@ def test_a_shard_has_the_same_bytes_whoever_makes_it(here: Here, place: Path, en
     code, err = here(*WORDS, "-o", "parts")
     assert code == 4 and "pairs/train-00000-of-00003.parquet is damaged: the same command with --check" in err
     assert "is not as it was written" in here(*WORDS, "-o", "parts", "--check")[1]
-    (place / "parts/shards/00001.json").write_text("{")
-    assert "is damaged" in here(*WORDS, "-o", "parts")[1]
+    record = place / "parts/shards/00001.json"
+    for text in (
+        "{",
+        "[]",
+        record.read_text().replace('"bytes"', '"bytfs"'),
+        record.read_text().replace('"seeds": 2', '"seeds": 3'),
+    ):
+        record.write_text(text)
+        assert "shards/00001.json is damaged" in here(*WORDS, "-o", "parts")[1]
     assert sums(place / "peace") == sums(place / "parts")
 
 

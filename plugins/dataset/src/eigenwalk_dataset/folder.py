@@ -53,6 +53,23 @@ class Record:
     batch: int
     made: Mapping[str, Any] = field(default_factory=dict)
 
+    def text(self) -> str:
+        """Return the record as JSON, with a digest of everything else in it."""
+        entries = asdict(self)
+        return json.dumps({**entries, "digest": _digest(entries)}, sort_keys=True)
+
+    @classmethod
+    def parse(cls, text: bytes) -> Record:
+        """Return the record in a text; raises ValueError if it is damaged."""
+        try:
+            entries = json.loads(text)
+            digest = entries.pop("digest", None)  # None: of a version that wrote none
+            if digest not in (None, _digest(entries)):
+                raise ValueError("its digest is another")
+            return cls(**entries)
+        except (LookupError, TypeError, AttributeError) as error:
+            raise ValueError(str(error)) from error
+
 
 class Folder:
     """A data set's folder: a path, or an address that fsspec knows, such as ``s3://bucket/hair`` or ``memory://hair``.
@@ -172,7 +189,7 @@ class Folder:
 
     def record(self, record: Record) -> None:
         """Say that a shard is done."""
-        self.write(record_name(record.index), json.dumps(asdict(record), sort_keys=True))
+        self.write(record_name(record.index), record.text())
 
     def done(self) -> list[int]:
         """Return the shards that have a record."""
@@ -192,8 +209,8 @@ class Folder:
         found, wrong = {}, {}
         for index, name in zip(indices, names, strict=True):
             try:
-                record = Record(**json.loads(texts[os.path.basename(name)]))
-            except (ValueError, TypeError):
+                record = Record.parse(texts[os.path.basename(name)])
+            except ValueError:
                 wrong[index] = f"{name} is damaged"
                 continue
             said = [_differs(one, entry["bytes"], sizes.get(one)) for one, entry in record.files.items()]
@@ -250,6 +267,10 @@ class Folder:
             yield
         except OSError as error:
             raise OutputError(f"cannot write {self}/{name}: {reason(error)}; the same command goes on") from error
+
+
+def _digest(entries: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def record_name(index: int) -> str:
