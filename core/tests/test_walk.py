@@ -19,8 +19,9 @@ from eigenwalk.maths.methods.nullspace import NullSpace
 from eigenwalk.maths.methods.outward import Outward
 from eigenwalk.maths.problem import Problem, Region
 from eigenwalk.maths.typical import latent_scale, reference_images, typical_distance
-from eigenwalk.path import Cost, Path
+from eigenwalk.path import Cost, Path, Status
 from eigenwalk.walk import Front, WalkOptions, walk
+from eigenwalk.walk.advance import still_leading_on
 from eigenwalk.walk.apart import enlarge, reduce
 from problems import (
     Anchored,
@@ -382,9 +383,26 @@ def test_a_path_that_creeps_ends(drag):
     (path,) = walked(assemble(G, {}, {"dragged": Anchored(G, drag)}, typical=0.5), steps=20, paths=1)
     assert (len(path) < 20) == (path.status.reason == "nothing to vary") == (drag > 0)
     if drag:
-        assert "the last 6 steps moved" in path.status.detail
+        assert "the last 6 steps took what varies" in path.status.detail
         moved = path.change(path.varied[0])
         assert np.ptp(moved[-7:]) < 0.01 <= np.ptp(moved[-8:])
+
+
+@pytest.mark.parametrize(
+    ("moved", "ends"),
+    [
+        ([0.1, 0.2, 0.29, 0.21, 0.28, 0.2, 0.27, 0.22, 0.29], True),  # wanders
+        ([0.1, 0.2, 0.29, 0.21, 0.28, 0.2, 0.27, 0.22, 0.31], False),
+        ([0.1, 0.2, 0.3, 0.26, 0.22, 0.18, 0.14, 0.1, 0.06], False),  # goes round the start
+    ],
+)
+def test_a_path_that_wanders_ends_and_one_that_goes_round_does_not(moved, ends):
+    (path,) = walked(linear().problem, steps=1, paths=1)
+    first, role = path.waypoints[0], path.varied[0]
+    changes = [{r.name: m * r.typical for r in path.varied} | {"f0": 0.0, "f1": 0.0} for m in (0.0, *moved)]
+    line = tuple(replace(first, index=i, changes=each) for i, each in enumerate(changes))
+    left = still_leading_on(replace(path, waypoints=line, status=Status()), WalkOptions(stride=0.08))
+    assert np.allclose(left.change(role)[1:], moved) and (left.status.reason == "nothing to vary") == ends
 
 
 def test_a_feature_that_is_fixed_and_varied_cannot_vary():

@@ -22,7 +22,7 @@ MIN_VARIED = 0.02
 """A path ends where the longest step allowed varies less than this share of the stride."""
 
 CREEP, SLOW = 6, 0.125
-"""A path ends where its last so many steps together stayed within this share of one stride of what varies."""
+"""A path ends where its last so many steps took what varies less than this share of a stride further, or one back."""
 
 
 def advance(problem: Problem, front: Front, options: WalkOptions) -> Front:
@@ -120,12 +120,13 @@ def _extended(path: Path, arrival: Arrival, options: WalkOptions) -> Path:
 
 
 def still_leading_on(path: Path, options: WalkOptions) -> Path:
-    """Return the path, ended if it creeps: along a tolerance or the region's edge it would pay much for nothing."""
+    """Return the path, ended if it creeps or wanders: at a tolerance or the region's edge it would pay for nothing."""
     moved = np.mean([path.change(role) for role in path.varied], 0)
     if not options.method.outward or not options.bounded or len(moved) <= CREEP:
         return path
-    within = float(np.ptp(moved[-1 - CREEP :]))
-    if within >= SLOW * options.stride:
+    # Further than ever before, not than the waypoint before: where a mask jumps, that would go on for ever.
+    further, net = float(moved.max() - moved[:-CREEP].max()), float(abs(moved[-1] - moved[-1 - CREEP]))
+    if further >= SLOW * options.stride or net >= options.stride:
         return path
-    said = f"the last {CREEP} steps moved what varies by {within:.1%} of typical, of {CREEP * options.stride:.0%}"
+    said = f"the last {CREEP} steps took what varies {further:.1%} of typical further, of {CREEP * options.stride:.0%}"
     return path.end(Status("nothing to vary", said))
