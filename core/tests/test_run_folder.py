@@ -120,6 +120,20 @@ class Killed(BaseException):
     """The process dies here."""
 
 
+def test_pictures_can_be_left_to_another_process_and_no_older_ones_stay(finished: FilePath) -> None:
+    saved = sorted(one.name for one in finished.rglob("*") if one.is_file())
+    with RunFolder.claim(finished, IDENTITY) as folder:
+        assert folder.finish(walked(), draws=False) == "" and folder.state == "walked"
+        assert not (finished / "report.html").exists() and not list(finished.glob("*.png"))
+    with RunFolder.open(finished) as folder:
+        assert folder.state == "walked" and folder.damage == ""
+        assert same(*(tuple(sorted(some, key=lambda path: path.name)) for some in (folder.paths, walked())))
+        folder.write_outputs()
+    assert sorted(one.name for one in finished.rglob("*") if one.is_file()) == saved
+    with RunFolder.open(finished) as folder:
+        assert folder.state == "finished"
+
+
 @pytest.mark.parametrize("instant", range(12))
 def test_a_kill_at_any_instant_loses_at_most_the_waypoint_under_way(
     tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, instant: int

@@ -23,7 +23,6 @@ from eigenwalk_studio.view import render
 class Asked:
     owner: str
     turn: int
-    condition: str = "waiting"
     served: int = 0
     has_shown: bool = False
     is_alive: bool = True
@@ -62,14 +61,6 @@ def test_who_walks_anew_again_and_again_does_not_hold_up_the_rest():
     for turn in range(1, 60):
         names += serve(turns, [patient, Asked("b", turn)], 1, 0.5)
     assert names.count("b") - names.count("a") <= AHEAD / 0.5 + 4 and names.count("a") >= 20
-
-
-def test_a_report_is_made_when_others_have_had_their_share_and_not_never():
-    report, walk = Asked("a", 1, "finishing", has_shown=True), Asked("b", 2, has_shown=True)
-    turns: Turns[Asked] = Turns()
-    names = serve(turns, [report, walk], 40, 1.0)
-    assert names.index("a") > 5 and "a" in names
-    assert turns.order([report])[0] is report
 
 
 def test_seconds_of_those_who_left_are_forgotten():
@@ -127,3 +118,20 @@ def test_a_walk_among_others_is_the_same_to_the_byte(folder: Path):
     engine.close()
     assert alone.walk is not None
     assert walked(alone.walk.place) == walked(ours.walk.place) and len(walked(alone.walk.place)) == 4
+
+
+def test_a_report_that_cannot_be_made_is_said_and_made_when_the_walk_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    engine = Engine(Trust(folder), folder / "runs")
+    monkeypatch.setattr("eigenwalk_studio.walks.DRAW", "raise SystemExit('no room on the disk')")
+    session = begin(engine, "a", steps=1, paths=1, vary=("pixels",))
+    wait(lambda: session.walk is not None and session.walk.condition == "failed")
+    assert session.walk is not None and "no room on the disk" in session.walk.error
+    assert len(session.look().paths[0]) == 2 and walked(session.walk.place)
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    session.act({"act": "walk"})
+    wait(lambda: finished(session))
+    assert (session.walk.place / "report.html").is_file()
+    engine.close()

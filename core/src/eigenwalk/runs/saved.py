@@ -64,10 +64,11 @@ def finish(
     folder: RunFolder,
     paths: Sequence[Path],
     note: Callable[[str], object] = lambda text: None,
+    draws: bool = True,
 ) -> str:
     """Judge the paths, and make the pictures and everything else in `folder`; return a notice, or "".
 
-    `note` is told what is done.
+    `note` is told what is done; unless `draws`, pictures and report are left to ``folder.write_outputs``.
 
     Raises:
         OutputError: something cannot be written; what was walked stays saved.
@@ -82,4 +83,4 @@ def finish(
         if recipe.judges != begun.judges:
             folder.begin(begun.model_copy(update={"judges": recipe.judges}).text())
     note("making the pictures")
-    return folder.finish(paths)
+    return folder.finish(paths, draws)

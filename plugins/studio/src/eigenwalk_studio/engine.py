@@ -21,7 +21,7 @@ from eigenwalk_studio.kept import LEAST, Kept, size_of_paths
 from eigenwalk_studio.library import TEXTS, Library
 from eigenwalk_studio.trust import Trust, short
 from eigenwalk_studio.turns import Turns
-from eigenwalk_studio.walks import ENDED, Interrupted, Walk
+from eigenwalk_studio.walks import ENDED, Drawer, Interrupted, Walk
 
 if TYPE_CHECKING:
     from eigenwalk.path import Path, Waypoint
@@ -49,6 +49,7 @@ class Engine(Library):
         self.turn, self.closed = 0, False
         self.turns: Turns[Walk | Inversion] = Turns()
         self.paces: Kept[tuple[str, ...], float] = Kept(TEXTS)
+        self.drawer = Drawer()
         self.walker = threading.Thread(target=self._walk_for_ever, name="walker", daemon=True)
         self.walker.start()
 
@@ -60,7 +61,7 @@ class Engine(Library):
             while (
                 (known := self.walks.get(key))
                 and known.owner != owner
-                and known.condition not in ("finished", "failed")
+                and known.condition not in ("finishing", "finished", "failed")
             ):
                 number += 1
                 key = f"{name}-{number}"
@@ -126,7 +127,7 @@ class Engine(Library):
     def others(self, walk: Walk | Inversion) -> int:
         """Return how many others a walk takes turns with."""
         with self.condition:
-            return sum(one is not walk and one.condition != "finishing" for one in self._order())
+            return sum(one is not walk for one in self._order())
 
     def start_at(self, walk: Walk, path: Path, waypoint: Waypoint) -> str:
         """Return what ``--start`` takes to begin at a waypoint.
@@ -134,7 +135,7 @@ class Engine(Library):
         A finished walk's path has a file, by which reports tell what came before; of one that may go on, the latent is
         saved.
         """
-        if walk.condition == "finished":
+        if walk.condition in ("finishing", "finished"):
             return waypoint_name(short(walk.place / PATHS / f"{path.name}.json"), waypoint.index)
         folder = self.out / "starts"
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,6 +152,7 @@ class Engine(Library):
             for one in (*self.walks.values(), *self.searches):
                 one.wish = "stop"
             self.condition.notify_all()
+        self.drawer.close()
         for pool in (self.looker, self.measurer):
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -159,8 +161,9 @@ class Engine(Library):
         walk.wish, walk.condition, walk.turn = "go", "waiting", self.turn
 
     def _order(self) -> list[Walk | Inversion]:
-        """Return the walks and searches that have something to do, the next one first."""
-        return self.turns.order((*self.walks.values(), *self.searches))
+        """Return the walks and searches that are to be taken on, the next one first."""
+        walks = (walk for walk in self.walks.values() if walk.condition != "finishing")
+        return self.turns.order((*walks, *self.searches))
 
     def _forget(self) -> None:
         """Forget walks that have ended, those that were looked at longest ago first."""
@@ -197,7 +200,7 @@ class Engine(Library):
 
     def _take_step(self, walk: Walk | Inversion) -> None:
         try:
-            if walk.wish != "go" and walk.condition != "finishing":
+            if walk.wish != "go":
                 raise Interrupted
             try:
                 self._begin_or_go_on(walk)
@@ -216,3 +219,5 @@ class Engine(Library):
         if isinstance(walk, Walk) and walk.run is None:
             self.build(walk.recipe)
         walk.take_step(self.registry, self.built)
+        if isinstance(walk, Walk) and walk.condition == "finishing":
+            self.drawer.draw(walk, lambda: self.changed(walk.key))

@@ -2,8 +2,7 @@
 
 Each visitor's seconds are counted, and who has had least is served first; in the same second, walks take turns. A walk
 that has shown nothing yet goes first, unless its visitor has had `AHEAD` seconds more than others: first pictures come
-one after another, each as soon as it can, and whoever presses Walk again and again does not hold up the rest. Reports
-are made when others have had their share.
+one after another, each as soon as it can, and whoever presses Walk again and again does not hold up the rest.
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ SLICE = 1.0
 """Seconds below which two visitors have had as much."""
 AHEAD = 4.0
 """Seconds that a walk which has shown nothing is put ahead by."""
-LATER = 10.0
-"""Seconds that a report is put back by."""
 
 
 class Waiting(Protocol):
@@ -27,11 +24,6 @@ class Waiting(Protocol):
     owner: str
     turn: int
     served: int
-
-    @property
-    def condition(self) -> str:
-        """What it does."""
-        ...
 
     @property
     def is_alive(self) -> bool:
@@ -73,5 +65,5 @@ class Turns(Generic[W]):
         self.spent |= {owner: max(self._least, self.spent.get(owner, 0.0)) for owner in owners}
 
     def _key(self, one: W) -> tuple[int, bool, int]:
-        shift = LATER if one.condition == "finishing" else 0.0 if one.has_shown else -AHEAD
+        shift = 0.0 if one.has_shown else -AHEAD
         return floor((self.spent[one.owner] + shift) / SLICE), one.has_shown, one.served if one.has_shown else one.turn

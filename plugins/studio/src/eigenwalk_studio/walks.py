@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
+from subprocess import DEVNULL, PIPE
 from typing import TYPE_CHECKING, Literal
 
 from eigenwalk.errors import WalkError
@@ -26,6 +30,16 @@ Wish = Literal["go", "pause", "stop"]
 Condition = Literal["waiting", "walking", "paused", "stopped", "finishing", "finished", "failed"]
 ENDED = ("stopped", "finished", "failed")
 """Conditions of a walk that holds nothing but its paths."""
+DRAW = """
+import os, sys
+from pathlib import Path
+if hasattr(os, "nice"):
+    os.nice(5)
+from eigenwalk.runs.outputs.folder import RunFolder
+with RunFolder.open(Path(sys.argv[1])) as folder:
+    print(folder.write_outputs())
+"""
+"""What makes the pictures of the folder that it is called with."""
 PATIENCE = 2.0
 """Seconds that a first waypoint may take; where it takes longer, one direction is shown coarsely before."""
 
@@ -125,9 +139,6 @@ class Walk:
             EigenwalkError: as the run and its folder raise it.
             Interrupted: it is no longer wished; what was walked is saved, and `take_step` goes on from there.
         """
-        if self.condition == "finishing":
-            self._finish()
-            return
         self.condition = "walking"
         if self.run is None:
             self._start(registry, built)
@@ -144,7 +155,7 @@ class Walk:
         if is_first:
             self.paces.put(self.kind, time.monotonic() - began)
         if front is None:
-            self._end_walking()
+            self._end()
         else:
             self.front, self.paths = front, front.paths
 
@@ -177,9 +188,7 @@ class Walk:
             self.folder = RunFolder.claim(self.place, self.recipe.identity())
         if self.folder.state in ("walked", "finished"):
             self.paths = self.folder.paths
-            if self.folder.state == "walked":
-                self.notice = self.folder.write_outputs()
-            self.condition = "finished"
+            self.condition = "finished" if self.folder.state == "finished" else "finishing"
             self.let_go()
             return
         resumed = {"paths": self.folder.paths, "arrays": self.folder.arrays} if self.folder.paths else {}
@@ -214,17 +223,49 @@ class Walk:
                 return True
         return False
 
-    def _end_walking(self) -> None:
+    def _end(self) -> None:
+        """End the walk, but for its pictures."""
+        from eigenwalk.runs.saved import finish
+
         if not any(len(path) > 1 for path in self.paths):
             said = "; ".join(dict.fromkeys(words.ending(path) for path in self.paths))
             raise WalkError(f"no path could take a step: {said}")
-        self.condition = "finishing"
-
-    def _finish(self) -> None:
-        from eigenwalk.runs.saved import finish
-
         assert self.run is not None and self.folder is not None
-        self.notice = finish(self.run, self.recipe, self.folder, self.paths)
+        finish(self.run, self.recipe, self.folder, self.paths, draws=False)
         self.paths = self.folder.paths
-        self.condition = "finished"
+        self.condition = "finishing"
         self.let_go()
+
+
+class Drawer:
+    """Makes the pictures and the report of walks that have ended, one after another, each in a process of its own.
+
+    Plots take the interpreter for seconds, in which no walk would get on; and what drawing takes of memory is freed.
+    """
+
+    def __init__(self) -> None:
+        self._pool, self._process = ThreadPoolExecutor(1, "drawer"), None
+
+    def draw(self, walk: Walk, done: Callable[[], object]) -> None:
+        """Have a walk's pictures made; it is then finished, and `done` is called."""
+        self._pool.submit(self._draw, walk, done)
+
+    def close(self) -> None:
+        """Leave off; the pictures are made when the walk is asked for again."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._process is not None:
+            self._process.kill()
+
+    def _draw(self, walk: Walk, done: Callable[[], object]) -> None:
+        command = [sys.executable, "-c", DRAW, str(walk.place.resolve())]
+        try:
+            self._process = subprocess.Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, text=True)
+            said, wrong = self._process.communicate()
+            if self._process.returncode:
+                raise OSError(
+                    (wrong.strip().splitlines() or [f"the process ended with {self._process.returncode}"])[-1]
+                )
+            walk.notice, walk.condition = said.strip(), "finished"
+        except OSError as error:
+            walk.fail(f"the pictures of the report were not made: {error}")
+        done()

@@ -221,8 +221,10 @@ class RunFolder:
             self.journal = save_waypoint(self.path / PROGRESS, first, paths, arrays)
             self.state = "unfinished"
 
-    def finish(self, paths: Sequence[Path]) -> str:
+    def finish(self, paths: Sequence[Path], draws: bool = True) -> str:
         """Write paths, pictures, table and report, and end the run; return a notice if something was made otherwise.
+
+        Unless `draws`, the run is ``walked``, and `write_outputs` ends it later, in another process if need be.
 
         Raises:
             OutputError: as `save`; the progress is then kept, so that the same command finishes later.
@@ -234,7 +236,12 @@ class RunFolder:
             if self.arrays:
                 self._keep_state(self.arrays)
             self.journal, self.damage, self.state = Journal(tuple(paths)), "", "walked"
-            notice = self.write_outputs()
+            if draws:
+                notice = self.write_outputs()
+            else:
+                notice = ""
+                self._clear_pictures(())
+                self._mark(["report.html", *self._saved()])
             if (self.path / PROGRESS).exists():
                 # Renamed first: a run that is killed while it removes files is finished, not damaged.
                 (self.path / PROGRESS).rename(self.path / DONE)
@@ -258,10 +265,12 @@ class RunFolder:
             written, notice = self._draw(whole)
             self._clear_pictures(written)
             if self.state in ("walked", "finished"):
-                saved = (f"{PATHS}/{path.name}{ending}" for path in self.paths for ending in (".json", ".safetensors"))
-                self._mark([*written, *saved])
+                self._mark([*written, *self._saved()])
                 self.state = "finished"
         return notice
+
+    def _saved(self) -> list[str]:
+        return [f"{PATHS}/{path.name}{ending}" for path in self.paths for ending in (".json", ".safetensors")]
 
     def _draw(self, whole: bool) -> tuple[list[str], str]:
         """Write pictures, table and report, page by page; return the files' names and a notice."""
