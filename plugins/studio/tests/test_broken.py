@@ -116,7 +116,7 @@ def test_html_in_a_plugin_is_text(visit: Callable[..., Visitor], broken: Studio)
 def test_a_feature_that_hangs_leaves_pictures_and_pointing(visit: Callable[..., Visitor], broken: Studio):
     visitor = visit(broken)
     page = visitor.page
-    visitor.hold("broken.hang(how=slowly)")
+    visitor.hold("broken.hang(slowly)")
     visitor.click("More seeds")
     visitor.seed(20)
     expect(page.locator(".stage img.large")).to_have_attribute("alt", "The start: rooms, seed 20")
