@@ -120,6 +120,20 @@ def test_a_walk_among_others_is_the_same_to_the_byte(folder: Path):
     assert walked(alone.walk.place) == walked(ours.walk.place) and len(walked(alone.walk.place)) == 4
 
 
+def test_a_rough_direction_is_shown_before_the_first_waypoint_where_that_takes_long(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("eigenwalk_studio.walks.PATIENCE", 0.0)
+    engine, kinds = Engine(Trust(folder), folder / "runs"), []
+    engine.changed = lambda key: kinds.append((session.look().kind, max(map(len, session.look().paths), default=0)))
+    session = Session("a" * 24, engine, State("rooms", steps=1, paths=2, hold=("rooms.part(sofa)",)), folder)
+    session.act({"act": "walk"})
+    wait(lambda: finished(session))
+    engine.close()
+    assert [one for one in dict.fromkeys(kinds) if one[1] == 2][:2] == [("coarse", 2), ("walk", 2)]
+    assert session.walk is not None and session.walk.coarse == ()
+
+
 def test_a_report_that_cannot_be_made_is_said_and_made_when_the_walk_goes_on(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):

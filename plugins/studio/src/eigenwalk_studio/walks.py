@@ -40,6 +40,9 @@ with RunFolder.open(Path(sys.argv[1])) as folder:
     print(folder.write_outputs())
 """
 """What makes the pictures of the folder that it is called with."""
+ROUGH = 8
+"""Expansions for a rough first direction, half of a real one's: at six starts of two generators its cosine with the
+real one was 0.87 to 1.00, and its quotient 0.98 to 1.09 times as large."""
 PATIENCE = 2.0
 """Seconds that a first waypoint may take; where it takes longer, one direction is shown coarsely before."""
 
@@ -211,12 +214,17 @@ class Walk:
 
         How long that takes is known from an earlier walk, or reckoned from its most passes and how long a pass took.
         """
+        from eigenwalk.maths.methods.outward import Outward
+
         assert self.run is not None
         _, passes = self.run.ahead(front)
         seconds = self.paces.get(self.kind) or passes * self.watch.pace()
         if seconds < PATIENCE:
             return False
-        rough = replace(self.run.options, paths=2, steps=1, smooth=0.0)
+        method = self.run.options.method
+        if isinstance(method, Outward):
+            method = replace(method, lead=replace(method.lead, cold=ROUGH))
+        rough = replace(self.run.options, paths=2, steps=1, smooth=0.0, method=method)
         for found in replace(self.run, options=rough, resume=None).fronts():
             if any(len(path) > 1 for path in found.paths):
                 self.coarse = found.paths
