@@ -11,6 +11,7 @@ from torch.nn.functional import cosine_similarity
 
 from eigenwalk.maths.cloud import AVERAGING
 from eigenwalk.maths.covariance import covariance_times, natural_part
+from eigenwalk.maths.problem import Problem
 from eigenwalk.walk import WalkOptions, walk
 from problems import Embedding, assemble, normal
 
@@ -55,9 +56,10 @@ def test_a_walk_does_not_go_where_samples_do_not():
     """The network reads z_0, and three times as strongly what samples hardly vary."""
     G = uneven()
     reading = G.feature(lambda z: z[:, :1] + 3 * z[:, 3:4])
-    problem = assemble(G, {"held": (G.feature(lambda z: z[:, 2:3]), 1.0)}, {"reading": reading}, latent_scale=2.0)
+    problem = assemble(G, {}, {"reading": reading}, latent_scale=2.0)
+    held = assemble(G, {"held": (G.feature(lambda z: z[:, 2:3]), 1.0)}, {"reading": reading}, latent_scale=2.0)
 
-    def share(natural: bool) -> float:
+    def share(natural: bool, problem: Problem = problem) -> float:
         options = WalkOptions(steps=4, paths=2, averaging=replace(AVERAGING[3], natural=natural))
         *_, front = walk(problem, (0, 1), options)
         moved = [np.abs(path.latents[-1] - path.latents[0]) for path in front.paths]
@@ -65,3 +67,4 @@ def test_a_walk_does_not_go_where_samples_do_not():
 
     assert share(natural=True) > 0.98
     assert share(natural=False) < 0.15
+    assert share(natural=True, problem=held) == share(natural=False, problem=held)  # with a hold, nothing is left out
