@@ -1,6 +1,6 @@
 # make demo    pictures of a walk by name, in runs/demo
 # make test    units, conformance kit and command line, two at a time (JOBS=4: four); ARGS="-k expression" runs some
-# make test-docs     every command of the guides, the site, the pictures of the catalogue
+# make test-docs     every command of the guides, the site, the pictures of the catalogue, the studio in Chromium
 # make test-hostile  the slow tests of files and plugins made to do harm
 # make test-oldest   make test with the oldest versions that the packages allow, in .venv-oldest
 # make lint    ruff and pyright; make format repairs what ruff can
