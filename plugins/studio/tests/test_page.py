@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,3 +115,14 @@ def test_a_notice_is_closed_and_nothing_else_changes(session: Session):
 def test_what_is_wrong_in_the_lists_is_to_be_mended_before_a_walk(session: Session):
     session.act({"act": "add", "list": "hold", "value": "rooms.part(sofaa)"})
     assert describe(session)["plan"].startswith("Mend")
+
+
+def test_the_guide_shows_the_page_wide_and_narrow_light_and_dark():
+    docs = Path(__file__).parents[3] / "docs"
+    shown = re.findall(r"\]\((assets/studio[\w-]*\.png)\)", (docs / "studio.md").read_text(encoding="utf-8"))
+    widths = []
+    for name in shown:
+        assert (docs / name).stat().st_size <= 300_000, "python tools/studio_pictures.py"
+        with Image.open(docs / name) as picture:
+            widths.append(picture.width)
+    assert sorted(widths) == [390, 390, 1280, 1280]
