@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path as FilePath
 
@@ -19,6 +21,7 @@ from eigenwalk.maths.typical import reference_images
 from eigenwalk.names.registry import Registry
 from eigenwalk.objects.compose import Term
 from eigenwalk.path import Path, Seen, Tell
+from eigenwalk.runs import judging
 from eigenwalk.runs.judging import Gauge, _moved, judge
 from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.report import report
@@ -175,3 +178,34 @@ def test_a_judge_is_kept_in_the_run_and_can_be_asked_later(here: Here, place: Fi
     plain = Path.load(place / "plain/paths/seed0-1+.json")
     assert code == 0 and np.array_equal(plain.latents, first.latents) and not plain.judged
     assert plain.seen is not None and {"pixels", "luminance"} <= set(plain.seen.moved)
+
+
+def test_an_installed_feature_that_hangs_keeps_no_walk_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    forever, said = threading.Event(), list[str]()
+
+    def hang(images: Tensor) -> Tensor:
+        forever.wait()
+        return RED(images)
+
+    gauges = [
+        Gauge((name,), FunctionFeature(value), ()) for name, value in (("red", RED), ("hangs", hang), ("no", RED))
+    ]
+    monkeypatch.setattr(judging, "_installed", lambda recipe, registry: iter(gauges))
+    monkeypatch.setattr(judging, "SECONDS", 2.0)
+    (after,) = judge(
+        (path(),), said.append, recipe=RECIPE, samples=lambda: reference_images(G, "cpu", torch.float64), used=(),
+        judges=(), varied=(), registry=Registry(),
+    )  # fmt: skip
+    forever.set()
+    assert after.seen is not None and set(after.seen.moved) == {"red"}
+    assert said[-1] == "what moved is said by some features only: 2 s are over"
+
+
+def test_an_installed_feature_that_fails_in_its_own_way_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(recipe: Recipe, registry: Registry) -> Iterator[Gauge]:
+        yield from ()
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(judging, "_installed", wrong)
+    with pytest.raises(ZeroDivisionError):
+        judged((path(),))

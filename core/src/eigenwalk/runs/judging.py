@@ -6,12 +6,15 @@ Pictures are measured as people see them, in eight bits, and no generator pass i
 from __future__ import annotations
 
 import math
-import time
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from itertools import chain
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -94,25 +97,55 @@ def judge(
     if judges:
         note(f"judged by {', '.join(term.text for term in judges)}")
     note("looking at what moved")
-    began, seen, numbers = time.monotonic(), {}, dict[str, None]()
     ends = [path for path in paths if len(path) > 1][:PATHS]
-    for gauge in named or (_installed(recipe, registry) if installed else ()):
-        if not judges and time.monotonic() - began > SECONDS:
+
+    def look(gauge: Gauge) -> list[tuple[str, dict[str, float], bool]]:
+        gauge = gauge if gauge.natural else known(gauge)
+        return [(path.name, *_moved(path, gauge, like)) for path in ends]
+
+    if judges:
+        looks = [look(gauge) for gauge in named]
+    else:
+        looks, late = _in_time(_installed(recipe, registry) if installed else iter(()), look)
+        if late:
             note(f"what moved is said by some features only: {SECONDS:g} s are over")
-            break
-        # An installed feature may not be made for such images: then it says nothing.
-        with nullcontext() if judges else suppress(EigenwalkError):
-            gauge = gauge if gauge.natural else known(gauge)
-            for path in ends:
-                moved, are_numbers = _moved(path, gauge, like)
-                seen.setdefault(path.name, {}).update(moved)
-                numbers |= dict.fromkeys(moved if are_numbers else ())
+    seen, numbers = dict[str, dict[str, float]](), dict[str, None]()
+    for name, moved, are_numbers in chain.from_iterable(looks):
+        seen.setdefault(name, {}).update(moved)
+        numbers |= dict.fromkeys(moved if are_numbers else ())
     return tuple(
         replace(path, seen=Seen(seen.get(path.name, {}), _tells(path, tells, like), tuple(numbers)))
         if path.name in seen or tells
         else path
         for path in paths
     )
+
+
+def _in_time(gauges: Iterator[Gauge], look: Callable[[Gauge], Any]) -> tuple[list[Any], bool]:
+    """Return what `look` says of installed features within `SECONDS`, and whether that ended it.
+
+    In a thread of its own, which is left alone then: a feature that nobody named must not keep a walk from its end.
+    """
+    looks, failures, over = [], [], threading.Event()
+
+    def run() -> None:
+        try:
+            for gauge in gauges:
+                if over.is_set():
+                    return
+                with suppress(EigenwalkError):  # it may not be made for such images: then it says nothing
+                    looks.append(look(gauge))
+        except BaseException as error:  # raised again where the walk is
+            failures.append(error)
+
+    thread = threading.Thread(target=copy_context().run, args=(run,), name="what moved", daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    over.set()
+    late = thread.is_alive()
+    if failures:
+        raise failures[0]
+    return list(looks), late
 
 
 def _natural(gauge: Gauge, samples: Callable[[], Images], recipe: Recipe, used: Sequence[Used], copied: bool) -> Gauge:
