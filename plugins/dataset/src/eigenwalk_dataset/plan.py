@@ -235,7 +235,10 @@ class Plan:
     def check_same(self, order: Order, source: str) -> None:
         """Raise OutputError, naming what differs, unless `order` asks for this data set."""
         if says := order.difference(self.order):
-            raise OutputError(f"{source} holds another data set: {says}. Give another folder with --out")
+            raise OutputError(
+                f"{source} holds another data set: {says}. Give another folder with --out; where a newer eigenwalk has "
+                f"other defaults, {source}/recipe.toml in place of the generator's name goes on with the folder's"
+            )
 
 
 def _say(value: Any) -> str:
