@@ -225,6 +225,16 @@ def test_only_what_opens_the_generator_asks_to_run_its_file_and_it_may_have_move
     assert code == 0 and (place / "run/export/seed0-1+.npz").is_file(), said
 
 
+def test_what_the_paths_name_is_asked_for_whatever_the_recipe_says(here: Here, place: FilePath) -> None:
+    recipe = Recipe.of(generator="rooms", vary=["pixels"])
+    with RunFolder.claim(place / "run", recipe.identity()) as folder:
+        folder.begin(recipe.text())
+        folder.finish(tuple(replace(one, generator="./evil.py:build") for one in paths(directions=1)))
+    (place / "evil.py").write_text("open('ran', 'w')")
+    code, said = here("export", "run", "npz")
+    assert code == 2 and "evil.py" in said and "--trust" in said and not (place / "ran").exists()
+
+
 def test_a_run_where_nobody_can_write_is_exported_elsewhere(tmp_path: FilePath, monkeypatch) -> None:
     with RunFolder.claim(tmp_path / "run", (recipe := Recipe.of(generator="rooms", vary=["pixels"])).identity()) as run:
         run.begin(recipe.text())

@@ -40,12 +40,17 @@ def open_sealed(file: Path) -> dict[str, Any]:
     Raises:
         FileError: it is no JSON of ours, or not what was written.
     """
-    document = parse_json(read_whole(file), str(file), _limit(file))
+    return unseal(read_whole(file), str(file), _limit(file))
+
+
+def unseal(text: bytes, source: str, limit: int = LARGEST) -> dict[str, Any]:
+    """Return what `seal` made and `text` holds, as `open_sealed`; `source` names it in messages."""
+    document = parse_json(text, source, limit)
     if not isinstance(document, dict) or document.get("format", 1) not in (1, FORMAT):
-        raise FileError(f"{file} is of another kind, or of a later version")
+        raise FileError(f"{source} is of another kind, or of a later version")
     has = document.pop("sum", None)
     if (has is not None or document.get("format", 1) != 1) and has != _content_sum(document):
-        raise FileError(f"{file} is damaged: its SHA-256 differs from the one saved with it")
+        raise FileError(f"{source} is damaged: its SHA-256 differs from the one saved with it")
     return {"sum": has, **document}
 
 

@@ -11,7 +11,23 @@ import pytest
 from visitors import CHROMIUM, Studio, Visitor
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.sync_api import Browser
+
+    from eigenwalk_studio.engine import Engine
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """An engine of this process, in an empty working folder."""
+    from eigenwalk_studio.engine import Engine
+    from eigenwalk_studio.trust import Trust
+
+    monkeypatch.chdir(tmp_path)
+    engine = Engine(Trust(tmp_path), tmp_path / "runs")
+    yield engine
+    engine.close()
 
 
 @pytest.fixture(scope="module")

@@ -37,14 +37,6 @@ from eigenwalk_studio.view import render
 from eigenwalk_studio.walks import Walk
 
 
-@pytest.fixture
-def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    monkeypatch.chdir(tmp_path)
-    engine = Engine(Trust(tmp_path), tmp_path / "runs")
-    yield engine
-    engine.close()
-
-
 @pytest.fixture(scope="module")
 def sessions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
     folder = tmp_path_factory.mktemp("studio")

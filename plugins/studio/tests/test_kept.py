@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,18 +22,9 @@ from eigenwalk_studio.pictures import Followed
 from eigenwalk_studio.server import MOST_SESSIONS, Sessions
 from eigenwalk_studio.session import Session
 from eigenwalk_studio.state import LONGEST, State
-from eigenwalk_studio.trust import Trust
 from eigenwalk_studio.walks import Walk
 
 MB = 1 << 20
-
-
-@pytest.fixture
-def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    monkeypatch.chdir(tmp_path)
-    engine = Engine(Trust(tmp_path), tmp_path / "runs")
-    yield engine
-    engine.close()
 
 
 def test_the_oldest_go_first_and_the_last_one_stays():

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from visitors import wait
 
 from eigenwalk_studio.engine import Engine
 from eigenwalk_studio.pictures import HELD, VARIED, overlay, spotlight
@@ -58,13 +59,6 @@ def session(tmp_path, monkeypatch) -> Iterator[Session]:
     yield Session("n" * 24, engine, State("rooms", steps=3, paths=2), tmp_path / "histories")
     engine.close()
     engine.walker.join(60)
-
-
-def wait(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + 200
-    while not condition():
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.01)
 
 
 def test_what_a_click_may_mean_is_shown_and_read_out(session: Session):

@@ -6,13 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from visitors import wait
 
 from eigenwalk_studio.engine import Engine
 from eigenwalk_studio.photographs import Inversion
@@ -46,13 +46,6 @@ def engine(folder: Path) -> Iterator[Engine]:
     yield engine
     engine.close()
     engine.walker.join(60)
-
-
-def wait(condition: Callable[[], object], seconds: float = 300.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.01)
 
 
 def walk(session: Session) -> None:

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from visitors import wait
 
 from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk_studio.engine import Engine
@@ -28,13 +29,6 @@ from eigenwalk_studio.state import State
 from eigenwalk_studio.trust import UPLOAD, Trust
 
 START = [sys.executable, "-c", "from eigenwalk.cli import main; main()", "studio", "rooms", "--no-browser"]
-
-
-def wait(condition: Callable[[], object], seconds: float = 200.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.02)
 
 
 class Page:

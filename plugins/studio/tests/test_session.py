@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 import pytest
+from visitors import wait
 
 from eigenwalk.errors import InputError
 from eigenwalk.path import Path
@@ -54,13 +54,6 @@ def walk_of(session: Session) -> Walk:
 
 def steps_of(session: Session) -> int:
     return max((len(path) - 1 for path in walk_of(session).paths), default=0)
-
-
-def wait(condition: Callable[[], object], seconds: float = 300.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.01)
 
 
 def do(session: Session, **request) -> None:

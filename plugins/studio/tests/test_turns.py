@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from visitors import wait
 
 from eigenwalk_studio.engine import Engine
 from eigenwalk_studio.session import Session
@@ -81,13 +80,6 @@ def begin(engine: Engine, name: str, **entries: Any) -> Session:
     session.act({"act": "walk"})
     assert session.notice == "" and session.walk is not None
     return session
-
-
-def wait(condition: Callable[[], object], seconds: float = 300.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.01)
 
 
 def finished(session: Session) -> bool:

@@ -8,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,14 @@ FOCUSED = """() => {
   return one.getAttribute("aria-label") || (one.labels && one.labels[0] || one).textContent.trim() || one.id;
 }"""
 MOST_TABS = 120
+
+
+def wait(condition: Callable[[], object], seconds: float = 300.0) -> None:
+    """Return when `condition` holds."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.01)
 
 
 class Studio:

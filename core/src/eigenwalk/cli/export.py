@@ -42,11 +42,11 @@ def export(
     Every waypoint becomes a PNG that holds its numbers; every path a film with frames between its waypoints, and a
     file of latents in the generator's own shape, any of which is a start: --start export/seed0-1+.npz:8.
     """
-    from eigenwalk.runs.export import DEFAULT, opens_generator
+    from eigenwalk.runs.export import DEFAULT, named_generator, opens_generator
 
     wanted = kinds or DEFAULT
     if not trust and opens_generator(wanted, between):
-        _ask_to_open_generator(run, generator)
+        _ask_to_open_generator(generator or named_generator(run, path or ()))
     typer.echo(str(export_run(run, wanted, out, path or (), between, generator, device)))
 
 
@@ -79,20 +79,15 @@ def export_run(
     return out or run / FOLDER
 
 
-def _ask_to_open_generator(run: Path, given: str | None) -> None:
-    """Ask before a generator in a Python file that is given, or that the run's recipe names, is run."""
+def _ask_to_open_generator(text: str) -> None:
+    """Ask before a generator in a Python file is run, which a stranger's run may name."""
     from eigenwalk.cli.trust import ask_to_run
     from eigenwalk.names.expression import parse_generator
     from eigenwalk.names.registry import Registry
     from eigenwalk.names.resolve import resolve_generator
     from eigenwalk.names.tree import Call
-    from eigenwalk.runs.outputs.folder import RECIPE
     from eigenwalk.runs.ready import own_files
-    from eigenwalk.runs.recipe import Recipe
 
-    if given is None and not (run / RECIPE).is_file():
-        return
-    generator = parse_generator(given) if given else Recipe.read(run / RECIPE).generator
+    generator = parse_generator(text)
     if isinstance(generator, Call) and generator.name == "file":
-        where = given or str(run / RECIPE)
-        ask_to_run(own_files(resolve_generator(generator, Registry.discover())), where)
+        ask_to_run(own_files(resolve_generator(generator, Registry.discover())), text)

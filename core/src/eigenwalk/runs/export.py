@@ -113,6 +113,11 @@ def check_kinds(kinds: Iterable[str]) -> tuple[str, ...]:
     return KINDS if "all" in kinds else kinds
 
 
+def named_generator(run: str | os.PathLike[str], names: Sequence[str] = ()) -> str:
+    """Return the expression of the generator that `export` opens where none is given; raises as `export`."""
+    return _choose(_paths_of(run)[0], names)[0].generator
+
+
 def opens_generator(kinds: Iterable[str], between: int) -> bool:
     """Whether the generator is opened for these kinds: for frames between waypoints, and for latents' own shape."""
     wanted = set(check_kinds(kinds))

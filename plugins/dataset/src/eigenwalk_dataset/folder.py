@@ -9,7 +9,6 @@ README.md      the card; sheet.jpg, its contact sheet
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import secrets
@@ -25,6 +24,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from eigenwalk.errors import FileError, InputError, OutputError, reason
 from eigenwalk.runs.outputs.lock import Lock
+from eigenwalk.sealed import json_text, seal, unseal
 from eigenwalk.store import write_whole
 from eigenwalk_dataset.plan import Order, Plan
 
@@ -54,21 +54,17 @@ class Record:
     made: Mapping[str, Any] = field(default_factory=dict)
 
     def text(self) -> str:
-        """Return the record as JSON, with a digest of everything else in it."""
-        entries = asdict(self)
-        return json.dumps({**entries, "digest": _digest(entries)}, sort_keys=True)
+        """Return the record as JSON, sealed: it says whether it is whole."""
+        return json_text(seal(asdict(self)))
 
     @classmethod
-    def parse(cls, text: bytes) -> Record:
-        """Return the record in a text; raises ValueError if it is damaged."""
+    def parse(cls, text: bytes, name: str) -> Record:
+        """Return the record in a file's text; raises FileError if it is damaged."""
+        entries = unseal(text, name)
         try:
-            entries = json.loads(text)
-            digest = entries.pop("digest", None)  # None: of a version that wrote none
-            if digest not in (None, _digest(entries)):
-                raise ValueError("its digest is another")
-            return cls(**entries)
-        except (LookupError, TypeError, AttributeError) as error:
-            raise ValueError(str(error)) from error
+            return cls(**{key: value for key, value in entries.items() if key not in ("sum", "format")})
+        except TypeError:
+            raise FileError(f"{name} is damaged: it has other entries than a record") from None
 
 
 class Folder:
@@ -208,9 +204,10 @@ class Folder:
         sizes = {name: size for part in ("data", "pairs") for name, size in self._list(part)}
         found, wrong = {}, {}
         for index, name in zip(indices, names, strict=True):
+            text = texts[os.path.basename(name)]
             try:
-                record = Record.parse(texts[os.path.basename(name)])
-            except ValueError:
+                record = Record.parse(text if isinstance(text, bytes) else b"", name)  # or what hindered reading it
+            except FileError:
                 wrong[index] = f"{name} is damaged"
                 continue
             said = [_differs(one, entry["bytes"], sizes.get(one)) for one, entry in record.files.items()]
@@ -267,10 +264,6 @@ class Folder:
             yield
         except OSError as error:
             raise OutputError(f"cannot write {self}/{name}: {reason(error)}; the same command goes on") from error
-
-
-def _digest(entries: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def record_name(index: int) -> str:
