@@ -86,7 +86,8 @@ def test_a_picture_opens_at_the_keyboard_and_leads_along_its_row(browser, file):
     assert page.inner_text("#view code").endswith("paths/seed0-1+.json:1")
     page.keyboard.press("Escape")
     assert not page.evaluate("document.querySelector('#view').open")
-    assert page.evaluate("document.activeElement.firstElementChild.alt") == "seed 0, direction 1 +, waypoint 1"
+    # A dialog's `close` event is a task of its own, after `close()`.
+    page.wait_for_function("document.activeElement.firstElementChild?.alt === 'seed 0, direction 1 +, waypoint 1'")
 
 
 def test_links_lead_to_files_and_nothing_covers_the_film(browser, file):

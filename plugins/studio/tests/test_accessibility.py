@@ -104,7 +104,7 @@ def test_the_focus_goes_on_where_its_place_is_gone(visitor: Visitor):
     remove = visitor.page.get_by_role("button", name="Remove rooms.part(sofa)")
     remove.press("Enter")
     expect(remove).to_have_count(0)
-    assert visitor.page.evaluate("document.activeElement.closest('#list-hold') !== null")
+    visitor.page.wait_for_function("document.activeElement.closest('#list-hold') !== null")
 
 
 def test_what_happens_is_read_out_once_and_no_waypoint_by_itself(visitor: Visitor):

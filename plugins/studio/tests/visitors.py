@@ -117,6 +117,10 @@ class Visitor:
         """Return the label of what has the keyboard."""
         return self.page.evaluate(FOCUSED)
 
+    def on(self, label: str) -> None:
+        """Wait until what is labelled so, a regular expression, has the keyboard: the page moves it after an answer."""
+        wait(lambda: re.search(label, self.focused()), 60)
+
     def press(self, *keys: str) -> None:
         """Press keys one after another."""
         for key in keys:
