@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ROWS = (
-    ("errors", "shapes", "textfile", "sealed", "spec", "store", "generator", "direction", "feature", "path", "images",
+    ("errors", "shapes", "textfile", "sealed", "spec", "store", "generator", "chart", "direction", "feature", "path", "images",
      "checkpoint"),
     ("hookspecs",),
     ("names",),

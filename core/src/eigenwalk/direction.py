@@ -18,12 +18,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
+from eigenwalk.chart import Chart
 from eigenwalk.errors import ContractError
 from eigenwalk.generator import Generator
 from eigenwalk.shapes import Basis, Images, Latents
@@ -117,12 +119,27 @@ class Limits:
         longest: no step size is larger; in the latent's own length.
         away: ``(batch, latent)``, from the mean latent to these; None where latents may go anywhere.
         radius: ``(batch,)``, how far from the mean latent they may go; infinite where anywhere.
+        chart: how latents move along the coordinates that the method sees; None where those are the latent's own.
     """
 
     stride: float | Tensor
     longest: float
     away: Tensor | None
     radius: Tensor
+    chart: Chart | None = None
+
+    def moved(self, V: Tensor) -> Tensor:
+        """How latents ``(..., latent)`` move along V ``(..., latent)`` as the method sees it."""
+        return V if self.chart is None else self.chart.push(V)
+
+    def seen(self, direction: Latents) -> Latents:
+        """The unit vector ``(batch, latent)``, as the method sees it, along which latents move in `direction`."""
+        return direction if self.chart is None else normalize(self.chart.back(direction), dim=-1)
+
+    def outward(self) -> Tensor:
+        """The direction ``(batch, latent)``, as the method sees it, along which `away` grows fastest."""
+        assert self.away is not None
+        return self.away if self.chart is None else self.chart.pull(self.away)
 
     def size(self, rate: Tensor) -> Tensor:
         """The step size ``(batch,)`` along a direction in which varied values change by `rate` ``(batch,)`` a length.
@@ -174,6 +191,16 @@ class Step:
     def side_by_side(cls, steps: Sequence[Step]) -> Step:
         """k steps without a pull as one, with an axis for k."""
         return cls(*(torch.stack([getattr(step, one.name) for step in steps], 1) for one in fields(cls)[:4]))
+
+    def in_latents(self, limits: Limits) -> Step:
+        """The same step in the latent's own coordinates, from those that a method sees."""
+        if limits.chart is None:
+            return self
+        moved = limits.moved(self.direction)
+        length = moved.norm(dim=-1)
+        pull, basis = (None if one is None else limits.moved(one) for one in (self.pull, self.basis))
+        direction = moved / length[..., None]
+        return replace(self, direction=direction, size=self.size * length, pull=pull, basis=basis)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Step:
         """The step with `function` applied to each of its tensors."""

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from eigenwalk.chart import count_layers
 from eigenwalk.errors import CompositionError, InputError
 from eigenwalk.feature import FunctionFeature
 from eigenwalk.generator import FunctionGenerator
 from eigenwalk.names.registry import Registry
 from eigenwalk.sealed import open_sealed
 from eigenwalk_invert import Found, invert
-from eigenwalk_invert.chart import Chart, count_layers
 from eigenwalk_invert.search import Inverter
 from eigenwalk_invert.task import Options, prepare
 from eigenwalk_invert.tune import Tuning
@@ -170,20 +170,6 @@ def test_an_encoder_gives_a_start() -> None:
     events = invert(generator, generator(z), restarts=1, prior=0.0)
     torch.testing.assert_close(next(events).latents, z, rtol=0, atol=1e-5)
     assert next(events).value[0] < 1e-8
-
-
-def test_coordinates_of_samples_are_standard_normal_and_read_back() -> None:
-    mixing = torch.randn(6, 6, generator=torch.Generator().manual_seed(2))
-
-    def sample(n: int, seed: int) -> torch.Tensor:
-        return torch.randn(n, 6, generator=torch.Generator().manual_seed(seed)) @ mixing + 3
-
-    chart = Chart.of(FunctionGenerator(lambda z: z, 6, SIZE, sample), torch.zeros(1))
-    u = chart.coordinates(sample(4000, 8))
-    torch.testing.assert_close(u.T.cov(), torch.eye(6), rtol=0, atol=0.25)
-    torch.testing.assert_close(chart.coordinates(chart.latents(u)), u, rtol=1e-3, atol=1e-3)
-    g = torch.randn(1, 6)
-    torch.testing.assert_close((chart.push(u[:1]) * g).sum(), (u[:1] * chart.pull(g)).sum(), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

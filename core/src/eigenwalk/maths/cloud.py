@@ -6,7 +6,6 @@ picture stays. So where at most `FEW` numbers of a feature vary, a walk follows 
 
     C̄ = 1/(n+1) Σ_i J_c(z + ξ_i)        ξ_0 = 0,  ξ_i = ± σ (s - s')/√2  with s, s' random samples of the latent
 
-and with nothing fixed the part of it that samples have a part in (`eigenwalk.maths.covariance`).
 It is the Jacobian of c smoothed by a kernel with the natural covariance of latents, σ² of it. σ = 0 is the gradient
 itself; a large σ would be one direction for all images, as InterFaceGAN's (Shen et al. 2020, arXiv 2005.09635). The
 offsets are the same at every latent, so that all paths of a start share one mean, and a path keeps it until it has
@@ -27,7 +26,6 @@ from torch import Tensor
 from eigenwalk.direction import State
 from eigenwalk.errors import WalkError
 from eigenwalk.generator import Generator
-from eigenwalk.maths.covariance import natural_part
 from eigenwalk.maths.linearise import Linearisation, Named, Point
 from eigenwalk.maths.natural import InViews, shifted
 from eigenwalk.maths.problem import Problem
@@ -50,8 +48,7 @@ class Averaging:
         lag: steps are lengthened by no more than this if the reading has moved less than C̄ promised.
         enough: a quarter or half of the members will do if the standard error of every feature's mean Jacobian is at
             most this share of its length. 0: all members always.
-        natural: whether, with nothing fixed, the mean keeps only what samples have a part in; see
-            `eigenwalk.maths.covariance`.
+        natural: whether the walk measures latents as samples vary (`eigenwalk.chart`).
     """
 
     members: int = 64
@@ -170,8 +167,6 @@ def surround(
     costs = [Cost()] * n
     if rows:
         fresh, paid = _average(problem.linearisation, point, places, rows, spread, batch or n, how)
-        if how.natural and not problem.fixed:  # with a hold, a path may go across it, where it says nothing
-            fresh = natural_part(fresh, problem.linearisation.generator)
         for row, cost in zip(rows, paid, strict=True):
             costs[row] = cost
         if before is None:

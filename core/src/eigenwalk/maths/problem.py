@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from eigenwalk.chart import Chart
 from eigenwalk.direction import Gaps
 from eigenwalk.maths.linearise import Linearisation, Named, Point
 from eigenwalk.path import Role
@@ -42,6 +43,7 @@ class Problem:
         name: the generator's canonical expression.
         latent_scale: the typical distance between two latents.
         region: where latents are typical; None if unknown.
+        chart: in which methods that lead outward see the latent; None: as it is.
     """
 
     linearisation: Linearisation
@@ -49,6 +51,7 @@ class Problem:
     name: str
     latent_scale: float
     region: Region | None = None
+    chart: Chart | None = None
 
     @property
     def fixed(self) -> int:
@@ -70,11 +73,17 @@ class Scaled:
     """What a method sees at a point (`eigenwalk.direction.Sight`), in the units of the roles.
 
     `averaged` has the Jacobian ``(batch, values, latent)`` of features, by place, that replaces their own at the point
-    (`eigenwalk.maths.cloud`).
+    (`eigenwalk.maths.cloud`). Vectors that are pushed and pulled are in the coordinates of `chart`; None: the latent's.
     """
 
-    def __init__(self, problem: Problem, point: Point, averaged: Mapping[int, Tensor] | None = None):
-        self.point, self._fixed, self._averaged = point, problem.fixed, averaged or {}
+    def __init__(
+        self,
+        problem: Problem,
+        point: Point,
+        averaged: Mapping[int, Tensor] | None = None,
+        chart: Chart | None = None,
+    ):
+        self.point, self._fixed, self._averaged, self._chart = point, problem.fixed, averaged or {}, chart
         self.batch, self.dim = point.latents.shape
         self.like = point.latents.detach()
         pairs = zip(problem.roles, point.features, point.values, strict=True)
@@ -94,6 +103,7 @@ class Scaled:
 
     def push(self, V: Tensor) -> tuple[Tensor, Tensor]:
         """``(C V, F V)``: every feature's change along V ``(batch, k, dim)``, scaled and laid side by side."""
+        V = V if self._chart is None else self._chart.push(V)
         every = range(len(self._scales))
         own = self.point.push(V, self._averaged) if len(self._averaged) < len(every) else ()
         pushed = [V @ self._averaged[i].mT if i in self._averaged else own[i] for i in every]
@@ -112,7 +122,7 @@ class Scaled:
         for i, jacobian in self._averaged.items():
             if (u := scaled[i]) is not None:
                 pulled = pulled + (u[:, None] @ jacobian)[:, 0]
-        return pulled
+        return pulled if self._chart is None else self._chart.pull(pulled)
 
     def lag(self, explained: Tensor, varied: Tensor, most: float) -> Tensor:
         """Return by what factor ``(batch,)`` averaged Jacobians promised more change since the start than there was.

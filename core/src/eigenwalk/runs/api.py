@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from eigenwalk.chart import Chart
 from eigenwalk.checkpoint import sharing
 from eigenwalk.direction import Method
 from eigenwalk.errors import InputError
@@ -263,7 +264,8 @@ def _prepare(
     precision = half_dtype(recipe.precision, device, dtype)
     look = replace(fit.linearisation, precision=precision)
     region = typical_region(generator)
-    problem = Problem(look, roles, str(recipe.generator), scale, region)
+    chart = Chart.of(generator, first).free().in_latent_units()
+    problem = Problem(look, roles, str(recipe.generator), scale, region, None if chart.even else chart)
     notes += [*fit.notes, *filter(None, [untypical(starts, region)])]
     if precision is not None:
         notes.append(describe_agreement(look, fit.start))

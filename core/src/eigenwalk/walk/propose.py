@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eigenwalk.chart import Chart
 from eigenwalk.direction import Limits, State, Step
 from eigenwalk.errors import WalkError
 from eigenwalk.maths.cloud import FEW, Cloud, averaged, cloud_cost, surround
@@ -78,14 +79,16 @@ def propose(problem: Problem, front: Front, rows: list[int], options: WalkOption
     rate = state.pop("rate", None)
     state = {name: tensor for name, tensor in state.items() if name not in around}
     gaps = scaled.gaps([start[rows] for start in front.origin], front.directions[rows])
-    gaps = replace(gaps, others=others(front, rows, gaps.varied, problem.fixed))
     limits = _limits(problem, front, rows, options)
+    varied = others(front, rows, gaps.varied, problem.fixed)
+    gaps = replace(gaps, others=varied, direction=limits.seen(gaps.direction))
     if cloud:
         lag = scaled.lag(cloud.explained, gaps.varied, options.averaging.lag)
         limits = replace(limits, stride=options.stride * lag)
     elif rate is not None:
         limits = replace(limits, stride=options.stride * _pace([front.paths[i] for i in rows], rate))
     step, state = options.method.step(scaled, state, gaps, limits)
+    step = step.in_latents(limits)
     state = {**state, **around, **_rate(step, options)}
     costs = tuple(point.meter.cost + more for more in extra)
     outward = _must_lead_on(problem, point, options)
@@ -132,7 +135,7 @@ def _first(problem: Problem, front: Front, rows: list[int], options: WalkOptions
         count = max(front.paths[i].rank for i in rows)
         scaled, cloud, extra = _sight(problem, point, point.latents, {}, options)
         steps, state = options.method.start(scaled, count, limits)
-        steps = towards_more(problem, scaled, steps)
+        steps = towards_more(problem, scaled, steps).in_latents(limits)
     except WalkError as error:
         if error.rows is not None:  # those of starts, here; of paths, to whoever asked
             error.rows = tuple(n for n, start in enumerate(starts) if place[start] in error.rows)
@@ -161,7 +164,13 @@ def _sight(
     """Return what the method sees at `point`, the clouds that it is averaged over, and what they cost by row."""
     before = Cloud.of(state)
     cloud, costs = surround(problem, point, options.smooth, starts, before, options.batch, options.averaging)
-    return Scaled(problem, point, cloud.parts(problem, point) if cloud else None), cloud, costs
+    parts = cloud.parts(problem, point) if cloud else None
+    return Scaled(problem, point, parts, _chart(problem, options)), cloud, costs
+
+
+def _chart(problem: Problem, options: WalkOptions) -> Chart | None:
+    """Return the chart in which the method sees latents; None for one that looks for directions of the latent's own."""
+    return problem.chart if options.averaging.natural and options.method.outward else None
 
 
 def _rate(step: Step, options: WalkOptions) -> State:
@@ -183,11 +192,11 @@ def _pace(paths: Sequence[Path], rate: Tensor) -> Tensor:
 
 def _limits(problem: Problem, front: Front, rows: list[int], options: WalkOptions) -> Limits:
     """Return how far the next step of `rows` may go: to the typical region's edge, or as far out as they began."""
-    longest = options.longest * problem.latent_scale
+    longest, chart = options.longest * problem.latent_scale, _chart(problem, options)
     if problem.region is None or options.region is None:
-        return Limits(options.stride, longest, None, front.latents.new_full((len(rows),), float("inf")))
+        return Limits(options.stride, longest, None, front.latents.new_full((len(rows),), float("inf")), chart)
     radius = problem.region.away(_starts(front, rows)).norm(dim=1).clamp_min(options.region * problem.region.radius)
-    return Limits(options.stride, longest, problem.region.away(front.latents[rows]), radius)
+    return Limits(options.stride, longest, problem.region.away(front.latents[rows]), radius, chart)
 
 
 def _starts(front: Front, rows: list[int]) -> Tensor:

@@ -30,7 +30,7 @@ ANY = ("maths/linearise", "maths/problem", "maths/typical", "generator", "featur
 SOURCES = {
     "lines": {"eigenwalk": (*ANY, "direction", "walk/start"), "eigenwalk_evaluate": ("lines", "paths")},
     "walk": {
-        "eigenwalk": (*ANY, "direction", "walk", "maths/methods", "maths/cloud", "maths/covariance", "maths/natural"),
+        "eigenwalk": (*ANY, "direction", "walk", "maths/methods", "maths/cloud", "chart", "maths/natural"),
         "eigenwalk_evaluate": ("paths",),
     },
     "limit": {"eigenwalk": ANY, "eigenwalk_evaluate": ("limit",)},

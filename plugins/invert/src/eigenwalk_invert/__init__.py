@@ -8,7 +8,6 @@
 
 photo, align   photographs as a generator could give them
 task           names to objects
-chart          coordinates in which latents are standard normal
 objective      what is minimised
 descend        Gauss and Newton's method
 search         the search, step by step

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from eigenwalk_invert.chart import Chart
+from eigenwalk.chart import Chart
 from eigenwalk_invert.objective import Objective
 
 ITERATES = 10

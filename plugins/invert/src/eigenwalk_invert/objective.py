@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from eigenwalk.chart import Chart
 from eigenwalk.feature import Feature
 from eigenwalk.maths.linearise import Linearisation, Point
 from eigenwalk.maths.linearise.calls import freeze_near, values_of
-from eigenwalk_invert.chart import Chart
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eigenwalk.chart import Chart
 from eigenwalk.maths.linearise import Linearisation
 from eigenwalk.path import PULLBACK_PASSES
 from eigenwalk.runs.memory.fitting import choose_fit
 from eigenwalk.runs.watch import Watch
 from eigenwalk.walk.rows import groups
-from eigenwalk_invert.chart import Chart
 from eigenwalk_invert.descend import State, descend
 from eigenwalk_invert.objective import Objective
 from eigenwalk_invert.task import Task

@@ -99,10 +99,10 @@ class Outward(Method):
         away, radius = aim.limits.away, aim.limits.radius
         if away is not None:
             # The radial direction is only for bending, which most steps need not.
-            there = away + (space.step(aim).y.to(space.V)[:, None] @ space.V)[:, 0]
+            there = away + aim.limits.moved((space.step(aim).y.to(space.V)[:, None] @ space.V)[:, 0])
             near = there.norm(dim=1) > radius
             if bool(near.any()):
-                space.grow(away, near)
+                space.grow(aim.limits.outward(), near)
         for _ in range(self.expansions if aim.gaps.fixed.shape[1] else 1):
             space.grow(space.residual(aim))
 

@@ -156,7 +156,7 @@ def plan(space: Subspace, m: Tensor, gaps: Gaps, blocks: tuple[int, ...], limits
     mu = multipliers(inside.B.shape[1], inside.Cm, strain)
     ahead, pull, varied = both(mu)
     if limits.away is not None:
-        pull = pull + _bend(space.V, inside, mu, ahead + pull, limits.away, limits.radius)
+        pull = pull + _bend(limits.moved(space.V), inside, mu, ahead + pull, limits.away, limits.radius)
     size = ahead.norm(dim=-1)
     y = ahead / size[:, None].clamp_min(1e-30)
     held = torch.einsum("bj,bjk,bk->b", y, inside.metric(mu, inside.ridge) - inside.D, y)
