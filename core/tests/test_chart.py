@@ -79,12 +79,12 @@ def test_a_walk_does_not_go_where_samples_do_not(held):
     assert share(charted=False) < 0.15
 
 
-def test_steps_are_said_in_the_latent_s_own_length_and_stay_in_its_region():
-    region = Region(torch.zeros(6), 1.5)
-    *_, front = walk(replace(problem(True, True), region=region), (0,), WalkOptions(steps=30, paths=2, longest=0.5))
+def test_steps_are_said_in_the_latent_s_own_length_and_bend_along_its_region():
+    bounded = replace(problem(True, True), region=Region(torch.zeros(6), 1.5))
+    *_, front = walk(bounded, (1,), WalkOptions(steps=30, paths=2, longest=0.5))
     for path in front.paths:
         moved = np.diff(np.stack([one.latent for one in path.waypoints]), axis=0)
         sizes = [one.step_size for one in path.waypoints[1:]]
-        assert np.linalg.norm(moved, axis=1) == pytest.approx(sizes, rel=0.2)  # the rest is pull
-        assert np.linalg.norm(path.latents[-1]) <= max(1.5, np.linalg.norm(path.latents[0])) * 1.002
-    assert max(np.linalg.norm(path.latents[-1]) for path in front.paths) > 1.4
+        assert np.linalg.norm(moved, axis=1)[:4] == pytest.approx(sizes[:4], rel=0.1)  # the rest is pull
+        assert path.status.reason == "length"  # bent wrongly, "region" after 11 steps
+        assert 1.4 < np.linalg.norm(path.latents[-1]) <= 1.502
