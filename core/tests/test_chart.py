@@ -60,12 +60,18 @@ def test_the_covariance_is_found_from_few_samples_and_from_many(count):
     assert float(cosine_similarity(v @ found, v * scale.square(), dim=-1).min()) > {150: 0.8, 4000: 0.99}[count]
 
 
+@pytest.mark.parametrize("pictures", [2, 12])
+def test_a_few_pictures_do_not_tell_how_latents_vary(pictures):
+    few = FunctionGenerator(lambda z: z, 40, (8, 8), lambda n, seed: normal(pictures, 40).repeat(n, 1)[:n])
+    assert Chart.natural(few, LIKE) is None
+
+
 def problem(held: bool, charted: bool) -> Problem:
     """What is read is z_0, and three times as strongly what samples hardly vary; z_2 may be held."""
     G = uneven()
     fixed = {"held": (G.feature(lambda z: z[:, 2:3] + z[:, 4:5]), 1.0)} if held else {}
     made = assemble(G, fixed, {"reading": G.feature(lambda z: z[:, :1] + 3 * z[:, 3:4])}, latent_scale=2.0)
-    return replace(made, chart=Chart.of(G, LIKE).free().in_latent_units() if charted else None)
+    return replace(made, chart=Chart.natural(G, LIKE) if charted else None)
 
 
 @pytest.mark.parametrize("held", [False, True], ids=["nothing held", "held"])

@@ -26,7 +26,7 @@ SEED = 20221025
 COUNT = 2048
 """Samples that Σ is taken from: of w of a StyleGAN, Σ ∇c is then some 9 % off."""
 LARGE, FEW = 1024, 64
-"""Of more coordinates, only the mean variance is taken, and from so many samples."""
+"""Of more coordinates, only the mean variance is taken, and from so many samples; of fewer samples too."""
 SURE = 5.0
 """Standard deviations by which samples must differ from those of a sphere."""
 
@@ -56,6 +56,14 @@ class Chart:
         sigma = covariance(z) if d <= LARGE else None
         factor = z.var(0).mean().sqrt() if sigma is None else torch.linalg.cholesky(sigma)
         return cls(z.mean(0).to(like), factor.to(like), layers)
+
+    @classmethod
+    def natural(cls, generator: Generator, like: Tensor) -> Chart | None:
+        """Return the chart to walk in: free, in units of the latent; None where all directions may vary alike."""
+        if generator.latent_dim // count_layers(generator) > LARGE:
+            return None
+        chart = cls.of(generator, like)
+        return None if chart.even else chart.free().in_latent_units()
 
     @property
     def even(self) -> bool:
@@ -118,7 +126,10 @@ def covariance(samples: Tensor) -> Tensor | None:
     from a sphere, ``nU - d`` with ``U = d tr(S²)/tr(S)² - 1`` has mean 1 and variance 4 (Ledoit and Wolf, "Some
     hypothesis tests for the covariance matrix when the dimension is large compared to the sample size", 2002).
     """
-    X = samples - samples.mean(0)
+    X = samples.unique(dim=0)  # encodings of a few pictures come again and again
+    if len(X) < FEW:
+        return None
+    X = X - X.mean(0)
     n, d = X.shape
     S = X.mT @ X / n
     trace, square = S.trace(), S.square().sum()

@@ -264,8 +264,8 @@ def _prepare(
     precision = half_dtype(recipe.precision, device, dtype)
     look = replace(fit.linearisation, precision=precision)
     region = typical_region(generator)
-    chart = Chart.of(generator, first).free().in_latent_units()
-    problem = Problem(look, roles, str(recipe.generator), scale, region, None if chart.even else chart)
+    chart = Chart.natural(generator, first) if AVERAGING[recipe.averaging].natural else None
+    problem = Problem(look, roles, str(recipe.generator), scale, region, chart)
     notes += [*fit.notes, *filter(None, [untypical(starts, region)])]
     if precision is not None:
         notes.append(describe_agreement(look, fit.start))

@@ -170,7 +170,7 @@ def _sight(
 
 def _chart(problem: Problem, options: WalkOptions) -> Chart | None:
     """Return the chart in which the method sees latents; None for one that looks for directions of the latent's own."""
-    return problem.chart if options.averaging.natural and options.method.outward else None
+    return problem.chart if options.method.outward else None
 
 
 def _rate(step: Step, options: WalkOptions) -> State:
