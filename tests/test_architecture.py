@@ -16,8 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ROWS = (
-    ("errors", "shapes", "textfile", "sealed", "spec", "store", "generator", "chart", "direction", "feature", "path", "images",
-     "checkpoint"),
+    ("errors", "shapes", "textfile", "sealed", "spec", "store", "generator", "chart", "direction", "feature", "path",
+     "images", "checkpoint"),
     ("hookspecs",),
     ("names",),
     ("objects", "maths"),
