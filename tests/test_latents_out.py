@@ -34,8 +34,12 @@ def write_as_tools_do(w: np.ndarray, layers: int) -> dict[str, np.ndarray]:
     torch.save({"latent": torch.from_numpy(plus), "seed": 3}, "dragged.pt")
     np.save("w.npy", w)  # SeFa, InterFaceGAN, GANSpace: (images, w)
     np.save("wp.npy", plus)
-    every_layers = dict.fromkeys(("projected_wplus.npz", "latents.pt", "dragged.pt", "wp.npy"), plus.ravel())
-    return {"projected_w.npz": w[0], "w.npy": w[0], **every_layers}
+    np.save("layers.npy", plus[0])  # stylegan-encoder: (layers, w)
+    np.save("mean.npy", repeated)  # one w for every layer, without a name
+    every_layers = dict.fromkeys(
+        ("projected_wplus.npz", "latents.pt", "dragged.pt", "wp.npy", "layers.npy"), plus.ravel()
+    )
+    return {"projected_w.npz": w[0], "mean.npy": w[0], "w.npy": w[0], **every_layers}
 
 
 def test_files_open_as_their_tools_make_them(file: Path) -> None:
@@ -48,6 +52,15 @@ def test_files_open_as_their_tools_make_them(file: Path) -> None:
         space, latent = started(name, named)
         assert space == ("w" if expected.size == width else "w+"), name
         assert np.array_equal(latent, expected), name
+
+
+def test_of_as_many_latents_as_layers_one_is_a_z_where_it_is_asked_for_by_number(file: Path) -> None:
+    z = np.random.default_rng(0).standard_normal((6, 16)).astype(np.float32)
+    np.save("six.npy", z)
+    assert [started("six.npy")[0], started("six.npy:3")[0]] == ["w+", "z"]
+    assert np.array_equal(started("six.npy:3")[1], z[3])
+    np.savez("named.npz", z=z)
+    assert started("named.npz")[0] == "z"
 
 
 @pytest.mark.parametrize("space", ["z", "w", "w+", "s"])

@@ -57,31 +57,60 @@ def write_every_format() -> None:
 def test_every_format_gives_the_numbers_that_were_saved(file: FilePath) -> None:
     write_every_format()
     for place in sorted(file.iterdir()):
-        rows = read_latents(place.name).rows(6)
+        rows = read_latents(place.name).rows(generator())
         assert rows is not None and np.array_equal(rows.numpy(), ROWS), place.name
 
 
+def in_space(space: str, dim: int, layers: int = 0) -> FunctionGenerator:
+    made = FunctionGenerator(lambda latents: latents, dim, (8, 8), space=space)
+    made.latent_shape = (layers, 512) if layers else ()
+    return made
+
+
+Z, W, PLUS = in_space("z", 512), in_space("w", 512, 18), in_space("w+", 18 * 512, 18)
+
+
 @pytest.mark.parametrize(
-    ("shape", "dim", "rows"),
+    ("shape", "opened", "rows"),
     [
-        ((512,), 512, 1),
-        ((2, 512), 512, 2),
-        ((2, 18, 512), 18 * 512, 2),
-        ((18, 512), 18 * 512, 1),
-        ((1, 18, 512), 512, 1),
-        ((2, 100, 1, 1), 100, 2),
-        ((2, 7), 512, None),
+        ((512,), Z, 1),
+        ((2, 512), Z, 2),
+        ((2, 1, 512), Z, 2),
+        ((1, 18, 512), Z, None),
+        ((2, 18, 512), PLUS, 2),
+        ((1, 2, 18, 512), PLUS, 2),
+        ((18, 512), PLUS, 1),
+        ((18, 1, 512), PLUS, 1),
+        ((512, 18), PLUS, None),
+        ((2, 9216), PLUS, 2),
+        ((1, 18, 512), W, 1),
+        ((18, 512), W, 1),
+        ((17, 512), W, 17),
+        ((2, 100, 1, 1), in_space("z", 100), 2),
+        ((4, 5, 5), in_space("z", 100), 1),
+        ((2, 7), Z, None),
     ],
 )
-def test_a_shape_is_so_many_latents(shape: tuple[int, ...], dim: int, rows: int | None, file: FilePath) -> None:
+def test_a_shape_is_so_many_latents(
+    shape: tuple[int, ...], opened: FunctionGenerator, rows: int | None, file: FilePath
+) -> None:
     np.save("x.npy", np.zeros(shape, np.float32))
-    found = read_latents("x.npy").rows(dim)
+    found = read_latents("x.npy").rows(opened)
     assert (None if found is None else len(found)) == rows
 
 
-def test_a_w_plus_whose_layers_differ_is_no_w(file: FilePath) -> None:
+def test_layers_that_differ_are_no_w(file: FilePath) -> None:
     np.save("x.npy", np.random.default_rng(0).standard_normal((1, 18, 512)))
-    assert read_latents("x.npy").rows(512) is None
+    assert read_latents("x.npy").rows(W) is None
+    np.save("x.npy", np.random.default_rng(0).standard_normal((18, 512)))
+    found = read_latents("x.npy").rows(W)
+    assert found is not None and len(found) == 18
+
+
+def test_safetensors_beside_json_of_another_tool_are_latents(file: FilePath) -> None:
+    save_file({"w": ROWS}, "me.safetensors")
+    (file / "me.json").write_text('{"steps": 500}')
+    assert np.array_equal(paths(starts=["me.safetensors:1"])[0].latents[0], ROWS[1])
 
 
 def test_walks_begin_at_the_given_latents_beside_those_of_seeds(file: FilePath) -> None:
@@ -111,6 +140,15 @@ def test_a_saved_waypoint_is_a_start_and_so_is_the_last_one_unnamed(file: FilePa
         assert np.array_equal(again[0].latents[0], first.latents[index])
 
 
+def test_a_waypoint_of_another_generator_is_walked_from_with_a_word(file: FilePath) -> None:
+    paths(starts=[ROWS[:1]])[0].save("paths")
+    elsewhere = Instance("another", generator())
+    for named, said in ((generator(), False), (elsewhere, True)):
+        recipe = Recipe.of(generator=named, vary=[brightness], starts=["paths/start0-1+.json"], paths=2)
+        notes = " ".join(start(recipe).notes)
+        assert ("start0-1+.json in FunctionGenerator" in notes and "its picture is another here" in notes) == said
+
+
 def write_bomb() -> None:
     with zipfile.ZipFile("bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("w.npy", "w") as member:
         for _ in range(1025):
@@ -130,7 +168,7 @@ def write_bomb() -> None:
         ("objects.npz", "w.npy in objects.npz holds Python objects"),
         ("bomb.npz", "would unpack to more"),
         ("nan.npy", "not finite"),
-        ("words.json", "no such path|is not a saved path|of another kind"),
+        ("words.json", "words.json is no saved path: words.safetensors is missing, .* a start is a .npy"),
         ("two.npz", r"holds a \(3, 6\), b \(3, 6\): save latents alone"),
         ("one.npy:3", "holds 3 latents, 0 to 2"),
         ("one.npy:2-1", "a range such as one.npy:0-3"),
@@ -138,7 +176,7 @@ def write_bomb() -> None:
         ("wide.npy", r"holds \(2, 7\), and a latent of .* has 6 in z coordinates"),
         ("huge.npy", "not finite"),
         ("long.npy", r"large and may not be safe to load securely\.$"),
-        ("list.pt", "list.pt holds no tensor of floats"),
+        ("list.pt", "list.pt holds no tensor of floats, outside of lists .*: save the latents as floats"),
         ("flipped.npz", r"flipped.npz is damaged, or no .npz file"),
         (".", "is a folder; a start is"),
     ],

@@ -45,7 +45,15 @@ from eigenwalk.runs.memory.words import in_bytes
 from eigenwalk.runs.outputs.notebook import shown_progress
 from eigenwalk.runs.ready import check_files, usable_device
 from eigenwalk.runs.recipe import Recipe
-from eigenwalk.runs.starts import files_of, gather_starts, read_latents, settle_space, starts_of, untypical
+from eigenwalk.runs.starts import (
+    files_of,
+    gather_starts,
+    read_latents,
+    settle_space,
+    starts_of,
+    untypical,
+    walked_elsewhere,
+)
 from eigenwalk.runs.typical_cache import cached_typical
 from eigenwalk.runs.watch import Watch
 from eigenwalk.walk import Front, WalkOptions, walk
@@ -141,7 +149,8 @@ def start(
     prepared = _prepare(
         recipe, device, generator, used, composition, method, brought, starts, watch, judging, known, footprints
     )
-    prepared = replace(prepared, notes=(*filter(None, [settled]), *prepared.notes))
+    said = filter(None, (settled, walked_elsewhere(latents, str(recipe.generator))))
+    prepared = replace(prepared, notes=(*said, *prepared.notes))
     if not (paths and arrays):
         return prepared
     return replace(prepared, resume=Front.restore(paths, arrays, recipe.device))

@@ -35,7 +35,7 @@ from eigenwalk.names.tree import Call, Instance, Open
 from eigenwalk.objects.build import Used
 from eigenwalk.objects.compose import Built, build_generator
 from eigenwalk.path import Path
-from eigenwalk.runs.outputs.chain import latent_sum
+from eigenwalk.runs.outputs.chain import is_saved_path, latent_sum
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.textfile import read_bytes
 from eigenwalk.walk.start import Start, sample_start
@@ -51,6 +51,8 @@ IN_FOLDER = "latents.safetensors"
 """The file of latents that a folder stands for."""
 SPACES = {"z", "w", "s"}
 """Names of latents that are names of spaces too."""
+SPACE_OF: dict[str, str] = dict.fromkeys(("projected_w", "ws", "w_plus", "wplus"), "w")
+"""The space that another name of latents tells of: w, in which those with a w for each layer are found to be w+."""
 Node = Call | Open | Instance
 """A generator's tree."""
 
@@ -59,7 +61,7 @@ Node = Call | Open | Instance
 class Latents:
     """What a file holds: numbers ``(...)``, and the name under which they stood; "" where they stood alone.
 
-    `file` is "" for an array that Python code gives.
+    `file` is "" for an array that Python code gives; `generator` the one that a saved path was walked in.
     """
 
     file: str
@@ -67,38 +69,45 @@ class Latents:
     key: str = ""
     first: int | None = None
     last: int | None = None
+    generator: str = ""
 
     @property
     def shape(self) -> str:
         """The shape in words: ``(1, 18, 512)``."""
-        return f"({', '.join(map(str, self.values.shape))})"
+        return str(tuple(self.values.shape))
 
-    def rows(self, dim: int) -> Tensor | None:
-        """Return the latents ``(n, dim)``; None where the shape is not one of latents of `dim` coordinates.
+    def rows(self, generator: Generator) -> Tensor | None:
+        """Return the latents ``(n, latent)``; None where the shape is not one of latents of `generator`.
 
-        >>> Latents("w.npz", torch.zeros(2, 18, 512)).rows(18 * 512).shape
-        torch.Size([2, 9216])
-        >>> Latents("w.npz", torch.zeros(1, 18, 512)).rows(512).shape  # one w, repeated for every layer
+        >>> from eigenwalk.generator import FunctionGenerator
+        >>> in_w = FunctionGenerator(lambda w: w, 512, (8, 8), space="w")
+        >>> in_w.latent_shape = (18, 512)
+        >>> Latents("w.npz", torch.zeros(1, 18, 512)).rows(in_w).shape  # one w, repeated for every layer
         torch.Size([1, 512])
         """
+        dim, shape = generator.latent_dim, generator.latent_shape
         values = torch.atleast_1d(self.values)
         while values.dim() > 2 and values.shape[-1] == 1:
             values = values[..., 0]
         if values.shape[-1] == dim:
-            if values.dim() < 3:
+            if values.dim() < 3 and values.shape != shape:
                 return values.reshape(-1, dim)
-            repeated = values.reshape(len(values), -1, dim)
-            return repeated[:, 0] if bool((repeated == repeated[:, :1]).all()) else None
-        if values.dim() > 1 and values[0].numel() == dim:
-            return values.reshape(-1, dim)
+            layers = values.reshape(1 if values.dim() < 3 else len(values), -1, dim)
+            if bool((layers == layers[:, :1]).all()) and (generator.space != "z" or layers.shape[1] == 1):
+                return layers[:, 0]  # z has no layers
+            return values if values.dim() < 3 else None
+        if shape and values.dim() > 1 and values.shape[-1] != shape[-1]:
+            return None  # as many numbers, and in another order
+        if values.shape[-len(shape) :] == shape or (values.dim() > 1 and values[0].numel() == dim):
+            return values.reshape(-1, dim) if values.numel() % dim == 0 else None
         return values.reshape(1, dim) if values.numel() == dim else None
 
-    def starts(self, dim: int) -> list[Start]:
+    def starts(self, generator: Generator) -> list[Start]:
         """Return the starts that were asked for; raises InputError where there are not so many.
 
         `rows` must not be None.
         """
-        rows = self.rows(dim)
+        rows = self.rows(generator)
         assert rows is not None
         first = 0 if self.first is None else self.first
         last = len(rows) - 1 if self.first is None else self.last or first
@@ -126,11 +135,12 @@ def read_latents(text: str | Instance) -> Latents:
     if first is not None and last is not None and last < first:
         raise InputError(f"start {text!r} should give a range such as {file}:0-3")
     place = _place(file)
-    if place.suffix.lower() == ".json" or (place.suffix == ".safetensors" and place.with_suffix(".json").is_file()):
+    if is_saved_path(place):
         path = Path.load(place, hold_images=False)
         values = torch.from_numpy(path.latents)
         space = re.search(r"\bspace=[\"']?([\w+]+)", path.generator)
-        return Latents(file, values, space[1] if space else "", len(values) - 1 if first is None else first, last)
+        first = len(values) - 1 if first is None else first
+        return Latents(file, values, space[1] if space else "", first, last, path.generator)
     entries = {key: values for key, values in _entries(place).items() if values.is_floating_point()}
     key = _choose(file, entries)
     return _checked(Latents(file, entries[key], key, first, last))
@@ -172,7 +182,9 @@ def _choose(file: str, entries: dict[str, Tensor]) -> str:
     same = by_word[words[0]] if words else []
     if len({entries[key].shape for key in same}) != 1 or (len(words) > 1 and words[0] not in PREFERRED):
         holds = ", ".join(f"{key or 'a tensor'} {tuple(one.shape)}" for key, one in list(entries.items())[:6])
-        raise FileError(f"{file} holds {holds or 'no tensor of floats'}: save latents alone, or under a name such as w")
+        if not holds:
+            raise FileError(f"{file} holds no tensor of floats, outside of lists and arrays in pickles: {_REMEDY}")
+        raise FileError(f"{file} holds {holds}: save latents alone, or under a name such as w")
     if len(same) > 1:
         entries[words[0]] = torch.cat([entries[key] if entries[key].dim() > 1 else entries[key][None] for key in same])
         return words[0]
@@ -187,8 +199,11 @@ def _entries(place: FilePath) -> dict[str, Tensor]:
         return _archive(read_bytes(place, "start", LARGEST), str(place))
     checkpoint = Checkpoint.of(place)
     if not checkpoint.kind.holds_tensors:
+        is_json = place.suffix.lower() == ".json"
+        beside = f"no saved path: {place.stem}.safetensors is missing, or holds something else"
+        what = beside if is_json else checkpoint.kind
         raise FileError(
-            f"{place} is {checkpoint.kind}; a start is a .npy, .npz, .pt or .safetensors file of latents, "
+            f"{place} is {what}; a start is a .npy, .npz, .pt or .safetensors file of latents, "
             "or a waypoint such as runs/hair/paths/seed0-1+.json:8"
         )
     if checkpoint.kind is Kind.FOLDER:
@@ -257,34 +272,44 @@ def settle_space(
     """Return the resolved `recipe` with the space in which all `latents` are starts, and a word about a new one.
 
     A space that the generator's expression names is kept. Costs opening the generator, once for each space tried,
-    unless `built` holds it.
+    unless `built` holds it. Of several spaces that fit, the one that a file names is taken; else the one in which the
+    files hold the fewest latents, as (18, 512) is rather one w+ than 18 of z, unless some are asked for by number.
 
     Raises:
         InputError: a file's shape is that of no space of this generator; it says what they have.
     """
-    words = {one.key.rpartition(".")[2] for one in latents}
-    spaces: dict[str, int] = {}
-    fitting: dict[str, Node] = {}
+    words = {SPACE_OF.get(word, word) for word in (one.key.rpartition(".")[2] for one in latents)}
+    spaces: dict[str, Generator] = {}
+    fitting: dict[str, tuple[int, Node]] = {}
     for node in _in_each_space(recipe.generator):
         opened = build_generator(node, registry, built)[0]
-        spaces.setdefault(opened.space, opened.latent_dim)
-        if all(one.rows(opened.latent_dim) is not None for one in latents):
-            fitting.setdefault(opened.space, node)
-            if opened.space in words or not words & SPACES:
+        spaces.setdefault(opened.space, opened)
+        counts = [_count(one, opened) for one in latents]
+        if all(counts):
+            most = max(1 if one.first is not None else count for one, count in zip(latents, counts, strict=True))
+            fitting.setdefault(opened.space, (most, node))
+            if opened.space in words or (not words & SPACES and most == 1):
                 break
     if not fitting:
-        one = next((one for one in latents if all(one.rows(dim) is None for dim in spaces.values())), None)
+        one = next((one for one in latents if not any(_count(one, space) for space in spaces.values())), None)
         if one is None:
             holds = ", ".join(f"{one.file or 'one'} holds {one.shape}" for one in latents[:6])
             raise InputError(f"starts of one walk must be in one space, and no space has all: {holds}")
-        has = " and ".join(f"{dim:,} in {name}" for name, dim in spaces.items())
+        has = " and ".join(f"{opened.latent_dim:,} in {name}" for name, opened in spaces.items())
         raise InputError(
             f"start {one.file or 'given'} holds {one.shape}, and a latent of {recipe.generator} has {has} coordinates"
         )
-    space, node = next(((name, fitting[name]) for name in fitting if name in words), next(iter(fitting.items())))
+    space = next((name for name in fitting if name in words), min(fitting, key=lambda name: fitting[name][0]))
+    node = fitting[space][1]
     if node is recipe.generator:
         return recipe, ""
     return recipe.model_copy(update={"generator": node}), f"starts in the space {space}: the generator is {node}"
+
+
+def _count(latents: Latents, generator: Generator) -> int:
+    """Return how many latents of `generator` the file holds; 0 where its shape is not one of them."""
+    rows = latents.rows(generator)
+    return 0 if rows is None else len(rows)
 
 
 def _in_each_space(generator: Node) -> Iterator[Node]:
@@ -305,7 +330,7 @@ def gather_starts(recipe: Recipe, latents: Sequence[Latents], generator: Generat
     Raises:
         InputError: a latent is asked for that a file has not, or two starts are the same one.
     """
-    every = enumerate(start for one in latents for start in one.starts(generator.latent_dim))
+    every = enumerate(start for one in latents for start in one.starts(generator))
     given = [replace(start, number=number, given=start.given or f"latents {number}") for number, start in every]
     names = [start.given for start in given]
     if twice := next((name for name in names if names.count(name) > 1), None):
@@ -329,6 +354,12 @@ def files_of(recipe: Recipe) -> Used:
         file = text if latent else file_of(text)
         files[file] = latent or sha256(FilePath(file).expanduser())
     return Used("starts", files=tuple(files.items()))
+
+
+def walked_elsewhere(latents: Sequence[Latents], generator: str) -> str:
+    """Say which waypoints were walked in another generator than `generator`; "" if none was."""
+    names = [f"{one.file} in {one.generator}" for one in latents if one.generator not in ("", generator)]
+    return f"walked in another generator, so that its picture is another here: {', '.join(names)}" if names else ""
 
 
 def untypical(starts: Sequence[Start], region: Region) -> str:

@@ -207,11 +207,10 @@ class Library:
             else:
                 self.check_start(start)
                 latents = read_latents(start)
-                if latents.rows(generator.latent_dim) is None:
-                    recipe = Recipe.of(generator=text, vary=["pixels"], starts=[start]).canonical(self.registry)
-                    recipe = settle_space(recipe, [latents], self.registry, self.built)[0]
-                    generator = self.generator(str(recipe.generator))
-                latent = latents.starts(generator.latent_dim)[0].latent
+                recipe = Recipe.of(generator=text, vary=["pixels"], starts=[start]).canonical(self.registry)
+                recipe = settle_space(recipe, [latents], self.registry, self.built)[0]  # as a walk from there
+                generator = self.generator(str(recipe.generator))
+                latent = latents.starts(generator)[0].latent
             image = self._images.put(key, generator(latent[None].to(self.device, torch.float32)))
         return image
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from eigenwalk.checkpoint import Checkpoint
 from eigenwalk.errors import FileError
 from eigenwalk.path import Path
 from eigenwalk.sealed import open_sealed, sum_of
@@ -63,6 +64,18 @@ def chain_of(path: Path, folder: FilePath | None = None) -> Chain:
     return Chain(tuple(links), tuple(walked))
 
 
+def is_saved_path(file: FilePath) -> bool:
+    """Return whether `file` is one of a saved path's two files: other tools write .json beside .safetensors too.
+
+    Raises:
+        FileError: it is a .safetensors file with .json beside it, and damaged.
+    """
+    both = (".json", ".safetensors")
+    if file.suffix not in both or not all(file.with_suffix(ending).is_file() for ending in both):
+        return False
+    return {"latents", "directions", "images"} <= set(Checkpoint.of(file.with_suffix(".safetensors")).tensors)
+
+
 def latent_sum(text: str) -> str | None:
     """Return the SHA-256 of the latent that ``FILE.json:8`` names; None if `text` names no waypoint of a saved path.
 
@@ -73,7 +86,7 @@ def latent_sum(text: str) -> str | None:
     """
     found = re.fullmatch(WAYPOINT, text)
     file = FilePath(found[1]).expanduser() if found else FilePath(text)
-    if found is None or not file.with_suffix(".json").is_file():
+    if found is None or not is_saved_path(file):
         return None
     waypoints = Path.load(file, hold_images=False).waypoints
     index = len(waypoints) - 1 if found[2] is None else int(found[2])
