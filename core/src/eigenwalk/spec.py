@@ -203,11 +203,15 @@ class GeneratorSpec(_Spec):
 
     `starts` are files or folders of latents from which walks begin that name no other start.
 
+    `opens` is the expression of another generator that the factory opens, as the file says. Before commands run a
+    Python file that it names, they ask.
+
     `half` promises that float16 and bfloat16 latents give nearly the images of float32 ones.
     """
 
     spaces: tuple[str, ...] = ("z",)
     starts: tuple[str, ...] = ()
+    opens: str = ""
     half: bool = False
 
 

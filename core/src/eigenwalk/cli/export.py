@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from eigenwalk.cli.trust import Consent
 
 
 def export(
@@ -42,12 +45,11 @@ def export(
     Every waypoint becomes a PNG that holds its numbers; every path a film with frames between its waypoints, and a
     file of latents in the generator's own shape, any of which is a start: --start export/seed0-1+.npz:8.
     """
-    from eigenwalk.runs.export import DEFAULT, named_generator, opens_generator
+    from eigenwalk.cli.trust import Consent
+    from eigenwalk.runs.export import DEFAULT
 
-    wanted = kinds or DEFAULT
-    if not trust and opens_generator(wanted, between):
-        _ask_to_open_generator(generator or named_generator(run, path or ()))
-    typer.echo(str(export_run(run, wanted, out, path or (), between, generator, device)))
+    consent = None if trust else Consent()
+    typer.echo(str(export_run(run, kinds or DEFAULT, out, path or (), between, generator, device, consent)))
 
 
 def export_run(
@@ -58,13 +60,24 @@ def export_run(
     between: int = 8,
     generator: str | None = None,
     device: str = "cpu",
+    consent: Consent | None = None,
 ) -> Path:
-    """Export, showing on a terminal what is being made; return the folder."""
+    """Export, showing on a terminal what is being made; return the folder.
+
+    Before a generator in a Python file is run that the run names, which may be a stranger's, `consent` asks.
+    """
     from eigenwalk.cli.errors import console
-    from eigenwalk.runs.export import FOLDER, export
+    from eigenwalk.names.expression import parse_generator
+    from eigenwalk.names.registry import Registry
+    from eigenwalk.names.resolve import resolve_generator
+    from eigenwalk.runs.export import FOLDER, export, named_generator, opens_generator
     from eigenwalk.runs.ready import check_device
 
     check_device(device)
+    if generator is None and opens_generator(kinds, between):
+        generator = named_generator(run, names)
+        if consent is not None:
+            consent.ask(resolve_generator(parse_generator(generator), Registry.discover()), source=str(run))
     with console(stderr=True, soft_wrap=False).status("exporting …") as status:
         export(
             run,
@@ -77,17 +90,3 @@ def export_run(
             progress=status.update,
         )
     return out or run / FOLDER
-
-
-def _ask_to_open_generator(text: str) -> None:
-    """Ask before a generator in a Python file is run, which a stranger's run may name."""
-    from eigenwalk.cli.trust import ask_to_run
-    from eigenwalk.names.expression import parse_generator
-    from eigenwalk.names.registry import Registry
-    from eigenwalk.names.resolve import resolve_generator
-    from eigenwalk.names.tree import Call
-    from eigenwalk.runs.ready import own_files
-
-    generator = parse_generator(text)
-    if isinstance(generator, Call) and generator.name == "file":
-        ask_to_run(own_files(resolve_generator(generator, Registry.discover())), text)

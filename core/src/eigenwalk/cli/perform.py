@@ -20,14 +20,14 @@ from eigenwalk.cli import INTERRUPTED
 from eigenwalk.cli.errors import console, warn
 from eigenwalk.cli.export import export_run
 from eigenwalk.cli.progress import Progress, path_lines, path_table, progress
-from eigenwalk.cli.trust import ask_to_run
+from eigenwalk.cli.trust import Consent
 from eigenwalk.errors import FileError, OutputError, RecipeError, WalkError
 from eigenwalk.runs.export import check_kinds
 from eigenwalk.runs.further import FAR, compare, walk_on
 from eigenwalk.runs.memory.allocator import keep_freed
 from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.folder import PAGE, RECIPE, REMEDY, RunFolder
-from eigenwalk.runs.ready import check_device, check_files, own_files
+from eigenwalk.runs.ready import check_device, check_files
 from eigenwalk.runs.recipe import EARLIER, Recipe
 from eigenwalk.textfile import parse_toml, read_text
 
@@ -58,8 +58,8 @@ def perform(
 ) -> None:
     """Walk `recipe` into `out`, or into a folder in ``runs/`` that is named after its content.
 
-    If `ask_for` names a recipe file, the user is asked before any code that it names is run. `pictures` are kinds of
-    `eigenwalk.runs.export` to make as well.
+    If `ask_for` names a recipe file, the user is asked before any code that it names is run; in any case, before code
+    is run that only the folder names. `pictures` are kinds of `eigenwalk.runs.export` to make as well.
 
     Raises:
         EigenwalkError: as the api and the folder raise it; saved waypoints stay.
@@ -76,7 +76,10 @@ def perform(
     with sharing():  # a generator's file is opened once, to recognise it and to build it
         recipe = recipe.canonical(registry)
         check_files(recipe)
-        recipe = _in_space_of_starts(recipe, registry)
+        consent = Consent(*(() if ask_for else recipe.trees))
+        if recipe.starts:  # they may be of a space that only the opened generator tells
+            consent.ask(*recipe.trees, source=ask_for)
+            recipe = _in_space_of_starts(recipe, registry)
         recipe, out = (recipe, out or RUNS / recipe.slug()) if overwrite else _recipe_and_folder(recipe, out, quiet)
         with RunFolder.claim(out, recipe.identity(), overwrite) as folder:
             if folder.damage:
@@ -87,30 +90,29 @@ def perform(
             if folder.recipe:
                 recipe = _recipe_to_resume(recipe, folder, registry)
             if folder.state in ("walked", "finished"):
-                recipe = _go_on(recipe, folder, registry)
+                recipe = _go_on(recipe, folder, registry, consent)
             if folder.state in ("fresh", "unfinished"):
-                if ask_for:
-                    ask_to_run(own_files(recipe.generator, *recipe.fix, *recipe.vary, *recipe.judges), ask_for)
+                consent.ask(*recipe.trees, source=ask_for)
                 _walk(recipe, folder, registry, quiet)
             elif folder.state == "walked":
                 warn(f"{out} holds this walk, but not all of its pictures: they are made again")
                 folder.write_outputs()
             elif missing := _judges_missing(recipe, folder):
+                recipe = _with_judges_of(folder, recipe, registry)
+                consent.ask(*recipe.trees, source=f"{out}/{RECIPE}")
                 warn(f"{out} holds this walk already, finished; it is judged by {', '.join(missing)}")
                 _judge_again(recipe, folder, registry, quiet)
             elif not quiet:
                 console(stderr=True).print(f"{out} holds this walk already, finished; --overwrite walks it again")
             _print_summary(folder, quiet)
     if pictures:
-        made = export_run(out, pictures, device=recipe.device)
+        made = export_run(out, pictures, device=recipe.device, consent=consent)
         if not quiet:
             console(stderr=True).print(Text.assemble((f"{'exported':<14}", "dim"), str(made)))
 
 
 def _in_space_of_starts(recipe: Recipe, registry: Registry) -> Recipe:
     """Return the recipe with the space of its starts, which is told; it is part of what names the run's folder."""
-    if not recipe.starts:
-        return recipe
     from eigenwalk.runs.starts import read_latents, settle_space
 
     recipe, said = settle_space(recipe, [read_latents(one) for one in recipe.starts], registry)
@@ -179,7 +181,7 @@ def _walk_and_draw(recipe: Recipe, folder: RunFolder, registry: Registry, quiet:
         return finish(run, recipe, folder, paths, shown.note)
 
 
-def _go_on(recipe: Recipe, folder: RunFolder, registry: Registry) -> Recipe:
+def _go_on(recipe: Recipe, folder: RunFolder, registry: Registry, consent: Consent) -> Recipe:
     """Let a finished run go on where `recipe` goes further than it did; return the recipe to walk."""
     begun = Recipe.parse(folder.recipe)
     paths = walk_on(folder.paths, recipe) if (begun.steps, begun.to) != (recipe.steps, recipe.to) else ()
@@ -191,8 +193,15 @@ def _go_on(recipe: Recipe, folder: RunFolder, registry: Registry) -> Recipe:
             f"{folder.path} cannot go on: its solver's state was not kept, by an earlier version or as it was too "
             f"large: {REMEDY}"
         )
+    recipe = _with_judges_of(folder, recipe, registry)
+    consent.ask(*recipe.trees, source=f"{folder.path}/{RECIPE}")
     folder.go_on(paths, arrays)
-    judges = tuple(dict.fromkeys((*begun.judges, *recipe.judges)))
+    return recipe
+
+
+def _with_judges_of(folder: RunFolder, recipe: Recipe, registry: Registry) -> Recipe:
+    """Return the recipe with the judges of the run in the folder, and then its own."""
+    judges = tuple(dict.fromkeys((*Recipe.parse(folder.recipe).judges, *recipe.judges)))
     return recipe.model_copy(update={"judges": judges}).canonical(registry)
 
 
@@ -207,8 +216,6 @@ def _judge_again(recipe: Recipe, folder: RunFolder, registry: Registry, quiet: b
     from eigenwalk.runs import api
     from eigenwalk.runs.saved import finish
 
-    every = tuple(dict.fromkeys((*Recipe.parse(folder.recipe).judges, *recipe.judges)))
-    recipe = recipe.model_copy(update={"judges": every}).canonical(registry)
     with progress(recipe.steps, quiet) as shown:
         run = api.start(recipe, registry=registry, paths=folder.paths)
         finish(run, recipe, folder, folder.paths, shown.note)

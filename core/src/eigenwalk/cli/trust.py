@@ -1,9 +1,13 @@
-"""Consent to code that a recipe or a grid, perhaps a stranger's, would run."""
+"""Consent to code that a recipe, a grid or a run's folder, perhaps a stranger's, would run.
+
+Only the user consents: by typing what names the code, by ``--trust``, or when asked. No text in a file does.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -11,6 +15,20 @@ from eigenwalk.cli.errors import console
 from eigenwalk.errors import InputError
 from eigenwalk.names.files import OwnFile
 from eigenwalk.names.source import quoted
+from eigenwalk.runs.ready import own_files
+
+
+class Consent:
+    """The functions in Python files that the user has agreed to run: at first those that `trees`, typed, name."""
+
+    def __init__(self, *trees: Any):
+        self.files = set(own_files(*trees))
+
+    def ask(self, *trees: Any, source: str) -> None:
+        """Ask before other functions are run that `trees`, read from `source`, name; raises as `ask_to_run`."""
+        new = [one for one in own_files(*trees) if one not in self.files]
+        ask_to_run(new, source)
+        self.files.update(new)
 
 
 def ask_to_run(files: Sequence[OwnFile], source: str) -> None:

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from eigenwalk.errors import FileError, InputError, OutputError, reason
 from eigenwalk.path import Path
 from eigenwalk.runs.command import command_of
 from eigenwalk.runs.outputs.folder import PAGE, RunFolder
-from eigenwalk.runs.ready import usable_device
+from eigenwalk.runs.ready import own_files, usable_device
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.store import write_output
 
@@ -60,12 +60,13 @@ def export(
         names: of paths, such as ``seed0-1+``; all if empty.
         between: frames between two waypoints of a film, images of the latents on the straight line between them, which
             the walk has not measured. 0: the waypoints alone, for which no generator is needed.
-        generator: of the paths, where it has no name or its file has moved; by default the one that they name.
+        generator: of the paths, where it has no name or its file has moved; by default the one that they name, unless
+            a folder's paths name one that runs code in a Python file.
         device: where frames are computed.
         progress: is told what is being made.
 
     Raises:
-        InputError: an unknown kind, or the run has no path of that name.
+        InputError: an unknown kind, the run has no path of that name, or its generator runs code.
         FileError: it is no run's folder, or the generator cannot be opened.
         OutputError: `folder` cannot be written, or there is no room for the frames.
     """
@@ -73,14 +74,14 @@ def export(
 
     kinds = check_kinds(kinds)
     paths, command = _paths_of(run)
-    paths = _choose(paths, names)
+    paths, in_memory = _choose(paths, names), not isinstance(run, (str, os.PathLike))
     if folder is None:
-        if not isinstance(run, (str, os.PathLike)):
+        if in_memory:
             raise InputError("folder must be given where paths are exported, and not the folder of a run")
-        folder = FilePath(run) / FOLDER
+        folder = FilePath(cast(Any, run)) / FOLDER
         if folder.is_symlink():
             raise OutputError(f"{folder} is a symbolic link: give another folder with -o")
-    open_generator = _Opened(generator or paths[0].generator, paths[0], device)
+    open_generator = _Opened(generator, paths[0], device, may_run=in_memory or generator is not None)
     made = _Made(FilePath(folder))
     for path in paths if "png" in kinds else ():
         progress(f"{path.name}: pictures")
@@ -186,24 +187,32 @@ def _render(
 
 
 class _Opened:
-    """The generator of paths, opened when it is first needed."""
+    """The generator of paths, by default the one that they name, opened when it is first needed.
 
-    def __init__(self, what: Any, path: Path, device: str):
-        self.what, self.path, self.device, self.opened = what, path, device, None
+    It may be in a Python file only if it `may_run`: paths in a folder may be a stranger's.
+    """
+
+    def __init__(self, what: Any, path: Path, device: str, may_run: bool):
+        self.what, self.path, self.device, self.may_run, self.opened = what, path, device, may_run, None
 
     def __call__(self) -> Generator:
         if self.opened is None:
             import torch
 
+            from eigenwalk.names.expression import as_tree, parse_generator
             from eigenwalk.names.registry import Registry
+            from eigenwalk.names.resolve import resolve_generator
             from eigenwalk.objects.compose import build_generator
 
-            device = usable_device(self.device)
-            generator = build_generator(self.what, Registry.discover())[0]
+            device, registry = usable_device(self.device), Registry.discover()
+            tree = resolve_generator(as_tree(self.what or self.path.generator, parse_generator), registry)
+            if not self.may_run and own_files(tree):
+                raise InputError(f"{tree} runs code in a Python file: read it, then give generator={str(tree)!r}")
+            generator = build_generator(tree, registry)[0]
             dim = self.path.waypoints[0].latent.size
             if generator.latent_dim != dim:
                 raise FileError(
-                    f"{self.what} has latents of {generator.latent_dim} coordinates, and the paths have {dim}: give "
+                    f"{tree} has latents of {generator.latent_dim} coordinates, and the paths have {dim}: give "
                     "the generator that they were walked with"
                 )
             self.opened = generator.to(device, torch.from_numpy(self.path.waypoints[0].latent).dtype)

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from eigenwalk import store
 from eigenwalk.errors import FileError, InputError, WeightsError
+from eigenwalk.names.expression import parse_generator
 from eigenwalk.names.files import OwnFile
 from eigenwalk.names.options import factory_options
-from eigenwalk.names.tree import Call, calls
+from eigenwalk.names.registry import Offer, Registry
+from eigenwalk.names.resolve import resolve_generator
+from eigenwalk.names.tree import Call, Open, calls
 from eigenwalk.runs.recipe import Recipe
-from eigenwalk.spec import Weights
+from eigenwalk.spec import GeneratorSpec, Weights
 
 if TYPE_CHECKING:
     import torch
@@ -57,8 +60,7 @@ def check_files(recipe: Recipe) -> None:
         WeightsError: weights are not fetched; the message names all of them.
     """
     missing: dict[str, tuple[Weights, str]] = {}
-    trees = (recipe.generator, *recipe.fix, *recipe.vary, *recipe.judges, recipe.solver)
-    for call in (call for tree in trees for call in calls(tree)):
+    for call in (call for tree in (*recipe.trees, recipe.solver) for call in calls(tree)):
         if call.offer and not isinstance(call.offer, OwnFile):
             _check_paths(call)
             for weights in call.offer.spec.needed(factory_options(call.options)):
@@ -82,8 +84,26 @@ def _check_paths(call: Call) -> None:
 
 
 def own_files(*trees: Any) -> tuple[OwnFile, ...]:
-    """Return the functions in Python files whose code is run to build resolved `trees`."""
-    return tuple(call.offer for tree in trees for call in calls(tree) if isinstance(call.offer, OwnFile))
+    """Return the functions in Python files whose code is run to build resolved `trees`.
+
+    Among them are those that a file names which is opened as a generator (`GeneratorSpec.opens`). Options that trees
+    give, such as ``trust=true``, make no difference: the trees may be a stranger's. Whoever did not get them from the
+    user's own command line or code asks before building them.
+
+    Raises:
+        EigenwalkError: what such a file names cannot be resolved; see `resolve_generator`.
+    """
+    found, todo, opened = dict[OwnFile, None](), list(trees), set[str]()
+    while todo:
+        tree = todo.pop(0)
+        offers = [call.offer for call in ([tree] if isinstance(tree, Open) else calls(tree))]
+        found |= dict.fromkeys(offer for offer in offers if isinstance(offer, OwnFile))
+        for offer in offers:
+            text = offer.spec.opens if isinstance(offer, Offer) and isinstance(offer.spec, GeneratorSpec) else ""
+            if text and text not in opened:  # folders may name each other in a circle
+                opened.add(text)
+                todo.append(resolve_generator(parse_generator(text), Registry.discover()))
+    return tuple(found)
 
 
 def _loads(library: str) -> bool:

@@ -268,6 +268,11 @@ class Recipe(BaseModel):
         return self.model_copy(update=then)
 
     @property
+    def trees(self) -> tuple[Any, ...]:
+        """The expressions of the generator and of all features."""
+        return self.generator, *self.fix, *self.vary, *self.judges
+
+    @property
     def most_steps(self) -> int:
         """How many waypoints a path may have: `steps`, or enough to get to `to` at a quarter of the stride."""
         return self.steps if self.to is None else max(self.steps, math.ceil(DETOUR * self.to / self.stride))
@@ -292,8 +297,7 @@ class Recipe(BaseModel):
             FileError: a file that an expression names does not exist, or holds no generator.
             CompositionError: a feature is both fixed and varied, or a set is not one.
         """
-        trees = (self.generator, *self.fix, *self.vary, *self.judges)
-        if all(is_resolved(tree) for tree in trees) and self._solver_is_resolved:
+        if all(is_resolved(tree) for tree in self.trees) and self._solver_is_resolved:
             return self
         fix, vary = resolve_sets(self.fix, self.vary, registry)
         judges = resolve_sets((), self.judges, registry)[1] if self.judges else ()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from eigenwalk.runs.further import FAR
 from eigenwalk.runs.outputs.folder import RunFolder
+from eigenwalk.runs.ready import own_files
 from eigenwalk.runs.recipe import IDENTITY, Recipe
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def finish(
     if any(path.given for path in paths):
         from eigenwalk.runs.since import measure_since
 
-        paths = measure_since(paths, folder.path, recipe.device)
+        paths = measure_since(paths, folder.path, recipe.device, own_files(*run.recipe.trees))
     if recipe.judges:
         begun = Recipe.parse(folder.recipe)
         if recipe.judges != begun.judges:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -11,31 +11,40 @@ from pathlib import Path as FilePath
 
 import torch
 
-from eigenwalk.errors import EigenwalkError
+from eigenwalk.errors import EigenwalkError, InputError
 from eigenwalk.feature import Feature
 from eigenwalk.maths.natural import measure
 from eigenwalk.names.expression import parse
+from eigenwalk.names.files import OwnFile
 from eigenwalk.names.registry import Registry
+from eigenwalk.names.resolve import resolve
 from eigenwalk.names.tree import bare
 from eigenwalk.objects.compose import build_feature
 from eigenwalk.path import Path, Role, Waypoint
 from eigenwalk.runs.outputs.chain import chain_of
+from eigenwalk.runs.ready import own_files
 
 PATHS = 384
 """Paths that are measured, as many as a report shows."""
 
 
-def measure_since(paths: Sequence[Path], folder: FilePath, device: str = "cpu") -> tuple[Path, ...]:
+def measure_since(
+    paths: Sequence[Path], folder: FilePath, device: str = "cpu", may_run: Collection[OwnFile] = ()
+) -> tuple[Path, ...]:
     """Return `paths`, those of a chain with the change of every feature of the chain since its first picture.
 
     Pictures are measured in eight bits. A feature that cannot be built here any more, or has no value at one of the two
-    pictures, is left out.
+    pictures, is left out; so is one that runs code in a Python file, unless `may_run` has it: the files of earlier
+    walks may be a stranger's.
     """
     registry = Registry.discover()
 
     @cache
     def built(name: str) -> Feature:
-        feature = build_feature(bare(parse(name)), registry)[0]
+        node = resolve(bare(parse(name)), registry)
+        if set(own_files(node)) - set(may_run):
+            raise InputError(f"{name} runs code that this walk does not name")
+        feature = build_feature(node, registry)[0]
         feature.to(torch.device(device), torch.float32)
         return feature
 

@@ -31,11 +31,11 @@ from eigenwalk.names.resolve import resolve_generator
 from eigenwalk.objects.compose import build_generator
 from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
+from eigenwalk.runs.ready import own_files
 from eigenwalk.runs.starts import IN_FOLDER as LATENTS
 from eigenwalk.sealed import json_text, open_sealed, read_whole, seal, sum_of
 from eigenwalk.store import write_output
 from eigenwalk_invert.plugin import FOUND
-from eigenwalk_invert.task import runs_code
 from eigenwalk_invert.tune import apply
 
 TUNED, STATE = "tuned.safetensors", "state.safetensors"
@@ -164,7 +164,8 @@ def opened(path: Any, trust: bool = False) -> Generator:
 
     Raises:
         FileError: the folder is damaged, or the generator is not the one in which the latents were found.
-        InputError: the generator is in a Python file, and nobody says that it may run.
+        InputError: the generator is in a Python file, and nobody says that it may run. Commands ask for the user's
+            consent all the same where `trust` is read from a file (`GeneratorSpec.opens`).
     """
     folder = Path(path)
     document = open_sealed(folder / FOUND)
@@ -173,7 +174,7 @@ def opened(path: Any, trust: bool = False) -> Generator:
         raise FileError(f"{folder} was inverted in a generator that Python code gave: it opens as a start alone")
     registry = Registry.discover()
     node = resolve_generator(parse_generator(text), registry)
-    if runs_code(node) and not trust:
+    if own_files(node) and not trust:
         raise InputError(
             f'{folder} is found in {text}, whose code would run: read it, then write open("{folder}", trust=true)'
             + ("" if document.get("tuned") else f", or walk from it: {text} --start {folder}")

@@ -42,5 +42,6 @@ def eigenwalk_open(path: Path, checkpoint: Checkpoint) -> GeneratorSpec | None:
         licence="of the generator",
         spaces=(str(document.get("space", "z")),),
         starts=(str(path),),
+        opens=document["generator"] if isinstance(document.get("generator"), str) else "",
         api=1,
     )

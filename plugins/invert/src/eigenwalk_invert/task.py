@@ -24,7 +24,7 @@ from eigenwalk.names.expression import as_tree, parse_generator
 from eigenwalk.names.files import OwnFile
 from eigenwalk.names.registry import Registry
 from eigenwalk.names.resolve import resolve_generator, resolve_whole
-from eigenwalk.names.tree import Call, Held, Instance, Open, Weighted, bare, calls
+from eigenwalk.names.tree import Call, Held, Instance, Open, Weighted, bare
 from eigenwalk.objects.build import Used
 from eigenwalk.objects.compose import build_feature, build_generator
 from eigenwalk.runs.ready import usable_device
@@ -224,11 +224,6 @@ def absolute(node: Call | Open | Instance) -> Call | Open | Instance:
         file, colon, name = str(node.args[0]).rpartition(":")
         return replace(node, args=(f"{os.path.abspath(os.path.expanduser(file))}{colon}{name}", *node.args[1:]))
     return node
-
-
-def runs_code(node: Any) -> bool:
-    """Whether building a resolved `node` runs a Python file of the user's."""
-    return any(isinstance(call.offer, OwnFile) for call in calls(node))
 
 
 def _in_best_space(node: Call | Open | Instance) -> Iterator[Call | Open | Instance]:

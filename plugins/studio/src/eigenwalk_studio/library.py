@@ -102,8 +102,11 @@ class Library:
         self.trust.check(tree)
         file = os.stat(os.path.expanduser(tree.path)) if isinstance(tree, Open) and os.path.exists(tree.path) else None
         key = text, file and (file.st_mtime_ns, file.st_size)
-        known = self._trees.get(key)  # a page is drawn many times, and a file may be large
-        return known or self._trees.put(key, resolve_generator(tree, self.registry))
+        if known := self._trees.get(key):  # a page is drawn many times, and a file may be large
+            return known
+        tree = resolve_generator(tree, self.registry)
+        self.trust.check(tree)
+        return self._trees.put(key, tree)
 
     def node(self, text: str) -> Any:
         """Return the resolved tree of a feature's text; raises as `check_generator`."""
@@ -250,10 +253,13 @@ class Library:
 
     def build(self, recipe: Recipe) -> None:
         """Build what a walk needs, once for all threads; raises as `check_state`: a folder may hold another's walk."""
-        for tree in (recipe.generator, *recipe.fix, *recipe.vary):
+        for tree in recipe.trees:
             self.trust.check(tree)
         for start in recipe.starts:
             self.check_start(start)
+        recipe = recipe.canonical(self.registry)
+        for tree in recipe.trees:
+            self.trust.check(tree)
         with self._building:
             build_generator(recipe.generator, self.registry, self.built)
             compose(recipe.fix, recipe.vary, self.registry, self.built)

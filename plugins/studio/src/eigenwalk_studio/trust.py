@@ -15,6 +15,7 @@ from typing import Any
 
 from eigenwalk.errors import FileError, InputError
 from eigenwalk.names.tree import Call, Chain, Complement, Held, Open, Weighted, calls
+from eigenwalk.runs.ready import own_files
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 UPLOAD = 20 << 20
@@ -64,18 +65,21 @@ class Trust:
     def check(self, tree: Any) -> None:
         """Raise unless every file that a tree names lies in the folder, and none of them is code.
 
+        Before a tree is resolved, this says which files may be looked for; afterwards, also what a word, or a folder
+        that is opened as a generator, has turned out to name.
+
         Raises:
             InputError: it names a function in a Python file.
             FileError: as `check_path`.
         """
-        for call in (call for call in calls(tree) if call.name == "file"):
-            if not self.allow_code:
-                raise InputError(f"{call} runs code in a Python file: start the studio with --allow-code")
-            self.check_path(str(call.args[0]).rpartition(":")[0])
+        named = [str(call.args[0]).rpartition(":")[0] for call in calls(tree) if call.name == "file"]
         if isinstance(tree, Open):
             self.check_path(tree.path)
-            if not self.allow_code and dict(tree.options).get("trust"):
-                raise InputError(f"{tree} runs code in a Python file: start the studio with --allow-code")
+        code = [*named, *(str(file.path) for file in own_files(tree))]
+        if code and not self.allow_code:
+            raise InputError(f"{tree} runs code in a Python file: start the studio with --allow-code")
+        for file in code:
+            self.check_path(file)
         for word in _words(tree):
             # An option of any type may end as a path: model= takes a folder too.
             if any(mark in word for mark in "/\\~\0") or len(word) > 255 or Path(word).exists():
