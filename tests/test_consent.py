@@ -23,6 +23,7 @@ from eigenwalk.runs.ready import own_files
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.sealed import json_text, seal, sum_of
 from eigenwalk_studio.engine import Engine
+from eigenwalk_studio.library import Library
 from eigenwalk_studio.trust import Trust
 from fabricated import paths
 
@@ -88,9 +89,9 @@ def test_no_command_runs_what_a_file_alone_consents_to(here: Here, strange: Path
         assert code == 2 and "evil.py:build" in said and "add --trust" in said, (words, said)
     with pytest.raises(InputError, match="runs code in a Python file: read it, then give generator="):
         eigenwalk.export("theirs", "out", ["npz"])
-    engine = Engine(Trust(strange), strange / "runs")
+    engine = Engine(Library(Trust(strange), strange / "runs"))
     with pytest.raises(InputError, match="start the studio with --allow-code"):
-        engine.generator(generator)
+        engine.library.generator(generator)
     engine.close()
     assert not (strange / "ran").exists()
 

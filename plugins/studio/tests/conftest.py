@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """An engine of this process, in an empty working folder."""
     from eigenwalk_studio.engine import Engine
+    from eigenwalk_studio.library import Library
     from eigenwalk_studio.trust import Trust
 
     monkeypatch.chdir(tmp_path)
-    engine = Engine(Trust(tmp_path), tmp_path / "runs")
+    engine = Engine(Library(Trust(tmp_path), tmp_path / "runs"))
     yield engine
     engine.close()
 

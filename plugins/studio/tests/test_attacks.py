@@ -27,6 +27,7 @@ from eigenwalk_studio import guard
 from eigenwalk_studio.engine import Engine
 from eigenwalk_studio.guard import ADDRESSES, FIRST_WAIT, LARGEST, LONGEST_WAIT, PAGE, Attempts
 from eigenwalk_studio.history import History
+from eigenwalk_studio.library import Library
 from eigenwalk_studio.pointing import Candidate
 from eigenwalk_studio.server import Sessions, launch
 from eigenwalk_studio.session import Session
@@ -39,7 +40,7 @@ from eigenwalk_studio.walks import Walk
 @pytest.fixture(scope="module")
 def sessions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
     folder = tmp_path_factory.mktemp("studio")
-    engine = Engine(Trust(folder, password="open sesame"), folder / "runs")
+    engine = Engine(Library(Trust(folder, password="open sesame"), folder / "runs"))
     yield Sessions(engine, State("rooms"), folder / "histories")
     engine.close()
 
@@ -52,7 +53,7 @@ def local(sessions: Sessions) -> Iterator[str]:
 
 
 def visitor(engine: Engine, **entries: Any) -> Session:
-    return Session("n" * 24, engine, State("rooms", **entries), engine.out / "histories")
+    return Session("n" * 24, engine, State("rooms", **entries), engine.library.out / "histories")
 
 
 def body(component: int = 1, **request: Any) -> dict[str, Any]:
@@ -347,8 +348,9 @@ def test_no_field_runs_code_or_says_whether_a_file_is_there(engine: Engine, tmp_
 
 def test_a_walk_in_the_folder_that_names_code_does_not_go_on(engine: Engine, tmp_path: Path):
     (tmp_path / "x.py").write_text(CODE)
-    recipe = Recipe.of(generator="rooms", fix=["rooms.part(sofa)"], vary=["./x.py:fn"]).canonical(engine.registry)
-    with RunFolder.claim(engine.out / "theirs", recipe.identity()):
+    recipe = Recipe.of(generator="rooms", fix=["rooms.part(sofa)"], vary=["./x.py:fn"])
+    recipe = recipe.canonical(engine.library.registry)
+    with RunFolder.claim(engine.library.out / "theirs", recipe.identity()):
         pass
     session = visitor(engine)
     session.act({"act": "open", "value": History.of(State("rooms", walk="theirs")).text()})
@@ -450,7 +452,7 @@ def test_whatever_plugins_and_people_write_is_text(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     registry = Registry.discover(extra=[(Hostile(), "eigenwalk-hostile", "1.0")])
     assert registry.failures == ()
-    engine = Engine(Trust(tmp_path), tmp_path / "runs", registry=registry)
+    engine = Engine(Library(Trust(tmp_path), tmp_path / "runs", registry=registry))
     try:
         session = visitor(engine, hold=(f"hostile.part({json.dumps(EVIL)})", EVIL), vary=(f"0.5 * {EVIL}",))
         session.candidates, session.pointed = (

@@ -13,7 +13,10 @@ from eigenwalk_studio.disk import tidy
 
 def engine_of(out: Path, *busy: str, **entries: Any) -> Any:
     walks = {key: SimpleNamespace(place=out / key, is_alive=True, condition="walking") for key in busy}
-    return SimpleNamespace(out=out, condition=threading.Condition(), walks=walks, searches=[], **entries)
+    library = SimpleNamespace(out=out)
+    return SimpleNamespace(
+        library=library, condition=threading.Condition(), walks=walks, searches=[], hung={}, **entries
+    )
 
 
 def saved(out: Path, name: str, size: int, age: int) -> Path:
@@ -47,6 +50,9 @@ def test_what_somebody_walks_in_stays_and_what_goes_is_forgotten(tmp_path: Path)
     tidy(engine, 1)
     assert walked.exists() and not other.exists() and list(engine.walks) == ["rooms-1"]
     engine.walks["rooms-1"].is_alive, engine.walks["rooms-1"].condition = False, "paused"
+    tidy(engine, 1)
+    assert walked.exists()
+    engine.hung["a thread"] = engine.walks.pop("rooms-1")
     tidy(engine, 1)
     assert walked.exists()
 

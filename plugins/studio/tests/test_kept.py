@@ -81,20 +81,20 @@ def test_what_two_share_goes_with_the_second():
 
 
 def test_generators_are_dropped_when_there_are_too_many_and_built_again(engine: Engine):
-    first = engine.generator("rooms")
-    engine._most_built = 3 * MB
-    engine.generator("faces")
+    first = engine.library.generator("rooms")
+    engine.library._most_built = 3 * MB
+    engine.library.generator("faces")
     until = time.monotonic() + 60
-    while ("generator", engine.check_generator("rooms")) in engine.built:
+    while ("generator", engine.library.check_generator("rooms")) in engine.library.built:
         assert time.monotonic() < until
         time.sleep(0.01)
-    assert engine.generator("rooms") is not first
+    assert engine.library.generator("rooms") is not first
 
 
 def test_a_walk_that_does_not_fit_beside_others_generators_is_tried_without_them(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ):
-    engine.generator("faces")
+    engine.library.generator("faces")
     begin, tries = Walk.take_step, []
 
     def take_step(walk: Any, registry: Any, built: Any) -> None:
@@ -106,7 +106,7 @@ def test_a_walk_that_does_not_fit_beside_others_generators_is_tried_without_them
         begin(walk, registry, built)
 
     monkeypatch.setattr(Walk, "take_step", take_step)
-    session = Session("n" * 24, engine, State("rooms", steps=1, paths=1, vary=("pixels",)), engine.out)
+    session = Session("n" * 24, engine, State("rooms", steps=1, paths=1, vary=("pixels",)), engine.library.out)
     session.act({"act": "walk"})
     until = time.monotonic() + 120
     while session.walk is not None and session.walk.is_alive:
@@ -140,8 +140,8 @@ def test_a_history_of_long_texts_can_be_opened_again():
 
 def test_texts_that_are_too_long_are_not_looked_at(engine: Engine):
     with pytest.raises(InputError, match="4,000 characters"):
-        engine.check_generator("x" * (1 << 20))
-    session = Session("n" * 24, engine, State("rooms", vary=("pixels",)), engine.out)
+        engine.library.check_generator("x" * (1 << 20))
+    session = Session("n" * 24, engine, State("rooms", vary=("pixels",)), engine.library.out)
     session.act({"act": "weight", "index": 0, "value": "9" * (1 << 20) + "x"})
     assert len(session.notice) < 500
 
@@ -149,7 +149,7 @@ def test_texts_that_are_too_long_are_not_looked_at(engine: Engine):
 @pytest.fixture
 def sessions(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Sessions:
     monkeypatch.setattr(server, "WAIT", 0.01)
-    return Sessions(engine, State("rooms"), engine.out / "histories")
+    return Sessions(engine, State("rooms"), engine.library.out / "histories")
 
 
 def test_who_opens_many_pages_pushes_out_nobody_who_works(sessions: Sessions):

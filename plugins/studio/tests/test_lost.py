@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,36 @@ def steps(visitor: Visitor) -> int:
     """Return how far the walk is that the page shows."""
     found = re.findall(r"waypoint (\d+) of", visitor.doing.inner_text())
     return int(found[0]) if found else 0
+
+
+def test_the_page_keeps_so_many_bytes_of_pictures_those_looked_at_last(visitor: Visitor):
+    script = (files("eigenwalk_studio") / "page/pictures.js").read_text("utf-8")
+    kept = visitor.page.evaluate(
+        "() => {"
+        + script
+        + """
+          const pictures = new Pictures(50), seen = () => [[...pictures.urls.keys()], pictures.size];
+          for (const id of "abcd") pictures.set(id, "x".repeat(9));
+          pictures.set("none", "");
+          pictures.get("a");
+          const found = [seen()];
+          pictures.set("e", "x".repeat(9));
+          found.push(seen());
+          pictures.askAgain();
+          pictures.set("e", "y");
+          found.push(seen());
+          pictures.set("large", "x".repeat(99));
+          found.push(seen(), pictures.get("a") === undefined);
+          return found;
+        }"""
+    )
+    assert kept == [
+        [["b", "c", "d", "none", "a"], 44],
+        [["c", "d", "none", "a", "e"], 44],
+        [["c", "d", "a", "e"], 32],
+        [["large"], 104],
+        True,
+    ]
 
 
 def test_a_killed_studio_comes_back_with_all_that_was_walked(

@@ -16,6 +16,7 @@ from visitors import wait
 
 from eigenwalk import store
 from eigenwalk_studio.engine import Engine
+from eigenwalk_studio.library import Library
 from eigenwalk_studio.session import Session
 from eigenwalk_studio.show import Gallery
 from eigenwalk_studio.state import State
@@ -90,7 +91,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
         for name, found in (("presets", {**labels, "ade20k": ade}), ("sam_weights", {**objects, "vit_b": sam})):
             if hasattr(__import__(f"eigenwalk_masks.{module}", fromlist=["x"]), name):
                 monkeypatch.setattr(f"eigenwalk_masks.{module}.{name}", lambda found=found: found)
-    engine = Engine(Trust(tmp_path), tmp_path / "runs")
+    engine = Engine(Library(Trust(tmp_path), tmp_path / "runs"))
     yield engine
     engine.close()
     engine.walker.join(60)
@@ -101,7 +102,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 )
 def test_a_click_is_held_through_a_network(engine: Engine, start: str, label: str | None):
     session = Session(
-        "n" * 24, engine, State("rooms", steps=1, paths=1, seed=2, tolerance=10.0), engine.out / "histories"
+        "n" * 24, engine, State("rooms", steps=1, paths=1, seed=2, tolerance=10.0), engine.library.out / "histories"
     )
     session.act({"act": "point", "x": 0.4, "y": 0.55})
     wait(lambda: session.notice or any(one.label == "this box" for one in session.candidates))
@@ -112,7 +113,7 @@ def test_a_click_is_held_through_a_network(engine: Engine, start: str, label: st
     assert 0 < one.cover < 1 and (label is None or one.label == label)
     if label is None:
         word = presets.presets()["ade20k"].labels[0]
-        network = engine.feature(f"mask(label={word}, model=ade20k)").segmenter
+        network = engine.library.feature(f"mask(label={word}, model=ade20k)").segmenter
         logits = network.logits(session.image())[0]
         there = int(logits[:, int(0.55 * logits.shape[1]), int(0.4 * logits.shape[2])].argmax())
         assert there in network.vocabulary[one.label] and one.text.endswith("model=ade20k)")

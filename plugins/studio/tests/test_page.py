@@ -14,6 +14,7 @@ from PIL import Image
 from visitors import wait
 
 from eigenwalk_studio.engine import Engine
+from eigenwalk_studio.library import Library
 from eigenwalk_studio.pictures import HELD, VARIED, overlay, spotlight
 from eigenwalk_studio.session import Session
 from eigenwalk_studio.show import Gallery
@@ -55,7 +56,7 @@ def test_a_spotlight_dims_all_else():
 @pytest.fixture
 def session(tmp_path, monkeypatch) -> Iterator[Session]:
     monkeypatch.chdir(tmp_path)
-    engine = Engine(Trust(tmp_path), tmp_path / "runs")
+    engine = Engine(Library(Trust(tmp_path), tmp_path / "runs"))
     yield Session("n" * 24, engine, State("rooms", steps=3, paths=2), tmp_path / "histories")
     engine.close()
     engine.walker.join(60)

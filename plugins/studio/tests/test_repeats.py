@@ -15,6 +15,7 @@ from PIL import Image
 from visitors import wait
 
 from eigenwalk_studio.engine import Engine
+from eigenwalk_studio.library import Library
 from eigenwalk_studio.photographs import Inversion
 from eigenwalk_studio.pictures import pixels_of
 from eigenwalk_studio.session import Session
@@ -42,7 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def engine(folder: Path) -> Iterator[Engine]:
-    engine = Engine(Trust(folder, allow_code=True), folder / "my runs")
+    engine = Engine(Library(Trust(folder, allow_code=True), folder / "my runs"))
     yield engine
     engine.close()
     engine.walker.join(60)
@@ -72,7 +73,7 @@ def check_that_a_shell_repeats(session: Session, folder: Path) -> None:
 
 
 def visitor(engine: Engine, generator: str = "rooms", **entries: Any) -> Session:
-    return Session("n" * 24, engine, State(generator, steps=2, paths=2, **entries), engine.out / "histories")
+    return Session("n" * 24, engine, State(generator, steps=2, paths=2, **entries), engine.library.out / "histories")
 
 
 def test_lists_with_weights_tolerances_and_chains_and_a_branch(engine: Engine, folder: Path):
@@ -105,7 +106,7 @@ def test_a_photograph_and_a_generator_in_a_file(engine: Engine, folder: Path, mo
     walk(session)
     check_that_a_shell_repeats(session, folder)
     session.act({"act": "generator", "value": "rooms"})
-    Image.fromarray(pixels_of(engine.start_image("rooms", 3))).save(folder / "me.png")
+    Image.fromarray(pixels_of(engine.library.start_image("rooms", 3))).save(folder / "me.png")
     monkeypatch.setattr("eigenwalk_studio.photographs.uploaded", lambda path: Path(path))
     session.act({"act": "photograph", "path": str(folder / "me.png")})
     assert session.notice == "" and isinstance(session.inversion, Inversion)

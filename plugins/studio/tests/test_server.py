@@ -23,6 +23,7 @@ from visitors import wait
 
 from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk_studio.engine import Engine
+from eigenwalk_studio.library import Library
 from eigenwalk_studio.pictures import pixels_of
 from eigenwalk_studio.server import Sessions, launch
 from eigenwalk_studio.state import State
@@ -55,7 +56,7 @@ class Page:
 @pytest.fixture(scope="module")
 def sessions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
     folder = tmp_path_factory.mktemp("studio")
-    engine = Engine(Trust(folder, password="open sesame"), folder / "runs")
+    engine = Engine(Library(Trust(folder, password="open sesame"), folder / "runs"))
     yield Sessions(engine, State("rooms", steps=2, paths=2), folder / "histories")
     engine.close()
 
@@ -69,7 +70,7 @@ def local(sessions: Sessions) -> Iterator[str]:
 
 def test_a_visitor_walks_without_a_browser(local: str):
     page = Page(local)
-    assert "Click on what is to hold" in page.act("masks")
+    assert "Point at what is to hold" in page.act("masks")
     page.act("add", list="hold", value="rooms.part(sofa)")
     html = page.act("walk")
     version = 0
@@ -131,7 +132,7 @@ def test_a_password_is_asked_for(sessions: Sessions):
             said = stranger.http.post("/login", data={"username": "me", "password": "guess"})
             assert said.status_code == 400
         assert stranger.http.post("/login", data={"username": "me", "password": "open sesame"}).status_code == 200
-        assert "Click on what is to hold" in stranger.act("masks")
+        assert "Point at what is to hold" in stranger.act("masks")
     finally:
         blocks.close()
 
@@ -189,10 +190,10 @@ def test_a_port_that_is_taken_is_said_to_be(tmp_path: Path):
 
 
 def test_a_photograph_is_found_and_walked_from(local: str, sessions: Sessions):
-    page, generator = Page(local), sessions.engine.generator("rooms")
+    page, generator = Page(local), sessions.engine.library.generator("rooms")
     page.act("masks")
     session = sessions.all[page.session or ""]
-    photograph = pixels_of(sessions.engine.start_image("rooms", 5))
+    photograph = pixels_of(sessions.engine.library.start_image("rooms", 5))
     stream = io.BytesIO()
     Image.fromarray(photograph).resize((200, 200)).save(stream, "PNG")
     (path,) = page.http.post("/gradio_api/upload", files={"files": ("me.png", stream.getvalue())}).json()
@@ -200,7 +201,7 @@ def test_a_photograph_is_found_and_walked_from(local: str, sessions: Sessions):
     wait(lambda: session.state.start or session.notice)
     assert session.notice == "" and session.state.start == session.state.generator
     found = pixels_of(session.image())
-    others = [pixels_of(sessions.engine.start_image("rooms", seed)) for seed in (6, 7)]
+    others = [pixels_of(sessions.engine.library.start_image("rooms", seed)) for seed in (6, 7)]
     apart = [float(np.abs(one.astype(float) - photograph).mean()) for one in (found, *others)]
     assert apart[0] < 0.5 * min(apart[1:])
     assert generator.resolution == (64, 64)

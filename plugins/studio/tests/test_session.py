@@ -22,6 +22,7 @@ from eigenwalk.runs.recipe import Recipe
 from eigenwalk_studio.acts import ACTS, KEYS
 from eigenwalk_studio.engine import Engine
 from eigenwalk_studio.history import History
+from eigenwalk_studio.library import Library
 from eigenwalk_studio.out import file
 from eigenwalk_studio.session import Session
 from eigenwalk_studio.state import State
@@ -35,7 +36,7 @@ SOFA = "rooms.part(sofa)"
 @pytest.fixture
 def engine(tmp_path, monkeypatch) -> Iterator[Engine]:
     monkeypatch.chdir(tmp_path)
-    engine = Engine(Trust(tmp_path), tmp_path / "runs")
+    engine = Engine(Library(Trust(tmp_path), tmp_path / "runs"))
     yield engine
     engine.close()
     engine.walker.join(60)
@@ -44,7 +45,7 @@ def engine(tmp_path, monkeypatch) -> Iterator[Engine]:
 def visitor(engine: Engine, name: str = "n" * 24, **entries: Any) -> Session:
     chosen: dict[str, Any] = {"steps": 3, "paths": 2} | entries
     state = State("rooms", **chosen)
-    return Session(name, engine, state, engine.out / "histories")
+    return Session(name, engine, state, engine.library.out / "histories")
 
 
 def walk_of(session: Session) -> Walk:
@@ -63,7 +64,7 @@ def do(session: Session, **request) -> None:
 
 def test_the_tale_of_the_sofa(engine: Engine):
     session = visitor(engine)
-    assert "Click on what is to hold" in render(session)
+    assert "Point at what is to hold" in render(session)
     do(session, act="point", x=0.5, y=0.68)
     wait(lambda: any(one.text.startswith("mask(box") for one in session.candidates))
     assert session.candidates[0].text == SOFA
@@ -83,13 +84,13 @@ def test_the_tale_of_the_sofa(engine: Engine):
     wait(lambda: walk_of(session).condition == "finished")
     branched = walk_of(session)
     assert branched.paths[0].given == session.state.start and len(branched.recipe.fix) == 2
-    first = RunFolder.open(engine.out / session.history.entries[3][1].walk)
+    first = RunFolder.open(engine.library.out / session.history.entries[3][1].walk)
     first.release()
     np.testing.assert_array_equal(branched.paths[0].waypoints[0].latent, first.paths[1].waypoints[1].latent)
     for _ in range(3):
         do(session, act="undo")
     assert session.state.start == "" and session.look().position == -1
-    assert History.parse((engine.out / "histories" / f"{session.name}.json").read_text()) == session.history
+    assert History.parse((engine.library.out / "histories" / f"{session.name}.json").read_text()) == session.history
 
 
 def test_a_walk_pauses_goes_on_and_ends_as_an_unbroken_one(engine: Engine):
@@ -138,7 +139,7 @@ def test_sessions_share_the_generator_and_leave_each_others_walks_alone(engine: 
     theirs.history = theirs.history.add("look", ours.state)
     theirs.act({"act": "pause"})
     assert "another visitor's" in theirs.notice and walk_of(ours).wish == "go"
-    assert sum(isinstance(key, tuple) and key[0] == "generator" for key in engine.built) == 1
+    assert sum(isinstance(key, tuple) and key[0] == "generator" for key in engine.library.built) == 1
     do(ours, act="stop")
 
 

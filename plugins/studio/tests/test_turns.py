@@ -11,6 +11,7 @@ import pytest
 from visitors import wait
 
 from eigenwalk_studio.engine import Engine
+from eigenwalk_studio.library import Library
 from eigenwalk_studio.session import Session
 from eigenwalk_studio.state import State
 from eigenwalk_studio.trust import Trust
@@ -76,7 +77,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def begin(engine: Engine, name: str, **entries: Any) -> Session:
-    session = Session(name * 24, engine, State("rooms", **entries), engine.out / "histories")
+    session = Session(name * 24, engine, State("rooms", **entries), engine.library.out / "histories")
     session.act({"act": "walk"})
     assert session.notice == "" and session.walk is not None
     return session
@@ -93,9 +94,9 @@ def walked(folder: Path) -> dict[str, bytes]:
 
 def test_a_walk_among_others_is_the_same_to_the_byte(folder: Path):
     entries: dict[str, Any] = {"hold": ("rooms.part(sofa)",), "steps": 3, "paths": 2}
-    engine, served = Engine(Trust(folder), folder / "together"), []
+    engine, served = Engine(Library(Trust(folder), folder / "together")), []
     ours = begin(engine, "a", seed=3, **entries)
-    engine.changed = served.append
+    engine.library.changed = served.append
     others = [begin(engine, "b", seed=4, vary=("pixels",), steps=3, paths=2), begin(engine, "c", seed=5, **entries)]
     assert "taking turns" in render(others[0]) or "before it" in render(others[0])
     wait(lambda: all(map(finished, (ours, *others))))
@@ -104,7 +105,7 @@ def test_a_walk_among_others_is_the_same_to_the_byte(folder: Path):
     keys = [key for key in served if key]
     assert len(set(keys)) == 3 and sum(one != other for one, other in pairwise(keys)) >= 6
 
-    engine = Engine(Trust(folder), folder / "alone")
+    engine = Engine(Library(Trust(folder), folder / "alone"))
     alone = begin(engine, "a", seed=3, **entries)
     wait(lambda: finished(alone))
     engine.close()
@@ -116,8 +117,10 @@ def test_a_rough_direction_is_shown_before_the_first_waypoint_where_that_takes_l
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("eigenwalk_studio.walks.PATIENCE", 0.0)
-    engine, kinds = Engine(Trust(folder), folder / "runs"), []
-    engine.changed = lambda key: kinds.append((session.look().kind, max(map(len, session.look().paths), default=0)))
+    engine, kinds = Engine(Library(Trust(folder), folder / "runs")), []
+    engine.library.changed = lambda key: kinds.append(
+        (session.look().kind, max(map(len, session.look().paths), default=0))
+    )
     session = Session("a" * 24, engine, State("rooms", steps=1, paths=2, hold=("rooms.part(sofa)",)), folder)
     session.act({"act": "walk"})
     wait(lambda: finished(session))
@@ -129,7 +132,7 @@ def test_a_rough_direction_is_shown_before_the_first_waypoint_where_that_takes_l
 def test_a_report_that_cannot_be_made_is_said_and_made_when_the_walk_goes_on(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    engine = Engine(Trust(folder), folder / "runs")
+    engine = Engine(Library(Trust(folder), folder / "runs"))
     monkeypatch.setattr("eigenwalk_studio.walks.DRAW", "raise SystemExit('no room on the disk')")
     session = begin(engine, "a", steps=1, paths=1, vary=("pixels",))
     wait(lambda: session.walk is not None and session.walk.condition == "failed")

@@ -7,7 +7,7 @@ acts       what a person can do, by name
 session    one person's history, and what the engine does for it
 library    what sessions share to look at, and the thread that looks
 kept       what is kept in memory, within so many bytes
-engine     the thread that walks
+engine     the thread that walks, with what is in the library
 turns      whose walk is taken on next
 walks      one walk in its folder, a waypoint at a time
 pointing   what lies under a click, as expressions of masks

@@ -50,10 +50,10 @@ def list_of(request: Mapping[str, Any]) -> List:
 
 def _generator(session: Session, request: Mapping[str, Any]) -> None:
     text = str(request["value"]).strip()
-    session.engine.check_generator(text)
+    session.library.check_generator(text)
     state = session.state.from_start(generator=text)
     own = re.split(r"[(:]", text)[0]
-    worlds = {offer.name for offer in session.engine.registry.generators} - {own}
+    worlds = {offer.name for offer in session.library.registry.generators} - {own}
     kept = {
         part: tuple(one for one in getattr(state, part) if one.lstrip("~").split(".")[0] not in worlds)
         for part in LISTS
@@ -70,7 +70,7 @@ def _seed(session: Session, request: Mapping[str, Any]) -> None:
 def _start(session: Session, request: Mapping[str, Any]) -> None:
     text = str(request["value"]).strip()
     state = session.state.from_start(start=text)
-    session.engine.recipe(state, ("pixels",))
+    session.library.recipe(state, ("pixels",))
     session.add(f"start at {text}", state)
 
 
@@ -91,7 +91,7 @@ def _seeds(session: Session, request: Mapping[str, Any]) -> None:
 
 def _add(session: Session, request: Mapping[str, Any]) -> None:
     part, name = list_of(request), str(request["value"]).strip()
-    spec = next((offer.spec for offer in session.engine.registry.features if offer.name == name), None)
+    spec = next((offer.spec for offer in session.library.registry.features if offer.name == name), None)
     session.put(part, forms.example(spec) if spec else name)
     session.open, session.adding, session.search = (part, len(getattr(session.state, part)) - 1), "", ""
 
@@ -115,7 +115,7 @@ def _move(session: Session, request: Mapping[str, Any]) -> None:
 
 def _text(session: Session, request: Mapping[str, Any]) -> None:
     part, index, text = list_of(request), int(request["index"]), str(request["value"]).strip()
-    session.add(f"write {text}", session.state.with_text(part, index, forms.canonical(text, session.engine.registry)))
+    session.add(f"write {text}", session.state.with_text(part, index, forms.canonical(text, session.library.registry)))
 
 
 def _option(session: Session, request: Mapping[str, Any]) -> None:
@@ -136,7 +136,7 @@ def _follow(session: Session, request: Mapping[str, Any]) -> None:
 
 def _tolerance(session: Session, request: Mapping[str, Any]) -> None:
     text = session.state.hold[int(request["index"])]
-    typical = session.engine.typical(session.state.generator, forms.without_limit(text))
+    typical = session.library.typical(session.state.generator, forms.without_limit(text))
     if not typical:
         raise InputError("the typical distance of this feature is not known yet: wait a moment")
     tolerance = float(f"{float(request['value']) / 100 * typical:.3g}")
@@ -167,7 +167,7 @@ def _box(session: Session, request: Mapping[str, Any]) -> None:
 def _brush(session: Session, request: Mapping[str, Any]) -> None:
     from eigenwalk_studio.pointing import brush
 
-    found = brush(str(request["picture"]), session.engine.out / "masks")
+    found = brush(str(request["picture"]), session.library.out / "masks")
     session.forget_point()
     session.candidates = (found,)
 
@@ -237,7 +237,7 @@ def _redo(session: Session, request: Mapping[str, Any]) -> None:
 def _open(session: Session, request: Mapping[str, Any]) -> None:
     history = History.parse(str(request["value"]))
     for _, state in history.entries:
-        session.engine.check_state(state)
+        session.library.check_state(state)
     session.history, session.open = history, None
 
 

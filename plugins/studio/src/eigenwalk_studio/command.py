@@ -95,17 +95,19 @@ def serve(
     from eigenwalk.runs.memory.allocator import keep_freed
     from eigenwalk_studio.disk import tidy
     from eigenwalk_studio.engine import Engine
+    from eigenwalk_studio.library import Library
     from eigenwalk_studio.state import State
 
     keep_freed()
-    engine = Engine(trust, out, device, memory)  # type: ignore[arg-type]
-    engine.check_generator(generator)
+    library = Library(trust, out, device, memory)  # type: ignore[arg-type]
+    library.check_generator(generator)
+    engine = Engine(library)
     said = console(stderr=True)
     said.print("opening the studio …")
     from eigenwalk_studio.server import Sessions, forget_uploads, launch
 
     sessions = Sessions(engine, State(generator), out / "histories")
-    engine.look(engine.start_image, generator, 0)  # so that the first visitor does not wait for it
+    library.look(library.start_image, generator, 0)  # so that the first visitor does not wait for it
     try:
         _, address = launch(sessions, host, port, public=public, browser=browser)
     except OSError:  # gradio's message names a variable of its own

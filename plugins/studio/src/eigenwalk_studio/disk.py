@@ -20,7 +20,7 @@ def tidy(engine: Engine, most: int) -> None:
 
     Walks and searches that go on, and walks that are paused, stay.
     """
-    measured = [(*_measure(entry), entry) for entry in _entries(engine.out)]
+    measured = [(*_measure(entry), entry) for entry in _entries(engine.library.out)]
     total = sum(size for size, _, _ in measured)
     for size, _, entry in sorted(measured, key=lambda one: one[1]):
         if total <= most:
@@ -53,4 +53,5 @@ def _measure(entry: Path) -> tuple[int, float]:
 
 def _busy(engine: Engine) -> Iterator[Path]:
     yield from (walk.place for walk in engine.walks.values() if walk.is_alive or walk.condition == "paused")
-    yield from (search.folder for search in engine.searches if search.is_alive)
+    yield from (search.place for search in engine.searches if search.is_alive)
+    yield from (one.place for one in engine.hung.values())

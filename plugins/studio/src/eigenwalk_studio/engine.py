@@ -1,25 +1,29 @@
-"""Walks for all sessions: a thread that takes one walk on by one waypoint, then looks again whose turn it is."""
+"""Walks for all sessions: a thread that takes one walk on by one waypoint, then looks again whose turn it is.
+
+A feature or a generator that somebody installed may never answer, and no thread can be ended from outside. So another
+thread, the minder, listens: a walker that is not heard of for `PATIENCE` is left alone with what it walks, and a new
+one goes on with what others wait for. Once `MOST_HUNG` are left, nothing is walked any more, and all are told. Code
+that never lets the interpreter go stops the minder too.
+"""
 
 from __future__ import annotations
 
 import io
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eigenwalk.errors import EigenwalkError, InputError, OutOfMemory
-from eigenwalk.names.registry import Registry
 from eigenwalk.runs.command import waypoint_name
 from eigenwalk.runs.outputs.folder import PATHS, RunFolder
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.store import write_whole
 from eigenwalk_studio.kept import LEAST, Kept, size_of_paths
 from eigenwalk_studio.library import TEXTS, Library
-from eigenwalk_studio.trust import Trust, short
+from eigenwalk_studio.trust import short
 from eigenwalk_studio.turns import Turns
 from eigenwalk_studio.walks import ENDED, Drawer, Interrupted, Walk
 
@@ -29,33 +33,40 @@ if TYPE_CHECKING:
 
 WALKS = 256 << 20
 """Bytes in memory of walks that have ended, at most: of others, folders are read again when they are looked at."""
+PATIENCE = 300.0
+"""Seconds without a generator pass, a new stage or a step's end, after which a walker counts as hung."""
+MOST_HUNG = 4
+"""Hung walkers after which none is started: each holds its walk's memory, and a processor unless it sleeps."""
+HELD_UP = "features or generators do not answer, and nothing is walked any more: the studio must be started anew"
 
 
-class Engine(Library):
-    """Walks and looks for sessions; its arguments are those of `Library`."""
+class Engine:
+    """Walks for sessions, with what is in the `library`."""
 
-    def __init__(
-        self,
-        trust: Trust,
-        out: FilePath,
-        device: str = "cpu",
-        memory: str | None = None,
-        registry: Registry | None = None,
-        changed: Callable[[str], object] = lambda key: None,
-    ):
-        super().__init__(trust, out, device, memory, registry, changed)
+    def __init__(self, library: Library):
+        self.library = library
+        self.condition = library.condition  # one for both: the walker waits for walks, and for what was built
         self.walks: dict[str, Walk] = {}
         self.searches: list[Inversion] = []
         self.turn, self.closed = 0, False
         self.turns: Turns[Walk | Inversion] = Turns()
         self.paces: Kept[tuple[str, ...], float] = Kept(TEXTS)
         self.drawer = Drawer()
-        self.walker = threading.Thread(target=self._walk_for_ever, name="walker", daemon=True)
-        self.walker.start()
+        self.hung: dict[threading.Thread, Walk | Inversion] = {}
+        self.taken_on: tuple[Walk | Inversion, float] | None = None  # by the walker, and since when
+        self.walker = self._new_walker()
+        threading.Thread(target=self._mind, name="minder", daemon=True).start()
 
     def walk(self, recipe: Recipe, owner: str) -> Walk:
-        """Return the walk of a recipe, which is walked if it was not before. A folder that another walks in is left."""
+        """Return the walk of a recipe, which is walked if it was not before. A folder that another walks in is left.
+
+        Raises:
+            InputError: it hangs already, or too many do.
+        """
         with self.condition:
+            self._check_walker()
+            if recipe.slug() in (one.recipe.slug() for one in self.hung.values() if isinstance(one, Walk)):
+                raise InputError(f"this walk was left alone: {_silence()}, and may never do so")
             number, name = 1, recipe.slug()
             key = name
             while (
@@ -67,7 +78,7 @@ class Engine(Library):
                 key = f"{name}-{number}"
             if known is None or known.condition == "failed":
                 self.turn += 1
-                known = self.walks[key] = Walk(key, recipe, self.out / key, self.turn, owner, self.paces)
+                known = self.walks[key] = Walk(key, recipe, self.library.out / key, self.turn, owner, self.paces)
             elif known.condition in ("paused", "stopped"):
                 self._go(known)
             self._forget()
@@ -77,6 +88,7 @@ class Engine(Library):
     def add(self, search: Inversion) -> None:
         """Put the search for a photograph's latent into the queue."""
         with self.condition:
+            self._check_walker()
             self.turn += 1
             search.turn = self.turn
             self.searches = [one for one in self.searches if one.is_alive] + [search]
@@ -88,7 +100,7 @@ class Engine(Library):
             if known := self.walks.pop(key, None):
                 self.walks[key] = known  # looked at last
                 return known
-            place = self.out / key
+            place = self.library.out / key
             if key in ("", "..") or FilePath(key).name != key or not place.is_dir():
                 return None
             try:
@@ -116,7 +128,7 @@ class Engine(Library):
                 if walk.condition != "walking":
                     walk.interrupt()
             self.condition.notify_all()
-        self.changed(walk.key)
+        self.library.changed(walk.key)
 
     def place(self, walk: Walk | Inversion) -> int:
         """Return how many come before a walk that has shown nothing yet; 0 for one that has: it takes turns."""
@@ -137,7 +149,7 @@ class Engine(Library):
         """
         if walk.condition in ("finishing", "finished"):
             return waypoint_name(short(walk.place / PATHS / f"{path.name}.json"), waypoint.index)
-        folder = self.out / "starts"
+        folder = self.library.out / "starts"
         folder.mkdir(parents=True, exist_ok=True)
         stream = io.BytesIO()
         np.save(stream, waypoint.latent, allow_pickle=False)
@@ -153,10 +165,15 @@ class Engine(Library):
                 one.wish = "stop"
             self.condition.notify_all()
         self.drawer.close()
-        for pool in (self.looker, self.measurer):
-            pool.shutdown(wait=False, cancel_futures=True)
+        self.library.close()
+
+    def _check_walker(self) -> None:
+        """Raise InputError if nothing is walked any more."""
+        if len(self.hung) >= MOST_HUNG:
+            raise InputError(HELD_UP)
 
     def _go(self, walk: Walk) -> None:
+        self._check_walker()
         self.turn += 1
         walk.wish, walk.condition, walk.turn = "go", "waiting", self.turn
 
@@ -177,26 +194,70 @@ class Engine(Library):
     def _in_use(self) -> list[Any]:
         """Return the objects of all walks that have begun and not ended."""
         with self.condition:
-            looks = [walk.run.problem.linearisation for walk in self.walks.values() if walk.run is not None]
+            walks = [one for one in (*self.walks.values(), *self.hung.values()) if isinstance(one, Walk)]
+            looks = [walk.run.problem.linearisation for walk in walks if walk.run is not None]
         return [one for look in looks for one in (look.generator, look.features)]
+
+    def _new_walker(self) -> threading.Thread:
+        walker = threading.Thread(target=self._walk_for_ever, name="walker", daemon=True)
+        walker.start()
+        return walker
+
+    def _mind(self) -> None:
+        """Leave a walker alone that hangs, until the engine is closed."""
+        while True:
+            with self.condition:
+                self.condition.wait(PATIENCE / 10)
+                if self.closed:
+                    return
+                if self.taken_on is None:
+                    continue
+                walk, began = self.taken_on
+                if time.monotonic() - max(began, walk.heard) < PATIENCE:
+                    continue
+                self._leave(walk, time.monotonic() - began)
+            self.library.changed(walk.key if isinstance(walk, Walk) else "")
+
+    def _leave(self, walk: Walk | Inversion, seconds: float) -> None:
+        """Leave the walker alone with what it walks, and go on with a new one."""
+        self.hung[self.walker] = walk
+        self.taken_on, walk.wish = None, "stop"  # should it answer, it ends at the next pass and lets its folder go
+        self.turns.spend(walk, seconds)
+        self.library.give_up_building(PATIENCE)
+        if isinstance(walk, Walk):
+            self.walks[walk.key] = walk.left(f"left alone: {_silence()}")
+        else:
+            walk.fail(_silence())
+        if len(self.hung) < MOST_HUNG:
+            self.walker = self._new_walker()
+        else:
+            for one in self._order():
+                one.fail(HELD_UP)
 
     def _walk_for_ever(self) -> None:
         while True:
             with self.condition:
-                while not self.closed and not self._order() and not self.is_full:
+                while not self.closed and not self._order() and not self.library.is_full:
                     self.condition.wait()
                 if self.closed:
                     return
                 walk = next(iter(self._order()), None)
-            if self.is_full:
-                self.make_room(self._in_use())
+                self.taken_on = (walk, time.monotonic()) if walk else None
+            if self.library.is_full:
+                self.library.make_room(self._in_use())
             if walk is None:
                 continue
             began = time.monotonic()
             self._take_step(walk)
             with self.condition:
+                if self.hung.pop(threading.current_thread(), None):  # it has answered after all
+                    if self.walker not in (threading.current_thread(), *self.hung):
+                        return
+                    self.walker = threading.current_thread()  # nobody else walks
+                    continue
+                self.taken_on = None
                 self.turns.spend(walk, time.monotonic() - began)
-            self.changed(walk.key if isinstance(walk, Walk) else "")
+            self.library.changed(walk.key if isinstance(walk, Walk) else "")
 
     def _take_step(self, walk: Walk | Inversion) -> None:
         try:
@@ -205,7 +266,7 @@ class Engine(Library):
             try:
                 self._begin_or_go_on(walk)
             except OutOfMemory:
-                if not self.make_room(self._in_use(), 0):
+                if not self.library.make_room(self._in_use(), 0):
                     raise
                 self._begin_or_go_on(walk)
         except Interrupted:
@@ -217,7 +278,11 @@ class Engine(Library):
 
     def _begin_or_go_on(self, walk: Walk | Inversion) -> None:
         if isinstance(walk, Walk) and walk.run is None:
-            self.build(walk.recipe)
-        walk.take_step(self.registry, self.built)
+            self.library.build(walk.recipe)
+        walk.take_step(self.library.registry, self.library.built)
         if isinstance(walk, Walk) and walk.condition == "finishing":
-            self.drawer.draw(walk, lambda: self.changed(walk.key))
+            self.drawer.draw(walk, lambda: self.library.changed(walk.key))
+
+
+def _silence() -> str:
+    return f"a feature or the generator of it has not answered for {PATIENCE:g} s"

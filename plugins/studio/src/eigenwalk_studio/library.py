@@ -6,12 +6,13 @@ measures typical distances, of features that may never answer.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -91,7 +92,12 @@ class Library:
         self._typical: Kept[tuple[str, str], float | Fault | None] = Kept(TEXTS)
         self._most_built = in_bytes(memory) // 2 if memory else int(BUILT * total(torch.device(device)))
         self._on_shelf = 0
-        self._building = threading.RLock()
+        self._building, self._built_since = threading.RLock(), math.inf
+
+    def close(self) -> None:
+        """End its threads."""
+        for pool in (self.looker, self.measurer):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     # What is typed
 
@@ -143,7 +149,7 @@ class Library:
         recipe = recipe.canonical(self.registry)
         check_files(recipe)
         if state.start:
-            with self._building:
+            with self._alone():
                 recipe = settle_space(recipe, [read_latents(state.start)], self.registry, self.built)[0]
         return recipe
 
@@ -173,7 +179,7 @@ class Library:
     def generator(self, text: str) -> Generator:
         """Return the loaded generator, the same one for all sessions."""
         tree = self.check_generator(text)
-        with self._building:
+        with self._alone():
             generator = build_generator(tree, self.registry, self.built)[0]
         self._notice_built()
         return generator.to(torch.device(self.device), torch.float32)
@@ -181,7 +187,7 @@ class Library:
     def feature(self, text: str) -> Any:
         """Return a built feature, the same one for all sessions."""
         node = bare(self.node(text))
-        with self._building:
+        with self._alone():
             feature = build_feature(node, self.registry, self.built)[0]
         self._notice_built()
         return feature.to(torch.device(self.device), torch.float32)
@@ -235,7 +241,7 @@ class Library:
         try:
             tree = self.check_generator(generator)
             node = bare(self.node(text))
-            with self._building:
+            with self._alone():
                 network, used = build_generator(tree, self.registry, self.built)
                 feature, brought = build_feature(node, self.registry, self.built)
             feature.to(torch.device(self.device), torch.float32)
@@ -260,9 +266,26 @@ class Library:
         recipe = recipe.canonical(self.registry)
         for tree in recipe.trees:
             self.trust.check(tree)
-        with self._building:
+        with self._alone():
             build_generator(recipe.generator, self.registry, self.built)
             compose(recipe.fix, recipe.vary, self.registry, self.built)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Build while no other thread does."""
+        while not (lock := self._building).acquire(timeout=0.5):
+            pass  # it may have been given up meanwhile
+        self._built_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._built_since = math.inf
+            lock.release()
+
+    def give_up_building(self, seconds: float) -> None:
+        """Let others build though a thread has been building for so long: it may hang."""
+        if time.monotonic() - self._built_since > seconds:
+            self._building, self._built_since = threading.RLock(), math.inf
 
     @property
     def is_full(self) -> bool:
@@ -274,7 +297,7 @@ class Library:
 
         The walker alone calls this: the core, which it runs, must not miss what it has just found.
         """
-        with self._building:
+        with self._alone():
             went = self.built.trim(self._most_built if most is None else most, in_use)
             self._on_shelf = len(self.built)
         if went:

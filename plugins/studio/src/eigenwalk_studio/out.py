@@ -48,8 +48,8 @@ def file(session: Session, what: str) -> tuple[str, str, bytes]:
     # The folder of a walk knows the command that pictures hold; while it is walked, the folder is not to be opened.
     run, names = (walk.place, [one.name for one in paths]) if walk.condition == "finished" else (paths, [])
     with tempfile.TemporaryDirectory(prefix="eigenwalk-studio-") as folder:
-        generator = session.engine.generator(paths[0].generator)
-        made = export(run, folder, [what], names=names, generator=generator, device=session.engine.device)
+        generator = session.library.generator(paths[0].generator)
+        made = export(run, folder, [what], names=names, generator=generator, device=session.library.device)
         if len(made) == 1:
             return made[0].name, "application/octet-stream", _read(made[0])
         return _packed(f"{walk.key}-{what}", FilePath(folder), made)

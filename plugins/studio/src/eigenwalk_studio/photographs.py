@@ -39,6 +39,7 @@ class Inversion:
     generator: str
     photograph: FilePath
     served: int = 0
+    heard: float = 0.0
     condition: Condition = "waiting"
     wish: Wish = "go"
     error: str = ""
@@ -63,7 +64,7 @@ class Inversion:
         return self.picture is not None
 
     @property
-    def folder(self) -> FilePath:
+    def place(self) -> FilePath:
         """Where the photograph, and what is found, is kept."""
         return self.photograph.parent
 
@@ -74,10 +75,11 @@ class Inversion:
 
         self.condition, until = "walking", time.monotonic() + SLICE
         if self.events is None:
-            device = self.session.engine.device
-            out = self.folder / "found"
+            device = self.session.library.device
+            out = self.place / "found"
             self.events = invert(self.generator, [self.photograph], out=out, device=device, registry=registry)
         for event in self.events:
+            self.heard = time.monotonic()
             self.stage, self.done = event.stage, event.done
             if event.images is not None:
                 self.picture = pixels_of(event.images[:1])
@@ -98,7 +100,7 @@ class Inversion:
         self.session.notice = f"the photograph was not found: {error}"
 
     def _end(self) -> None:
-        found, session = short(self.folder / "found"), self.session
+        found, session = short(self.place / "found"), self.session
         with session.lock:
             session.add("photograph", session.state.from_start(generator=found, start=found))
 
@@ -136,11 +138,11 @@ def begin(session: Session, path: str) -> None:
         InputError, FileError: as `uploaded`; or eigenwalk-invert is not installed.
     """
     file, engine, generator = uploaded(path), session.engine, session.state.generator
-    if not any(offer.name == "invert" for offer in engine.registry.commands):
+    if not any(offer.name == "invert" for offer in engine.library.registry.commands):
         raise InputError("a photograph needs eigenwalk-invert, which is not installed: pip install eigenwalk-invert")
-    engine.check_generator(generator)
+    engine.library.check_generator(generator)
     key = hashlib.sha256(file.read_bytes() + generator.encode()).hexdigest()[:12]
-    kept = engine.out / "photographs" / key / f"photograph{file.suffix.lower()}"
+    kept = engine.library.out / "photographs" / key / f"photograph{file.suffix.lower()}"
     kept.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(file, kept)  # gradio's folder of uploads is not for keeping
     if session.inversion is not None:

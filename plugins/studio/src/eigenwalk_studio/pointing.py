@@ -27,7 +27,7 @@ from eigenwalk.feature import Projection
 from eigenwalk.images import read_mask
 from eigenwalk.names.registry import Registry
 from eigenwalk.spec import FeatureSpec
-from eigenwalk_studio.engine import Engine
+from eigenwalk_studio.library import Library
 from eigenwalk_studio.trust import short
 
 INSIDE = 0.5
@@ -52,21 +52,21 @@ class Candidate:
     mask: Any = field(default=None, compare=False, repr=False)
 
 
-def candidates(engine: Engine, generator: str, image: Tensor, x: float, y: float) -> Iterator[Candidate]:
+def candidates(library: Library, generator: str, image: Tensor, x: float, y: float) -> Iterator[Candidate]:
     """Yield what lies at (x, y), shares of width and height, of an image ``(1, 3, height, width)``, quick finds first.
 
     A mask that has no value here, or whose plugin fails, is left out.
     """
-    for text, label in _texts(engine.registry, generator, x, y):
+    for text, label in _texts(library.registry, generator, x, y):
         with suppress(EigenwalkError):
-            mask = coverage(engine.feature(text), image)
+            mask = coverage(library.feature(text), image)
             height, width = mask.shape
             cover = float((mask > INSIDE).mean())
             if mask[min(int(y * height), height - 1), min(int(x * width), width - 1)] >= INSIDE and cover < LARGEST:
                 yield Candidate(text, label, cover, mask)
-    for text, label in _words(engine, image, x, y):
+    for text, label in _words(library, image, x, y):
         with suppress(EigenwalkError):
-            mask = coverage(engine.feature(text), image)
+            mask = coverage(library.feature(text), image)
             yield Candidate(text, label, float((mask > INSIDE).mean()), mask)
     sides = [max(0.0, x - HALF_BOX), max(0.0, y - HALF_BOX), min(1.0, x + HALF_BOX), min(1.0, y + HALF_BOX)]
     yield box(*sides)
@@ -151,7 +151,7 @@ def _names_parts(spec: FeatureSpec) -> bool:
     return spec.kind == "projection" and first is not None and first.type == "words" and bool(first.choices)
 
 
-def _words(engine: Engine, image: Tensor, x: float, y: float) -> Iterator[tuple[str, str]]:
+def _words(library: Library, image: Tensor, x: float, y: float) -> Iterator[tuple[str, str]]:
     """Yield what SegFormer says of the pixel, once for each published network whose weights are here."""
     try:
         from eigenwalk_masks.presets import presets
@@ -161,7 +161,7 @@ def _words(engine: Engine, image: Tensor, x: float, y: float) -> Iterator[tuple[
         if not store.place(preset.weights).is_file():
             continue
         with suppress(EigenwalkError):
-            some = engine.feature(_label(next(iter(preset.vocabulary)), preset.name))  # opened once, for all clicks
+            some = library.feature(_label(next(iter(preset.vocabulary)), preset.name))  # opened once, for all clicks
             with torch.no_grad():
                 logits = some.segmenter.logits(image)[0]
             row, column = (

@@ -68,7 +68,7 @@ class Sessions:
         self.all: dict[str, Session] = {}
         self.gallery = Gallery(engine)
         self.lock = threading.Lock()
-        engine.changed = self.changed
+        engine.library.changed = self.changed
 
     def of(self, name: Any) -> Session | None:
         """Return the session of this name: from memory, else its saved history, else a new one with another name.
@@ -195,7 +195,7 @@ def page(sessions: Sessions) -> gr.Blocks:
     with gr.Blocks(title="eigenwalk studio", analytics_enabled=False, fill_width=True, delete_cache=uploads) as blocks:
         gr.HTML(
             PAGE,
-            js_on_load="".join((folder / name).read_text(encoding="utf-8") for name in ("studio.js", "stage.js")),
+            js_on_load="".join((folder / f"{name}.js").read_text("utf-8") for name in ("pictures", "studio", "stage")),
             server_functions=sessions.functions(),
             apply_default_css=False,
         )
@@ -219,7 +219,7 @@ def launch(
         public: let everybody in without a password.
         browser: open it.
     """
-    trust = sessions.engine.trust
+    trust = sessions.engine.library.trust
     system = ["system-ui", "-apple-system", "Segoe UI", "sans-serif"]
     theme = themes.Base(font=system, font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"])
     css = (files("eigenwalk_studio") / "page" / "studio.css").read_text(encoding="utf-8")

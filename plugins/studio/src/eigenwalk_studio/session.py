@@ -39,7 +39,7 @@ class Session:
     """
 
     def __init__(self, name: str, engine: Engine, state: State, home: FilePath):
-        self.name, self.engine, self.home = name, engine, home
+        self.name, self.engine, self.library, self.home = name, engine, engine.library, home
         self.history = History.of(state)
         self.version, self.seen = new_version(), time.monotonic()
         self.notice, self.search, self.first_seed, self.adding = "", "", 0, ""
@@ -64,7 +64,7 @@ class Session:
     @property
     def varied(self) -> tuple[str, ...]:
         """What a walk varies: the list, or, where it is empty, all that is outside what is held."""
-        return self.state.vary or (forms.default_vary(self.state.hold, self.engine.registry),)
+        return self.state.vary or (forms.default_vary(self.state.hold, self.library.registry),)
 
     @property
     def is_new(self) -> bool:
@@ -108,7 +108,7 @@ class Session:
 
     def add(self, label: str, state: State) -> None:
         """Show another state; raises FileError or InputError where it names what visitors may not open."""
-        self.engine.check_state(state)
+        self.library.check_state(state)
         self.history = self.history.add(label, state)
 
     def _interrupt(self, before: State) -> None:
@@ -129,13 +129,13 @@ class Session:
 
     def put(self, part: List, text: str, label: str = "") -> None:
         """Add a feature to a list, or take it there from the other one."""
-        text = forms.canonical(forms.moved(text, part), self.engine.registry)
+        text = forms.canonical(forms.moved(text, part), self.library.registry)
         self.add(label or f"{part} {text}", self.state.with_feature(part, text))
 
     def edit(self, request: Mapping[str, Any], change: forms.Change, label: str) -> None:
         """Change one feature through its form."""
         part, index = list_of(request), int(request["index"])
-        text = forms.edit(getattr(self.state, part)[index], change, self.engine.registry)
+        text = forms.edit(getattr(self.state, part)[index], change, self.library.registry)
         self.add(label, self.state.with_text(part, index, text))
 
     def forget_point(self) -> None:
@@ -147,13 +147,13 @@ class Session:
         """Have the engine find out what lies at (x, y) of the picture that is shown."""
         self.forget_point()
         self.pointed = x, y
-        self.engine.look(self._look_under, self._pointing, x, y)
+        self.library.look(self._look_under, self._pointing, x, y)
 
     def _look_under(self, number: int, x: float, y: float) -> None:
         from eigenwalk_studio.pointing import candidates
 
         try:
-            for one in candidates(self.engine, self.state.generator, self.image(), x, y):
+            for one in candidates(self.library, self.state.generator, self.image(), x, y):
                 if number != self._pointing:
                     return
                 self.candidates = (*self.candidates, one)
@@ -168,13 +168,13 @@ class Session:
 
         if (waypoint := self.look().waypoint) is not None:
             return as_image(waypoint.image)
-        return self.engine.start_image(self.state.generator, self.state.start or self.state.seed)
+        return self.library.start_image(self.state.generator, self.state.start or self.state.seed)
 
     # Walking
 
     def begin_walk(self) -> None:
         """Walk what the state says; a walk that was walked before is there at once."""
-        walk = self.engine.walk(self.engine.recipe(self.state, self.varied), self.name)
+        walk = self.engine.walk(self.library.recipe(self.state, self.varied), self.name)
         before = self.walk
         going = ("waiting", "walking", "paused")
         if before and before is not walk and before.owner == self.name and before.condition in going:
@@ -224,7 +224,7 @@ class Session:
     def recipe_text(self) -> str:
         """Return the recipe of what is shown, as TOML."""
         walk = self.walk
-        return (walk.recipe if walk else self.engine.recipe(self.state, self.varied)).text()
+        return (walk.recipe if walk else self.library.recipe(self.state, self.varied)).text()
 
 
 def new_version() -> int:

@@ -19,7 +19,7 @@ class Gallery:
     """Finds and draws the pictures of all sessions."""
 
     def __init__(self, engine: Engine):
-        self.engine, self.followed = engine, Followed()
+        self.engine, self.library, self.followed = engine, engine.library, Followed()
 
     def url(self, session: Session, text: str) -> str:
         """Return a picture as a data URL; "" where there is none."""
@@ -49,11 +49,11 @@ class Gallery:
             return None
         mask = one.mask
         if mask is None:
-            mask = self.engine.look(lambda: coverage(self.engine.feature(text), session.image())).result()
+            mask = self.library.look(lambda: coverage(self.library.feature(text), session.image())).result()
         return "image/png", spotlight(mask)
 
     def _start(self, generator: str, start: int | str) -> tuple[str, bytes]:
-        image = self.engine.look(self.engine.start_image, generator, start).result()
+        image = self.library.look(self.library.start_image, generator, start).result()
         return encode(pixels_of(image), LARGE)
 
     def _waypoint(self, kind: str, key: str, name: str, index: int, size: str = "") -> tuple[str, bytes]:
@@ -66,15 +66,15 @@ class Gallery:
         return {path.name: path for path in paths}[name]
 
     def _masks(self, where: list[Any], texts: list[list[Any]]) -> tuple[str, bytes] | None:
-        return self.engine.look(self._draw_masks, where, texts).result()
+        return self.library.look(self._draw_masks, where, texts).result()
 
     def _draw_masks(self, where: list[Any], texts: list[list[Any]]) -> tuple[str, bytes] | None:
         found = []
         for text, held in texts:
             with suppress(EigenwalkError):
-                feature = self.engine.mask(text)
+                feature = self.library.mask(text)
                 if where[0] == "seed":
-                    mask = coverage(feature, self.engine.start_image(where[1], where[2]))
+                    mask = coverage(feature, self.library.start_image(where[1], where[2]))
                 else:
                     path = self._path(where[0], where[1], where[2])
                     mask = self.followed.mask((*where[:3], text), feature, path, where[3])

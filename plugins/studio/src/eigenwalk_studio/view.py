@@ -90,13 +90,13 @@ def describe(session: Session) -> dict[str, Any]:
         "keys": {key: json.dumps(act) for key, act in KEYS.items()},
         "undoes": session.history.undoes,
         "redoes": session.history.redoes,
-        "generators": [offer.name for offer in session.engine.registry.generators if not _needs(offer.spec)],
+        "generators": [offer.name for offer in session.library.registry.generators if not _needs(offer.spec)],
         "seeds": [
             {"seed": seed, "picture": picture_id("seed", state.generator, seed)}
             for seed in range(session.first_seed, session.first_seed + SEEDS)
         ],
         "first_seed": session.first_seed,
-        "can_invert": any(offer.name == "invert" for offer in session.engine.registry.commands),
+        "can_invert": any(offer.name == "invert" for offer in session.library.registry.commands),
         "search": _search(session),
         "picture": _picture(session, look),
         "tool": session.tool,
@@ -131,11 +131,12 @@ def _needs(spec: Any) -> bool:
 
 
 def _command(session: Session, walk: Walk | None) -> str:
-    device = ["--device", session.engine.device] if session.engine.device != "cpu" else []
+    device = ["--device", session.library.device] if session.library.device != "cpu" else []
     if walk is not None:
         return f"{command_of(walk.recipe)} {quote([*device, '--out', short(walk.place)])}"
     try:
-        return " ".join(filter(None, (command_of(session.engine.recipe(session.state, session.varied)), quote(device))))
+        command = command_of(session.library.recipe(session.state, session.varied))
+        return " ".join(filter(None, (command, quote(device))))
     except EigenwalkError:
         return ""
 
@@ -195,26 +196,26 @@ def _picture(session: Session, look: Look) -> dict[str, Any]:
             varied = words.percent(words.shares(path, waypoint).varied)
             alt = f"{words.label(path)}, waypoint {waypoint.index}: varied {varied}"
     texts = [*((text, True) for text in state.hold), *((text, False) for text in state.vary)]
-    texts = [(forms.without_limit(text), held) for text, held in texts if forms.mask_of(text, session.engine.registry)]
+    texts = [(forms.without_limit(text), held) for text, held in texts if forms.mask_of(text, session.library.registry)]
     masks = picture_id("masks", json.loads(shown), texts) if texts and session.masks else ""
     return {"shown": shown, "start": start, "masks": masks, "alt": alt}
 
 
 def _list(session: Session, part: str) -> dict[str, Any]:
-    engine, state = session.engine, session.state
+    library, state = session.library, session.state
     items = []
     for index, text in enumerate(getattr(state, part)):
-        form = forms.read(text, engine.registry)
+        form = forms.read(text, library.registry)
         opened = session.open == (part, index)
         key = state.generator, forms.without_limit(text)
-        typical = engine.typical(*key) if not form.error else None
-        form = replace(form, error=form.error or engine.fault(*key))
+        typical = library.typical(*key) if not form.error else None
+        form = replace(form, error=form.error or library.fault(*key))
         share = None if typical is None else (form.tolerance or state.tolerance * typical) / typical
         percent = min(max(round(100 * share), 1), 100) if share is not None else 0
         items.append(
             {"index": index, "form": form, "open": opened, "typical": typical, "share": share, "percent": percent}
         )
-    found = forms.offered(engine.registry, session.search, state.generator) if session.adding == part else []
+    found = forms.offered(library.registry, session.search, state.generator) if session.adding == part else []
     return {
         "name": part,
         "items": items,
@@ -222,7 +223,7 @@ def _list(session: Session, part: str) -> dict[str, Any]:
         "search": session.search if session.adding == part else "",
         "found": [{"spec": spec, "fetched": forms.fetched(spec)} for spec in found[:FOUND]],
         "more": max(0, len(found) - FOUND),
-        "follows": [offer.name for offer in engine.registry.features if not _needs(offer.spec)],
+        "follows": [offer.name for offer in library.registry.features if not _needs(offer.spec)],
     }
 
 

@@ -71,6 +71,7 @@ class Watching(Watch):
 
     def passed(self, passes: float) -> None:
         """Count passes; raise Interrupted where the walk is to stop."""
+        self.walk.heard = time.monotonic()
         if passes:
             self.work.add(passes)
         if self.walk.wish != "go":
@@ -93,6 +94,7 @@ class Walk:
         turn: its place among all walks that were asked for; `served`: when it was taken on last.
         owner: the session that may stop it.
         paces: seconds that first waypoints took, by `kind`; of all walks of an engine.
+        heard: when it gave a sign of life last, of `time.monotonic`.
     """
 
     key: str
@@ -102,6 +104,7 @@ class Walk:
     owner: str
     paces: Kept[tuple[str, ...], float]
     served: int = 0
+    heard: float = 0.0
     folder: RunFolder | None = None
     paths: tuple[Path, ...] = ()
     coarse: tuple[Path, ...] = ()
@@ -175,6 +178,12 @@ class Walk:
         """Note what ended it."""
         self.condition, self.error = "failed", error
         self.let_go()
+
+    def left(self, error: str) -> Walk:
+        """Return what is seen of it from now on, where it hangs and may still change."""
+        seen = Walk(self.key, self.recipe, self.place, self.turn, self.owner, self.paces, self.served, paths=self.paths)
+        seen.condition, seen.error, seen.coarse, seen.notes = "failed", error, self.coarse, self.notes
+        return seen
 
     def let_go(self) -> None:
         """Let the folder and the run go; what is saved stays."""

@@ -5,7 +5,7 @@ const fragment = new URLSearchParams(location.hash.slice(1));
 let session = fragment.get("session") || sessionStorage.getItem("eigenwalk") || "";
 let version = -1;
 const PATIENCE = { pictures: 120, file: 1800 };
-const pictures = new Map();
+const pictures = new Pictures(64 << 20);  // bytes: all characters of a data URL are ASCII
 const typed = new WeakSet();  // fields that a person writes in: an answer to what came before leaves them
 let waiting = new Set();
 
@@ -14,7 +14,7 @@ function show(answer) {
   if (answer.session !== session) version = -1;
   session = answer.session;
   sessionStorage.setItem("eigenwalk", session);
-  if (!lost.hidden) for (const [id, url] of pictures) if (!url) pictures.delete(id);
+  if (!lost.hidden) pictures.askAgain();
   lost.hidden = true;
   if (answer.html === null || answer.version <= version) return;
   version = answer.version;
@@ -103,7 +103,6 @@ async function askPictures(ids) {
   try {
     const found = await call("pictures", { ids });
     for (const id of ids) pictures.set(id, found[id] || "");  // what is not there is not asked for again
-    while (pictures.size > 3000) pictures.delete(pictures.keys().next().value);
   } catch { /* the loop below says that the connection is lost */ }
   ids.forEach((id) => waiting.delete(id));
   for (const image of root.querySelectorAll("img[data-picture]")) {
