@@ -59,16 +59,21 @@ def read_whole(file: Path) -> bytes:
     return read_bytes(file, "file", _limit(file))
 
 
-def read_tensors(file: Path, expected: str | None) -> dict[str, NDArray[Any]]:
-    """Return the tensors in `file`, whose SHA-256 must be `expected`, where an earlier version wrote one.
+def read_checked(file: Path, expected: str | None) -> bytes:
+    """Return the bytes of `file`, whose SHA-256 must be `expected`.
 
     Raises:
         FileError: it cannot be read, or is not what was written.
     """
     data = read_whole(file)
-    if expected is not None and sum_of(data) != expected:
+    if sum_of(data) != expected:
         raise FileError(f"{file} is damaged: its SHA-256 differs from the one saved with it")
-    return load(data)
+    return data
+
+
+def read_tensors(file: Path, expected: str | None) -> dict[str, NDArray[Any]]:
+    """Return the tensors in `file`, read as `read_checked` does; unchecked where an earlier version wrote no sum."""
+    return load(read_whole(file) if expected is None else read_checked(file, expected))
 
 
 def sum_of(data: bytes) -> str:

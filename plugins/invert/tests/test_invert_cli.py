@@ -65,6 +65,11 @@ def test_a_photograph_is_found_and_walked_from(here: Here, place: Path, photo: P
     assert code == 0 and "found/me, direction 1" in said
     code, said = here("walk", "found/me", "--vary", "luminance", "--steps", "2", "-o", "other")
     assert code == 2 and "whose code would run" in said and "trust=true" in said
+    data = (latents_file := folder / "latents.safetensors").read_bytes()
+    latents_file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    code, said = here("walk", GENERATOR, "--start", "found/me:0", "--vary", "luminance", "--steps", "1", "-o", "no")
+    assert code == 4 and "latents.safetensors is damaged" in said
+    latents_file.write_bytes(data)
     trusted = 'open("found/me", trust=true)'
     code, said = here("walk", trusted, "--vary", "luminance", "--steps", "2", "-o", "trusted")
     assert code == 0, said

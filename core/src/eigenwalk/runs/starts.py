@@ -37,6 +37,7 @@ from eigenwalk.objects.compose import Built, build_generator
 from eigenwalk.path import Path
 from eigenwalk.runs.outputs.chain import is_saved_path, latent_sum
 from eigenwalk.runs.recipe import Recipe
+from eigenwalk.sealed import open_sealed, read_checked
 from eigenwalk.textfile import read_bytes
 from eigenwalk.walk.start import Start, sample_start
 
@@ -49,6 +50,8 @@ PREFERRED = ("w_plus", "wplus", "ws", "w", "projected_w", "z", "latents", "laten
 
 IN_FOLDER = "latents.safetensors"
 """The file of latents that a folder stands for."""
+FOUND = "found.json"
+"""The sealed document beside it, where `eigenwalk invert` wrote both, with its SHA-256 under ``latents``."""
 SPACES = {"z", "w", "s"}
 """Names of latents that are names of spaces too."""
 SPACE_OF: dict[str, str] = dict.fromkeys(("projected_w", "ws", "w_plus", "wplus"), "w")
@@ -154,9 +157,13 @@ def file_of(text: str) -> str:
 
 
 def _place(file: str) -> FilePath:
-    """Return the path of `file`, or of the latents in a folder."""
+    """Return the path of `file`, or of the latents in a folder; raises FileError where they are not those found."""
     place = FilePath(file).expanduser()
-    return place / IN_FOLDER if (place / IN_FOLDER).is_file() else place
+    if not (place / IN_FOLDER).is_file():
+        return place
+    if (place / FOUND).is_file():
+        read_checked(place / IN_FOLDER, open_sealed(place / FOUND).get("latents"))
+    return place / IN_FOLDER
 
 
 def _checked(latents: Latents) -> Latents:

@@ -33,7 +33,7 @@ from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
 from eigenwalk.runs.ready import own_files
 from eigenwalk.runs.starts import IN_FOLDER as LATENTS
-from eigenwalk.sealed import json_text, open_sealed, read_whole, seal, sum_of
+from eigenwalk.sealed import json_text, open_sealed, read_checked, read_whole, seal, sum_of
 from eigenwalk.store import write_output
 from eigenwalk_invert.plugin import FOUND
 from eigenwalk_invert.tune import apply
@@ -203,9 +203,7 @@ def opened(path: Any, trust: bool = False) -> Generator:
 
 def read_tensors(folder: Path, name: str, expected: Any) -> dict[str, Tensor]:
     """Return the tensors in a file of `folder`, whose SHA-256 must be `expected`; raises FileError."""
-    data = read_whole(folder / name)
-    if sum_of(data) != expected:
-        raise FileError(f"{folder / name} is damaged: its SHA-256 differs from the one saved with it")
+    data = read_checked(folder / name, expected)
     try:
         return load(data)
     except SafetensorError as error:
