@@ -14,6 +14,7 @@ import pytest
 from test_dataset import sums
 
 from command_line import begin, place  # noqa: F401
+from eigenwalk_dataset.schedule import WorkerLost, ask
 
 WORDS = ["dataset", "./my_generator.py:build", "--fix", "luminance", "--vary", "pixels", "--paths", "2", "--steps", "2"]
 WORDS += ["--seeds", "0-7", "--shard-seeds", "2"]
@@ -56,6 +57,42 @@ def test_killed_workers_and_drivers_lose_and_repeat_nothing(place: Path) -> None
     peace = begin(place, *WORDS, "-o", "peace", "--workers", "1")
     peace.communicate(timeout=PATIENCE)
     assert sums(out) == sums(place / "peace")
+
+
+DYING = """
+import os
+from pathlib import Path
+
+import my_generator
+
+
+def build():
+    deaths = Path("deaths")
+    if (n := int(deaths.read_text())) > 0:
+        deaths.write_text(str(n - 1))
+        os.kill(os.getpid(), 9)
+    return my_generator.build()
+"""
+
+
+def test_measuring_is_done_again_if_its_worker_is_killed(place: Path) -> None:
+    (place / "dying.py").write_text(DYING)
+    (place / "deaths").write_text("1")
+    command = begin(place, "dataset", "./dying.py:build", *WORDS[2:], "-o", "out", "--workers", "1", "--dry-run")
+    _, err = command.communicate(timeout=PATIENCE)
+    assert command.returncode == 0 and (place / "deaths").read_text() == "0", err
+    assert err.count("measuring failed and is done again: its worker was ended by SIGKILL") == 1, err
+
+
+def test_measuring_is_given_up_where_three_workers_die() -> None:
+    notes: list[str] = []
+
+    def call(order: str) -> None:
+        raise WorkerLost(f"no memory for {order}")
+
+    with pytest.raises(WorkerLost, match="no memory for it"):
+        ask(call, "it", notes.append)
+    assert notes == ["measuring failed and is done again: no memory for it"] * 2
 
 
 @pytest.mark.docs

@@ -233,10 +233,11 @@ def _engine(order: Order, engine: str, address: str | None, workers: int | None)
 def _planned(order: Order, engine: Any, quiet: bool) -> Plan:
     from rich.text import Text
 
-    from eigenwalk.cli.errors import console
+    from eigenwalk.cli.errors import console, warn
     from eigenwalk_dataset.plan import Plan
+    from eigenwalk_dataset.schedule import ask
 
-    plan = Plan(order, engine.survey(order))
+    plan = Plan(order, ask(engine.survey, order, warn))
     for note in () if quiet else plan.measured.notes:
         console(stderr=True).print(Text(note))
     return plan
@@ -323,10 +324,12 @@ def _summarise(folder: Folder, plan: Plan, records: dict[int, Record], tally: An
 
 def _estimate(folder: Folder, plan: Plan | None, order: Order, engine: Any) -> None:
     """Print what the data set would cost, from one measured group of seeds."""
+    from eigenwalk.cli.errors import warn
     from eigenwalk_dataset.estimate import estimate
+    from eigenwalk_dataset.schedule import ask
 
     plan = replace(plan, order=order) if plan else _planned(order, engine, True)
-    for line in estimate(plan, engine.measure(plan), engine.count):
+    for line in estimate(plan, ask(engine.measure, plan, warn), engine.count):
         typer.echo(line)
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from eigenwalk import errors
-from eigenwalk.errors import EigenwalkError, InputError
+from eigenwalk.errors import EigenwalkError, InputError, OutOfMemory
 from eigenwalk_dataset.folder import Folder, Record
 from eigenwalk_dataset.plan import Measured, Order, Plan
 
+A = TypeVar("A")
+B = TypeVar("B")
 ATTEMPTS = 5
 """For a shard, before it is given up."""
 DEATHS = 3
-"""Of workers at one shard, before it is made with a smaller batch: somebody may only have stopped them."""
+"""Of workers at one shard, before it is made with a smaller batch: somebody may only have stopped them. Also of those
+that measure for all, before that is given up."""
 PAUSE = 2.0
 """Seconds before a shard that another process is making is looked at again."""
 What = Literal["images", "done", "busy", "memory", "died", "error", "stop"]
@@ -49,15 +52,19 @@ class Event:
     kind: str = ""
 
 
+class WorkerLost(OutOfMemory):
+    """A worker died while it measured; the engine has another."""
+
+
 class Engine(Protocol):
     """Workers that make shards."""
 
     def survey(self, order: Order) -> Measured:
-        """Return what one worker measures for all; raises EigenwalkError."""
+        """Return what one worker measures for all; raises WorkerLost, or the worker's EigenwalkError."""
         ...
 
     def measure(self, plan: Plan) -> dict:
-        """Return what one worker's first group of seeds took; see `eigenwalk_dataset.maker.measure`."""
+        """Return what the first group of seeds took, as `eigenwalk_dataset.maker.measure`; raises as `survey`."""
         ...
 
     def begin(self, plan: Plan, folder: str) -> None:
@@ -95,6 +102,16 @@ class _Attempts:
     count: int = 0
     deaths: int = 0
     said: list[str] = field(default_factory=list)
+
+
+def ask(call: Callable[[A], B], argument: A, note: Callable[[str], object]) -> B:
+    """Return what an engine's worker measures, asked again if it dies; `note` is told. Raises as the `call`."""
+    for _ in range(DEATHS - 1):
+        try:
+            return call(argument)
+        except WorkerLost as error:
+            note(f"measuring failed and is done again: {error}")
+    return call(argument)
 
 
 def make_all(plan: Plan, folder: Folder, indices: Iterable[int], engine: Engine, display: Display) -> dict[int, str]:

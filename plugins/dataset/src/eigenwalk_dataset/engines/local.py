@@ -19,7 +19,7 @@ from typing import Any
 
 from eigenwalk_dataset.engines.worker import serve_call
 from eigenwalk_dataset.plan import Measured, Order, Plan
-from eigenwalk_dataset.schedule import Event, Task, error_of
+from eigenwalk_dataset.schedule import Event, Task, WorkerLost, error_of
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 CONTEXT = multiprocessing.get_context("spawn")
@@ -103,12 +103,12 @@ class LocalEngine:
         if not self.workers:
             self._start()
         worker = self.workers[0]
-        worker.pipe.send((name, *arguments))
         try:
+            worker.pipe.send((name, *arguments))
             answer = worker.pipe.recv()
         except (EOFError, OSError):
-            worker.process.join()
-            raise error_of(Event("stop", 0, text=_died(worker), kind="OutOfMemory")) from None
+            self._replace(worker)
+            raise WorkerLost(_died(worker)) from None
         if isinstance(answer, Event):
             raise error_of(answer)
         return answer

@@ -10,7 +10,7 @@ from eigenwalk.errors import InputError
 from eigenwalk_dataset.engines.local import THREADS
 from eigenwalk_dataset.engines.worker import serve_call
 from eigenwalk_dataset.plan import Measured, Order, Plan
-from eigenwalk_dataset.schedule import Event, Task, error_of
+from eigenwalk_dataset.schedule import Event, Task, WorkerLost, error_of
 
 
 class Worker:
@@ -111,7 +111,8 @@ class RayEngine:
         try:
             answer = self.ray.get(self.idle[0].call.remote(name, *arguments))
         except self.ray.exceptions.RayError as error:
-            raise InputError(f"a worker of the cluster was lost: {str(error).splitlines()[0]}") from None
+            self.idle.pop(0)
+            raise WorkerLost(f"its worker was lost: {str(error).splitlines()[0]}") from None
         if isinstance(answer, Event):
             raise error_of(answer)
         return answer
