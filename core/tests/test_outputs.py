@@ -12,12 +12,14 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path as FilePath
+from typing import get_args, get_type_hints
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
+from eigenwalk.cli.progress import path_lines
 from eigenwalk.path import Role, Status
 from eigenwalk.runs.outputs import report as report_module
 from eigenwalk.runs.outputs import strip as strip_module
@@ -134,11 +136,25 @@ def test_in_the_video_a_path_that_has_ended_stays_at_its_last_waypoint() -> None
         (FULL, "Walked its full length of 4 steps."),
         (CUT, "Ended after 4 steps: the next step would have moved the box by 27 %, and its tolerance is 25 %."),
         (Status(), "Not ended: the run was stopped after 4 steps."),
-        (Status("undefined"), "Ended after 4 steps: a feature had no value."),
+        (Status("undefined"), "Ended after 4 steps: no value of a feature."),
+        (
+            Status("region", "the latent would be 12 from the mean"),
+            "Ended after 4 steps: the next would leave the typical region: images beyond it are rarely realistic (the "
+            "latent would be 12 from the mean).",
+        ),
     ],
 )
 def test_endings_are_sentences(status: Status, said: str) -> None:
     assert words.ending(path(status=status)) == said
+
+
+@pytest.mark.parametrize("reason", get_args(get_type_hints(Status)["reason"]))
+def test_every_ending_has_words_that_are_the_same_wherever_it_is_shown(reason: str) -> None:
+    one = path(status=Status(reason, "as it came", "a.feature"))
+    steps, _, said = words.brief_ending(one).partition(", ")
+    assert steps == "4 steps" and (" " in said) and "{" not in said
+    assert ("a.feature" in said) == (reason in ("tolerance", "undefined", "numerical"))
+    assert said in path_lines([one])[0]
 
 
 def test_the_video_is_h264_that_browsers_play_and_pauses_at_waypoints() -> None:

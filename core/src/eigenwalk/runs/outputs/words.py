@@ -20,12 +20,13 @@ ENDINGS = {
     "length": "full length",
     "steps": "not as far as asked",
     "back": "taken back",
-    "tolerance": "reached a tolerance",
+    "tolerance": "reached the tolerance of {}",
     "nothing to vary": "nothing left to vary",
-    "region": "left the typical region",
-    "undefined": "a feature had no value",
-    "numerical": "not a number",
+    "region": "the next would leave the typical region: images beyond it are rarely realistic",
+    "undefined": "no value of {}",
+    "numerical": "not a number: {}",
 }
+"""How paths end, by `eigenwalk.path.Status.reason`; {} is the feature."""
 
 
 def percent(share: float) -> str:
@@ -63,22 +64,9 @@ def fewer_paths(paths: Sequence[Path], asked: int) -> str:
 
 def brief_ending(path: Path) -> str:
     """Say in a few words how many steps the path took and how it ended."""
-    reason = path.status.reason
     last = path.waypoints[-1].index if path.waypoints else 0
-    steps = f"{last} step{'' if last == 1 else 's'}"
-    if reason == "length":
-        return f"{steps}, full length"
-    feature = f" {path.status.feature}" if path.status.feature else ""
-    said = {
-        "walking": "not ended",
-        "steps": "not as far as asked",
-        "back": "taken back",
-        "tolerance": f"tolerance of{feature}" if feature else "reached a tolerance",
-        "nothing to vary": "nothing left to vary",
-        "undefined": f"no value of{feature}" if feature else "a feature had no value",
-        "numerical": f"not a number:{feature}" if feature else "not a number",
-    }
-    return f"{steps}, {said.get(reason, reason)}"
+    said = ENDINGS.get(path.status.reason, path.status.reason).format(path.status.feature or "a feature")
+    return f"{last} step{'' if last == 1 else 's'}, {said}"
 
 
 def ending(path: Path) -> str:
@@ -90,8 +78,12 @@ def ending(path: Path) -> str:
         return f"Not ended: the run was stopped after {last} steps."
     if path.status.reason == "back":
         return f"{path.status.detail[:1].upper()}{path.status.detail[1:]}."
-    detail = path.status.detail.strip() or ENDINGS.get(path.status.reason, path.status.reason)
-    return f"Ended after {last} step{'' if last == 1 else 's'}: {detail[:1].lower() + detail[1:]}".rstrip(".") + "."
+    steps, _, said = brief_ending(path).partition(", ")
+    detail = path.status.detail.strip().rstrip(".")
+    detail = detail[:1].lower() + detail[1:]
+    if path.status.reason == "region" and detail:
+        return f"Ended after {steps}: {said} ({detail})."
+    return f"Ended after {steps}: {detail or said}."
 
 
 def likeness(path: Path) -> str:
