@@ -15,7 +15,7 @@ from eigenwalk.images import read_size
 from eigenwalk.names.registry import Registry
 from eigenwalk.objects.compose import Built
 from eigenwalk_studio.session import Session
-from eigenwalk_studio.trust import PIXELS, UPLOAD, short
+from eigenwalk_studio.trust import UPLOAD, short
 from eigenwalk_studio.walks import Condition, Wish
 
 if TYPE_CHECKING:
@@ -120,14 +120,9 @@ def uploaded(path: str) -> FilePath:
     if file.stat().st_size > UPLOAD:
         raise FileError(f"a picture has at most {UPLOAD >> 20} MB")
     try:
-        height, width = read_size(file)
+        read_size(file)
     except FileError as error:  # where gradio keeps uploads is nobody's business
         raise FileError(str(error).replace(str(file), "the photograph")) from None
-    if height * width > PIXELS:
-        raise FileError(
-            f"the picture has {width} x {height} pixels, and at most {PIXELS // 10**6} million are taken: "
-            "make it smaller"
-        )
     return file
 
 

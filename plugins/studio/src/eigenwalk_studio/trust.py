@@ -20,8 +20,6 @@ from eigenwalk.runs.ready import own_files
 LOCAL = ("127.0.0.1", "localhost", "::1")
 UPLOAD = 20 << 20
 """Bytes of a picture or a history that is sent to the page."""
-PIXELS = 50_000_000
-"""Pixels of a picture that is sent, decoded."""
 
 
 @dataclass(frozen=True)
