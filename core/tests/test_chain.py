@@ -21,6 +21,7 @@ from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.outputs.report import Page, report, run_facts
 from eigenwalk.runs.outputs.video import Video
 from eigenwalk.runs.recipe import Recipe
+from eigenwalk.runs.recorded import check_recorded
 from eigenwalk.runs.saved import finish, walk_and_save
 
 M = torch.randn(3 * 8 * 8, 6, generator=torch.Generator().manual_seed(0)) / 3
@@ -133,10 +134,10 @@ def test_a_start_is_known_by_its_latent_and_not_by_a_file_that_may_grow(three: P
     registry = eigenwalk.Registry.discover()
     first = Path.load("runs/first/paths/seed0-1+.json")
     first.append(first.waypoints[-1]).save("runs/first/paths")  # the file changes, the latent does not
-    recipe.check_installed(registry)
+    check_recorded(recipe, registry)
     replace(FilePath("runs/first"))
     with pytest.raises(RecipeError, match="has changed since this walk"):
-        recipe.check_installed(registry)
+        check_recorded(recipe, registry)
     remove(FilePath("runs/first"))
     with pytest.raises(RecipeError, match="is missing"):
-        recipe.check_installed(registry)
+        check_recorded(recipe, registry)

@@ -15,6 +15,7 @@ from eigenwalk.maths.cloud import AVERAGING
 from eigenwalk.names.files import sha256
 from eigenwalk.names.registry import Registry
 from eigenwalk.runs.recipe import IDENTITY, Recipe
+from eigenwalk.runs.recorded import check_recorded
 from eigenwalk.spec import FeatureSpec, GeneratorSpec, Option, Weights
 from eigenwalk.walk import WalkOptions
 
@@ -172,9 +173,9 @@ def test_names_are_checked_before_anything_is_imported(entries: dict, error: typ
         recipe.canonical(registry())
 
 
-def test_check_installed_warns_of_other_versions() -> None:
+def test_other_versions_are_warned_of() -> None:
     recipe = Recipe.of(generator="rooms", vary=["net"], installed={"eigenwalk": "0.0.1", "no-such-distribution": "2"})
-    first, second = recipe.check_installed(registry())
+    first, second = check_recorded(recipe, registry())
     assert "eigenwalk is" in first and "0.0.1" in first
     assert "pip install no-such-distribution==2" in second
 
@@ -183,22 +184,22 @@ def test_a_recipe_with_other_weights_is_refused() -> None:
     recipe = Recipe.of(
         generator="rooms", vary=["net"], weights={"net.safetensors": "a" * 64}, installed={"eigenwalk-made": "1.0"}
     )
-    assert [w for w in recipe.check_installed(registry()) if "SHA" in w] == []
+    assert [w for w in check_recorded(recipe, registry()) if "SHA" in w] == []
     with pytest.raises(RecipeError, match=r"net\.safetensors.*eigenwalk-made 2\.0.*eigenwalk-made==1\.0"):
-        recipe.check_installed(registry(Plugin("b" * 64), "2.0"))
+        check_recorded(recipe, registry(Plugin("b" * 64), "2.0"))
 
 
 def test_a_recipe_with_a_changed_or_missing_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("made.py").write_text("one")
     recipe = Recipe.of(generator="./made.py:build", vary=["net"], files={"./made.py": sha256("made.py")})
-    assert recipe.check_installed(registry()) == []
+    assert check_recorded(recipe, registry()) == []
     Path("made.py").write_text("two")
     with pytest.raises(RecipeError, match=r"made\.py has changed"):
-        recipe.check_installed(registry())
+        check_recorded(recipe, registry())
     Path("made.py").unlink()
     with pytest.raises(RecipeError, match=r"made\.py is missing"):
-        recipe.check_installed(registry())
+        check_recorded(recipe, registry())
 
 
 def test_recipes_and_walks_have_the_same_defaults() -> None:

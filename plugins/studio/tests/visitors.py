@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
+    from eigenwalk_studio.engine import Engine
+    from eigenwalk_studio.session import Session
+
 CHROMIUM = shutil.which("chromium") or ""
 START = [sys.executable, "-c", "from eigenwalk.cli import main; main()", "studio"]
 SECONDS = 120_000
@@ -33,6 +36,14 @@ def wait(condition: Callable[[], object], seconds: float = 300.0) -> None:
     while not condition():
         assert time.monotonic() < until, "waited too long"
         time.sleep(0.01)
+
+
+def session_of(engine: Engine, **entries: Any) -> Session:
+    """Return a session of `engine` with `rooms`."""
+    from eigenwalk_studio.session import Session
+    from eigenwalk_studio.state import State
+
+    return Session("n" * 24, engine, State("rooms", **entries), engine.library.out / "histories")
 
 
 class Studio:

@@ -29,6 +29,7 @@ from eigenwalk.runs.outputs import words
 from eigenwalk.runs.outputs.folder import PAGE, RECIPE, REMEDY, RunFolder
 from eigenwalk.runs.ready import check_device, check_files
 from eigenwalk.runs.recipe import EARLIER, Recipe
+from eigenwalk.runs.recorded import check_recorded
 from eigenwalk.textfile import parse_toml, read_text
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def perform(
     registry = Registry.discover()
     check_device(recipe.device)
     check_kinds(pictures)
-    for message in recipe.check_installed(registry):
+    for message in check_recorded(recipe, registry):
         warn(message)
     with sharing():  # a generator's file is opened once, to recognise it and to build it
         recipe = recipe.canonical(registry)
@@ -261,7 +262,7 @@ def _recipe_to_resume(recipe: Recipe, folder: RunFolder, registry: Registry) -> 
     """
     try:
         begun = Recipe.parse(folder.recipe, f"{folder.path}/recipe.toml")
-        for message in begun.check_installed(registry):
+        for message in check_recorded(begun, registry):
             warn(message)
     except RecipeError as error:
         raise RecipeError(f"{folder.path} cannot go on: {error}, or {REMEDY}") from None

@@ -14,7 +14,6 @@ import math
 import os.path
 import re
 from collections.abc import Callable, Collection, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -31,11 +30,9 @@ from pydantic import (
     model_validator,
 )
 
-from eigenwalk import store
 from eigenwalk.errors import FileError, OptionError, RecipeError, UnknownName
 from eigenwalk.names.entries import complaints
 from eigenwalk.names.expression import as_tree, parse_generator
-from eigenwalk.names.files import sha256
 from eigenwalk.names.methods import METHODS
 from eigenwalk.names.resolve import is_resolved, resolve_directions, resolve_generator, resolve_sets
 from eigenwalk.names.tree import Call, Expression, Instance, Open
@@ -313,76 +310,18 @@ class Recipe(BaseModel):
     def _solver_is_resolved(self) -> bool:
         return isinstance(self.solver, Instance) or bool(self.solver.offer) or self.solver.name in METHODS
 
-    def check_installed(self, registry: Registry) -> list[str]:
-        """Return warnings about versions that differ from those of the run that wrote this recipe.
-
-        Raises:
-            RecipeError: weights or a file of the user are not the ones that were walked with, so that the
-                walk cannot be repeated.
-        """
-        self._check_weights(registry)
-        self._check_files()
-        warnings = [
-            f"from waypoint {again.waypoint} on, this walk was made with "
-            f"{', '.join(f'{name} {version}' for name, version in again.installed.items())}: its latents may differ"
-            for again in self.resumed
-        ]
-        for name, version in self._latest().items():
-            have = _version(name)
-            if have is None:
-                warnings.append(
-                    f"{name} {version} was installed for this walk and is not now: pip install {name}=={version}"
-                )
-            elif have != version:
-                warnings.append(f"{name} is {have}, and this walk was made with {version}: its latents may differ")
-        return warnings
-
     def resume(self, waypoint: int, installed: Mapping[str, str]) -> Self | None:
         """The recipe of this walk going on behind `waypoint` with `installed`; None if these are the same versions."""
-        changed = {name: version for name, version in installed.items() if self._latest().get(name) != version}
+        changed = {name: version for name, version in installed.items() if self.latest().get(name) != version}
         more = Resumed(waypoint=waypoint + 1, installed=changed)
         return self.model_copy(update={"resumed": (*self.resumed, more)}) if changed else None
 
-    def _latest(self) -> dict[str, str]:
+    def latest(self) -> dict[str, str]:
         """The versions with which the walk came to its end."""
         latest = dict(self.installed)
         for again in self.resumed:
             latest |= again.installed
         return latest
-
-    def _check_weights(self, registry: Registry) -> None:
-        brought: dict[str, dict[str, str]] = {}
-        for offer in (*registry.features, *registry.generators):
-            if offer.distribution in self.installed:
-                for weights in offer.spec.weights:
-                    if sha := store.expected_sha256(weights):
-                        brought.setdefault(weights.file, {})[sha] = f"{offer.distribution} {offer.version}"
-        for file, recorded in self.weights.items():
-            have = brought.get(file, {recorded: ""})
-            if recorded not in have:
-                sha, who = next(iter(have.items()))
-                distribution = who.split()[0]
-                raise RecipeError(
-                    f"weights {file} are not those of this walk: it used SHA-256 {recorded[:12]}…, {who} "
-                    f"brings {sha[:12]}…. Install {distribution}=={self.installed[distribution]} to repeat it"
-                )
-
-    def _check_files(self) -> None:
-        from eigenwalk.runs.outputs.chain import latent_sum
-
-        for name, recorded in self.files.items():
-            file = os.path.expanduser(name)
-            latent = latent_sum(name) if name in self.starts else None
-            if latent is None and not os.path.isfile(file):
-                raise RecipeError(
-                    f"{name} is missing, and this walk used it: looked in {Path.cwd()}, where paths begin"
-                )
-            have = latent or sha256(file)
-            if have != recorded and not (os.path.isfile(file) and sha256(file) == recorded):  # by earlier versions
-                raise RecipeError(
-                    f"{name} has changed since this walk: its SHA-256 was {recorded[:12]}…, and is {have[:12]}…. Bring "
-                    "the old file back to repeat the walk, or walk anew"
-                )
 
 
 def _resolve_solver(node: Call | Instance, registry: Registry) -> Call | Instance:
@@ -394,13 +333,6 @@ def _resolve_solver(node: Call | Instance, registry: Registry) -> Call | Instanc
         return resolve_directions(node, registry)
     except UnknownName as error:
         raise UnknownName(f"{error}; or one of the solvers {_or(tuple(METHODS))}") from None
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except (metadata.PackageNotFoundError, ValueError):  # ValueError: an empty name
-        return None
 
 
 def _in_one_line(found: re.Match[str]) -> str:

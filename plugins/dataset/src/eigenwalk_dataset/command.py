@@ -180,6 +180,7 @@ def _perform(
     from eigenwalk.cli import INTERRUPTED
     from eigenwalk.cli.errors import console, warn
     from eigenwalk.cli.perform import TERMINATED, Terminated, sigterm_stops
+    from eigenwalk.runs.recorded import check_recorded
     from eigenwalk_dataset.folder import Folder
 
     folder = Folder(out)
@@ -195,7 +196,7 @@ def _perform(
                     console(stderr=True).print("measuring typical distances and what fits into memory")
                 plan = folder.begin(_planned(order, made, quiet))
             else:
-                for message in plan.recipe().check_installed(registry):
+                for message in check_recorded(plan.recipe(), registry):
                     warn(message)
             plan = replace(plan, order=order)
             complete = _make(folder, plan, part, made, registry, check, quiet)
