@@ -160,7 +160,9 @@ def test_latents_come_back_bit_by_bit(kind: str, space: str, shape: tuple[int, .
     (tmp_path / f"x.{kind}").write_bytes(latents_file(kind, walked, space, shape))
     found = read_latents(f"{tmp_path}/x.{kind}")
     assert found.values.shape == (4, *(shape or (4,)))
-    rows = found.rows(4)
+    started = FunctionGenerator(images, 4, (16, 16), space=space)
+    started.latent_shape = shape
+    rows = found.rows(started)
     assert rows is not None and rows.numpy().dtype == dtype and np.array_equal(rows.numpy(), latents)
     if kind == "npz":
         assert np.load(tmp_path / "x.npz").files == [{"z": "z", "embedding": "latents"}.get(space, "w")]

@@ -21,6 +21,7 @@ from eigenwalk.errors import FileError, OutputError
 from eigenwalk.path import Path
 from eigenwalk.runs.outputs import folder as folder_module
 from eigenwalk.runs.outputs import journal
+from eigenwalk.runs.outputs import pages as pages_module
 from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.outputs.journal import load_journal, save_waypoint
 from eigenwalk.sealed import json_text, seal
@@ -175,7 +176,7 @@ def test_a_kill_while_the_progress_is_removed_leaves_a_finished_run(
 
     with RunFolder.claim(tmp_path, IDENTITY) as folder:
         walk(folder)
-        monkeypatch.setattr(RunFolder, "_clear_folder", dies)
+        monkeypatch.setattr(folder_module, "clear_folder", dies)
         with pytest.raises(Killed):
             folder.finish(walked())
     monkeypatch.undo()
@@ -475,8 +476,8 @@ def test_many_paths_are_drawn_page_by_page_with_few_in_memory(
     tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Draw two pages of six pictures; count how many are read at once, and bound how many are held."""
-    monkeypatch.setattr(folder_module, "PAGE", 6)
-    monkeypatch.setattr(folder_module, "PAGES", 2)
+    monkeypatch.setattr(pages_module, "PAGE", 6)
+    monkeypatch.setattr(pages_module, "PAGES", 2)
     many = paths(seeds=10, directions=1, steps=1, size=(64, 64))
     many = tuple(replace(p, waypoints=tuple(replace(w, image=np.full_like(w.image, 9)) for w in p)) for p in many)
     with RunFolder.claim(tmp_path, IDENTITY) as folder:

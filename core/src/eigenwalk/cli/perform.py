@@ -26,7 +26,9 @@ from eigenwalk.runs.export import check_kinds
 from eigenwalk.runs.further import FAR, compare, walk_on
 from eigenwalk.runs.memory.allocator import keep_freed
 from eigenwalk.runs.outputs import words
-from eigenwalk.runs.outputs.folder import PAGE, RECIPE, REMEDY, RunFolder
+from eigenwalk.runs.outputs.files import RECIPE
+from eigenwalk.runs.outputs.folder import REMEDY, RunFolder
+from eigenwalk.runs.outputs.pages import PAGE
 from eigenwalk.runs.ready import check_device, check_files
 from eigenwalk.runs.recipe import EARLIER, Recipe
 from eigenwalk.runs.recorded import check_recorded

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from eigenwalk.errors import FileError, InputError, OutputError, reason
 from eigenwalk.path import Path
 from eigenwalk.runs.command import command_of
-from eigenwalk.runs.outputs.folder import PAGE, RunFolder
+from eigenwalk.runs.outputs.folder import RunFolder
+from eigenwalk.runs.outputs.pages import PAGE
 from eigenwalk.runs.ready import own_files, usable_device
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.store import write_output

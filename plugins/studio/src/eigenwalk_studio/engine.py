@@ -18,7 +18,8 @@ import numpy as np
 
 from eigenwalk.errors import EigenwalkError, InputError, OutOfMemory
 from eigenwalk.runs.command import waypoint_name
-from eigenwalk.runs.outputs.folder import PATHS, RunFolder
+from eigenwalk.runs.outputs.files import PATHS
+from eigenwalk.runs.outputs.folder import RunFolder
 from eigenwalk.runs.recipe import Recipe
 from eigenwalk.store import write_whole
 from eigenwalk_studio.kept import LEAST, Kept, size_of_paths

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Literal, Self
@@ -24,27 +24,31 @@ from safetensors.numpy import save
 from eigenwalk.errors import FileError, InputError, OutputError, reason
 from eigenwalk.path import Path, leave_on_disk
 from eigenwalk.runs.further import compare
-from eigenwalk.runs.outputs.chain import known_places, places
+from eigenwalk.runs.outputs.chain import RUN, places
+from eigenwalk.runs.outputs.files import (
+    DONE,
+    OURS,
+    PART,
+    PATHS,
+    PROGRESS,
+    RECIPE,
+    STATE,
+    clear,
+    clear_folder,
+    clear_pictures,
+    create,
+    ours,
+    remove_empty,
+)
 from eigenwalk.runs.outputs.journal import NOTHING, STATES, Arrays, Journal, load_journal, save_waypoint
 from eigenwalk.runs.outputs.lock import NAME as LOCK
 from eigenwalk.runs.outputs.lock import Lock
-from eigenwalk.sealed import json_text, open_sealed, read_tensors, seal, sum_of
-from eigenwalk.store import open_whole, write_whole
+from eigenwalk.runs.outputs.mark import Mark, read_mark, write_mark
+from eigenwalk.runs.outputs.pages import draw_pages
+from eigenwalk.sealed import read_tensors, sum_of
+from eigenwalk.store import write_whole
 from eigenwalk.textfile import parse_toml, read_text
 
-RUN, RECIPE, PROGRESS, DONE, PATHS = "run.json", "recipe.toml", "progress", "progress.done", "paths"
-STATE = "state.safetensors"
-PICTURES = r"(strip|walk|plot|changes|report)(-\d+)?\.(png|mp4|gif|csv|html)(\.part)?"
-OURS = {
-    PROGRESS: r"\d+(\.state)?\.(json|safetensors)(\.part)?",
-    DONE: r"\d+(\.state)?\.(json|safetensors)(\.part)?",
-    PATHS: r"(seed|start)\d+-\d+[+-]\.(json|safetensors)(\.part)?",
-}
-"""Folders of ours and the names in them; whatever else lies there is not ours, and stays."""
-PART = r"\.[0-9a-f]{16}\.part"
-"""What a killed process may leave of a file that it was writing."""
-PAGE, PAGES = 48, 8
-"""Paths on one strip, film and page, and how many of these are made unless all are asked for."""
 REMEDY = "give another folder with --out, or replace this one with --overwrite"
 State = Literal["fresh", "unfinished", "walked", "finished"]
 
@@ -85,11 +89,11 @@ class RunFolder:
         Raises:
             OutputError: another process writes there, it belongs to another run, or it is not a run's folder.
         """
-        made = _create(path)
+        made = create(path)
         try:
             return cls._locked(path, made, identity, overwrite)
         except OSError as error:
-            _remove_empty(made)
+            remove_empty(made)
             raise OutputError(f"cannot write in {path}: {reason(error)}; give another folder with --out") from error
 
     @classmethod
@@ -162,7 +166,8 @@ class RunFolder:
         with self._writing():
             if self.state == "fresh" and not self.damage:  # what replaces a damaged file comes before it goes
                 self._mark(None)
-                self._clear()
+                clear(self.path)
+                self.state_sum = None
             write_whole(self.path / RECIPE, recipe)
             self.recipe = recipe
 
@@ -240,12 +245,12 @@ class RunFolder:
                 notice = self.write_outputs()
             else:
                 notice = ""
-                self._clear_pictures(())
+                clear_pictures(self.path)
                 self._mark(["report.html", *self._saved()])
             if (self.path / PROGRESS).exists():
                 # Renamed first: a run that is killed while it removes files is finished, not damaged.
                 (self.path / PROGRESS).rename(self.path / DONE)
-            self._clear_folder(DONE)
+            clear_folder(self.path, DONE)
         return notice
 
     def _keep_state(self, arrays: Arrays) -> None:
@@ -259,11 +264,11 @@ class RunFolder:
     def write_outputs(self, whole: bool = False) -> str:
         """Make the pictures, the table and the report; return a notice, or nothing.
 
-        Of more than `PAGE` paths they come in pages, and only the first `PAGES` of these unless `whole` asks for all.
+        Unless `whole` asks for all, of many paths only the first pages are made; see `draw_pages`.
         """
         with self._writing():
             written, notice = self._draw(whole)
-            self._clear_pictures(written)
+            clear_pictures(self.path, written)
             if self.state in ("walked", "finished"):
                 self._mark([*written, *self._saved()])
                 self.state = "finished"
@@ -273,34 +278,13 @@ class RunFolder:
         return [f"{PATHS}/{path.name}{ending}" for path in self.paths for ending in (".json", ".safetensors")]
 
     def _draw(self, whole: bool) -> tuple[list[str], str]:
-        """Write pictures, table and report, page by page; return the files' names and a notice."""
-        from eigenwalk.runs.outputs.plot import plot_png
-        from eigenwalk.runs.outputs.report import Page, report, run_facts
-        from eigenwalk.runs.outputs.strip import strip
-        from eigenwalk.runs.outputs.table import write_table
-        from eigenwalk.runs.outputs.video import video
-
         paths = sorted((path for path in self.shown if len(path)), key=_order)
-        pages = [paths[first : first + PAGE] for first in range(0, len(paths), PAGE)][: None if whole else PAGES]
-        about = (len(pages), run_facts(paths), len(paths), len(paths) - sum(map(len, pages)))
-        written, notice = ["changes.csv", "plot.png"], ""
-        with open_whole(self.path / "changes.csv") as file:
-            write_table(paths, file)
-        write_whole(self.path / "plot.png", plot_png(pages[0]))
-        for number, page in enumerate(pages, 1):
-            name, film = "" if number == 1 else f"-{number}", video(page)
-            notice = notice or film.notice
-            html = report(page, self.recipe, film, Page(number, *about, folder=self.path))
-            made = {f"strip{name}.png": strip(page), f"walk{name}{film.suffix}": film.data, f"report{name}.html": html}
-            for file_name, data in made.items():
-                write_whole(self.path / file_name, data)
-            written += made
-        return written, notice
+        return draw_pages(self.path, paths, self.recipe, whole)
 
     def release(self) -> None:
         """Let the folder go, and remove it if nothing was ever written in it."""
         self.lock.release()
-        _remove_empty(self.made)
+        remove_empty(self.made)
 
     def __enter__(self) -> Self:
         return self
@@ -322,7 +306,7 @@ class RunFolder:
         if overwrite:
             self.recipe, self.state_sum, self.starts, self.back = "", None, {}, {}
             return
-        if not (self.recipe or files or any(self._ours(name) for name in OURS)):
+        if not (self.recipe or files or any(ours(self.path, name) for name in OURS)):
             return  # a run that was killed before it wrote its recipe
         if identity is not None:
             self._check_identity(identity)
@@ -355,50 +339,21 @@ class RunFolder:
         Raises:
             OutputError: nothing says that the folder is a run's.
         """
-        if RUN in present:
-            with suppress(FileError):
-                mark = open_sealed(self.path / RUN)
-                if mark["sum"] and mark.get("eigenwalk") == "run" and _is_list_of_files(mark.get("files")):
-                    self.state_sum, self.starts = mark.get("state"), known_places(mark)
-                    self.back = _waypoints(mark.get("back"))
-                    return mark["files"]
+        if mark := read_mark(self.path):
+            self.state_sum, self.starts, self.back = mark.state, mark.starts, mark.back
+            return mark.files
         # Versions before 0.2 wrote no run.json: theirs are a recipe with versions, and files that none else names so.
-        saved = [f"{PATHS}/{file.name}" for file in self._ours(PATHS)]
-        walked = saved or any(self._ours(name) for name in OURS)
+        saved = [f"{PATHS}/{file.name}" for file in ours(self.path, PATHS)]
+        walked = saved or any(ours(self.path, name) for name in OURS)
         if "\n[installed]\n" in self.recipe and (walked or present == {RECIPE}):
             return [*saved, "strip.png", "plot.png", "changes.csv", "report.html"] if saved else None
         names = ", ".join(sorted(present)[:4]) + (", …" if len(present) > 4 else "")
         raise OutputError(f"{self.path} holds other files ({names}), not a run: give another folder with --out")
 
-    def _mark(self, files: Sequence[str] | None) -> None:
+    def _mark(self, files: list[str] | None) -> None:
         """Write that the folder is a run's and, unless None, that it is finished with these `files`."""
         self.starts = places(self.paths, self.path, self.starts)
-        also = {"state": self.state_sum, "starts": self.starts, "back": self.back}
-        also = {key: value for key, value in also.items() if value}
-        write_whole(self.path / RUN, json_text(seal({"eigenwalk": "run", "files": files, **also})))
-
-    def _ours(self, name: str) -> list[FilePath]:
-        """Return the files of ours in the folder `name`."""
-        return [file for file in (self.path / name).glob("*") if re.fullmatch(f"{OURS[name]}|{PART}", file.name)]
-
-    def _clear(self) -> None:
-        """Remove every file that a run may have written, but for the mark."""
-        for name in OURS:
-            self._clear_folder(name)
-        self._clear_pictures(())
-        self.state_sum = None
-        for name in (RECIPE, STATE):
-            (self.path / name).unlink(missing_ok=True)
-
-    def _clear_folder(self, name: str) -> None:
-        for file in self._ours(name):
-            file.unlink(missing_ok=True)
-        _remove_empty([self.path / name])
-
-    def _clear_pictures(self, but: Sequence[str]) -> None:
-        for file in list(self.path.iterdir()):
-            if re.fullmatch(f"{PICTURES}|{PART}", file.name) and file.name not in but:
-                file.unlink(missing_ok=True)
+        write_mark(self.path, Mark(files, self.state_sum, self.starts, self.back))
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -423,43 +378,5 @@ def _load_paths(files: Sequence[FilePath]) -> tuple[tuple[Path, ...], list[str]]
     return tuple(sorted(paths, key=_order)), damage
 
 
-def _is_list_of_files(files: Any) -> bool:
-    """Whether `files` is what a run's mark may hold: None, or names such as a run writes."""
-    names = re.compile(f"{PICTURES}|{PATHS}/{OURS[PATHS]}")
-    return files is None or (
-        isinstance(files, list) and all(isinstance(one, str) and names.fullmatch(one) for one in files)
-    )
-
-
-def _waypoints(back: Any) -> dict[str, int]:
-    """Return waypoints by the names of paths, as a run's mark holds them; none where it holds something else."""
-    is_back = isinstance(back, dict) and all(isinstance(one, int) and one >= 0 for one in back.values())
-    return back if is_back else {}
-
-
 def _order(path: Path) -> tuple[bool, int, int, int]:
     return path.given != "", path.seed, path.rank, -path.sense
-
-
-def _create(path: FilePath) -> tuple[FilePath, ...]:
-    """Create the folder; return what was created, innermost first."""
-    missing = []
-    for folder in (path, *path.parents):
-        if folder.exists():
-            break
-        missing.append(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise OutputError(f"{path} is a file: give a folder with --out") from None
-    except OSError as error:
-        _remove_empty(missing)
-        raise OutputError(f"cannot create the folder {path}: {reason(error)}; give another with --out") from error
-    return tuple(missing)
-
-
-def _remove_empty(folders: Sequence[FilePath]) -> None:
-    """Remove folders, innermost first, as far as they are empty."""
-    with suppress(OSError):
-        for folder in folders:
-            folder.rmdir()
