@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from visitors import session_of
+from visitors import session_of, wait
 
 from eigenwalk.errors import EigenwalkError
 from eigenwalk.hookspecs import hookimpl
@@ -26,6 +26,7 @@ from eigenwalk_studio.state import LONGEST, State
 from eigenwalk_studio.trust import Trust
 from eigenwalk_studio.view import render
 from eigenwalk_studio.walks import Walk
+from fabricated import paths
 
 
 @pytest.mark.parametrize(
@@ -80,19 +81,20 @@ def test_no_field_runs_code_or_says_whether_a_file_is_there(engine: Engine, tmp_
     assert not (tmp_path / "ran.txt").exists()
 
 
-def test_a_walk_in_the_folder_that_names_code_does_not_go_on(engine: Engine, tmp_path: Path):
+@pytest.mark.parametrize("entry", ["generator", "vary", "judges"])
+def test_a_walk_in_the_folder_that_names_code_does_not_go_on(engine: Engine, tmp_path: Path, entry: str):
     (tmp_path / "x.py").write_text(CODE)
-    recipe = Recipe.of(generator="rooms", fix=["rooms.part(sofa)"], vary=["./x.py:fn"])
-    recipe = recipe.canonical(engine.library.registry)
-    with RunFolder.claim(engine.library.out / "theirs", recipe.identity()):
-        pass
+    code = "./x.py:fn" if entry == "generator" else ["./x.py:fn"]
+    recipe = Recipe.of(**{"generator": "rooms", "vary": ["pixels"], entry: code})
+    with RunFolder.claim(engine.library.out / "theirs", recipe.identity()) as folder:
+        folder.begin(recipe.text())
+        folder.save(1, paths(directions=1, steps=1), {})
     session = session_of(engine)
     session.act({"act": "open", "value": History.of(State("rooms", walk="theirs")).text()})
-    if session.walk is not None:
-        session.act({"act": "go"})
-        with engine.condition:
-            engine.condition.wait_for(lambda: session.walk is None or not session.walk.is_alive, 60)
-        assert session.walk.condition in ("failed", "stopped")
+    session.act({"act": "go"})
+    assert session.walk is not None
+    wait(lambda: session.walk is not None and not session.walk.is_alive, 60)
+    assert session.walk.condition == "failed" and "--allow-code" in session.walk.error
     assert not (tmp_path / "ran.txt").exists()
     assert engine.find("..") is None and engine.find(".") is None
 
