@@ -16,6 +16,7 @@ from eigenwalk_studio.library import Library
 from eigenwalk_studio.session import Session
 from eigenwalk_studio.state import State
 from eigenwalk_studio.trust import Trust
+from eigenwalk_studio.worker import Worker
 
 FEATURE = """
 import threading
@@ -90,9 +91,8 @@ def _feature() -> Any:
     return next(one for name, one in sys.modules.items() if name.startswith("eigenwalk_file") and one.__file__ == file)
 
 
-@pytest.mark.parametrize("name", ["fn", "Built"])
-def test_others_go_on_and_the_walk_too_once_its_feature_answers(engine: Engine, begin: Begin, name: str):
-    hung = begin("a", f"./hang.py:{name}")
+def test_others_go_on_and_the_walk_too_once_its_feature_answers(engine: Engine, begin: Begin):
+    hung = begin("a", "./hang.py:fn")
     other = begin("b", seed=1)
     wait(lambda: condition(other) == "finished")
     assert condition(hung) == "failed"
@@ -120,3 +120,35 @@ def test_where_too_many_hang_everybody_is_told(engine: Engine, begin: Begin, mon
     wait(lambda: not engine.hung)
     late.act({"act": "walk"})
     wait(lambda: condition(late) == "finished")
+
+
+def test_a_thread_that_looks_or_measures_goes_on_without_what_hangs():
+    worker, answer = Worker("looker"), threading.Event()
+    hung = worker.submit(answer.wait)
+    waiting = worker.submit(lambda: 1 / 0), worker.submit(lambda: 2)
+    worker.mind(60.0)
+    assert worker.left == 0
+    wait(lambda: hung.running())
+    worker.mind(0.0, most=0)
+    assert worker.left == 0 and not waiting[0].done()
+    worker.mind(0.0)
+    with pytest.raises(ZeroDivisionError):
+        waiting[0].result(60)
+    assert waiting[1].result(60) == 2 and worker.left == 1 and not hung.done()
+    answer.set()
+    assert hung.result(60) is True and worker.submit(lambda: 3).result(60) == 3
+    worker.close()
+    worker._thread.join(60)
+    assert not worker._thread.is_alive()
+
+
+def test_building_that_hangs_lets_others_build(engine: Engine, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("eigenwalk_studio.engine.PATIENCE", 0.5)
+    with engine.condition:
+        engine.condition.notify_all()
+    hung = engine.library.look(engine.library.feature, "./hang.py:Built")
+    wait(hung.running)
+    assert engine.library.look(engine.library.start_image, "rooms", 0).result(60).shape == (1, 3, 64, 64)
+    assert not hung.done() and engine.library.looker.left >= 1
+    _feature().answers.set()
+    hung.result(60)

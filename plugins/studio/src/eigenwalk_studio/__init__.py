@@ -9,6 +9,7 @@ library    what sessions share to look at, and the thread that looks
 kept       what is kept in memory, within so many bytes
 engine     the thread that walks, with what is in the library
 turns      whose walk is taken on next
+worker     a thread that looks or measures, and is left alone where it hangs
 walks      one walk in its folder, a waypoint at a time
 pointing   what lies under a click, as expressions of masks
 forms      an expression as a form, and a form as an expression

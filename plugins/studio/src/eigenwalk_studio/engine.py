@@ -2,8 +2,8 @@
 
 A feature or a generator that somebody installed may never answer, and no thread can be ended from outside. So another
 thread, the minder, listens: a walker that is not heard of for `PATIENCE` is left alone with what it walks, and a new
-one goes on with what others wait for. Once `MOST_HUNG` are left, nothing is walked any more, and all are told. Code
-that never lets the interpreter go stops the minder too.
+one goes on with what others wait for. Once `MOST_HUNG` are left, nothing is walked any more, and all are told. The
+library's threads are minded too. Code that never lets the interpreter go stops the minder as well.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from eigenwalk_studio.library import TEXTS, Library
 from eigenwalk_studio.trust import short
 from eigenwalk_studio.turns import Turns
 from eigenwalk_studio.walks import ENDED, Drawer, Interrupted, Walk
+from eigenwalk_studio.worker import MOST_HUNG, PATIENCE
 
 if TYPE_CHECKING:
     from eigenwalk.path import Path, Waypoint
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
 
 WALKS = 256 << 20
 """Bytes in memory of walks that have ended, at most: of others, folders are read again when they are looked at."""
-PATIENCE = 300.0
-"""Seconds without a generator pass, a new stage or a step's end, after which a walker counts as hung."""
-MOST_HUNG = 4
-"""Hung walkers after which none is started: each holds its walk's memory, and a processor unless it sleeps."""
 HELD_UP = "features or generators do not answer, and nothing is walked any more: the studio must be started anew"
 
 
@@ -205,12 +202,13 @@ class Engine:
         return walker
 
     def _mind(self) -> None:
-        """Leave a walker alone that hangs, until the engine is closed."""
+        """Leave threads alone that hang, until the engine is closed."""
         while True:
             with self.condition:
                 self.condition.wait(PATIENCE / 10)
                 if self.closed:
                     return
+                self.library.mind(PATIENCE)
                 if self.taken_on is None:
                     continue
                 walk, began = self.taken_on
@@ -224,7 +222,6 @@ class Engine:
         self.hung[self.walker] = walk
         self.taken_on, walk.wish = None, "stop"  # should it answer, it ends at the next pass and lets its folder go
         self.turns.spend(walk, seconds)
-        self.library.give_up_building(PATIENCE)
         if isinstance(walk, Walk):
             self.walks[walk.key] = walk.left(f"left alone: {_silence()}")
         else:

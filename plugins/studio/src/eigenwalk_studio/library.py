@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
@@ -39,6 +39,7 @@ from eigenwalk_studio.forms import mask_of
 from eigenwalk_studio.kept import Kept, Shelf, size_of
 from eigenwalk_studio.state import LONGEST
 from eigenwalk_studio.trust import Trust
+from eigenwalk_studio.worker import Worker
 
 if TYPE_CHECKING:
     from eigenwalk.generator import Generator
@@ -86,7 +87,7 @@ class Library:
         self.registry = registry or Registry.discover()
         self.built = Shelf()
         self.condition = threading.Condition()
-        self.looker, self.measurer = ThreadPoolExecutor(1, "looker"), ThreadPoolExecutor(1, "measurer")
+        self.looker, self.measurer = Worker("looker"), Worker("measurer")
         self._trees: Kept[Any, Any] = Kept(TEXTS)
         self._images: Kept[tuple[str, Any], Tensor] = Kept(IMAGES, size_of)
         self._typical: Kept[tuple[str, str], float | Fault | None] = Kept(TEXTS)
@@ -96,8 +97,15 @@ class Library:
 
     def close(self) -> None:
         """End its threads."""
-        for pool in (self.looker, self.measurer):
-            pool.shutdown(wait=False, cancel_futures=True)
+        for worker in (self.looker, self.measurer):
+            worker.close()
+
+    def mind(self, patience: float) -> None:
+        """Go on without what has hung for `patience` seconds: in new threads, and building anew."""
+        self.looker.mind(patience)
+        self.measurer.mind(patience)
+        if time.monotonic() - self._built_since > patience:
+            self._building, self._built_since = threading.RLock(), math.inf
 
     # What is typed
 
@@ -274,18 +282,13 @@ class Library:
     def _alone(self) -> Iterator[None]:
         """Build while no other thread does."""
         while not (lock := self._building).acquire(timeout=0.5):
-            pass  # it may have been given up meanwhile
+            pass  # `mind` may have replaced it meanwhile
         self._built_since = time.monotonic()
         try:
             yield
         finally:
             self._built_since = math.inf
             lock.release()
-
-    def give_up_building(self, seconds: float) -> None:
-        """Let others build though a thread has been building for so long: it may hang."""
-        if time.monotonic() - self._built_since > seconds:
-            self._building, self._built_since = threading.RLock(), math.inf
 
     @property
     def is_full(self) -> bool:
