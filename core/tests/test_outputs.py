@@ -82,6 +82,17 @@ def test_small_pictures_are_enlarged_and_large_ones_reduced(size: tuple[int, int
     assert (layout.width, layout.height) == expected
 
 
+def test_the_name_of_a_start_ends_before_the_first_column() -> None:
+    walked = path(steps=2)
+    middle = lay_out([walked]).left(0) + lay_out([walked]).width // 2
+    short, long = (
+        np.asarray(draw_strip([replace(walked, given=given)]))
+        for given in ("me.pt", "runs/with a very long name of its own/paths/seed0-1+.json:8")
+    )
+    assert np.array_equal(short[:, middle - 24 :], long[:, middle - 24 :])
+    assert not np.array_equal(short[:, : middle - 24], long[:, : middle - 24])
+
+
 def test_many_paths_make_a_strip_that_can_be_opened() -> None:
     image = draw_strip([replace(p, seed=i) for i, p in enumerate(paths(seeds=1, directions=1, steps=2) * 30)])
     assert image.height < 16_000

@@ -269,6 +269,32 @@ def test_tar_shards_and_remote_folders(here: Here, place: Path, engine: Inline) 
     assert fs.exists(f"/{place.name}/data/train-00001-of-00003.tar") and fs.exists(f"/{place.name}/sheet.jpg")
 
 
+def test_shards_of_which_nothing_is_kept_hinder_no_reader(here: Here, place: Path, engine: Inline) -> None:
+    words = [*WORDS[:6], *WORDS[8:-1], "1", "--format", "webdataset"]
+    assert here(*words, "--seeds", "0-2", "-o", "out")[0] == 0
+    tars = [str(place / f"out/pairs/train-0000{n}-of-00003.tar") for n in range(3)]
+    ends = [json.loads(one["json"]) for one in webdataset.WebDataset(tars, shardshuffle=False)]
+    least = {seed: min(one["change_pixels"] for one in ends if one["seed"] == seed) for seed in range(3)}
+    most, other = max(least, key=least.__getitem__), min(least, key=least.__getitem__)
+    limit = f"pixels < {(least[most] + least[other]) / 2}"
+    assert here(*words, "--seeds", f"{most}", "--seeds", f"{other}", "--accept", limit, "-o", "some")[0] == 0
+    with pytest.raises(ValueError, match="No samples"):
+        next(iter(webdataset.WebDataset(str(place / "some/data/train-00000-of-00002.tar"), shardshuffle=False)))
+    paths = len(datasets.load_dataset(str(place / "some"), "pairs", split="train"))
+    assert paths and len(datasets.load_dataset(str(place / "some"), "default", split="train")) == 3 * paths
+    code, err = here(*words, "--seeds", "0", "--accept", "pixels < 1e-9", "-o", "none")
+    assert code == 0 and "no path was kept" in err and "bytes an image" not in (place / "none/README.md").read_text()
+
+
+def test_a_runs_folder_is_its_recipe_and_a_lost_one_is_written_again(here: Here, place: Path, engine: Inline) -> None:
+    assert here("walk", *WORDS[1:6], "--paths", "2", "--steps", "1", "-o", "run")[0] == 0
+    assert here("dataset", "run", "--trust", "--seeds", "0-1", "-o", "out")[0] == 0
+    recipe = (place / "out/recipe.toml").read_bytes()
+    (place / "out/recipe.toml").unlink()
+    assert here("dataset", "run", "--trust", "--seeds", "0-1", "-o", "out")[0] == 0
+    assert (place / "out/recipe.toml").read_bytes() == recipe and b"steps = 1" in recipe
+
+
 def test_a_full_disk_stops_everything_and_says_so(here: Here, place: Path, engine: Inline, monkeypatch) -> None:
     replace = os.replace
 
@@ -344,6 +370,7 @@ def test_a_data_set_that_is_stopped_can_be_opened(here: Here, place: Path, engin
         ([*WORDS, "-o", "out", "--accept", "pixels"], "--accept takes a feature and a limit"),
         ([*WORDS, "-o", "no-such-protocol://out"], "cannot be opened"),
         (["dataset", "recipe.toml", "-o", "out"], "cannot read the recipe"),
+        ([*WORDS, "-o", "out", "--address", "auto"], "give --engine ray with it"),
     ],
 )
 def test_wrong_words_are_explained(here: Here, engine: Inline, words, said) -> None:

@@ -182,7 +182,7 @@ def test_what_is_no_photograph_is_refused(tmp_path: Path) -> None:
         "text.png": "not a picture in PNG, JPEG or WebP",
         "huge.png": "damaged|more than the 67 million",
         "missing.png": "cannot read the picture",
-        ".": "it is a folder",
+        ".": "is a folder: name the photographs in it",
     }
     for name, said in cases.items():
         with pytest.raises(FileError, match=said):

@@ -73,7 +73,8 @@ def card(
     parts += [
         "## What is in it\n",
         "`default`, in `data/`, has a row for each waypoint; `pairs`, in `pairs/`, has one for each path: its start "
-        f"(`before`) and its end (`after`). {size / 1e6:,.1f} MB, {size / max(1, tally.images):,.0f} bytes an image.\n",
+        f"(`before`) and its end (`after`). {size / 1e6:,.1f} MB"
+        + (f", {size / tally.images:,.0f} bytes an image.\n" if tally.images else ".\n"),
         _columns(plan),
         "## How far features moved\n",
         "At the ends of the paths, in % of the typical distance between two random images; from 0 to 200 %.\n",
@@ -169,8 +170,12 @@ def _front_matter(plan: Plan, records: Mapping[int, Record], tally: Tally) -> st
     size = next((text for limit, text in SIZES if tally.images < limit), "n>10M")
     lines = ["---", "tags:", "- eigenwalk", "- counterfactual", "size_categories:", f"- {size}", "configs:"]
     for name, part in CONFIGURATIONS.items():
-        ending = plan.file(0, part).rpartition(".")[2]
-        lines += [f"- config_name: {name}", "  data_files:", "  - split: train", f"    path: {part}/train-*.{ending}"]
+        lines += [f"- config_name: {name}", "  data_files:", "  - split: train"]
+        kept = [plan.file(index, part) for index, record in sorted(records.items()) if record.tally["kept"]]
+        if plan.order.format == "webdataset" and 0 < len(kept) < len(records):  # it reads no tar without a member
+            lines += ["    path:", *(f"    - {file}" for file in kept)]
+        else:
+            lines.append(f"    path: {part}/train-*.{plan.file(0, part).rpartition('.')[2]}")
     lines.append("dataset_info:")
     for name, schema in schemas(plan).items():
         lines.append(f"- config_name: {name}")

@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -27,7 +28,7 @@ SHARE = 0.6
 
 
 def dataset(
-    what: Annotated[str, typer.Argument(help="A recipe.toml, or a generator with --fix and --vary.")],
+    what: Annotated[str, typer.Argument(help="A recipe.toml, a run's folder, or a generator with --fix and --vary.")],
     fix: Annotated[list[str] | None, typer.Option("--fix", help="A feature to hold; repeatable.")] = None,
     vary: Annotated[list[str] | None, typer.Option("--vary", help="A feature to vary; repeatable.")] = None,
     judge: Annotated[
@@ -94,6 +95,9 @@ def dataset(
 
     if out is None:
         raise InputError("name the folder of the data set with --out")
+    if address and engine != "ray":
+        raise InputError("--address is that of a Ray cluster: give --engine ray with it")
+    what = f"{what}/recipe.toml" if Path(what, "recipe.toml").is_file() else what
     registry, part = Registry.discover(), _part(shard)
     given = {"fix": fix, "vary": vary, "judges": judge, "steps": steps, "to": to, "paths": paths}
     given |= {"device": device, "memory": memory}
@@ -198,6 +202,7 @@ def _perform(
             else:
                 for message in check_recorded(plan.recipe(), registry):
                     warn(message)
+                folder.write_recipe(plan)
             plan = replace(plan, order=order)
             complete = _make(folder, plan, part, made, registry, check, quiet)
     except KeyboardInterrupt as stop:
@@ -310,8 +315,10 @@ def _look(
 def _summarise(folder: Folder, plan: Plan, records: dict[int, Record], tally: Any) -> None:
     from rich.text import Text
 
-    from eigenwalk.cli.errors import console
+    from eigenwalk.cli.errors import console, warn
 
+    if tally.paths and not tally.kept:
+        warn("no path was kept, so that there is no image: ask for less with --reached, --accept or --balance")
     screen = console(stderr=True)
     dropped = ", ".join(f"{n:,} {reason}" for reason, n in tally.dropped.most_common()) or "none"
     for label, text in (

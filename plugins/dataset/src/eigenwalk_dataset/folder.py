@@ -180,8 +180,13 @@ class Folder:
                     part.unlink(missing_ok=True)
         counts = self.open_plan(plan.order)
         assert counts is not None
-        self.write(RECIPE, counts.recipe().text())
+        self.write_recipe(counts)
         return counts
+
+    def write_recipe(self, plan: Plan) -> None:
+        """Write the recipe of the first seed, unless it is there: whoever wrote the plan may have been killed."""
+        if not self.read(RECIPE):
+            self.write(RECIPE, plan.recipe().text())
 
     def record(self, record: Record) -> None:
         """Say that a shard is done."""

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eigenwalk import images
-from eigenwalk.errors import InputError
+from eigenwalk.errors import FileError, InputError
 from eigenwalk.names.files import sha256
 from eigenwalk_invert.align import align as aligned
 
@@ -56,6 +56,8 @@ def read_photos(
         if isinstance(one, (str, os.PathLike)):
             file = Path(one).expanduser()
             label = str(one)
+            if file.is_dir():
+                raise FileError(f"{label} is a folder: name the photographs in it, such as {label}/*.jpg")
             whole = images.read(file)
             digest = sha256(file)
         else:

@@ -107,7 +107,8 @@ class RunFolder:
             OutputError: another process writes there, or this one may not.
         """
         if not ((path / RECIPE).is_file() or (path / RUN).is_file()):
-            raise FileError(f"{path} is not the folder of a run: it has no {RECIPE}")
+            why = "name the folder that holds it" if path.is_file() else f"it has no {RECIPE}"
+            raise FileError(f"{path} is not the folder of a run: {why}")
         try:
             folder = cls._locked(path, (), None, False, writes)
         except OSError as error:

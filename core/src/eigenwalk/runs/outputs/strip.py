@@ -144,7 +144,8 @@ def _header(draw: ImageDraw.ImageDraw, paths: Sequence[Path], layout: Layout, wi
 
 def _start(draw: ImageDraw.ImageDraw, start: str, top: int, layout: Layout, width: int) -> None:
     draw.line((MARGIN, top, width - MARGIN, top), fill=theme.LINE)
-    draw.text((MARGIN, top + 24), start, font=theme.font(16), fill=theme.GREY, anchor="lm")
+    face, room = theme.font(16), LABEL + layout.width // 2 - 40  # up to the word "start"
+    draw.text((MARGIN, top + 24), theme.shorten(start, room, face), font=face, fill=theme.GREY, anchor="lm")
     for column, index in enumerate(layout.columns):
         text = str(index) if index else "start"
         middle = layout.left(column) + layout.width // 2
