@@ -56,6 +56,10 @@ def test_a_photograph_is_found_and_walked_from(here: Here, place: Path, photo: P
     Image.open(photo).save(place / "you.png")
     code, said = here("invert", GENERATOR, "you.png", "-o", "found/me", *SHORT, "--overwrite")
     assert code == 0 and {one.name for one in folder.glob("*.png")} == {"you-photo.png", "you-z.png", "strip.png"}
+    strip, (height, width) = np.asarray(Image.open(folder / "strip.png")), (256, 256)
+    left = strip.shape[1] - 40 - 2 * (width + 16)
+    drawn = Image.open(folder / "you-photo.png").resize((width, height), Image.Resampling.NEAREST)
+    assert np.array_equal(strip[116 : 116 + height, left : left + width], drawn), "no words over the pictures"
 
     for out, told in ((".", "holds other files"), ("me.png", "is no folder")):
         code, said = here("invert", GENERATOR, "me.png", "-o", out, *SHORT)

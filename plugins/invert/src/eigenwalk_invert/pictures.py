@@ -24,6 +24,7 @@ Pixels = NDArray[np.uint8]
 SIDE, GAP, MARGIN, LINE = 256, 16, 40, 24
 LARGEST = 512
 """Pixels of a picture's longer side on the page."""
+UNIT = "% of typical in"
 TITLES = {"photo": "photograph", "tuned": "generator tuned"}
 """Of columns; those of spaces are called by their names."""
 
@@ -76,14 +77,17 @@ def strip(task: Task, results: Sequence[Result]) -> bytes:
     height, width = task.generator.resolution
     size = max(1, round(SIDE * width / max(height, width))), max(1, round(SIDE * height / max(height, width)))
     row = size[1] + LINE * (len(names) + 1) + GAP
-    label = min(420, max(round(theme.font(15).getlength(name)) for name in names) + 2 * GAP)
+    bold, small = theme.font(19, bold=True), theme.font(15)
+    widths = [small.getlength(text) for text in (UNIT, *names)]
+    widths += [bold.getlength(Path(photo.label).name) for photo in task.photos]
+    label = min(420, round(max(widths)) + 2 * GAP)
     shown = columns(task, results)
     canvas = Image.new(
         "RGB",
         (2 * MARGIN + label + len(shown) * (size[0] + GAP), 2 * MARGIN + 76 + row * len(task.photos)),
         theme.PAPER,
     )
-    draw, bold, small = ImageDraw.Draw(canvas), theme.font(19, bold=True), theme.font(15)
+    draw = ImageDraw.Draw(canvas)
     title = f"found in {task.text or type(task.generator).__name__}"
     room = canvas.width - 2 * MARGIN
     draw.text(
@@ -102,7 +106,7 @@ def strip(task: Task, results: Sequence[Result]) -> bytes:
     for i, photo in enumerate(task.photos):
         y = MARGIN + 76 + i * row
         draw.text((MARGIN, y), theme.shorten(Path(photo.label).name, label - GAP, bold), theme.INK, bold)
-        draw.text((MARGIN, y + size[1] - 18), "% of typical in", theme.GREY, small)
+        draw.text((MARGIN, y + size[1] - 18), UNIT, theme.GREY, small)
         for j, feature in enumerate(names):
             text = theme.shorten(feature, label - GAP, small)
             draw.text((MARGIN, y + size[1] + 6 + j * LINE), text, theme.GREY, small)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -185,7 +186,14 @@ def _forget(session: Session, request: Mapping[str, Any]) -> None:
 
 def _setting(session: Session, request: Mapping[str, Any]) -> None:
     name = str(request["name"])
-    value = SETTINGS[name][0](float(request["value"]))
+    kind, low, high = SETTINGS[name]
+    try:
+        value = kind(number := float(request["value"]))
+    except (ValueError, OverflowError):  # an empty field, or one that holds inf
+        value, number = None, math.nan
+    if value != number:
+        whole = "whole " if kind is int else ""
+        raise InputError(f"{name} is a {whole}number from {low} to {high}, got {request['value']!s:.40}")
     session.add(f"{name} {value}", replace(session.state, **{name: value}))
 
 
