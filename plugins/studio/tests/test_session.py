@@ -145,10 +145,12 @@ def test_sessions_share_the_generator_and_leave_each_others_walks_alone(engine: 
 
 def test_errors_are_read_and_change_nothing(engine: Engine):
     session = visitor(engine)
+    np.save("one.npy", np.zeros((1, 64), np.float32))
     for request, said in (
         ({"act": "walk", "x": 1} | {"act": "generator", "value": "romms"}, "no generator is called"),
         ({"act": "generator", "value": "/etc/passwd"}, "--folder"),
         ({"act": "start", "value": "../x.npy"}, "--folder"),
+        ({"act": "start", "value": "one.npy:3"}, "the file holds 1 latents, 0 to 0"),
         ({"act": "seed", "value": -1}, "whole number"),
         ({"act": "seed"}, "lacks"),
         ({"act": "along", "by": "x"}, "lacks"),

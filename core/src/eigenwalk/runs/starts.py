@@ -283,7 +283,8 @@ def settle_space(
     files hold the fewest latents, as (18, 512) is rather one w+ than 18 of z, unless some are asked for by number.
 
     Raises:
-        InputError: a file's shape is that of no space of this generator; it says what they have.
+        InputError: a file's shape is that of no space of this generator, and it says what they have; or a file has
+            fewer latents than are asked for.
     """
     words = {SPACE_OF.get(word, word) for word in (one.key.rpartition(".")[2] for one in latents)}
     spaces: dict[str, Generator] = {}
@@ -308,6 +309,8 @@ def settle_space(
         )
     space = next((name for name in fitting if name in words), min(fitting, key=lambda name: fitting[name][0]))
     node = fitting[space][1]
+    for one in latents:
+        one.starts(spaces[space])
     if node is recipe.generator:
         return recipe, ""
     return recipe.model_copy(update={"generator": node}), f"starts in the space {space}: the generator is {node}"
