@@ -38,11 +38,24 @@ def test_samples_are_normal_and_vectors_go_there_and_back():
     u = chart.coordinates(layered(4000, 8))
     torch.testing.assert_close(u.T.cov(), torch.eye(4).double(), rtol=0, atol=0.15)
     torch.testing.assert_close(chart.latents(u), layered(4000, 8))
-    for one in (chart, chart.free(), chart.free().in_latent_units()):
+    walked = Chart.natural(plus(), LIKE)
+    assert walked is not None
+    for one in (chart, chart.free(), walked):
         v, g = normal(2, 5, one.size), normal(2, 5, 12)
         torch.testing.assert_close(one.back(one.push(v)), v)
         torch.testing.assert_close((one.push(v) * g).sum(-1), (v * one.pull(g)).sum(-1))
     assert count_layers(plus()) == 3 and chart.free().size == 12
+
+
+def test_layers_of_w_plus_vary_together_and_a_tenth_by_themselves():
+    chart = Chart.natural(plus(), LIKE)
+    assert chart is not None
+    push = torch.stack([chart.push(row) for row in torch.eye(12).double()]).view(12, 3, 4)
+    each = layered(4000, 8)[:, :4].T.cov()
+    among = torch.einsum("nad,nbe->abde", push, push) * each.trace() / 4
+    for a in range(3):
+        for b in range(3):
+            torch.testing.assert_close(among[a, b], (1 if a == b else 0.9) * each, rtol=0.05, atol=0.3)
 
 
 @pytest.mark.parametrize("dim", [2, 64, 3000])

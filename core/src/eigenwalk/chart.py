@@ -9,7 +9,8 @@ stayed as it was. A gradient with respect to u leads along ``Σ ∇c`` instead, 
 latents the mean of it is their covariance with c, by Stein's lemma).
 
 In w+ a sample has the same w in every layer; so L is that of one w, and the chart is *tied*, one u for all layers, or
-*free*, a u for each (Zhu et al. 2020, arXiv 2012.09036, whiten w in the same way).
+*free*, a u for each (Zhu et al. 2020, arXiv 2012.09036, whiten w in the same way). Walks are between the two: of the
+variance of a layer, a share `APART` is its own, and the rest the same in all layers.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ COUNT = 2048
 """Samples that Σ is taken from: of w of a StyleGAN, Σ ∇c is then some 9 % off."""
 LARGE, FEW = 1024, 64
 """Of more coordinates, only the mean variance is taken, and from so many samples; of fewer samples too."""
+APART = 0.1
+"""Share of the variance of a layer of w+ that is its own. Samples have none, and what people wish to find and change in
+photographs some."""
 SURE = 5.0
 """Standard deviations by which samples must differ from those of a sphere."""
 
@@ -40,12 +44,14 @@ class Chart:
         factor: L ``(d, d)``, lower triangular, or one number ``()`` where all directions may vary alike.
         layers: of w+; 1 elsewhere.
         tied: whether all layers have the same u.
+        apart: of a chart that is not tied, the share of a layer's variance that is its own.
     """
 
     mean: Tensor
     factor: Tensor
     layers: int = 1
     tied: bool = True
+    apart: float = 1.0
 
     @classmethod
     def of(cls, generator: Generator, like: Tensor) -> Chart:
@@ -63,7 +69,7 @@ class Chart:
         if generator.latent_dim // count_layers(generator) > LARGE:
             return None
         chart = cls.of(generator, like)
-        return None if chart.even else chart.free().in_latent_units()
+        return None if chart.even else replace(chart.free(), apart=APART).in_latent_units()
 
     @property
     def even(self) -> bool:
@@ -95,7 +101,7 @@ class Chart:
     def pull(self, g: Tensor) -> Tensor:
         """Return the gradient ``(..., k)`` among coordinates of a gradient `g` ``(..., latent)`` among latents."""
         g = g.unflatten(-1, (self.layers, -1))
-        g = g.sum(-2, keepdim=True) if self.tied else g
+        g = g.sum(-2, keepdim=True) if self.tied else self._mixed(g)
         return (g * self.factor if self.even else g @ self.factor).flatten(-2)
 
     def coordinates(self, latents: Tensor) -> Tensor:
@@ -105,13 +111,19 @@ class Chart:
     def back(self, change: Tensor) -> Tensor:
         """Return the u ``(..., k)`` along which latents change so ``(..., latent)``: what `push` is the inverse of."""
         x = change.unflatten(-1, (self.layers, -1))
-        x = x.mean(-2, keepdim=True) if self.tied else x
+        x = x.mean(-2, keepdim=True) if self.tied else self._mixed(x, -1)
         if self.even:
             return (x / self.factor).flatten(-2)
         return torch.linalg.solve_triangular(self.factor.mT, x, upper=True, left=False).flatten(-2)
 
+    def _mixed(self, x: Tensor, power: int = 1) -> Tensor:
+        """Return x ``(..., layers, d)`` times a power of the root of ``apart I + (1 - apart) 1 1ᵀ`` over layers."""
+        own, common = self.apart ** (power / 2), (self.apart + (1 - self.apart) * self.layers) ** (power / 2)
+        return x if self.apart == 1 else own * x + (common - own) * x.mean(-2, keepdim=True)
+
     def _scaled(self, u: Tensor) -> Tensor:
         u = u.unflatten(-1, (1 if self.tied else self.layers, -1))
+        u = u if self.tied else self._mixed(u)
         return u * self.factor if self.even else u @ self.factor.mT
 
     def _spread(self, x: Tensor) -> Tensor:
