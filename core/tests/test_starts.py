@@ -212,6 +212,7 @@ def test_a_file_that_will_not_do_says_why(text: str, said: str, file: FilePath) 
         (np.zeros((1, 6), bool), "bool"),
         (np.array([None]), "arrays of numbers"),
         (np.zeros((1, 7)), "1, 7"),
+        (np.full((1, 6), 1e30), "start .* no latent of this generator"),
     ],
 )
 def test_an_array_that_will_not_do_says_why(array: np.ndarray, said: str) -> None:

@@ -259,6 +259,8 @@ def _prepare(
     watch.stage("checking generator and features at the first start")
     # Before typical distances, which take long: an unsuitable function or budget is refused at once.
     first = first_start(look, [one.latent for one in starts], device)
+    region = typical_region(generator)
+    outside = untypical(starts, region)
     notes = [*generator.notes, *check_contract(look, first)]
     watch.stage("finding out what fits into memory")
     fit = choose_fit(look, first, len(starts) * recipe.paths, budget, recipe.batch, footprints)
@@ -272,10 +274,9 @@ def _prepare(
     )
     precision = half_dtype(recipe.precision, device, dtype)
     look = replace(fit.linearisation, precision=precision)
-    region = typical_region(generator)
     chart = Chart.natural(generator, first) if AVERAGING[recipe.averaging].natural else None
     problem = Problem(look, roles, str(recipe.generator), scale, region, chart)
-    notes += [*fit.notes, *filter(None, [untypical(starts, region)])]
+    notes += [*fit.notes, *filter(None, [outside])]
     if precision is not None:
         notes.append(describe_agreement(look, fit.start))
     everything = tuple(dict.fromkeys([*used, *brought, *(one for term in terms for one in term.used)]))

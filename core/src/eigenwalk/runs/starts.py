@@ -52,6 +52,8 @@ IN_FOLDER = "latents.safetensors"
 """The file of latents that a folder stands for."""
 FOUND = "found.json"
 """The sealed document beside it, where `eigenwalk invert` wrote both, with its SHA-256 under ``latents``."""
+NOWHERE = 1e3
+"""Times the typical distance from the mean at which a start is refused: its images would be noise or not numbers."""
 SPACES = {"z", "w", "s"}
 """Names of latents that are names of spaces too."""
 SPACE_OF: dict[str, str] = dict.fromkeys(("projected_w", "ws", "w_plus", "wplus"), "w")
@@ -373,8 +375,18 @@ def walked_elsewhere(latents: Sequence[Latents], generator: str) -> str:
 
 
 def untypical(starts: Sequence[Start], region: Region) -> str:
-    """Say which of the starts that were given lie outside the typical region; "" if none does."""
+    """Say which of the starts that were given lie outside the typical region; "" if none does.
+
+    Raises:
+        InputError: one is so far out that it can be no latent of this generator.
+    """
     away = {one.given: float(region.away(one.latent).norm()) / region.radius for one in starts if one.given}
+    for name, share in away.items():
+        if share > NOWHERE:
+            raise InputError(
+                f"the start {name} is {share:.2g} times as far from the mean latent as samples are: it is no latent of "
+                "this generator"
+            )
     far = [f"{name} {share:.2g} times" for name, share in away.items() if share > 1]
     return (
         f"outside the typical region, as far from the mean latent as 99 of 100 samples: {', '.join(far)}" if far else ""
