@@ -174,6 +174,8 @@ def test_photographs_of_every_kind_are_brought_to_size(tmp_path: Path) -> None:
     deep, small = read_photos([tmp_path / "deep.png", save(tmp_path / "deep.jpg", "L")], (64, 64))
     assert deep.note == "32 x 32 pixels: enlarged to 64 x 64" and deep.image.max() > 0.98
     assert [deep.name, small.name] == ["deep", "deep-2"]
+    Image.new("RGBA", (16, 16)).save(tmp_path / "empty.png")
+    assert "all one colour" in read_photos([tmp_path / "empty.png"], (16, 16))[0].note
 
 
 def test_what_is_no_photograph_is_refused(tmp_path: Path) -> None:

@@ -78,6 +78,8 @@ def read_photos(
             image, note = aligned(whole, resolution[0], Path(label), face)
         else:
             image, note = fit(whole, resolution)
+        if float((image.amax((1, 2)) - image.amin((1, 2))).max()) < 1 / 255:
+            note = "; ".join(filter(None, [note, "all one colour; what is transparent in a picture shows white"]))
         found.append(Photo(label, _unique(file.stem, [photo.name for photo in found]), image, digest, note))
     return tuple(found)
 
