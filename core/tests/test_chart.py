@@ -62,7 +62,7 @@ def test_layers_of_w_plus_vary_together_and_a_tenth_by_themselves():
 def test_one_number_stands_for_directions_that_vary_alike(dim):
     chart = Chart.of(FunctionGenerator(lambda z: z, dim, (8, 8), lambda n, seed: 3 * normal(n, dim, seed=seed)), LIKE)
     assert chart.even and float(chart.factor) == pytest.approx(3, rel=0.05)
-    torch.testing.assert_close(chart.in_latent_units().push(normal(2, dim)), normal(2, dim))
+    torch.testing.assert_close(chart.back(chart.push(normal(2, dim))), normal(2, dim))
 
 
 @pytest.mark.parametrize("count", [150, 4000])

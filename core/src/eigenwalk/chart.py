@@ -65,11 +65,17 @@ class Chart:
 
     @classmethod
     def natural(cls, generator: Generator, like: Tensor) -> Chart | None:
-        """Return the chart to walk in: free, in units of the latent; None where all directions may vary alike."""
+        """Return the chart to walk in, or None where all directions may vary alike.
+
+        Its layers vary together but for `APART`, and u varies in the mean as much as the latent's coordinates do.
+        """
         if generator.latent_dim // count_layers(generator) > LARGE:
             return None
         chart = cls.of(generator, like)
-        return None if chart.even else replace(chart.free(), apart=APART).in_latent_units()
+        if chart.even:
+            return None
+        spread = chart.factor.square().sum(-1).mean().sqrt()
+        return replace(chart.free(), apart=APART, factor=chart.factor / spread)
 
     @property
     def even(self) -> bool:
@@ -84,11 +90,6 @@ class Chart:
     def free(self) -> Chart:
         """Return the chart with a u for each layer."""
         return replace(self, tied=False)
-
-    def in_latent_units(self) -> Chart:
-        """Return the chart whose coordinates vary as much as those of the latent do in the mean."""
-        spread = self.factor.square().sum(-1).mean().sqrt() if not self.even else self.factor
-        return replace(self, factor=self.factor / spread)
 
     def latents(self, u: Tensor) -> Tensor:
         """Return the latents ``(..., latent)`` of `u` ``(..., k)``."""

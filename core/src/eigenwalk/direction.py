@@ -39,7 +39,8 @@ class Sight(Protocol):
     """What a method may look at: some latents, one a row, and the varied and fixed features there.
 
     With c the values of all varied features side by side (p numbers, in typical distances) and f those of all fixed
-    ones (q numbers, in tolerances), C and F are their Jacobians with respect to the latent, and A = CᵀC, B = FᵀF.
+    ones (q numbers, in tolerances), C and F are their Jacobians with respect to the latent, and A = CᵀC, B = FᵀF. A
+    method that is `outward` sees the latent in the coordinates of `Limits.chart`, in which its steps are then said.
     """
 
     @property
@@ -116,8 +117,8 @@ class Limits:
     Attributes:
         stride: how far the varied values are to move, to first order, in typical distances; one number, or one for each
             row ``(batch,)``.
-        longest: no step size is larger; in the latent's own length.
-        away: ``(batch, latent)``, from the mean latent to these; None where latents may go anywhere.
+        longest: no step size is larger, in the length of what the method sees.
+        away: ``(batch, latent)``, from the mean latent to these, as they are; None where latents may go anywhere.
         radius: ``(batch,)``, how far from the mean latent they may go; infinite where anywhere.
         chart: how latents move along the coordinates that the method sees; None where those are the latent's own.
     """
@@ -136,7 +137,7 @@ class Limits:
         """The unit vector ``(batch, latent)``, as the method sees it, along which latents move in `direction`."""
         return direction if self.chart is None else normalize(self.chart.back(direction), dim=-1)
 
-    def outward(self) -> Tensor:
+    def radial(self) -> Tensor:
         """The direction ``(batch, latent)``, as the method sees it, along which `away` grows fastest."""
         assert self.away is not None
         return self.away if self.chart is None else self.chart.pull(self.away)

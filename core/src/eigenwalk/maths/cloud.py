@@ -48,7 +48,7 @@ class Averaging:
         lag: steps are lengthened by no more than this if the reading has moved less than C̄ promised.
         enough: a quarter or half of the members will do if the standard error of every feature's mean Jacobian is at
             most this share of its length. 0: all members always.
-        natural: whether latents are measured as samples vary (`eigenwalk.chart`), whatever is averaged.
+        natural: whether latents are measured as samples vary (`eigenwalk.chart`), also where nothing is averaged.
     """
 
     members: int = 64

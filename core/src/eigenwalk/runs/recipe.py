@@ -171,7 +171,7 @@ class Recipe(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _average_nothing(cls, entries: Any) -> Any:
-        # So that one walk has one name: without smoothing, no averaging differs from any other.
+        # So that one walk has one name: without smoothing it is the plain gradient's, in the latent's own coordinates.
         return {**entries, "averaging": EARLIER["averaging"]} if entries.get("smooth") == 0 else entries
 
     @model_validator(mode="after")

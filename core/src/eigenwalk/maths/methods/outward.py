@@ -102,7 +102,7 @@ class Outward(Method):
             there = away + aim.limits.moved((space.step(aim).y.to(space.V)[:, None] @ space.V)[:, 0])
             near = there.norm(dim=1) > radius
             if bool(near.any()):
-                space.grow(aim.limits.outward(), near)
+                space.grow(aim.limits.radial(), near)
         for _ in range(self.expansions if aim.gaps.fixed.shape[1] else 1):
             space.grow(space.residual(aim))
 
